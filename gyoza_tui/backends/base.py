@@ -1,0 +1,312 @@
+"""The Backend protocol: all that the worker knows of what runs its ops.
+
+A backend is synchronous and thread-safe. Every method is idempotent: the worker repeats calls after a crash. What a
+backend must remember of an attempt is in its `Handle`, which the worker journals as JSON without looking inside.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.failures import Reason
+from gyoza_tui.models.hardware import GpuInfo
+
+Handle: TypeAlias = dict[str, Any]
+"""What a backend must remember of one attempt: JSON, opaque to everybody else."""
+
+
+class Label(StrEnum):
+    """The labels that every container, volume and process of ours carries; `find` looks them up."""
+
+    WORKER = "gyoza.worker"
+    INSTANCE = "gyoza.instance"
+    """The state directory's uuid."""
+    SERVER = "gyoza.server"
+    RUN = "gyoza.run"
+    ATTEMPT = "gyoza.attempt"
+    LEASE = "gyoza.lease"
+
+
+class Stream(StrEnum):
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Output bytes as they came."""
+
+    stream: Stream
+    data: bytes
+    lost: str | None = None
+    """Set, with empty data: here the engine no longer had some output; words for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMark:
+    """Where the spool stands in one stream."""
+
+    size: int = 0
+    """Bytes spooled of it."""
+    tail: bytes = b""
+    """The last bytes spooled of it, up to 4 KiB."""
+    first_at: float | None = None
+    """UTC seconds at which the first and the last spooled chunk were read."""
+    last_at: float | None = None
+
+
+Resume: TypeAlias = Mapping[Stream, StreamMark]
+"""What the spool already holds; the output goes on behind it, without gap or repeat."""
+
+
+class Output(Protocol):
+    """An open output. Iterating blocks until bytes come and ends with the stream; `close` from any thread wakes it.
+
+    Iteration ends quietly when the op has ended and when the engine was lost: `Backend.state` tells which.
+    """
+
+    def __iter__(self) -> Iterator[Chunk]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How an attempt ended here."""
+
+    code: int | None
+    """The op's own exit code; None when it could not be learnt."""
+    signal: str | None = None
+    """`SIGKILL` and the like, when a signal ended it."""
+    oom: bool = False
+    """The op itself was killed for memory. A child killed for memory with exit 0 is a warning, not this."""
+    warning: str | None = None
+    machine_fault: str | None = None
+    """Why this end is not the op's (engine stopped, machine rebooted), in words."""
+    started_at: float | None = None
+    """UTC seconds."""
+    finished_at: float | None = None
+
+
+class Phase(StrEnum):
+    """What `state` says while there is no Exit."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    GONE = "gone"
+
+
+State: TypeAlias = Phase | Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One attempt, as a backend is asked to make it."""
+
+    name: str
+    """Unique per (run, attempt, lease): `gyoza-<run>-<attempt>-<lease, 8 characters>`."""
+    image: str
+    """Without its scheme."""
+    run_dir: Path
+    """The attempt's own directory on this machine, made before and removed after by the worker."""
+    command: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    constraints: Constraints = field(default_factory=Constraints)
+    gpu: GpuInfo | None = None
+    """The one GPU that the attempt may see; None: it sees none."""
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Host path → path in the container."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """A pull so far. Bytes are of layers whose size is known."""
+
+    bytes_done: int = 0
+    bytes_total: int | None = None
+    layers_done: int = 0
+    layers_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one attempt uses now; None where the backend cannot tell."""
+
+    cpu_percent: float | None = None
+    """100 is one core."""
+    memory_mb: float | None = None
+    processes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An attempt of ours that the backend knows."""
+
+    name: str
+    handle: Handle
+    labels: Mapping[str, str]
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    separate_streams: bool
+    usage: bool
+    limits: str
+    """Which limits it enforces, in words: `cpu, memory (cgroup), pids`."""
+    survives_worker: bool
+    gpus: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """What the worker's owner decided about every op on this machine; a run never loosens any of it."""
+
+    worker_id: str
+    instance_id: str
+    state_dir: Path
+    ops_file: Path | None = None
+    """The owner's list of local ops."""
+    allow_volumes: tuple[Path, ...] = ()
+    """Host paths under which a run may mount a volume."""
+    docker_network: str = "bridge"
+    docker_cap_add: tuple[str, ...] = ()
+    """Capabilities left to containers, all others are dropped; `ALL` keeps the engine's default set."""
+    docker_new_privileges: bool = False
+    docker_io: str = "auto"
+    """How `/gyoza` gets into a container: auto, bind, volume."""
+    pids_limit: int = 4096
+    shm_mb: int = 1024
+    container_log_mb: int = 512
+    """What the engine keeps of a container's output, for taking it up again after a crash."""
+
+
+class BackendError(Exception):
+    """Something the backend could not do. `str()` is a message to a person."""
+
+    reason: ClassVar[Reason] = Reason.INTERNAL
+
+
+class BackendUnavailable(BackendError):
+    """The engine does not answer: the machine's fault. Worth trying again later."""
+
+    reason = Reason.BACKEND_UNAVAILABLE
+
+
+class ImageNotFound(BackendError):
+    """No such image, neither here nor in its registry. Trying again does not help."""
+
+    reason = Reason.IMAGE_NOT_FOUND
+
+
+class PullFailed(BackendError):
+    """The image could not be fetched."""
+
+    reason = Reason.IMAGE_PULL_FAILED
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class PullCancelled(BackendError):
+    """`cancel` was set while pulling."""
+
+
+class NotExecutable(BackendError):
+    """The op's command cannot be started: missing, no permission, wrong architecture."""
+
+    reason = Reason.NOT_EXECUTABLE
+
+
+class DiskFull(BackendError):
+    reason = Reason.DISK_FULL
+
+
+class VanishedHandle(BackendError):
+    """The container or process behind a handle is gone."""
+
+    reason = Reason.BACKEND_RESTARTED
+
+
+class Backend(Protocol):
+    name: ClassVar[str]
+    """The scheme: `docker`, `local`."""
+    capabilities: Capabilities
+
+    def check(self) -> None:
+        """Raise BackendUnavailable with words when it cannot take work now. Takes at most 5 s."""
+
+    def refuses(self, image: str, volumes: Mapping[str, str]) -> str | None:
+        """Why this machine will never run that (no such local op, a volume not allowed); None when it may."""
+
+    def ops(self) -> tuple[str, ...]:
+        """The owner's ops by name, for a backend that has such a list."""
+
+    def op_dir(self, run_dir: Path) -> str:
+        """The path at which the op sees `run_dir`: `/gyoza` in a container."""
+
+    def image_id(self, image: str) -> str | None:
+        """The digest or id of the image when it is on this machine."""
+
+    def pull(self, image: str, on_progress: Callable[[PullProgress], None], cancel: threading.Event) -> None:
+        """Fetch the image once. Raises ImageNotFound, PullFailed, PullCancelled, DiskFull, BackendUnavailable."""
+
+    def create(self, spec: Spec) -> Handle:
+        """Make the attempt without starting it; one of ours with that name is taken over.
+
+        Raises ImageNotFound, NotExecutable, DiskFull, BackendUnavailable, and BackendError for a name held by
+        something that is not this attempt.
+        """
+
+    def put(self, handle: Handle, files: Mapping[str, bytes]) -> None:
+        """Write files into the op's directory, before the start. Names are plain."""
+
+    def output(self, handle: Handle, resume: Resume | None) -> Output:
+        """Open the output: before the start with None, later behind what the spool holds."""
+
+    def start(self, handle: Handle) -> None:
+        """Start it; one already started is left alone. Raises NotExecutable, VanishedHandle, BackendUnavailable."""
+
+    def wait(self, handle: Handle, timeout_s: float) -> State:
+        """Wait for the end, at most `timeout_s`; then the state, freshly looked up. Raises BackendUnavailable."""
+
+    def state(self, handle: Handle) -> State:
+        """Raises BackendUnavailable when that cannot be known now."""
+
+    def stop(self, handle: Handle, grace_s: float) -> None:
+        """SIGTERM, `grace_s`, SIGKILL, to every process of the attempt; returns when all are gone."""
+
+    def usage(self, handle: Handle) -> Usage: ...
+
+    def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
+        """One regular file of the op's directory; None when there is none.
+
+        Never follows a link. Raises ValueError, in words that name the file, for anything that is not a regular
+        file, is larger than `limit` bytes, or changed while it was read.
+        """
+
+    def describe(self, handle: Handle) -> dict[str, Any]:
+        """The engine's own view of the attempt, for a person, with the values of its environment masked."""
+
+    def shell(self, handle: Handle) -> tuple[str, ...]:
+        """The argv that opens a shell where the op runs."""
+
+    def find(self, labels: Mapping[str, str]) -> list[Found]:
+        """Every attempt that carries all of these labels."""
+
+    def remove(self, handle: Handle) -> None:
+        """Remove an ended or never started attempt and all that the backend made for it."""
+
+    def prune(self, labels: Mapping[str, str]) -> int:
+        """Remove what carries these labels and belongs to no attempt any more; how many."""
+
+    def close(self) -> None:
+        """Let go of sockets. Attempts go on."""

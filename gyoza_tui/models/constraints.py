@@ -1,0 +1,31 @@
+"""What a run needs of a machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gyoza_tui.models.limits import CPU_MAX, GPU_ID_MAX, MEMORY_MB_MAX
+from gyoza_tui.models.wire import Wire
+
+Cores = Annotated[int, Field(strict=True, ge=0, le=CPU_MAX)]
+Megabytes = Annotated[int, Field(strict=True, ge=0, le=MEMORY_MB_MAX)]
+GpuId = Annotated[int, Field(strict=True, ge=0, le=GPU_ID_MAX)]
+
+
+class Constraints(Wire):
+    """The resources a run holds for its whole attempt; what is None is neither reserved nor limited."""
+
+    cpu: Cores | None = None
+    """Cores."""
+    ram_mb: Megabytes | None = None
+    """Memory and swap together, in MiB."""
+    vram_mb: Megabytes | None = None
+    """Free memory needed on one GPU, in MiB."""
+    gpu_id: GpuId | None = None
+    """The GPU by index: asked for by the run, or chosen by the scheduler in an attempt's constraints."""
+
+    @property
+    def wants_gpu(self) -> bool:
+        return self.gpu_id is not None or bool(self.vram_mb)

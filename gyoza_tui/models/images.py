@@ -1,0 +1,49 @@
+"""What an image name may be: `name[:tag][@digest]`, or `scheme://name` for a backend other than Docker."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+DOCKER: Final = "docker"
+"""The backend of a name without a scheme."""
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::\d{{1,5}})?"
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_DOCKER_IMAGE = re.compile(
+    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
+)
+_SCHEMED = re.compile(r"([a-z][a-z0-9]{0,15})://([A-Za-z0-9][A-Za-z0-9._/-]{0,199})")
+
+
+class ImageRef(NamedTuple):
+    """An image name split into who runs it and what it is there."""
+
+    backend: str
+    """`docker`, `local`, …"""
+    name: str
+    """A Docker reference, or the name behind `scheme://`."""
+
+    @classmethod
+    def parse(cls, text: str) -> ImageRef:
+        """Split and check `text`; ValueError in words that say what is allowed."""
+        if len(text) > 400:
+            raise ValueError("an image name has at most 400 characters")
+        if match := _SCHEMED.fullmatch(text):
+            scheme, name = match.groups()
+            if scheme == DOCKER:
+                raise ValueError(f"{_quoted(text)}: write a Docker image without a scheme")
+            if ".." in name or "//" in name:
+                raise ValueError(f"{_quoted(text)}: a {scheme}:// name holds no '..' and no empty part")
+            return cls(scheme, name)
+        if _DOCKER_IMAGE.fullmatch(text):
+            return cls(DOCKER, text)
+        raise ValueError(
+            f"{_quoted(text)} is not an image name: write it as [registry/]name[:tag][@sha256:…] in lower case, "
+            "or local://name for a command of the worker's owner"
+        )
+
+
+def _quoted(text: str) -> str:
+    return ascii(text if len(text) <= 80 else text[:77] + "...")

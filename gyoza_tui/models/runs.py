@@ -1,0 +1,176 @@
+"""Runs, their attempts and events, and the requests that make and change them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.definitions import Inputs, OpSpec
+from gyoza_tui.models.identity import Id
+from gyoza_tui.models.limits import EVENT_MAX, KIB, OUTPUTS_MAX, PRIORITY_MAX
+from gyoza_tui.models.states import OP_EVENTS, EventType, RunState
+from gyoza_tui.models.values import check_json, json_size
+from gyoza_tui.models.wire import Wire
+
+SECRET_SHOWN = "***"
+"""What everybody but a run's worker sees of a secret value."""
+
+DEFAULT_PRIORITY = 5
+
+
+def _payload(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    if value is not None:
+        check_json(value, "payload")
+    return value
+
+
+Payload = Annotated[dict[str, Any] | None, AfterValidator(_payload)]
+Priority = Annotated[int, Field(strict=True, ge=-PRIORITY_MAX, le=PRIORITY_MAX)]
+"""Higher runs first; equal ones by age."""
+
+
+class Event(Wire):
+    """One entry of an attempt's timeline. `t` is the sender's UTC, `received_at` the server's; order by `id` only."""
+
+    id: int
+    """From 0 per attempt."""
+    type: EventType
+    t: AwareDatetime
+    msg: str | float | None = None
+    """0 to 100 for PROGRESS."""
+    payload: dict[str, Any] | None = None
+    state: RunState | None = None
+    """The run's state after this event."""
+    received_at: AwareDatetime | None = None
+
+
+class TopicEvent(Event):
+    """An event as a topic's feed shows it."""
+
+    run_id: str
+    attempt: int
+
+
+class ExecutionSummary(Wire):
+    duration_ms: int | None = None
+    worker_id: str | None = None
+    error_message: str | None = None
+    gpu_id: int | None = None
+
+
+class OpAttempt(Wire):
+    id: str
+    op_run_id: str
+    attempt: int
+    state: RunState
+    progress: float = 0
+    events: list[Event] = Field(default_factory=list)
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    outputs: dict[str, Any] = Field(default_factory=dict)
+    execution_summary: ExecutionSummary = Field(default_factory=ExecutionSummary)
+    constraints: Constraints = Field(default_factory=Constraints)
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+
+
+class OpRun(OpSpec):
+    """A run as the server tells it. Everything but id and image has a default: another server may know less."""
+
+    id: str = Field(max_length=256)
+    state: RunState = RunState.PENDING
+    priority: int = DEFAULT_PRIORITY
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    outputs: dict[str, Any] = Field(default_factory=dict)
+    progress: float = 0
+    current_attempt: int = 1
+    events: list[Event] = Field(default_factory=list)
+    """The current attempt's."""
+    op_definition: str | None = None
+    op_version: str | None = None
+    created_at: AwareDatetime | None = None
+    updated_at: AwareDatetime | None = None
+    attempts: list[OpAttempt] = Field(default_factory=list)
+    execution_summary: ExecutionSummary = Field(default_factory=ExecutionSummary)
+    worker_id: str | None = None
+    not_before: AwareDatetime | None = None
+    infra_retries: int = 0
+    placement: str | None = None
+    """Why the run is not placed, in words; None when it is, or when nothing is known against it."""
+    attempt: int | None = None
+    """In a claim's answer: the attempt handed over."""
+    lease: str | None = None
+    """In a claim's answer: the right to report on it."""
+
+
+class RunRequest(OpSpec):
+    """`POST /runs`: an ad hoc run."""
+
+    id: Id | None = None
+    """Chosen by the client: the same id and body answers the same run."""
+    inputs: Inputs = Field(default_factory=dict)
+    priority: Priority = DEFAULT_PRIORITY
+
+
+class DefinitionRunRequest(Wire):
+    """`POST /definitions/{name}/runs`."""
+
+    id: Id | None = None
+    inputs: Inputs = Field(default_factory=dict)
+    priority: Priority = DEFAULT_PRIORITY
+    version: Id | None = None
+
+
+class RunPatch(Wire):
+    """`PATCH /runs/{id}`. Giving a run back carries worker, attempt and lease; a person's change needs none."""
+
+    state: RunState | None = None
+    outputs: Payload = None
+    priority: Priority | None = None
+    worker_id: str | None = None
+    attempt: int | None = None
+    lease: str | None = None
+    reason: str | None = Field(default=None, max_length=2 * KIB)
+
+
+class EventReport(Wire):
+    """`POST /runs/{id}/events`: one event of one attempt. The reference's `event_type` is taken for `type`."""
+
+    type: EventType
+    msg: str | float | None = None
+    payload: Payload = None
+    worker_id: str | None = None
+    attempt: int | None = None
+    lease: str | None = None
+    seq: int | None = Field(default=None, ge=1)
+    """From 1 per (run, attempt, lease), gaps allowed; one already known is answered and does nothing."""
+    t: AwareDatetime | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reference_name(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "type" not in data and "event_type" in data:
+            return data | {"type": data["event_type"]}
+        return data
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        check_json(self.msg, "msg")
+        if self.type is EventType.PROGRESS and not (isinstance(self.msg, int | float) and 0 <= self.msg <= 100):
+            raise ValueError("PROGRESS carries a number from 0 to 100 as msg")
+        size = json_size([self.msg, self.payload])
+        limit = EVENT_MAX if self.type in OP_EVENTS else OUTPUTS_MAX
+        if size > limit:
+            raise ValueError(f"{self.type} of {size} bytes: at most {limit}")
+        return self
+
+
+class EventsAccepted(Wire):
+    """The answer to `POST /runs/{id}/events`."""
+
+    accepted: int
+    dropped: int = 0
+    """INFO, PROGRESS or ERROR over the attempt's size limit."""
+    state: RunState | None = None
+    current_attempt: int | None = None

@@ -1,0 +1,150 @@
+"""What a worker and the server tell each other: heartbeats and claims."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime, Field
+
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.definitions import Tags
+from gyoza_tui.models.identity import Id
+from gyoza_tui.models.limits import AWAY_S_MAX, CLAIM_WAIT_S_MAX, CPU_MAX, GPU_ID_MAX, MEMORY_MB_MAX, RUNS_PER_CLAIM_MAX
+from gyoza_tui.models.states import RunState
+from gyoza_tui.models.wire import Wire
+
+PROTOCOL = 1
+
+
+class WorkerState(StrEnum):
+    """What a worker does about new work."""
+
+    CLAIMING = "claiming"
+    PAUSED = "paused"
+    DRAINING = "draining"
+    AWAY = "away"
+    """Gone for a while (detach, upgrade); its containers go on."""
+
+
+class Verdict(StrEnum):
+    """The server's word on a run that a beat listed."""
+
+    OK = "ok"
+    CANCEL = "cancel"
+    LOST = "lost"
+    """A newer attempt or another lease: stop it."""
+    UNKNOWN = "unknown"
+    """This server does not know the run: never stops anything."""
+
+
+class GpuReport(Wire):
+    id: int = Field(ge=0, le=GPU_ID_MAX)
+    vram_mb: int = Field(default=0, ge=0, le=MEMORY_MB_MAX)
+    tags: Tags = Field(default_factory=list)
+
+
+class ResourcesReport(Wire):
+    cpu_cores: int = Field(default=0, ge=0, le=CPU_MAX)
+    ram_mb: int = Field(default=0, ge=0, le=MEMORY_MB_MAX)
+    gpus: list[GpuReport] = Field(default_factory=list, max_length=64)
+
+
+class RunningOpReport(Wire):
+    """A run whose end the server has not yet acknowledged."""
+
+    id: str = Field(max_length=256)
+    image: str = ""
+    inputs: dict[str, Any] | None = None
+    """Only for a server without `protocol`."""
+    constraints: Constraints = Field(default_factory=Constraints)
+    attempt: int | None = None
+    lease: str | None = None
+    phase: str | None = None
+
+
+class HeartbeatRequest(Wire):
+    """`POST /workers/heartbeat`. The first four are the reference's; a minimal worker sends no more."""
+
+    worker_id: Id
+    resources: ResourcesReport = Field(default_factory=ResourcesReport)
+    tags: Tags = Field(default_factory=list)
+    running_ops: list[RunningOpReport] = Field(default_factory=list, max_length=4096)
+    instance_id: Id | None = None
+    """The state directory's uuid."""
+    epoch: int | None = Field(default=None, ge=0, lt=2**53)
+    """Grows at each start of the instance."""
+    beat: int | None = Field(default=None, ge=0, lt=2**53)
+    state: WorkerState = WorkerState.CLAIMING
+    version: str | None = Field(default=None, max_length=64)
+    protocol: int | None = None
+    hostname: str | None = Field(default=None, max_length=256)
+    max_runs: int | None = Field(default=None, ge=0, le=CPU_MAX)
+    free_slots: int | None = Field(default=None, ge=0, le=CPU_MAX)
+    backends: list[Id] = Field(default_factory=lambda: ["docker"], max_length=32)
+    ops: list[str] = Field(default_factory=list, max_length=1024)
+    """The owner's local ops, as `local://name` names them: `name`."""
+    away_s: float | None = Field(default=None, ge=0, le=AWAY_S_MAX)
+
+
+class RunVerdict(Wire):
+    state: RunState | None = None
+    attempt: int | None = None
+    """The run's current attempt."""
+    verdict: Verdict
+
+
+class HeartbeatReply(Wire):
+    """All fields are ours: another server may answer `{}`."""
+
+    protocol: int | None = None
+    lease_s: float | None = Field(default=None, gt=0)
+    grace_s: float | None = Field(default=None, ge=0)
+    heartbeat_s: float | None = Field(default=None, gt=0)
+    server_id: str | None = None
+    queued: int | None = None
+    runs: dict[str, RunVerdict] | None = None
+
+
+class ClaimRequest(Wire):
+    """`POST /workers/{id}/claim`: open until runs are assigned, `wait_s` is over, or the server wants a beat."""
+
+    max: int = Field(default=1, ge=0, le=RUNS_PER_CLAIM_MAX)
+    wait_s: float = Field(default=10, ge=0, le=CLAIM_WAIT_S_MAX, allow_inf_nan=False)
+    instance_id: Id | None = None
+    epoch: int | None = Field(default=None, ge=0, lt=2**53)
+    have: list[RunHeld] = Field(default_factory=list, max_length=4096)
+    """Every unfinished journal row; never answered again."""
+    only: list[str] | None = Field(default=None, max_length=4096)
+
+
+class RunHeld(Wire):
+    id: str = Field(max_length=256)
+    attempt: int
+
+
+class WorkerView(Wire):
+    """A worker as the server knows it."""
+
+    worker_id: str
+    state: WorkerState | str
+    """As the worker said, or `silent`, `lost`."""
+    last_seen: AwareDatetime
+    resources: ResourcesReport
+    free: ResourcesReport
+    """Reported minus what its unreleased attempts hold."""
+    tags: list[str] = Field(default_factory=list)
+    backends: list[str] = Field(default_factory=list)
+    ops: list[str] = Field(default_factory=list)
+    running_ops: list[RunningOpReport] = Field(default_factory=list)
+    hostname: str | None = None
+    version: str | None = None
+    max_runs: int | None = None
+
+
+class Health(Wire):
+    status: str
+    version: str
+    protocol: int | None = None
+    server_id: str | None = None
+    server_time: AwareDatetime | None = None

@@ -1,0 +1,1 @@
+"""The embedded gyoza server."""
