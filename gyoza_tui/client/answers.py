@@ -1,0 +1,101 @@
+"""What an answer, or its absence, means to whoever sent the request."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+
+import httpx
+from pydantic import ValidationError
+
+from gyoza_tui.models.errors import ErrorBody, ErrorCode
+
+CODES = frozenset(ErrorCode)
+
+
+class NotOurAnswer(httpx.RequestError):
+    """A reply that no gyoza server gives: HTML, cut JSON, wrong types, a redirect, over 64 MiB."""
+
+
+class Meaning(StrEnum):
+    """How a failed request is to be taken."""
+
+    SERVER_FAULT = "server fault"
+    """Not about this request: no answer, not our answer, 429, 502, 503, 504. All requests back off."""
+    UNAUTHORIZED = "unauthorized"
+    """The key is wrong: all requests back off, until it is mended."""
+    REFUSED = "refused"
+    """400 or 409: final for this request."""
+    TROUBLE = "trouble"
+    """Any other refusal: this request alone backs off."""
+
+
+def error_code(error: httpx.HTTPStatusError) -> str | None:
+    """The `code` of an error answer; None when the answer is not of a gyoza server."""
+    try:
+        return ErrorBody.model_validate_json(error.response.content).code
+    except (ValidationError, httpx.ResponseNotRead):
+        return None
+
+
+def meaning(error: httpx.HTTPError) -> Meaning:
+    """What `error` says about the request that met it.
+
+    A 404 without a code of ours (a wrong path, a proxy) is a server fault, never a refusal.
+    """
+    if not isinstance(error, httpx.HTTPStatusError):
+        return Meaning.SERVER_FAULT
+    status = error.response.status_code
+    if status in (401, 403):
+        return Meaning.UNAUTHORIZED
+    if status in (400, 409):
+        return Meaning.REFUSED
+    if status in (429, 502, 503, 504):
+        return Meaning.SERVER_FAULT
+    if status == 404 and error_code(error) not in CODES:
+        return Meaning.SERVER_FAULT
+    return Meaning.TROUBLE
+
+
+def retry_after_s(error: httpx.HTTPError) -> float | None:
+    """Seconds that the server asks to wait; None when it does not say."""
+    if not isinstance(error, httpx.HTTPStatusError):
+        return None
+    try:
+        return max(0.0, float(error.response.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def words(error: httpx.HTTPError) -> str:
+    """The error in a few words for a person; holds no header and no key."""
+    match error:
+        case httpx.HTTPStatusError():
+            status = error.response.status_code
+            if status in (401, 403):
+                return f"key refused ({status})"
+            return f"{status} {_detail(error) or error.response.reason_phrase}".strip()
+        case httpx.ConnectTimeout() | httpx.ReadTimeout() | httpx.WriteTimeout() | httpx.PoolTimeout():
+            return "no answer in time"
+        case httpx.ConnectError():
+            return _connect_words(str(error))
+        case NotOurAnswer():
+            return str(error)
+        case _:
+            return f"{str(error) or type(error).__name__}"
+
+
+def _detail(error: httpx.HTTPStatusError) -> str | None:
+    try:
+        return ErrorBody.model_validate_json(error.response.content).detail
+    except (ValidationError, httpx.ResponseNotRead, json.JSONDecodeError):
+        return None
+
+
+def _connect_words(text: str) -> str:
+    lowered = text.lower()
+    if "refused" in lowered:
+        return "connection refused"
+    if "name or service" in lowered or "resolution" in lowered or "nodename" in lowered:
+        return "host name not found"
+    return text or "no connection"

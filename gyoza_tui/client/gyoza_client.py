@@ -1,0 +1,281 @@
+"""A synchronous, thread-safe client of a gyoza server."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from gyoza_tui.client import endpoints
+from gyoza_tui.client.answers import NotOurAnswer
+from gyoza_tui.client.endpoints import Endpoint
+from gyoza_tui.models.definitions import OpDefinition
+from gyoza_tui.models.limits import REPLY_MAX
+from gyoza_tui.models.runs import (
+    DEFAULT_PRIORITY,
+    DefinitionRunRequest,
+    EventReport,
+    EventsAccepted,
+    OpRun,
+    RunPatch,
+    RunRequest,
+    TopicEvent,
+)
+from gyoza_tui.models.states import EventType, RunState
+from gyoza_tui.models.wire import Wire
+from gyoza_tui.models.workers import ClaimRequest, Health, HeartbeatReply, HeartbeatRequest, WorkerView
+
+_T = TypeVar("_T")
+
+CONNECT_TIMEOUT_S = 5.0
+_JSON_SPACE = b" \t\r\n"
+
+
+class Page(NamedTuple):
+    """A list's page and where the next begins; `cursor` is None at the end."""
+
+    items: list[Any]
+    cursor: str | None
+
+
+class Claimed(NamedTuple):
+    runs: list[OpRun]
+    server_id: str | None
+    """`X-Server-Id` of the answer: whose runs these are."""
+
+
+class GyozaClient:
+    """Speaks to one server. May be shared between threads.
+
+    Every method raises `httpx.HTTPStatusError` for a refusal (as the reference does), another `httpx.HTTPError` when
+    there is no answer, and `NotOurAnswer` (one of them) for a reply that no gyoza server gives. Nothing is retried:
+    that is for whoever calls. The key is in no repr and in no error's text.
+    """
+
+    def __init__(self, base_url: str, api_key: str | None = None, timeout: float = 30.0) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT_S))
+        headers = {"Accept-Encoding": "identity", "Accept": "application/json"}
+        if api_key:
+            headers[endpoints.API_KEY_HEADER] = api_key
+        self._http = httpx.Client(
+            base_url=self.base_url,
+            headers=headers,
+            timeout=self._timeout,
+            follow_redirects=False,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=60),
+        )
+
+    def __repr__(self) -> str:
+        return f"GyozaClient({self.base_url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    # Definitions
+
+    def upsert_definition(self, definition: OpDefinition) -> OpDefinition:
+        """Create or replace that (id, version)."""
+        return self._send(endpoints.UPSERT_DEFINITION, definition, OpDefinition)
+
+    def get_definition(self, name: str, version: str | None = None) -> OpDefinition:
+        """The definition of that version, or the one upserted last."""
+        return self._send(
+            endpoints.GET_DEFINITION, None, OpDefinition, query={"version": version}, parts={"name": name}
+        )
+
+    def list_definitions(self) -> list[OpDefinition]:
+        """All versions of all definitions."""
+        return self._send(endpoints.LIST_DEFINITIONS, None, list[OpDefinition])
+
+    # Runs
+
+    def create_run(
+        self,
+        image: str,
+        inputs: dict[str, Any] | None = None,
+        *,
+        priority: int = DEFAULT_PRIORITY,
+        **more: Any,
+    ) -> OpRun:
+        """An ad hoc run; `more` are the other fields of `RunRequest`. With an `id` of yours a repeat is harmless."""
+        request = RunRequest(image=image, inputs=inputs or {}, priority=priority, **more)
+        return self._send(endpoints.CREATE_RUN, request, OpRun)
+
+    def create_run_from_definition(
+        self,
+        name: str,
+        inputs: dict[str, Any],
+        *,
+        version: str | None = None,
+        priority: int = DEFAULT_PRIORITY,
+        id: str | None = None,  # noqa: A002 - the wire's name
+    ) -> OpRun:
+        request = DefinitionRunRequest(id=id, inputs=inputs, priority=priority, version=version)
+        return self._send(endpoints.CREATE_RUN_FROM_DEFINITION, request, OpRun, parts={"name": name})
+
+    def get_run(self, run_id: str, *, events: bool = True) -> OpRun:
+        query = {} if events else {"events": "0"}
+        return self._send(endpoints.GET_RUN, None, OpRun, query=query, parts={"run_id": run_id})
+
+    def list_runs(
+        self,
+        *,
+        state: RunState | None = None,
+        topic: str | None = None,
+        worker_id: str | None = None,
+        definition: str | None = None,
+        since: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> Page:
+        """Newest first; `items` are OpRuns."""
+        query = {
+            "state": state,
+            "topic": topic,
+            "worker_id": worker_id,
+            "definition": definition,
+            "since": since,
+            "limit": limit,
+            "after": after,
+        }
+        return self._page(endpoints.LIST_RUNS, list[OpRun], query, {})
+
+    def update_run(
+        self,
+        run_id: str,
+        *,
+        state: RunState | str | None = None,
+        outputs: dict[str, Any] | None = None,
+        priority: int | None = None,
+        **more: Any,
+    ) -> OpRun:
+        """Change state, outputs or priority; `more` are the fields of `RunPatch` that a worker adds."""
+        patch = RunPatch.model_validate({"state": state, "outputs": outputs, "priority": priority} | more)
+        return self._send(endpoints.UPDATE_RUN, patch, OpRun, parts={"run_id": run_id})
+
+    def add_event(
+        self,
+        run_id: str,
+        event_type: EventType | str,
+        msg: str | float | None,
+        payload: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> EventsAccepted:
+        """One event; `more` are the fields of `EventReport` that fence it."""
+        report = EventReport.model_validate({"type": event_type, "msg": msg, "payload": payload} | more)
+        return self._send(endpoints.ADD_EVENT, report, EventsAccepted, parts={"run_id": run_id})
+
+    def add_events(self, run_id: str, reports: list[EventReport]) -> EventsAccepted:
+        """Several events of one attempt in one transaction; only for a server with `protocol`."""
+        body = [report.model_dump(mode="json", exclude_none=True) for report in reports]
+        return self._send(endpoints.ADD_EVENT, body, EventsAccepted, parts={"run_id": run_id})
+
+    def topic_events(self, topic: str, *, after: str | None = None, wait_s: float = 0) -> Page:
+        """A page of the topic's feed behind the cursor `after`; `items` are TopicEvents."""
+        query = {"after": after, "wait_s": wait_s}
+        return self._page(endpoints.TOPIC_EVENTS, list[TopicEvent], query, {"topic": topic}, extra_s=wait_s)
+
+    # Workers
+
+    def heartbeat(self, **payload: Any) -> HeartbeatReply:
+        """Register or refresh a worker; `payload` is that of `WorkerContext.to_heartbeat_payload` and ours."""
+        return self.beat(HeartbeatRequest.model_validate(payload))
+
+    def beat(self, request: HeartbeatRequest, timeout_s: float | None = None) -> HeartbeatReply:
+        return self._send(endpoints.HEARTBEAT, request, HeartbeatReply, timeout_s=timeout_s)
+
+    def claim(self, worker_id: str, request: ClaimRequest) -> Claimed:
+        """Wait up to `request.wait_s` for runs assigned to this worker."""
+        timeout_s = (self._timeout.read or 30.0) + request.wait_s
+        reply = self._exchange(endpoints.CLAIM, request, {}, {"worker_id": worker_id}, timeout_s)
+        return Claimed(_parsed(list[OpRun], reply), reply.headers.get(endpoints.SERVER_ID_HEADER))
+
+    def list_workers(self) -> list[WorkerView]:
+        return self._send(endpoints.LIST_WORKERS, None, list[WorkerView])
+
+    def get_worker(self, worker_id: str) -> WorkerView:
+        return self._send(endpoints.GET_WORKER, None, WorkerView, parts={"worker_id": worker_id})
+
+    def delete_worker(self, worker_id: str, instance_id: str | None = None, timeout_s: float | None = None) -> None:
+        """A clean good-bye of that instance: its runs go back at once."""
+        query = {"instance_id": instance_id}
+        self._exchange(endpoints.DELETE_WORKER, None, query, {"worker_id": worker_id}, timeout_s)
+
+    def health(self) -> Health:
+        return self._send(endpoints.HEALTH, None, Health)
+
+    # One way for every request
+
+    def _send(
+        self,
+        endpoint: Endpoint,
+        body: Any,
+        answer: type[_T],
+        *,
+        query: dict[str, Any] | None = None,
+        parts: dict[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> _T:
+        parsed: _T = _parsed(answer, self._exchange(endpoint, body, query or {}, parts or {}, timeout_s))
+        return parsed
+
+    def _page(
+        self, endpoint: Endpoint, answer: Any, query: dict[str, Any], parts: dict[str, str], extra_s: float = 0
+    ) -> Page:
+        timeout_s = (self._timeout.read or 30.0) + extra_s
+        reply = self._exchange(endpoint, None, query, parts, timeout_s)
+        return Page(_parsed(answer, reply), reply.headers.get(endpoints.CURSOR_HEADER) or None)
+
+    def _exchange(
+        self, endpoint: Endpoint, body: Any, query: dict[str, Any], parts: dict[str, str], timeout_s: float | None
+    ) -> httpx.Response:
+        timeout = self._timeout
+        if timeout_s is not None:
+            timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
+        request = self._http.build_request(
+            endpoint.method,
+            endpoint.url(**parts),
+            params={name: value for name, value in query.items() if value is not None},
+            json=body.model_dump(mode="json", exclude_none=True) if isinstance(body, Wire) else body,
+            timeout=timeout,
+        )
+        reply = self._http.send(request, stream=True)
+        try:
+            content = _capped(reply)
+        finally:
+            reply.close()
+        reply = httpx.Response(reply.status_code, headers=reply.headers, content=content, request=request)
+        if reply.is_redirect:
+            raise NotOurAnswer("redirected: GYOZA_SERVER_URL must name the server itself", request=request)
+        reply.raise_for_status()
+        if reply.status_code not in endpoint.codes:
+            raise NotOurAnswer(f"{reply.status_code} is not an answer of a gyoza server", request=request)
+        return reply
+
+
+def _capped(reply: httpx.Response) -> bytes:
+    content = bytearray()
+    for piece in reply.iter_raw():
+        content += piece
+        if len(content) > REPLY_MAX:
+            raise NotOurAnswer(f"an answer of over {REPLY_MAX} bytes", request=reply.request)
+    return bytes(content)
+
+
+def _parsed(answer: Any, reply: httpx.Response) -> Any:
+    try:
+        return TypeAdapter(answer).validate_json(reply.content)
+    except (ValidationError, RecursionError):
+        start = reply.content[:1].strip(_JSON_SPACE)
+        what = "JSON of another shape" if start in (b"{", b"[") else "not JSON"
+        raise NotOurAnswer(f"not a gyoza server's answer ({what})", request=reply.request) from None

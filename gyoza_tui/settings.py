@@ -1,0 +1,278 @@
+"""One tree of settings: flags > environment > .env > TOML file > defaults. Every name, default and meaning, once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+import stat
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+import psutil
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gyoza_tui.models.identity import check_id
+from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX
+
+PREFIX = "GYOZA_"
+NOT_SETTINGS = frozenset({"GYOZA_CONFIG", "GYOZA_TEST_DOCKER"})
+"""Variables of ours that are no settings."""
+OP_VARIABLES = frozenset(
+    {
+        "GYOZA_INPUT_PATH",
+        "GYOZA_OUTPUT_PATH",
+        "GYOZA_INPUT_JSON",
+        "GYOZA_OUTPUT_JSON",
+        "GYOZA_RUN_ID",
+        "GYOZA_ATTEMPT",
+    }
+)
+"""What an op finds in its environment; an op may well start a client of ours."""
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; `str()` lists every fault and what to do."""
+
+
+def default_worker_id() -> str:
+    """The host's name, as far as it can be a worker id."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in socket.gethostname())
+    return name.strip("._-")[:64] or "worker"
+
+
+def default_max_runs() -> int:
+    return min(psutil.cpu_count() or 1, 8)
+
+
+def _list(value: Any) -> Any:
+    """`a,b` in a flag or the environment is the list [a, b]."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _http_url(value: str) -> str:
+    import httpx
+
+    try:
+        url = httpx.URL(value)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{ascii(value)[:120]} is not a URL: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"{ascii(value)[:120]} is not a server's URL: write http://host:5555")
+    if url.userinfo:
+        raise ValueError("a URL holds no password: set GYOZA_API_KEY or GYOZA_API_KEY_FILE")
+    return value.rstrip("/")
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_list)]
+Seconds = Annotated[float, Field(gt=0, le=366 * 24 * 3600, allow_inf_nan=False)]
+Megabytes = Annotated[int, Field(ge=0, le=MEMORY_MB_MAX)]
+
+
+class Settings(BaseSettings):
+    """What the owner of a machine may decide. The docstrings below are what README and `.env.example` print."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", use_attribute_docstrings=True, env_ignore_empty=True, frozen=True,
+        hide_input_in_errors=True,
+    )  # fmt: skip
+
+    server_url: Annotated[str, AfterValidator(_http_url)] = "http://localhost:5555"
+    """The gyoza server."""
+    api_key: SecretStr | None = None
+    """The server's API key. Better in a file: `GYOZA_API_KEY_FILE`."""
+    api_key_file: Path | None = None
+    """A file that holds the API key, readable by its owner alone."""
+    worker_id: Annotated[str, AfterValidator(check_id)] = Field(default_factory=default_worker_id)
+    """The worker's name at the server. Default: the host's name."""
+    state_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_state_dir("gyoza-tui", appauthor=False)))
+    """Where the journal, logs and run directories live, below it `<host>/<worker_id>/`. Not on NFS."""
+    max_runs: int = Field(default_factory=default_max_runs, ge=1, le=CPU_MAX)
+    """Runs at the same time. Default: the number of cores, at most 8."""
+    tags: Names = ()
+    """Tags of this worker, comma-separated; a run may ask for some."""
+    ops_file: Path | None = None
+    """A TOML file that lists the commands of this machine that runs may name as `local://name`."""
+    log_format: Literal["text", "json"] = "text"
+    """How `--no-ui` prints its events."""
+
+    reserve_cpu: int = Field(default=0, ge=0, le=CPU_MAX)
+    """Cores kept back for the person at the desk."""
+    reserve_ram_mb: Megabytes = 0
+    """Memory kept back, in MiB."""
+    reserve_vram_mb: Megabytes = 0
+    """Memory kept back on each GPU, in MiB."""
+    min_free_mb: Megabytes = 1024
+    """No claims while the disk of state, logs or Docker has less free than this, in MiB."""
+
+    heartbeat_s: Seconds = 5
+    """Seconds between heartbeats until the server says otherwise."""
+    on_sigterm: Literal["drain", "detach"] = "drain"
+    """What a first SIGTERM does: finish the runs and exit, or exit now and leave the containers for the next start."""
+    drain_timeout_s: Seconds | None = None
+    """A drain that takes longer detaches. Default: it takes as long as the runs."""
+    on_lease_lost: Literal["continue", "stop"] = "continue"
+    """What happens to containers when the server has been silent for lease and grace."""
+    away_s: float = Field(default=3600, ge=0, le=AWAY_S_MAX, allow_inf_nan=False)
+    """How long the server keeps this worker's runs after a detach, in seconds."""
+    stop_grace_s: float = Field(default=10, ge=0, le=3600, allow_inf_nan=False)
+    """Seconds between SIGTERM and SIGKILL when an op is stopped."""
+
+    log_max_mb: int = Field(default=512, ge=1, le=MEMORY_MB_MAX)
+    """What is kept of one run's output, in MiB: head and tail, the cut marked."""
+    history_days: int = Field(default=14, ge=0, le=3650)
+    """Days that ended runs and their logs are kept."""
+    history_max_mb: int = Field(default=4096, ge=1, le=MEMORY_MB_MAX)
+    """What the logs of ended runs may take together, in MiB; the oldest go first."""
+
+    pull_policy: Literal["always", "missing", "never"] = "always"
+    """When an image is pulled before a run."""
+    pull_timeout_s: Seconds = 3600
+    """A pull that takes longer has failed."""
+    pull_inactivity_s: Seconds = 120
+    """A pull that makes no progress for this long has failed."""
+    allow_volumes: Paths = ()
+    """Host directories below which a run may mount volumes, comma-separated."""
+    docker_network: str = Field(default="bridge", min_length=1, max_length=128)
+    """The network of containers."""
+    docker_cap_add: Names = ()
+    """Capabilities left to containers (all others are dropped); `ALL` keeps the engine's default set."""
+    docker_new_privileges: bool = False
+    """Whether setuid programs may raise privileges in containers."""
+    docker_io: Literal["auto", "bind", "volume"] = "auto"
+    """How `/gyoza` gets into a container."""
+    pids_limit: int = Field(default=4096, ge=16, le=4_000_000)
+    """Threads and processes of one container."""
+    shm_mb: int = Field(default=1024, ge=1, le=MEMORY_MB_MAX)
+    """`/dev/shm` of a container, in MiB."""
+    container_log_mb: int = Field(default=512, ge=1, le=MEMORY_MB_MAX)
+    """What the engine keeps of a container's output for taking it up again after a crash, in MiB."""
+
+    server_host: str = "127.0.0.1"
+    """`serve`: the address to listen at. Beyond loopback a key is required."""
+    server_port: int = Field(default=5555, ge=0, le=65535)
+    """`serve`: the port to listen at; 0 takes a free one."""
+    database: str = ""
+    """`serve`: the database, as `sqlite:///path`. Default: `server.db` under the state directory."""
+
+    @field_validator("tags")
+    @classmethod
+    def _tags(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        for tag in tags:
+            check_id(tag)
+        return tags
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        from pydantic_settings import DotEnvSettingsSource, TomlConfigSettingsSource
+
+        return (
+            init_settings,
+            env_settings,
+            DotEnvSettingsSource(settings_cls, env_file=".env", env_prefix=PREFIX, env_ignore_empty=True),
+            TomlConfigSettingsSource(settings_cls, toml_file=config_file()),
+        )
+
+    def key(self) -> str | None:
+        """The API key from its file or its setting; SettingsError when the file cannot be read or is empty."""
+        if self.api_key_file is None:
+            return self.api_key.get_secret_value() if self.api_key else None
+        return read_key_file(self.api_key_file)
+
+
+def config_file() -> Path:
+    """The TOML file of settings: `GYOZA_CONFIG`, or `config.toml` in the user's configuration directory."""
+    if named := os.environ.get("GYOZA_CONFIG"):
+        return Path(named)
+    return Path(platformdirs.user_config_dir("gyoza-tui", appauthor=False)) / "config.toml"
+
+
+def read_key_file(path: Path) -> str:
+    """The first line of a key file; SettingsError in words when there is none to be had."""
+    try:
+        with path.open("rb") as file:
+            mode, content = os.fstat(file.fileno()).st_mode, file.read(4097)
+    except OSError as error:
+        raise SettingsError(f"the key file {path} cannot be read: {error.strerror}") from None
+    key = content.strip()
+    if not key or len(content) > 4096 or not key.isascii() or b"\n" in key or not key.decode().isprintable():
+        raise SettingsError(f"the key file {path} must hold one line of printable ASCII: the key")
+    if stat.S_IMODE(mode) & 0o077:
+        print(f"warning: others can read the key file {path}: chmod 600 {path}", file=sys.stderr)
+    return key.decode()
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """` (did you mean X?)`, or nothing."""
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def _unknown_in_files() -> list[str]:
+    faults = []
+    variables = [PREFIX + name.upper() for name in Settings.model_fields]
+    for name in dotenv_values(".env"):
+        known = name.upper() in variables or name.upper() in NOT_SETTINGS | OP_VARIABLES
+        if name.upper().startswith(PREFIX) and not known:
+            faults.append(f".env: {name} is not a setting{nearest(name.upper(), variables)}")
+    path = config_file()
+    if path.exists():
+        for name in tomllib.loads(path.read_text()):
+            if name not in Settings.model_fields:
+                faults.append(f"{path}: {name} is not a setting{nearest(name, list(Settings.model_fields))}")
+    return faults
+
+
+def unknown_in_environment() -> list[str]:
+    """A warning for each `GYOZA_*` in the environment that is no setting; it may be another program's."""
+    variables = [PREFIX + name.upper() for name in Settings.model_fields]
+    return [
+        f"{name} in the environment is not a setting{nearest(name, variables)}"
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name not in variables and name not in NOT_SETTINGS | OP_VARIABLES
+    ]
+
+
+def load(**flags: Any) -> Settings:
+    """The settings with `flags` on top (None: not given). SettingsError lists every fault of every source."""
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError as SourceError
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    faults: list[str] = []
+    try:
+        faults += _unknown_in_files()
+        settings = Settings(**given)
+    except ValidationError as error:
+        faults += [
+            f"{_origin(str(e['loc'][0]), given)}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        ]
+    except (SourceError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{config_file()}: {error}")
+    except OSError as error:
+        faults.append(f"{error.filename}: {error.strerror}")
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return settings
+
+
+def _origin(field: str, given: dict[str, Any]) -> str:
+    if field in given:
+        return "--" + field.replace("_", "-").replace("server-url", "server")
+    variable = PREFIX + field.upper()
+    return variable if variable in os.environ else f"{variable} / {field}"

@@ -1,0 +1,194 @@
+"""The state directory of one worker: its lock, its identity, and where everything in it lies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+from filelock import FileLock, Timeout
+
+_NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs"})
+_MARKER = ".gyoza-run"
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class StateDirError(Exception):
+    """A state directory that cannot be used; `str()` says why and what to do."""
+
+
+class LogFile(NamedTuple):
+    run_id: str
+    attempt: int
+    path: Path
+
+
+def attempt_name(run_id: str, attempt: int, lease: str | None) -> str:
+    """The name of an attempt's container and directories: `gyoza-<run>-<attempt>-<lease, 8 characters>`."""
+    return f"gyoza-{_safe(run_id)}-{attempt}-{_safe(lease or 'none')[:8]}"
+
+
+def _safe(text: str) -> str:
+    """`text` where it can be a file's and a container's name, else a name made of its hash: ids are opaque."""
+    if _SAFE.fullmatch(text):
+        return text
+    return "x" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:31]
+
+
+def worker_dir(base: Path, worker_id: str) -> Path:
+    """`<base>/<host>/<worker_id>`: a home that several hosts share stays apart."""
+    return base / _safe(socket.gethostname()) / worker_id
+
+
+class StateDir:
+    """Held by one process at a time. `instance_id` stays; `epoch` grows at each start."""
+
+    def __init__(self, root: Path, lock: FileLock) -> None:
+        self.root = root
+        self._lock = lock
+        self.instance_id = _kept(root / "instance", lambda: str(uuid.uuid4()))
+        self.epoch = self._next_epoch()
+
+    @classmethod
+    def open(cls, base: Path, worker_id: str) -> StateDir:
+        """Make and lock it. StateDirError when it is in use, on a network file system, or not writable."""
+        root = worker_dir(base, worker_id)
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _refuse_network(root)
+            for part in ("runs", "logs"):
+                (root / part).mkdir(exist_ok=True, mode=0o700)
+                (root / part).chmod(0o700)
+            return cls(root, _locked(root))
+        except OSError as error:
+            raise StateDirError(
+                f"the state directory {root} cannot be used: {error.strerror}. "
+                "Choose another by --state-dir or GYOZA_STATE_DIR"
+            ) from None
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal.db"
+
+    @property
+    def server_file(self) -> Path:
+        """Where the server of this machine, if there is one, says its URL and key."""
+        return self.root / "server.json"
+
+    def run_dir(self, name: str) -> Path:
+        return self.root / "runs" / name
+
+    def make_run_dir(self, name: str) -> Path:
+        """The attempt's directory, open to whatever user the op is; its parent lets nobody in but us."""
+        path = self.run_dir(name)
+        path.mkdir(exist_ok=True)
+        marker = self._marker(name)
+        if not marker.exists():
+            marker.touch()
+        path.chmod(0o777)
+        return path
+
+    def remove_run_dir(self, name: str) -> None:
+        """Delete an attempt's directory: only inside our root, only with our marker, never through a link."""
+        path, marker = self.run_dir(name), self._marker(name)
+        if not marker.exists():
+            return
+        if stat.S_ISDIR(_mode(path)):
+            shutil.rmtree(path)
+        marker.unlink()
+
+    def run_dirs(self) -> list[str]:
+        """The names of all attempts that have a directory here."""
+        return [path.name.removesuffix(_MARKER) for path in (self.root / "runs").glob("*" + _MARKER)]
+
+    def log_path(self, run_id: str, attempt: int, lease: str | None) -> Path:
+        """Where the attempt's output is spooled."""
+        return self.root / "logs" / f"{attempt_name(run_id, attempt, lease)}.log"
+
+    def close(self) -> None:
+        self._lock.release()
+
+    def _marker(self, name: str) -> Path:
+        """Beside the directory, where no op can reach it."""
+        return self.root / "runs" / (name + _MARKER)
+
+    def _next_epoch(self) -> int:
+        path = self.root / "epoch"
+        last = int(_read(path) or 0)
+        epoch = max(last + 1, int(time.time()))
+        _write(path, str(epoch))
+        return epoch
+
+
+def log_files(root: Path) -> Iterator[LogFile]:
+    """The logs below a worker's state directory; ids that cannot be file names are told by their hash."""
+    for path in (root / "logs").glob("gyoza-*.log"):
+        run_id, attempt, _ = path.name.removeprefix("gyoza-").removesuffix(".log").rsplit("-", 2)
+        yield LogFile(run_id, int(attempt), path)
+
+
+def _locked(root: Path) -> FileLock:
+    lock = FileLock(root / "lock", timeout=0)
+    holder = root / "holder"
+    try:
+        lock.acquire()
+    except Timeout:
+        who = _read(holder) or "another process"
+        raise StateDirError(
+            f"the state directory {root} is in use by {who}. Stop it, or start a second worker with another --worker-id"
+        ) from None
+    _write(holder, f"pid {os.getpid()} on {socket.gethostname()}")
+    return lock
+
+
+def _refuse_network(root: Path) -> None:
+    """SQLite's journal and file locks are not safe there."""
+    mounts = sorted(psutil.disk_partitions(all=True), key=lambda m: len(m.mountpoint), reverse=True)
+    real = root.resolve()
+    kind = next((m.fstype for m in mounts if real.is_relative_to(m.mountpoint)), "")
+    if kind.lower() in _NETWORK_FILESYSTEMS:
+        raise StateDirError(
+            f"the state directory {root} lies on a network file system ({kind}), where the journal is not safe. "
+            "Choose a local one by --state-dir or GYOZA_STATE_DIR"
+        )
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    known = _read(path)
+    if not known:
+        known = make()
+        _write(path, known)
+    return known
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file's content, atomically and durably."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
