@@ -1,0 +1,1 @@
+"""What this machine has and uses: psutil and NVML. Importing detects nothing."""
