@@ -87,6 +87,8 @@ class Exit:
     oom: bool = False
     """The op itself was killed for memory. A child killed for memory with exit 0 is a warning, not this."""
     warning: str | None = None
+    not_executable: str | None = None
+    """The op's command never ran, in words: an init inside the container tells it only after a start that succeeded."""
     machine_fault: str | None = None
     """Why this end is not the op's (engine stopped, machine rebooted), in words."""
     started_at: float | None = None
