@@ -1,0 +1,49 @@
+# Everything happens in .venv of this tree: nothing to activate, nothing global. `make run` and `make test` are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+PYTEST := $(BIN)/python -m pytest
+SHELL := /bin/bash
+
+.PHONY: run test test-long lint format docs bench setup clean
+
+run: setup
+	@exec $(BIN)/gyoza-tui --local --demo
+
+test: lint
+	@exec $(PYTEST) -rs
+
+test-long: setup
+	@exec $(PYTEST) -rs -m long --timeout 1800
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: setup
+	@$(BIN)/python -m gyoza_tui.cli.settings_docs
+
+bench: setup
+	@failed=0; for file in bench/bench_*.py; do $(BIN)/python "$$file" || failed=1; done; exit $$failed
+
+# The lock is for two `make` at once; what is out of date is looked up when it is held.
+setup:
+	@mkdir -p .make
+	@flock .make/lock $(MAKE) -s --no-print-directory $(READY)
+
+$(READY): pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "gyoza-tui needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 2; }
+	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear .venv || { echo "no venv can be made: install python3-venv" >&2; exit 2; }
+	@echo "setting up .venv ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip hatchling editables
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --group dev --editable .
+	@touch $@
+
+clean:
+	rm -rf .venv .make .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
