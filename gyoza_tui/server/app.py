@@ -1,0 +1,111 @@
+"""The FastAPI application: routes, errors in words, and what starts and stops with it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DatabaseError
+from starlette.exceptions import HTTPException
+
+from gyoza_tui import __version__
+from gyoza_tui.models.clock import Clock, SystemClock
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.server import matching
+from gyoza_tui.server.clockwork import Clockwork
+from gyoza_tui.server.database import Database
+from gyoza_tui.server.errors import Refused
+from gyoza_tui.server.hub import Hub, Timings
+from gyoza_tui.server.limits import Door
+from gyoza_tui.server.routes import definitions, health, runs, topics, workers
+
+_LOG = logging.getLogger(__name__)
+_FAULTS_SHOWN = 20
+
+_ABOUT = """The single source of truth of a gyoza cluster: op definitions, runs and their timelines, workers.
+
+Every request carries the header `X-API-Key` when the server has a key. Every refusal is
+`{"detail": words, "code": one word}`. Lists are bare arrays; the header `X-Next-Cursor` says where the next page
+begins.
+"""
+
+
+def create_app(
+    database: Database,
+    *,
+    api_key: str | None = None,
+    timings: Timings | None = None,
+    clock: Clock | None = None,
+    ticking: bool = True,
+) -> FastAPI:
+    """The application on an open database, which it closes at its end. `ticking=False`: a test turns the clock."""
+    hub = Hub(database, clock or SystemClock(), timings or Timings())
+    clockwork = Clockwork(hub)
+    database.before_commit = lambda tx: matching.give_out(hub, tx)
+    database.after_failure = hub.reload
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        database.start()
+        if ticking:
+            clockwork.start()
+        yield
+        await clockwork.stop()
+        hub.close()
+
+    app = FastAPI(
+        title="gyoza server",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        strict_content_type=False,
+        redirect_slashes=False,
+    )
+    app.state.hub, app.state.clockwork = hub, clockwork
+    for router in (health.router, definitions.router, runs.router, topics.router, workers.router):
+        app.include_router(router)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DatabaseError, _database)
+    app.add_middleware(Door, api_key=api_key, server_id=database.server_id)
+    return app
+
+
+def _answer(status: int, detail: str, code: str | None = None) -> JSONResponse:
+    return JSONResponse({"detail": detail, "code": code}, status_code=status)
+
+
+async def _refused(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)
+    return _answer(error.status, error.detail, error.code)
+
+
+async def _not_valid(_request: Request, error: Exception) -> JSONResponse:
+    """All faults at once, without what was sent: it may be a secret."""
+    assert isinstance(error, RequestValidationError)
+    faults = [_fault(one) for one in error.errors()[:_FAULTS_SHOWN]]
+    return _answer(422, "; ".join(faults), ErrorCode.INVALID)
+
+
+def _fault(one: dict[str, Any]) -> str:
+    where = ".".join(str(part)[:80] for part in one["loc"] if part != "body")
+    return f"{where}: {one['msg']}" if where else str(one["msg"])
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    """No code of ours: a path that is not there is no answer about a run."""
+    assert isinstance(error, HTTPException)
+    reply = _answer(error.status_code, str(error.detail))
+    reply.headers.update(error.headers or {})
+    return reply
+
+
+async def _database(_request: Request, error: Exception) -> JSONResponse:
+    _LOG.error("the database failed", exc_info=error)
+    return _answer(503, "the server's database does not answer now", ErrorCode.BUSY)

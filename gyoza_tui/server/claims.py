@@ -1,0 +1,94 @@
+"""Open claims: long polls that are woken, never polled."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Iterable
+
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.workers import ClaimRequest, WorkerState
+from gyoza_tui.server.database import Transaction
+
+
+class OpenClaim:
+    """One claim from its arrival to its answer. Its end is decided once, by the writer or by its own handler."""
+
+    def __init__(self, key: int, worker_id: str, request: ClaimRequest) -> None:
+        self.key = key
+        self.worker_id = worker_id
+        self.request = request
+        self.state: WorkerState | None = None
+        """The worker's state when the claim was opened."""
+        self._loop = asyncio.get_running_loop()
+        self.answered: asyncio.Future[list[OpRun]] = self._loop.create_future()
+        self._lock = threading.Lock()
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    def end(self) -> bool:
+        """Take the right to answer; False when it is taken already (or the client has hung up)."""
+        with self._lock:
+            first, self._ended = not self._ended, True
+        return first
+
+    def answer(self, runs: list[OpRun]) -> None:
+        """Called by whoever holds the right to answer, from any thread."""
+        self._loop.call_soon_threadsafe(self._set, runs)
+
+    def answer_after(self, tx: Transaction, runs: list[OpRun]) -> None:
+        """Answer once the assignment is on disk; empty when it could not be written."""
+        tx.after_commit(lambda: self.answer(runs))
+        tx.after_failure(lambda: self.answer([]))
+
+    def _set(self, runs: list[OpRun]) -> None:
+        if not self.answered.done():
+            self.answered.set_result(runs)
+
+
+class Claims:
+    """All open claims."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, OpenClaim] = {}
+        self._keys = itertools.count(1)
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def new(self, worker_id: str, request: ClaimRequest) -> OpenClaim:
+        return OpenClaim(next(self._keys), worker_id, request)
+
+    def add(self, claim: OpenClaim) -> None:
+        with self._lock:
+            if not self._stopping:
+                self._open[claim.key] = claim
+                return
+        self.answer_empty([claim])
+
+    def remove(self, claim: OpenClaim) -> None:
+        with self._lock:
+            self._open.pop(claim.key, None)
+
+    def open(self, worker_id: str | None = None) -> list[OpenClaim]:
+        with self._lock:
+            claims = list(self._open.values())
+        return [c for c in claims if not c.ended and worker_id in (None, c.worker_id)]
+
+    def answer_empty(self, claims: Iterable[OpenClaim]) -> int:
+        """Have these workers beat and claim again at once; how many were still open."""
+        answered = 0
+        for claim in claims:
+            if claim.end():
+                claim.answer([])
+                answered += 1
+        return answered
+
+    def stop(self) -> None:
+        """Answer every claim, and from now on each new one at once."""
+        with self._lock:
+            self._stopping = True
+        self.answer_empty(self.open())

@@ -1,0 +1,114 @@
+"""What time alone brings about: eviction, backstops, runs whose back-off is over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from sqlalchemy import select
+
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.failures import Failure, Reason
+from gyoza_tui.models.states import EventType, RunState
+from gyoza_tui.server import schema, workers
+from gyoza_tui.server.database import Transaction
+from gyoza_tui.server.errors import Refused
+from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.lifecycle import Entry, Lifecycle
+from gyoza_tui.server.roster import held_attempts
+from gyoza_tui.server.rows import loads
+
+TICK_S = 1.0
+LATE_S = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+class Clockwork:
+    """Ticks once a second; every tick is one transaction."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._last = hub.moments.boot()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="gyoza-clockwork")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self._hub.change(self.tick)
+            except Refused as refused:
+                if refused.code is not ErrorCode.BUSY:
+                    raise
+                _LOG.warning("%s", refused.detail)
+            except Exception:
+                _LOG.exception("a tick failed; the next one tries again")
+
+    def tick(self, tx: Transaction) -> None:
+        hub, now = self._hub, self._hub.moments.boot()
+        if now - self._last > TICK_S + LATE_S:
+            # the whole machine stood still: the workers' beats may be waiting in the socket
+            hub.spared_until = max(hub.spared_until, now + hub.timings.failover_s)
+        self._last = now
+        if now >= hub.spared_until:
+            self._evict(tx, now)
+            self._take_back_unheard(tx, now)
+        self._stop_overdue(tx)
+        # back-offs and pauses end, workers fall silent: none of that is anybody's request
+        hub.work_changed = True
+
+    def _evict(self, tx: Transaction, now: float) -> None:
+        hub = self._hub
+        holders = {one.worker_id for one in held_attempts(tx.connection)}
+        for worker_id in sorted(holders):
+            known = hub.roster.get(worker_id)
+            silent = hub.timings.eviction_s + 1 if known is None else now - known.last_seen
+            away = known is not None and known.away_until is not None and known.away_until > hub.moments.due()
+            if silent > hub.timings.eviction_s and not away:
+                workers.put_back(hub, tx, worker_id, f"worker {worker_id} was silent for {silent:.0f} s")
+
+    def _take_back_unheard(self, tx: Transaction, now: float) -> None:
+        """What was handed out by this process and no beat ever listed: the answer may have been lost on the way."""
+        hub = self._hub
+        for one in held_attempts(tx.connection):
+            known = hub.roster.get(one.worker_id)
+            if known is None or not known.lists or one.started or one.key in known.listed:
+                continue
+            given = known.heard.get(one.key)
+            if given is None or now - given <= hub.timings.unlisted_s:
+                continue
+            run = Lifecycle(hub, tx, one.run_id)
+            if workers.over(one):
+                run.free(one.attempt)
+            else:
+                run.unassign(f"no beat of worker {one.worker_id} listed it for {hub.timings.unlisted_s:.0f} s")
+
+    def _stop_overdue(self, tx: Transaction) -> None:
+        """The worker counts `timeout_s`; this is for one that does not."""
+        runs, attempts, hub = schema.runs, schema.attempts, self._hub
+        query = (
+            select(runs.c.id, runs.c.spec, attempts.c.started_at)
+            .join(attempts, (attempts.c.run_id == runs.c.id) & (attempts.c.attempt == runs.c.current_attempt))
+            .where(runs.c.state == RunState.RUNNING)
+        )
+        for row in tx.connection.execute(query).all():
+            timeout_s = loads(row.spec).get("timeout_s")
+            if timeout_s is None:
+                continue
+            allowed_s = timeout_s + hub.timings.eviction_s
+            if hub.moments.due() - row.started_at > allowed_s * 1e6:
+                words = f"still running {hub.timings.eviction_s:.0f} s after its timeout of {timeout_s:g} s"
+                failure = Failure(reason=Reason.TIMEOUT, message=words).model_dump(mode="json")
+                run = Lifecycle(hub, tx, row.id)
+                worker_id = run.attempt.worker_id
+                run.fail(Entry(EventType.FAILED, words, failure), released=False)
+                hub.nudge(tx, worker_id)

@@ -1,0 +1,271 @@
+"""SQLite in WAL mode: one writer thread for every change, separate connections for reading."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.pool import QueuePool
+
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.server import schema
+from gyoza_tui.server.errors import Refused, ServerError
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_BATCH_MAX = 128
+_READERS = 8
+
+
+class Transaction:
+    """What a change sees: the connection, and what to do once it is on disk."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._after: list[Callable[[], object]] = []
+        self._failed: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], object]) -> None:
+        """Run `action` in the writer thread once the change is durable; never when it is rolled back."""
+        self._after.append(action)
+
+    def after_failure(self, action: Callable[[], None]) -> None:
+        """Run `action` in the writer thread if the change does not become durable."""
+        self._failed.append(action)
+
+    def mark(self) -> int:
+        return len(self._after)
+
+    def forget(self, mark: int) -> None:
+        """Drop the actions noted since `mark`."""
+        del self._after[mark:]
+
+    def committed(self) -> None:
+        for action in self._after:
+            action()
+
+    def failed(self) -> None:
+        for action in self._failed:
+            action()
+
+
+class _Job(Generic[_T]):
+    def __init__(self, change: Callable[[Transaction], _T]) -> None:
+        self.change = change
+        self.future: Future[_T] = Future()
+        self.result: _T | None = None
+        self.error: BaseException | None = None
+
+    def run(self, tx: Transaction) -> None:
+        mark = tx.mark()
+        savepoint = tx.connection.begin_nested()
+        try:
+            self.result = self.change(tx)
+        except Refused as refused:
+            self.error = refused
+            if refused.keep:
+                savepoint.commit()
+                return
+            savepoint.rollback()
+            tx.forget(mark)
+        except Exception as error:  # told to whoever asked; the other changes of the batch stand
+            self.error = error
+            savepoint.rollback()
+            tx.forget(mark)
+        else:
+            savepoint.commit()
+
+    def publish(self) -> None:
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)  # type: ignore[arg-type]
+
+
+class Database:
+    """One file, held by one server process."""
+
+    def __init__(self, path: Path, lock: FileLock) -> None:
+        self.path = path
+        self._lock = lock
+        self._writing = _engine(path, readers=False)
+        self._reading = _engine(path, readers=True)
+        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self.before_commit: Callable[[Transaction], None] | None = None
+        """Runs at the end of each batch, in its transaction: the scheduler's place."""
+        self.after_failure: Callable[[], None] | None = None
+        """Runs when a batch could not be committed: what memory knew of it is to be forgotten."""
+        self.server_id = self._open()
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """ServerError when `url` is not SQLite, in use, of a newer version, or not usable."""
+        path = _file_of(url)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = _locked(path)
+        except OSError as error:
+            raise ServerError(f"the database {path} cannot be used: {error.strerror}") from None
+        try:
+            return cls(path, lock)
+        except DatabaseError as error:
+            lock.release()
+            raise ServerError(f"the database {path} cannot be used: {error.orig}") from None
+        except ServerError:
+            lock.release()
+            raise
+
+    def _open(self) -> str:
+        with self._writing.begin() as connection:
+            version = schema.stored_version(connection)
+            if version > schema.SCHEMA_VERSION:
+                raise ServerError(
+                    f"the database {self.path} was written by a newer gyoza-tui (schema {version}, this one knows "
+                    f"{schema.SCHEMA_VERSION}): start that version, or choose another file by --database"
+                )
+            schema.bring_up_to_date(connection, version, str(uuid.uuid4()))
+            row = connection.execute(schema.meta.select().where(schema.meta.c.key == "server_id")).one()
+        self.path.chmod(0o600)
+        return str(row.value)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._write, name="gyoza-writer", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish what was submitted, then let the file go."""
+        self._closed = True
+        self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+        self._writing.dispose()
+        self._reading.dispose()
+        self._lock.release()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database throughout."""
+        with self._reading.connect() as connection:
+            yield connection
+
+    def submit(self, change: Callable[[Transaction], _T]) -> Future[_T]:
+        """Have the writer thread execute `change`; the result comes once it is on disk."""
+        job = _Job(change)
+        if self._closed:
+            job.future.set_exception(Refused(503, ErrorCode.BUSY, "the server is stopping"))
+        else:
+            self._jobs.put(job)
+        return job.future
+
+    def _write(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            batch = [job]
+            ending = False
+            with contextlib.suppress(queue.Empty):
+                while len(batch) < _BATCH_MAX:
+                    more = self._jobs.get_nowait()
+                    if more is None:
+                        ending = True
+                        break
+                    batch.append(more)
+            self._commit(batch)
+            if ending:
+                return
+
+    def _commit(self, batch: list[_Job[Any]]) -> None:
+        tx: Transaction | None = None
+        try:
+            with self._writing.begin() as connection:
+                tx = Transaction(connection)
+                for job in batch:
+                    job.run(tx)
+                self._match(tx)
+            tx.committed()
+        except DatabaseError as error:
+            if tx is not None:
+                tx.failed()
+            self._told_failure(batch, error)
+        for job in batch:
+            job.publish()
+
+    def _match(self, tx: Transaction) -> None:
+        if self.before_commit is None:
+            return
+        last = _Job(self.before_commit)
+        last.run(tx)
+        if last.error is not None:
+            tx.failed()
+            _LOG.error("the scheduler failed; nothing was assigned", exc_info=last.error)
+
+    def _told_failure(self, batch: list[_Job[Any]], error: DatabaseError) -> None:
+        words = f"the server's database cannot be written now: {error.orig}"
+        _LOG.error("%s", words)
+        for job in batch:
+            job.error = Refused(503, ErrorCode.BUSY, words)
+        if self.after_failure is not None:
+            self.after_failure()
+
+
+def _engine(path: Path, *, readers: bool) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=QueuePool,
+        pool_size=_READERS if readers else 1,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": 10},
+    )
+    begin = "BEGIN" if readers else "BEGIN IMMEDIATE"
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        # sqlite3's own transaction control begins with a read and fails at once when another wrote meanwhile
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA query_only = " + ("ON" if readers else "OFF"))
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _file_of(url: str) -> Path:
+    if "://" not in url:
+        return Path(url).expanduser().absolute()
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ServerError(f"{url[:80]!a} is not a database URL: write sqlite:///path/to/file.db") from None
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise ServerError("the server keeps its data in one SQLite file: write sqlite:///path/to/file.db")
+    return Path(parsed.database).expanduser().absolute()
+
+
+def _locked(path: Path) -> FileLock:
+    lock = FileLock(f"{path}.lock", timeout=0)
+    holder = path.with_name(path.name + ".holder")
+    try:
+        lock.acquire()
+    except Timeout:
+        who = holder.read_text().strip() if holder.exists() else "another process"
+        raise ServerError(
+            f"the database {path} is in use by {who}: stop that server, or choose another file by --database"
+        ) from None
+    holder.write_text(f"pid {os.getpid()}")
+    return lock

@@ -1,0 +1,133 @@
+"""What every part of the server works with: its data, its time, its workers and who waits for news."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.server.claims import Claims
+from gyoza_tui.server.database import Database, Transaction
+from gyoza_tui.server.moments import Moments
+from gyoza_tui.server.roster import Roster
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds."""
+
+    lease_s: float = 30.0
+    grace_s: float = 300.0
+    heartbeat_s: float = 5.0
+    failover_s: float = 120.0
+    unlisted_s: float = 60.0
+    """After which a run that no beat lists goes back."""
+
+    @property
+    def eviction_s(self) -> float:
+        return self.lease_s + self.grace_s
+
+
+class Feeds:
+    """Who waits for a topic's next event."""
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._lock = threading.Lock()
+        self.stopping = False
+
+    def wait(self, topic: str) -> asyncio.Future[None]:
+        future = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._waiting[topic].add(future)
+        return future
+
+    def forget(self, topic: str, future: asyncio.Future[None]) -> None:
+        with self._lock:
+            self._waiting[topic].discard(future)
+            if not self._waiting[topic]:
+                del self._waiting[topic]
+
+    def wake(self, topic: str) -> None:
+        with self._lock:
+            futures = list(self._waiting.get(topic, ()))
+        for future in futures:
+            future.get_loop().call_soon_threadsafe(_done, future)
+
+    def stop(self) -> None:
+        self.stopping = True
+        for topic in list(self._waiting):
+            self.wake(topic)
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Hub:
+    """One per server."""
+
+    def __init__(self, database: Database, clock: Clock, timings: Timings) -> None:
+        self.database = database
+        self.moments = Moments(clock)
+        self.timings = timings
+        self.claims = Claims()
+        self.feeds = Feeds()
+        self.roster = Roster(self.moments.boot(), timings.lease_s)
+        self.spared_until = self.moments.boot() + timings.failover_s
+        """Boot time before which nobody is evicted."""
+        self.work_changed = False
+        """Set by a change that may let a waiting run be given to an open claim."""
+        self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="gyoza-read")
+        with database.reading() as connection:
+            self.roster.load(connection)
+
+    async def change(self, change: Callable[[Transaction], _T]) -> _T:
+        """The result of `change` once it is on disk."""
+        return await asyncio.wrap_future(self.database.submit(change))
+
+    async def read(self, question: Callable[[Connection], _T]) -> _T:
+        """The answer of `question`, which sees one state of the database."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, question)
+
+    def _read(self, question: Callable[[Connection], _T]) -> _T:
+        with self.database.reading() as connection:
+            return question(connection)
+
+    def reload(self) -> None:
+        """After a commit that failed: forget what memory knew of it."""
+        with self.database.reading() as connection:
+            self.roster.load(connection)
+
+    def nudge(self, tx: Transaction, worker_id: str | None) -> None:
+        """Have the worker beat soon: something of its runs changed that only a beat tells."""
+        known = None if worker_id is None else self.roster.get(worker_id)
+        if known is None:
+            return
+        known.nudge = True
+
+        def tell() -> None:
+            if self.claims.answer_empty(self.claims.open(worker_id)):
+                known.nudge = False
+
+        tx.after_commit(tell)
+
+    def stop_waiting(self) -> None:
+        """Answer every long poll at once."""
+        self.claims.stop()
+        self.feeds.stop()
+
+    def close(self) -> None:
+        self.stop_waiting()
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        self.database.close()

@@ -1,0 +1,222 @@
+"""Starting the server: its options, its socket, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import platformdirs
+import uvicorn
+from fastapi import FastAPI
+
+from gyoza_tui.server.app import create_app
+from gyoza_tui.server.database import Database
+from gyoza_tui.server.errors import ServerError
+from gyoza_tui.server.hub import Hub, Timings
+
+_LOG = logging.getLogger(__name__)
+_LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
+_BACKLOG = 2048
+_KEEP_ALIVE_S = 75
+"""Longer than clients keep an idle connection, so that it is they who close it."""
+_SHUTDOWN_S = 1
+_LAST_RESORT_S = 5.0
+
+
+def default_database() -> str:
+    """A file in this user's state directory."""
+    return f"sqlite:///{platformdirs.user_state_path('gyoza-tui') / 'server.db'}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """All that a server is started with."""
+
+    host: str = "127.0.0.1"
+    port: int = 5555
+    """0: any free one; `ready` is told which."""
+    database: str = field(default_factory=default_database)
+    api_key: str | None = field(default=None, repr=False)
+    log_level: str = "warning"
+    timings: Timings = field(default_factory=Timings)
+    ready: Callable[[str], None] | None = None
+    """Called once with the server's URL when it answers."""
+    parent_pipe: int | None = None
+    """A file descriptor: when it reads end-of-file the server ends, so that it never outlives its parent."""
+
+
+def serve(options: ServerOptions) -> None:
+    """Serve until SIGTERM, SIGINT or the parent's end. ServerError, with words, when it cannot start."""
+    _check(options)
+    listening = _bound(options.host, options.port)
+    try:
+        database = Database.open(options.database)
+    except ServerError:
+        listening.close()
+        raise
+    app = create_app(database, api_key=options.api_key, timings=options.timings)
+    server = _Server(app, options, listening)
+    if options.parent_pipe is not None:
+        _end_with_parent(server, options.parent_pipe)
+    asyncio.run(server.serve(sockets=[listening]))
+
+
+class _Server(uvicorn.Server):
+    """Answers every long poll before it waits for its connections; a signal ends it without killing the process."""
+
+    def __init__(self, app: FastAPI, options: ServerOptions, listening: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                log_level=options.log_level,
+                access_log=False,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=_SHUTDOWN_S,
+                backlog=_BACKLOG,
+                server_header=False,
+                ws="none",
+            )
+        )
+        self._hub: Hub = app.state.hub
+        self._options = options
+        self._url = _url(listening)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._options.ready is not None:
+            self._options.ready(self._url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hub.stop_waiting()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Uvicorn's own raises the signal again at the end, and the process would end by it instead of with 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {one: signal.signal(one, self._stop) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.should_exit = True
+
+
+def _check(options: ServerOptions) -> None:
+    if not 0 <= options.port <= 65535:
+        raise ServerError(f"{options.port} is not a port: 0 to 65535")
+    if options.log_level not in _LEVELS:
+        raise ServerError(f"{options.log_level[:40]!a} is not a log level: {', '.join(_LEVELS)}")
+    if options.api_key is not None and not (options.api_key.isascii() and options.api_key.isprintable()):
+        raise ServerError("the API key holds characters that no HTTP header can carry: use printable ASCII")
+    if not options.api_key and not _loopback(options.host):
+        raise ServerError(
+            f"without an API key the server listens on this machine only, not on {options.host}: set GYOZA_API_KEY or "
+            "--api-key-file"
+        )
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError):
+        raise ServerError(f"{host[:80]!a} is not an address of this machine") from None
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ServerError(
+            f"{host}:{port} cannot be listened on ({error.strerror}): another server may have it; choose --port"
+        ) from None
+    return listening
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _end_with_parent(server: _Server, pipe: int) -> None:
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(pipe, 4096):
+                pass
+        server.should_exit = True
+        # nobody is left to wait for an orderly end
+        last = threading.Timer(_LAST_RESORT_S, os._exit, args=(1,))
+        last.daemon = True
+        last.start()
+
+    threading.Thread(target=watch, name="gyoza-parent", daemon=True).start()
+
+
+def options_from_environment(
+    host: str | None = None, port: int | None = None, log_level: str | None = None
+) -> ServerOptions:
+    """Explicit > environment > defaults. ServerError for a value that cannot be used."""
+    environment = {name: value for name, value in os.environ.items() if value}
+    text = environment.get("GYOZA_SERVER_PORT", "5555")
+    if port is None and not (text.isascii() and text.isdigit()):
+        raise ServerError(f"GYOZA_SERVER_PORT is {text[:40]!a}: write a number from 0 to 65535")
+    return ServerOptions(
+        host=host or environment.get("GYOZA_SERVER_HOST", "127.0.0.1"),
+        port=int(text) if port is None else port,
+        database=environment.get("GYOZA_DATABASE") or default_database(),
+        api_key=environment.get("GYOZA_API_KEY") or _key_of(environment.get("GYOZA_API_KEY_FILE")),
+        log_level=(log_level or environment.get("GYOZA_SERVER_LOG_LEVEL", "warning")).lower(),
+    )
+
+
+def _key_of(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        key = Path(path).read_text().strip()
+    except (OSError, UnicodeError):
+        raise ServerError(f"GYOZA_API_KEY_FILE: {path[:200]!a} cannot be read") from None
+    if not key:
+        raise ServerError(f"GYOZA_API_KEY_FILE: {path[:200]!a} is empty")
+    return key
+
+
+def start(
+    host: str | None = None,
+    port: int | None = None,
+    reload: bool | None = None,
+    workers: int | None = None,
+    log_level: str | None = None,
+) -> None:
+    """Serve until stopped. One process holds the database: `reload` and more than one of `workers` are refused."""
+    if reload or (workers is not None and workers != 1):
+        raise ServerError("this server is one process without reload: leave out reload and workers")
+    options = options_from_environment(host, port, log_level)
+    logging.basicConfig(level=options.log_level.upper() if options.log_level != "trace" else logging.DEBUG)
+    serve(options)

@@ -1,0 +1,90 @@
+"""What holds for every request before any of our code reads it: its size, its key, who answers."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.limits import MIB, REQUEST_MAX
+
+OPEN_PATHS = frozenset({"/health"})
+"""Answered without a key."""
+
+
+class _TooLarge(Exception):
+    """The body is over the limit."""
+
+
+class Door:
+    """ASGI middleware: the key, the body's size, and `X-Server-Id` on every answer."""
+
+    def __init__(self, app: ASGIApp, *, api_key: str | None, server_id: str) -> None:
+        self._app = app
+        self._key = None if api_key is None else api_key.encode()
+        self._server_id = server_id.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def signed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), (b"x-server-id", self._server_id)]
+            await send(message)
+
+        if not self._may(scope):
+            await _answer(signed, 401, ErrorCode.UNAUTHORIZED, "the API key is missing or wrong: send X-API-Key")
+            return
+        try:
+            body = await _body(receive)
+        except _TooLarge:
+            await _answer(signed, 413, ErrorCode.LIMIT, f"a request has at most {REQUEST_MAX // MIB} MiB")
+            return
+        if body is not None:
+            await self._app(scope, _replayed(body, receive), signed)
+
+    def _may(self, scope: Scope) -> bool:
+        if self._key is None or scope["path"] in OPEN_PATHS:
+            return True
+        given = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
+        return hmac.compare_digest(given, self._key)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None when the client hung up while sending it."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > REQUEST_MAX:
+            raise _TooLarge
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _answer(send: Send, status: int, code: ErrorCode, detail: str) -> None:
+    content = json.dumps({"detail": detail, "code": code}).encode()
+    headers: list[Any] = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,151 @@
+"""What a worker reports of an attempt: fenced by its lease, taken once by its seq."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.limits import EVENTS_PER_ATTEMPT_MAX
+from gyoza_tui.models.runs import EventReport, EventsAccepted
+from gyoza_tui.models.states import EVENT_STATE, OP_EVENTS, OWNED, EventType, RunState
+from gyoza_tui.models.values import json_size
+from gyoza_tui.server import schema
+from gyoza_tui.server.database import Transaction
+from gyoza_tui.server.errors import Refused, invalid, not_yours
+from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.lifecycle import Entry, Lifecycle
+from gyoza_tui.server.moments import to_micros
+from gyoza_tui.server.rows import attempt_row, dumps
+
+SEQ_MAX = 2**53
+
+
+def report(hub: Hub, tx: Transaction, run_id: str, reports: list[EventReport]) -> EventsAccepted:
+    """Take one event, or a list of one attempt's in one transaction."""
+    if len({(r.attempt, r.lease, r.worker_id) for r in reports}) > 1:
+        raise invalid("a list holds events of one attempt and lease only")
+    run = Lifecycle(hub, tx, run_id)
+    taken = [_Report(run, one, alone=len(reports) == 1).take() for one in reports]
+    return EventsAccepted(
+        accepted=sum(taken),
+        dropped=len(taken) - sum(taken),
+        state=run.state,
+        current_attempt=run.run.current_attempt,
+    )
+
+
+class Fence:
+    """Whose report it claims to be."""
+
+    def __init__(self, worker_id: str | None, attempt: int | None, lease: str | None) -> None:
+        self.worker_id = worker_id
+        self.attempt = attempt
+        self.lease = lease
+
+    def passed(self, run: Lifecycle) -> Row[Any]:
+        """The attempt it is about; Refused when the lease is not the attempt's last one."""
+        number = run.run.current_attempt if self.attempt is None else self.attempt
+        row = attempt_row(run.tx.connection, run.run.id, number)
+        if row is None or row.lease is None or self.worker_id not in (None, row.worker_id):
+            raise not_yours(run.run.id)
+        # without a lease only a worker that never said which instance it is
+        unfenced = self.lease is None and row.instance_id is None
+        if not unfenced and self.lease != row.lease:
+            raise not_yours(run.run.id)
+        return row
+
+
+class _Report:
+    def __init__(self, run: Lifecycle, event: EventReport, *, alone: bool) -> None:
+        if event.seq is not None and event.seq > SEQ_MAX:
+            raise invalid(f"seq is at most {SEQ_MAX}")
+        self.run = run
+        self.event = event
+        self.alone = alone
+        t = None if event.t is None else to_micros(event.t)
+        self.entry = Entry(event.type, event.msg, event.payload, t)
+
+    def take(self) -> bool:
+        """Whether it was accepted; False for one dropped over the attempt's limit."""
+        event, run = self.event, self.run
+        fence = Fence(event.worker_id, event.attempt, event.lease)
+        row = self._owned_once(fence)
+        if event.seq is not None and event.lease is not None and event.seq <= row.last_seq:
+            return True
+        if row.worker_id is None:
+            raise not_yours(run.run.id)
+        taken = True
+        if row.attempt == run.run.current_attempt and run.state in OWNED and row.held:
+            taken = self._live(row)
+        else:
+            self._late(row)
+        if event.seq is not None:
+            run.set_attempt(row.attempt, last_seq=event.seq)
+        return taken
+
+    def _owned_once(self, fence: Fence) -> Row[Any]:
+        """As the fence has it, but an attempt that went back unstarted remembers its last lease for known seqs."""
+        if self.event.lease is not None:
+            number = self.run.run.current_attempt if fence.attempt is None else fence.attempt
+            row = attempt_row(self.run.tx.connection, self.run.run.id, number)
+            if row is not None and row.worker_id is None and row.lease == self.event.lease:
+                return row
+        return fence.passed(self.run)
+
+    def _live(self, row: Row[Any]) -> bool:
+        run, entry = self.run, self.entry
+        match entry.type:
+            case EventType.STARTED:
+                run.start(entry)
+            case EventType.COMPLETED:
+                run.complete(entry)
+            case EventType.FAILED:
+                run.fail(entry)
+            case EventType.CANCELLED:
+                run.end_cancelled(entry)
+            case EventType.ASSIGNED | EventType.RETRIED:
+                raise Refused(400, ErrorCode.TRANSITION, f"{entry.type} is the server's own event")
+            case _:
+                return self._line(row)
+        return True
+
+    def _line(self, row: Row[Any]) -> bool:
+        size = json_size([self.entry.msg, self.entry.payload])
+        if row.events_bytes + size > EVENTS_PER_ATTEMPT_MAX:
+            return False
+        values: dict[str, Any] = {"events_bytes": row.events_bytes + size}
+        if self.entry.type is EventType.PROGRESS:
+            values["progress"] = dumps(self.entry.msg)
+        self.run.set_attempt(row.attempt, **values)
+        self.run.record(row.attempt, self.entry)
+        return True
+
+    def _late(self, row: Row[Any]) -> None:
+        """About an attempt that is over, or not the run's any more."""
+        run, kind = self.run, self.entry.type
+        if kind is EventType.COMPLETED and row.taken_back and may_come_late(run, row.attempt):
+            run.complete_late(row.attempt, self.entry)
+            return
+        ended = kind in EVENT_STATE and kind is not EventType.STARTED
+        if ended and row.held:
+            run.free(row.attempt)
+        if kind is EventType.CANCELLED and row.state == RunState.CANCELLED:
+            run.record(row.attempt, self.entry)
+            return
+        # what it freed stays free
+        keep = self.alone and ended
+        if RunState(row.state).terminal and not (kind in OP_EVENTS and row.attempt != run.run.current_attempt):
+            words = f"run {run.run.id}: attempt {row.attempt} is {row.state} already"
+            raise Refused(409, ErrorCode.TERMINAL, words, keep=keep)
+        raise not_yours(run.run.id, keep=keep)
+
+
+def may_come_late(run: Lifecycle, number: int) -> bool:
+    """Whether the attempt that was taken back may still win: no later one has started, and the run has not ended."""
+    table = schema.attempts
+    started = select(table.c.attempt).where(
+        table.c.run_id == run.run.id, table.c.attempt > number, table.c.started_at.is_not(None)
+    )
+    return not run.state.terminal and run.tx.connection.execute(started.limit(1)).first() is None

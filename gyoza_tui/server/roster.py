@@ -1,0 +1,157 @@
+"""The workers as this process knows them: what their rows say, and what each beat changes without a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.limits import CPU_MAX
+from gyoza_tui.models.workers import HeartbeatRequest, RunningOpReport, WorkerState
+from gyoza_tui.server import schema
+from gyoza_tui.server.moments import Micros
+from gyoza_tui.server.scheduler import GpuRoom, Room
+
+CHANGING: Final = {"worker_id", "instance_id", "epoch", "beat", "running_ops", "free_slots", "away_s"}
+"""Fields of a beat that its worker's row does not keep, or keeps in a column of their own."""
+
+
+class Held(NamedTuple):
+    """An attempt whose resources are counted, and what its run says of it."""
+
+    run_id: str
+    attempt: int
+    lease: str
+    state: str
+    started: bool
+    worker_id: str
+    constraints: Constraints
+    run_state: str
+    current: bool
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return self.run_id, self.attempt, self.lease
+
+
+@dataclass(slots=True)
+class Known:
+    """One worker."""
+
+    worker_id: str
+    report: HeartbeatRequest
+    """The last beat, without its runs."""
+    instance_id: str | None
+    epoch: int | None
+    last_seen: float
+    """Boot time of the last beat; of this server's start for a worker not heard of since."""
+    seen_at: Micros
+    """The same for people."""
+    away_until: Micros | None = None
+    beaten: bool = False
+    """Whether a beat reached this process."""
+    lists: bool = False
+    """Whether its beats say what it runs, so that what they do not say means something."""
+    running: list[RunningOpReport] = field(default_factory=list)
+    heard: dict[tuple[str, int, str], float] = field(default_factory=dict)
+    """Boot time at which an attempt was last listed, or else given."""
+    listed: set[tuple[str, int, str]] = field(default_factory=set)
+    free_slots: int | None = None
+    slots_told: int | None = None
+    """The free slots for which a claim was answered early already."""
+    nudge: bool = False
+    """Something changed that only a beat will tell; the next claim is answered early and empty."""
+
+
+class Roster:
+    """Touched by the writer thread only; others may look."""
+
+    def __init__(self, boot: float, lease_s: float) -> None:
+        self._boot = boot
+        self._lease_s = lease_s
+        self._workers: dict[str, Known] = {}
+
+    def load(self, connection: Connection) -> None:
+        """Make what rows say true again: at start, and after a transaction that could not be committed."""
+        rows = {row.worker_id: row for row in connection.execute(select(schema.workers))}
+        for worker_id in set(self._workers) - set(rows):
+            del self._workers[worker_id]
+        for row in rows.values():
+            report = HeartbeatRequest.model_validate_json(row.body)
+            known = self._workers.get(row.worker_id)
+            if known is None:
+                # this process knows it by its row only: its first claim is sent back to beat
+                known = Known(row.worker_id, report, row.instance_id, row.epoch, self._boot, row.last_seen, nudge=True)
+                self._workers[row.worker_id] = known
+            known.report, known.instance_id, known.epoch = report, row.instance_id, row.epoch
+            known.away_until = row.away_until
+            known.lists = known.lists or row.instance_id is not None
+
+    def get(self, worker_id: str) -> Known | None:
+        return self._workers.get(worker_id)
+
+    def put(self, known: Known) -> None:
+        self._workers[known.worker_id] = known
+
+    def drop(self, worker_id: str) -> None:
+        self._workers.pop(worker_id, None)
+
+    def all(self) -> list[Known]:
+        return sorted(self._workers.values(), key=lambda known: known.worker_id)
+
+    def live(self, known: Known, now: float) -> bool:
+        """Heard of by this process within its lease."""
+        return known.beaten and now - known.last_seen <= self._lease_s
+
+    def rooms(self, connection: Connection, now: float) -> dict[str, Room]:
+        """What every worker has free, from the rows of its unreleased attempts."""
+        rooms = {known.worker_id: self.room(known, now) for known in self.all()}
+        table = schema.attempts
+        rows = connection.execute(select(table.c.worker_id, table.c.constraints).where(table.c.held))
+        for row in rows:
+            if (room := rooms.get(row.worker_id)) is not None:
+                room.take(Constraints.model_validate_json(row.constraints))
+        return rooms
+
+    def room(self, known: Known, now: float) -> Room:
+        """As if nothing ran on it."""
+        report = known.report
+        return Room(
+            worker_id=known.worker_id,
+            cpu=report.resources.cpu_cores,
+            ram_mb=report.resources.ram_mb,
+            gpus=[GpuRoom(gpu.id, gpu.vram_mb, gpu.vram_mb, frozenset(gpu.tags)) for gpu in report.resources.gpus],
+            tags=frozenset(report.tags),
+            backends=frozenset(report.backends),
+            ops=frozenset(report.ops),
+            slots=CPU_MAX if report.max_runs is None else report.max_runs,
+            takes_work=self.live(known, now) and report.state is WorkerState.CLAIMING,
+        )
+
+    def totals(self, now: float) -> list[Room]:
+        return [self.room(known, now) for known in self.all()]
+
+
+def held_attempts(connection: Connection, worker_ids: Iterable[str] | None = None) -> list[Held]:
+    """The attempts whose resources are counted; of these workers, or of all."""
+    a, r = schema.attempts, schema.runs
+    query = select(a, r.c.state.label("run_state"), r.c.current_attempt).join(r, r.c.id == a.c.run_id).where(a.c.held)
+    if worker_ids is not None:
+        query = query.where(a.c.worker_id.in_(list(worker_ids)))
+    return [
+        Held(
+            run_id=row.run_id,
+            attempt=row.attempt,
+            lease=row.lease,
+            state=row.state,
+            started=row.started_at is not None,
+            worker_id=row.worker_id,
+            constraints=Constraints.model_validate_json(row.constraints),
+            run_state=row.run_state,
+            current=row.attempt == row.current_attempt,
+        )
+        for row in connection.execute(query)
+    ]

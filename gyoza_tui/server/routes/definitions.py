@@ -1,0 +1,46 @@
+"""Op definitions, and runs made from them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Query, Response
+
+from gyoza_tui.models.definitions import OpDefinition
+from gyoza_tui.models.runs import DefinitionRunRequest, OpRun
+from gyoza_tui.server import definitions, runs
+from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_list
+from gyoza_tui.server.routes.examples import DEFINITION, DEFINITION_RUN
+from gyoza_tui.server.strict_json import StrictRoute
+
+router = APIRouter(tags=["definitions"], route_class=StrictRoute)
+
+Name = Annotated[str, Path(description="The definition's `id`.", examples=["classify-op"])]
+
+
+@router.post("/definitions", response_model=OpDefinition, responses=refusals())
+async def upsert_definition(hub: TheHub, definition: Annotated[OpDefinition, Body(examples=[DEFINITION])]) -> Response:
+    """Create or replace that version of that op; from now on it is the latest."""
+    return reply(await hub.change(lambda tx: definitions.upsert(tx, definition)))
+
+
+@router.get("/definitions", response_model=list[OpDefinition], responses=refusals())
+async def list_definitions(hub: TheHub) -> Response:
+    """All versions of all definitions."""
+    return reply_list(list[OpDefinition], await hub.read(definitions.all_versions))
+
+
+@router.get("/definitions/{name}", response_model=OpDefinition, responses=refusals(404))
+async def get_definition(
+    hub: TheHub, name: Name, version: Annotated[str | None, Query(description="Default: the one upserted last.")] = None
+) -> Response:
+    """One definition; the values of its secrets are shown as `***`."""
+    return reply(await hub.read(lambda c: definitions.shown(definitions.find(c, name, version))))
+
+
+@router.post("/definitions/{name}/runs", response_model=OpRun, status_code=201, responses=refusals(400, 404, 409))
+async def create_run_from_definition(
+    hub: TheHub, name: Name, request: Annotated[DefinitionRunRequest, Body(examples=[DEFINITION_RUN])]
+) -> Response:
+    """A run of that op. Inputs that do not fit are refused with every fault; with an `id` a repeat is harmless."""
+    return reply(await hub.change(lambda tx: runs.create_from_definition(hub, tx, name, request)), 201)

@@ -1,0 +1,72 @@
+"""Runs and their timelines."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Query, Response
+from pydantic import AwareDatetime, Field
+
+from gyoza_tui.models.runs import EventReport, EventsAccepted, OpRun, RunPatch, RunRequest
+from gyoza_tui.models.states import RunState
+from gyoza_tui.server import cursors, reports, runs
+from gyoza_tui.server.moments import to_micros
+from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_list
+from gyoza_tui.server.routes.examples import EVENT, EVENT_LIST, PATCHES, RUN
+from gyoza_tui.server.strict_json import StrictRoute
+
+router = APIRouter(tags=["runs"], route_class=StrictRoute)
+
+RunId = Annotated[str, Path(description="The run's `id`.", examples=["run_abc123"])]
+EventList = Annotated[list[EventReport], Field(min_length=1, max_length=1000)]
+
+
+@router.post("/runs", response_model=OpRun, status_code=201, responses=refusals(409))
+async def create_run(hub: TheHub, request: Annotated[RunRequest, Body(examples=[RUN])]) -> Response:
+    """An ad hoc run. With an `id` of the client's choice a repeat answers the same run; another body is refused."""
+    return reply(await hub.change(lambda tx: runs.create(hub, tx, request)), 201)
+
+
+@router.get("/runs", response_model=list[OpRun], responses=refusals(400, 410))
+async def list_runs(
+    hub: TheHub,
+    state: RunState | None = None,
+    topic: str | None = None,
+    worker_id: str | None = None,
+    definition: str | None = None,
+    since: Annotated[AwareDatetime | None, Query(description="Created at or after.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[str | None, Query(description="The `X-Next-Cursor` of the page before.")] = None,
+) -> Response:
+    """Newest first, without events and attempts. A page may be shorter than `limit` when its runs are large."""
+    server_id = hub.database.server_id
+    before = None if after is None else cursors.decode("runs", server_id, after)
+    which = runs.Filter(state, topic, worker_id, definition, None if since is None else to_micros(since))
+    found, position = await hub.read(lambda c: runs.page(hub, c, which, limit, before))
+    return reply_list(list[OpRun], found, None if position is None else cursors.encode("runs", server_id, position))
+
+
+@router.get("/runs/{run_id}", response_model=OpRun, responses=refusals(404))
+async def get_run(
+    hub: TheHub, run_id: RunId, events: Annotated[int, Query(ge=0, le=1, description="0: without timelines.")] = 1
+) -> Response:
+    """The run with all its attempts. `placement` says why it waits."""
+    return reply(await hub.read(lambda c: runs.one(hub, c, run_id, events=bool(events))))
+
+
+@router.patch("/runs/{run_id}", response_model=OpRun, responses=refusals(400, 404, 409))
+async def update_run(
+    hub: TheHub, run_id: RunId, change: Annotated[RunPatch, Body(openapi_examples=PATCHES)]
+) -> Response:
+    """Cancel (`CANCELLED`), retry (`PENDING` of a run that has ended), change the priority; a worker gives a run
+    back with `PENDING` and its lease."""
+    return reply(await hub.change(lambda tx: runs.patch(hub, tx, run_id, change)))
+
+
+@router.post("/runs/{run_id}/events", response_model=EventsAccepted, responses=refusals(400, 404, 409))
+async def add_event(
+    hub: TheHub, run_id: RunId, report: Annotated[EventReport | EventList, Body(examples=[EVENT, EVENT_LIST])]
+) -> Response:
+    """One event of an attempt, or a list of one attempt's in one transaction. A `seq` known already does nothing."""
+    several = report if isinstance(report, list) else [report]
+    return reply(await hub.change(lambda tx: reports.report(hub, tx, run_id, several)))

@@ -1,0 +1,141 @@
+"""Rows into wire types and back."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.runs import SECRET_SHOWN, Event, ExecutionSummary, OpAttempt, OpRun
+from gyoza_tui.models.states import EventType, RunState
+from gyoza_tui.server import schema
+from gyoza_tui.server.moments import to_utc
+
+
+def dumps(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def loads(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def run_row(connection: Connection, run_id: str) -> Row[Any] | None:
+    return connection.execute(select(schema.runs).where(schema.runs.c.id == run_id)).one_or_none()
+
+
+def attempt_row(connection: Connection, run_id: str, attempt: int) -> Row[Any] | None:
+    table = schema.attempts
+    if not 0 < attempt < 2**31:
+        return None
+    return connection.execute(select(table).where(table.c.run_id == run_id, table.c.attempt == attempt)).one_or_none()
+
+
+def constraints_of(attempt: Row[Any]) -> Constraints:
+    return Constraints.model_validate_json(attempt.constraints)
+
+
+def event_of(row: Row[Any], outputs: str | None) -> Event:
+    """`outputs`: of the event's attempt, which are the payload of COMPLETED."""
+    payload = outputs if row.type == EventType.COMPLETED else row.payload
+    return Event(
+        id=row.id,
+        type=EventType(row.type),
+        t=to_utc(row.sent_at),
+        msg=loads(row.msg),
+        payload=loads(payload),
+        state=RunState(row.state),
+        received_at=to_utc(row.received_at),
+    )
+
+
+def _summary(row: Row[Any]) -> ExecutionSummary:
+    took = None
+    if row.started_at is not None and row.finished_at is not None:
+        took = max(0, (row.finished_at - row.started_at) // 1000)
+    return ExecutionSummary(
+        duration_ms=took,
+        worker_id=row.worker_id,
+        error_message=row.error_message,
+        gpu_id=constraints_of(row).gpu_id if row.assigned_at is not None else None,
+    )
+
+
+def _attempt_of(row: Row[Any], inputs: dict[str, Any], events: list[Event]) -> OpAttempt:
+    return OpAttempt(
+        id=row.id,
+        op_run_id=row.run_id,
+        attempt=row.attempt,
+        state=RunState(row.state),
+        progress=loads(row.progress),
+        events=events,
+        inputs=inputs,
+        outputs=loads(row.outputs) or {},
+        execution_summary=_summary(row),
+        constraints=constraints_of(row),
+        started_at=None if row.started_at is None else to_utc(row.started_at),
+        finished_at=None if row.finished_at is None else to_utc(row.finished_at),
+    )
+
+
+def run_of(run: Row[Any], current: Row[Any] | None, *, for_worker: bool = False, **more: Any) -> OpRun:
+    """The run without events and attempts. `for_worker`: as a claim answers it, with secrets and its lease."""
+    secrets: dict[str, str] = loads(run.secret_env)
+    fields = loads(run.spec) | {
+        "id": run.id,
+        "state": run.state,
+        "priority": run.priority,
+        "inputs": loads(run.inputs),
+        "op_definition": run.op_definition,
+        "op_version": run.op_version,
+        "created_at": to_utc(run.created_at),
+        "updated_at": to_utc(run.updated_at),
+        "current_attempt": run.current_attempt,
+        "not_before": None if run.not_before is None else to_utc(run.not_before),
+        "infra_retries": run.infra_retries,
+        "secret_env": secrets if for_worker else dict.fromkeys(secrets, SECRET_SHOWN),
+    }
+    if current is not None:
+        fields |= {
+            "progress": loads(current.progress),
+            "outputs": loads(current.outputs) or {},
+            "worker_id": current.worker_id,
+            "lease": current.lease,
+            "attempt": current.attempt,
+            "execution_summary": _summary(current),
+        }
+        if for_worker:
+            fields["constraints"] = constraints_of(current)
+    return OpRun.model_validate(fields | more)
+
+
+def whole_run(connection: Connection, run: Row[Any], *, events: bool, placement: str | None) -> OpRun:
+    """The run with its attempts and, unless not wanted, all their events."""
+    table = schema.attempts
+    rows = connection.execute(select(table).where(table.c.run_id == run.id).order_by(table.c.attempt)).all()
+    timelines = _timelines(connection, run.id, rows) if events else defaultdict(list)
+    inputs = loads(run.inputs)
+    attempts = [_attempt_of(row, inputs, timelines[row.attempt]) for row in rows]
+    current = next((row for row in rows if row.attempt == run.current_attempt), None)
+    return run_of(run, current, events=timelines[run.current_attempt], attempts=attempts, placement=placement)
+
+
+def _timelines(connection: Connection, run_id: str, attempts: Sequence[Row[Any]]) -> defaultdict[int, list[Event]]:
+    table = schema.events
+    outputs = {row.attempt: row.outputs for row in attempts}
+    timelines: defaultdict[int, list[Event]] = defaultdict(list)
+    for row in connection.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.attempt, table.c.id)):
+        timelines[row.attempt].append(event_of(row, outputs.get(row.attempt)))
+    return timelines
+
+
+def current_attempts(connection: Connection, runs: Iterable[Row[Any]]) -> dict[str, Row[Any]]:
+    """The current attempt of each run."""
+    table = schema.attempts
+    wanted = {run.id: run.current_attempt for run in runs}
+    rows = connection.execute(select(table).where(table.c.run_id.in_(list(wanted))))
+    return {row.run_id: row for row in rows if row.attempt == wanted[row.run_id]}

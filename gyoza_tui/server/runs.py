@@ -1,0 +1,282 @@
+"""Creating, reading and changing runs."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from gyoza_tui.models.definitions import InputValidationError, OpSpec, fit_inputs
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.limits import MIB
+from gyoza_tui.models.runs import DefinitionRunRequest, OpRun, RunPatch, RunRequest
+from gyoza_tui.models.states import OWNED, EventType, RunState
+from gyoza_tui.server import definitions, rows, schema
+from gyoza_tui.server.database import Transaction
+from gyoza_tui.server.errors import Refused, not_yours, run_unknown
+from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.lifecycle import Entry, Lifecycle, new_attempt
+from gyoza_tui.server.moments import Micros
+from gyoza_tui.server.reports import Fence
+from gyoza_tui.server.scheduler import Need, placement
+
+PAGE_BYTES = 16 * MIB
+"""A page of a list ends early rather than grow beyond this."""
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A run about to be stored."""
+
+    id: str | None
+    spec: OpSpec
+    inputs: dict[str, Any]
+    priority: int
+    request_hash: str
+    op_definition: str | None = None
+    op_version: str | None = None
+
+
+def create(hub: Hub, tx: Transaction, request: RunRequest) -> OpRun:
+    """An ad hoc run; the same id and body answers the run that is there."""
+    spec = OpSpec.model_validate(request.model_dump(include=set(OpSpec.model_fields)))
+    return _create(
+        hub, tx, _New(request.id, spec, request.inputs, request.priority, _hash("", request.model_dump_json()))
+    )
+
+
+def create_from_definition(hub: Hub, tx: Transaction, name: str, request: DefinitionRunRequest) -> OpRun:
+    if (known := _known(hub, tx, request.id, digest := _hash(name, request.model_dump_json()))) is not None:
+        return known
+    definition = definitions.find(tx.connection, name, request.version)
+    try:
+        inputs = fit_inputs(definition, request.inputs)
+    except InputValidationError as fault:
+        raise Refused(400, ErrorCode.INPUTS, "; ".join(fault.errors)) from None
+    spec = OpSpec.model_validate(definition.model_dump(include=set(OpSpec.model_fields)))
+    return _create(hub, tx, _New(request.id, spec, inputs, request.priority, digest, definition.id, definition.version))
+
+
+def _create(hub: Hub, tx: Transaction, new: _New) -> OpRun:
+    if (known := _known(hub, tx, new.id, new.request_hash)) is not None:
+        return known
+    run_id, now = new.id or str(uuid.uuid4()), hub.moments.shown()
+    spec = new.spec.model_dump(mode="json", exclude={"secret_env"})
+    tx.connection.execute(
+        schema.runs.insert().values(
+            id=run_id,
+            state=RunState.PENDING,
+            priority=new.priority,
+            spec=rows.dumps(spec),
+            secret_env=rows.dumps(new.spec.secret_env),
+            inputs=rows.dumps(new.inputs),
+            op_definition=new.op_definition,
+            op_version=new.op_version,
+            topic=new.spec.event_delivery.topic or None,
+            request_hash=new.request_hash,
+            created_at=now,
+            updated_at=now,
+            current_attempt=1,
+            need=Need.of(new.spec).dumps(),
+        )
+    )
+    new_attempt(tx, run_id, 1, spec["constraints"])
+    hub.work_changed = True
+    return one(hub, tx.connection, run_id, events=True)
+
+
+def _known(hub: Hub, tx: Transaction, run_id: str | None, request_hash: str) -> OpRun | None:
+    run = None if run_id is None else rows.run_row(tx.connection, run_id)
+    if run is None:
+        return None
+    if run.request_hash != request_hash:
+        raise Refused(409, ErrorCode.CONFLICT, f"there is a run {run.id} already, and it asked for something else")
+    return one(hub, tx.connection, run.id, events=True)
+
+
+def _hash(name: str, body: str) -> str:
+    return hashlib.sha256(f"{name}\n{body}".encode()).hexdigest()
+
+
+# Reading
+
+
+def one(hub: Hub, connection: Connection, run_id: str, *, events: bool) -> OpRun:
+    run = rows.run_row(connection, run_id)
+    if run is None:
+        raise run_unknown(run_id)
+    return rows.whole_run(connection, run, events=events, placement=Placements(hub, connection).of(run))
+
+
+class Placements:
+    """Why runs wait; the workers are looked at once for all of them."""
+
+    def __init__(self, hub: Hub, connection: Connection) -> None:
+        self._hub = hub
+        self._connection = connection
+        self._words: dict[str, str | None] = {}
+        self._due: Micros = hub.moments.due()
+
+    def of(self, run: Row[Any]) -> str | None:
+        if run.state != RunState.PENDING:
+            return None
+        if run.not_before is not None and run.not_before > self._due:
+            return f"waits {max(1, round((run.not_before - self._due) / 1e6))} s before its next attempt"
+        if run.need not in self._words:
+            now = self._hub.moments.boot()
+            free = self._hub.roster.rooms(self._connection, now).values()
+            self._words[run.need] = placement(Need.loads(run.need), free, self._hub.roster.totals(now))
+        return self._words[run.need]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which runs a list shows; None is any."""
+
+    state: RunState | None = None
+    topic: str | None = None
+    worker_id: str | None = None
+    definition: str | None = None
+    since: Micros | None = None
+
+
+def page(
+    hub: Hub, connection: Connection, which: Filter, limit: int, before: int | None
+) -> tuple[list[OpRun], int | None]:
+    """Newest first, without events and attempts; and where the next page begins."""
+    runs, attempts = schema.runs, schema.attempts
+    query = select(runs).order_by(runs.c.seq.desc()).limit(limit + 1)
+    for column, value in (
+        (runs.c.state, which.state),
+        (runs.c.topic, which.topic),
+        (runs.c.op_definition, which.definition),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if which.worker_id is not None:
+        owner = select(attempts.c.run_id).where(
+            attempts.c.run_id == runs.c.id,
+            attempts.c.attempt == runs.c.current_attempt,
+            attempts.c.worker_id == which.worker_id,
+        )
+        query = query.where(owner.exists())
+    if which.since is not None:
+        query = query.where(runs.c.created_at >= which.since)
+    if before is not None:
+        query = query.where(runs.c.seq < before)
+    found = connection.execute(query).all()
+    return _filled(hub, connection, found, limit)
+
+
+def _filled(hub: Hub, connection: Connection, found: Any, limit: int) -> tuple[list[OpRun], int | None]:
+    placements, size = Placements(hub, connection), 0
+    listed: list[tuple[int, OpRun]] = []
+    for run in found[:limit]:
+        current = rows.current_attempts(connection, [run]).get(run.id)
+        size += len(run.inputs) + len(run.spec) + (len(current.outputs or "") if current else 0)
+        if listed and size > PAGE_BYTES:
+            break
+        listed.append((run.seq, rows.run_of(run, current, placement=placements.of(run))))
+    more = len(listed) < len(found)
+    return [run for _, run in listed], listed[-1][0] if listed and more else None
+
+
+# Changing
+
+
+def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch) -> OpRun:
+    run = Lifecycle(hub, tx, run_id)
+    if change.priority is not None:
+        if run.state.terminal and change.state is None:
+            raise Refused(409, ErrorCode.TERMINAL, f"run {run_id} is {run.state} already")
+        run.set_run(priority=change.priority)
+        hub.work_changed = True
+    if change.state is not None:
+        _move(run, change)
+    elif change.outputs is not None:
+        row = Fence(change.worker_id, change.attempt, change.lease).passed(run)
+        if run.state.terminal:
+            raise Refused(409, ErrorCode.TERMINAL, f"run {run_id} is {run.state} already")
+        if row.attempt != run.run.current_attempt or run.state not in OWNED or not row.held:
+            raise not_yours(run_id)
+        run.set_attempt(row.attempt, outputs=rows.dumps(change.outputs))
+    return one(hub, tx.connection, run_id, events=True)
+
+
+def _move(run: Lifecycle, change: RunPatch) -> None:
+    match change.state:
+        case RunState.CANCELLED if change.lease is None:
+            if run.state is not RunState.CANCELLED:
+                run.cancel(change.reason)
+        case RunState.PENDING:
+            _to_pending(run, change)
+        case RunState.RUNNING | RunState.COMPLETED | RunState.FAILED | RunState.CANCELLED:
+            _as_report(run, change)
+        case _:
+            raise Refused(400, ErrorCode.TRANSITION, "only the server assigns a run")
+
+
+def _to_pending(run: Lifecycle, change: RunPatch) -> None:
+    """Retry of a run that has ended, or the giving back of one that has not."""
+    if run.state in (RunState.FAILED, RunState.CANCELLED) and change.lease is None:
+        run.retry(change.reason)
+        return
+    if _given_back_before(run, change):
+        return
+    if run.state is RunState.PENDING and change.lease is None:
+        raise Refused(400, ErrorCode.TRANSITION, f"run {run.run.id} is PENDING already")
+    if run.state is RunState.COMPLETED:
+        raise Refused(400, ErrorCode.TRANSITION, f"run {run.run.id} is COMPLETED: nothing leads out of that")
+    row = Fence(change.worker_id, change.attempt, change.lease).passed(run)
+    if row.attempt != run.run.current_attempt or run.state not in OWNED or not row.held:
+        if row.held:
+            run.free(row.attempt)
+        code = ErrorCode.TERMINAL if run.state.terminal else ErrorCode.NOT_YOURS
+        raise Refused(409, code, f"run {run.run.id} is {run.state}: attempt {row.attempt} cannot go back", keep=True)
+    run.give_back(row.worker_id, change.reason or "no reason given")
+
+
+def _given_back_before(run: Lifecycle, change: RunPatch) -> bool:
+    """Whether this giving back was done already and only its answer was lost."""
+    if change.lease is None:
+        return False
+    number = run.run.current_attempt if change.attempt is None else change.attempt
+    row = rows.attempt_row(run.tx.connection, run.run.id, number)
+    if row is None or row.lease != change.lease:
+        return False
+    returned = row.worker_id is None or (row.error_message or "").startswith("given back: ")
+    return returned and not row.held and run.state is RunState.PENDING
+
+
+_EVENTS = {
+    RunState.RUNNING: EventType.STARTED,
+    RunState.COMPLETED: EventType.COMPLETED,
+    RunState.FAILED: EventType.FAILED,
+    RunState.CANCELLED: EventType.CANCELLED,
+}
+
+
+def _as_report(run: Lifecycle, change: RunPatch) -> None:
+    """A worker that changes the state instead of sending the event."""
+    row = Fence(change.worker_id, change.attempt, change.lease).passed(run)
+    if run.state.terminal or row.attempt != run.run.current_attempt or not row.held:
+        if row.held and change.state is not RunState.RUNNING:
+            run.free(row.attempt)
+        if run.state.terminal and row.attempt == run.run.current_attempt:
+            words = f"run {run.run.id} is {run.state}: it cannot become {change.state}"
+            raise Refused(400, ErrorCode.TRANSITION, words, keep=True)
+        raise not_yours(run.run.id, keep=True)
+    assert change.state is not None
+    entry = Entry(_EVENTS[change.state], change.reason, change.outputs)
+    match change.state:
+        case RunState.RUNNING:
+            run.start(entry)
+        case RunState.COMPLETED:
+            run.complete(entry)
+        case RunState.FAILED:
+            run.fail(entry)
+        case _:
+            run.end_cancelled(entry)

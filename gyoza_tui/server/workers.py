@@ -1,0 +1,331 @@
+"""Heartbeats: who a worker is, what it runs, what becomes of what it no longer runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.states import OWNED, RunState
+from gyoza_tui.models.workers import (
+    PROTOCOL,
+    GpuReport,
+    HeartbeatReply,
+    HeartbeatRequest,
+    ResourcesReport,
+    RunningOpReport,
+    RunVerdict,
+    Verdict,
+    WorkerState,
+    WorkerView,
+)
+from gyoza_tui.server import schema
+from gyoza_tui.server.database import Transaction
+from gyoza_tui.server.errors import Refused, worker_unknown
+from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.lifecycle import Lifecycle
+from gyoza_tui.server.moments import to_utc
+from gyoza_tui.server.reports import may_come_late
+from gyoza_tui.server.roster import CHANGING, Held, Known, held_attempts
+from gyoza_tui.server.rows import attempt_row, constraints_of, run_row
+from gyoza_tui.server.scheduler import Need, Room
+
+
+def beat(hub: Hub, tx: Transaction, request: HeartbeatRequest) -> HeartbeatReply:
+    """Take a heartbeat; Refused when the name belongs to another instance or a later start of this one."""
+    known = _admitted(hub, tx, request)
+    _remember(hub, tx, known, request)
+    verdicts = {op.id: _verdict(hub, tx, known, op) for op in request.running_ops}
+    if known.lists:
+        _miss(hub, tx, known)
+    _answer_claims_early(hub, tx, known)
+    waiting = select(func.count()).select_from(schema.runs).where(schema.runs.c.state == RunState.PENDING)
+    return HeartbeatReply(
+        protocol=PROTOCOL,
+        lease_s=hub.timings.lease_s,
+        grace_s=hub.timings.grace_s,
+        heartbeat_s=hub.timings.heartbeat_s,
+        server_id=hub.database.server_id,
+        queued=tx.connection.execute(waiting).scalar_one(),
+        runs=verdicts,
+    )
+
+
+# Who it is
+
+
+def _admitted(hub: Hub, tx: Transaction, request: HeartbeatRequest) -> Known:
+    known = hub.roster.get(request.worker_id)
+    if known is None:
+        return _new(hub, request)
+    if known.instance_id not in (None, request.instance_id):
+        refuse_while_live(hub, tx, known)
+        return _new(hub, request)
+    epoch, last = request.epoch, known.epoch
+    if last is not None and epoch is not None and epoch < last:
+        raise Refused(
+            409, ErrorCode.EPOCH, f"worker {known.worker_id} was started again since (epoch {last}): this process ends"
+        )
+    if known.instance_id != request.instance_id or (epoch is not None and epoch != last):
+        _taken_over(hub, tx, known, request)
+    return known
+
+
+def _new(hub: Hub, request: HeartbeatRequest) -> Known:
+    known = Known(
+        worker_id=request.worker_id,
+        report=request,
+        instance_id=request.instance_id,
+        epoch=request.epoch,
+        last_seen=hub.moments.boot(),
+        seen_at=hub.moments.shown(),
+    )
+    hub.roster.put(known)
+    return known
+
+
+def refuse_while_live(hub: Hub, tx: Transaction, known: Known) -> None:
+    """Another instance waits until this one has been silent so long that its runs have gone back."""
+    silent = hub.moments.boot() - known.last_seen
+    away = known.away_until is not None and known.away_until > hub.moments.due()
+    if silent > hub.timings.eviction_s and not away and not held_attempts(tx.connection, [known.worker_id]):
+        return
+    host = known.report.hostname or "another machine"
+    raise Refused(
+        409,
+        ErrorCode.INSTANCE_LIVE,
+        f"worker {known.worker_id} is held by instance {known.instance_id} on {host}, heard of {silent:.0f} s ago",
+    )
+
+
+def _taken_over(hub: Hub, tx: Transaction, known: Known, request: HeartbeatRequest) -> None:
+    """The same state directory was started again (or a worker without instance has got one)."""
+    known.instance_id, known.epoch = request.instance_id, request.epoch
+    known.away_until, known.nudge, known.slots_told = None, False, None
+    tx.connection.execute(schema.pauses.delete().where(schema.pauses.c.worker_id == known.worker_id))
+    hub.work_changed = True
+    earlier = [c for c in hub.claims.open(known.worker_id) if c.request.epoch != request.epoch]
+    tx.after_commit(lambda: hub.claims.answer_empty(earlier))
+
+
+# What it says of itself
+
+
+def _remember(hub: Hub, tx: Transaction, known: Known, request: HeartbeatRequest) -> None:
+    """Keep the beat in memory; write a row only when something in it is new."""
+    was_live = hub.roster.live(known, hub.moments.boot())
+    known.last_seen, known.seen_at = hub.moments.boot(), hub.moments.shown()
+    known.nudge = False
+    known.lists = request.instance_id is not None or "running_ops" in request.model_fields_set
+    known.running = request.running_ops
+    if request.free_slots != known.free_slots:
+        known.free_slots, known.slots_told = request.free_slots, None
+    away = None
+    if request.state is WorkerState.AWAY and request.away_s is not None:
+        away = hub.moments.due() + int(request.away_s * 1e6)
+    report = request.model_copy(update={"running_ops": [], "beat": None, "free_slots": None})
+    # an away that goes on is not a change; one that begins anew, or ends, is
+    changed = _kept(report) != _kept(known.report) or (away is None) != (known.away_until is None)
+    changed = changed or not known.beaten
+    known.report = report
+    known.away_until = away
+    known.beaten = True
+    if changed or not was_live:
+        hub.work_changed = True
+    if changed or away is not None:
+        _store(tx, known)
+
+
+def _kept(report: HeartbeatRequest) -> dict[str, Any]:
+    return report.model_dump(exclude=CHANGING)
+
+
+def _store(tx: Transaction, known: Known) -> None:
+    table = schema.workers
+    body = known.report.model_dump_json(exclude_none=True, exclude={"running_ops"})
+    tx.connection.execute(table.delete().where(table.c.worker_id == known.worker_id))
+    tx.connection.execute(
+        table.insert().values(
+            worker_id=known.worker_id,
+            instance_id=known.instance_id,
+            epoch=known.epoch,
+            state=known.report.state,
+            body=body,
+            away_until=known.away_until,
+            last_seen=known.seen_at,
+        )
+    )
+
+
+def _answer_claims_early(hub: Hub, tx: Transaction, known: Known) -> None:
+    """Once per change: open claims that ask for less than is free now, or were opened in another state."""
+    stale = []
+    slots = known.free_slots if known.report.state is WorkerState.CLAIMING else None
+    for claim in hub.claims.open(known.worker_id):
+        if slots is not None and slots > claim.request.max and known.slots_told != slots:
+            known.slots_told = slots
+            stale.append(claim)
+        elif claim.state is not known.report.state:
+            stale.append(claim)
+    if stale:
+        tx.after_commit(lambda: hub.claims.answer_empty(stale))
+
+
+# What it runs
+
+
+def _verdict(hub: Hub, tx: Transaction, known: Known, op: RunningOpReport) -> RunVerdict:
+    row = run_row(tx.connection, op.id)
+    if row is None:
+        return RunVerdict(verdict=Verdict.UNKNOWN)
+    run = Lifecycle(hub, tx, op.id)
+    verdict = _judged(hub, run, known, op)
+    return RunVerdict(state=run.state, attempt=run.run.current_attempt, verdict=verdict)
+
+
+def _judged(hub: Hub, run: Lifecycle, known: Known, op: RunningOpReport) -> Verdict:
+    number = run.run.current_attempt if op.attempt is None else op.attempt
+    row = attempt_row(run.tx.connection, run.run.id, number)
+    if row is None or row.worker_id != known.worker_id:
+        return Verdict.LOST
+    if op.lease != row.lease and not (op.lease is None and row.instance_id is None):
+        return Verdict.LOST
+    key = (run.run.id, row.attempt, row.lease)
+    if row.held:
+        known.heard[key] = hub.moments.boot()
+        known.listed.add(key)
+    if row.attempt == run.run.current_attempt:
+        if run.state in OWNED:
+            return Verdict.OK
+        if run.state is RunState.CANCELLED:
+            return Verdict.CANCEL
+        # ended by its own report, of which the worker has not seen the answer; or by the server
+        return Verdict.OK if not row.held and not row.taken_back else Verdict.LOST
+    if row.taken_back and run.state is RunState.PENDING and may_come_late(run, row.attempt):
+        return _resumed(hub, run, known, row)
+    if row.state == RunState.CANCELLED and row.held:
+        return Verdict.CANCEL
+    return Verdict.LOST
+
+
+def _resumed(hub: Hub, run: Lifecycle, known: Known, row: Any) -> Verdict:
+    """Take the attempt back into the run, unless what it holds was given to others meanwhile."""
+    room = hub.roster.rooms(run.tx.connection, hub.moments.boot())[known.worker_id]
+    if not _still_fits(room, row):
+        return Verdict.LOST
+    run.resume_late(row.attempt)
+    key = (run.run.id, row.attempt, row.lease)
+    known.heard[key] = hub.moments.boot()
+    known.listed.add(key)
+    return Verdict.OK
+
+
+def _still_fits(room: Room, row: Any) -> bool:
+    constraints = constraints_of(row)
+    # it is there already, whatever the worker says of new work
+    room.takes_work, room.slots = True, max(room.slots, 1)
+    anywhere = Need(next(iter(room.backends), ""), None, constraints, frozenset())
+    return bool(room.backends) and room.fits(anywhere)
+
+
+# What it no longer runs
+
+
+def _miss(hub: Hub, tx: Transaction, known: Known) -> None:
+    """Look after the attempts that are counted for this worker and that its beat does not list."""
+    now = hub.moments.boot()
+    held = held_attempts(tx.connection, [known.worker_id])
+    keys = {one.key for one in held}
+    known.heard = {key: at for key, at in known.heard.items() if key in keys}
+    known.listed &= keys
+    for one in held:
+        at = known.heard.setdefault(one.key, now)
+        if at == now:
+            continue
+        overdue = now - at > hub.timings.unlisted_s
+        if over(one):
+            if overdue or one.started or one.key in known.listed:
+                Lifecycle(hub, tx, one.run_id).free(one.attempt)
+        elif overdue:
+            why = f"worker {known.worker_id} has not listed it for {hub.timings.unlisted_s:.0f} s"
+            Lifecycle(hub, tx, one.run_id).lose(why)
+
+
+def over(held: Held) -> bool:
+    """Whether the attempt has ended for the server and only its resources are still counted."""
+    return not held.current or held.run_state not in OWNED
+
+
+def put_back(hub: Hub, tx: Transaction, worker_id: str, why: str) -> int:
+    """All that is counted for this worker goes back; how many."""
+    held = held_attempts(tx.connection, [worker_id])
+    for one in held:
+        run = Lifecycle(hub, tx, one.run_id)
+        if over(one):
+            run.free(one.attempt)
+        else:
+            run.lose(why)
+    return len(held)
+
+
+def good_bye(hub: Hub, tx: Transaction, worker_id: str, instance_id: str | None) -> None:
+    """By its own instance at any time; by anybody once it is silent."""
+    known = hub.roster.get(worker_id)
+    if known is None:
+        raise worker_unknown(worker_id)
+    if (
+        known.instance_id is not None
+        and instance_id != known.instance_id
+        and hub.roster.live(known, hub.moments.boot())
+    ):
+        refuse_while_live(hub, tx, known)
+    put_back(hub, tx, worker_id, f"worker {worker_id} said good-bye")
+    tx.connection.execute(schema.pauses.delete().where(schema.pauses.c.worker_id == worker_id))
+    tx.connection.execute(schema.workers.delete().where(schema.workers.c.worker_id == worker_id))
+    hub.roster.drop(worker_id)
+    hub.work_changed = True
+    tx.after_commit(lambda: hub.claims.answer_empty(hub.claims.open(worker_id)))
+
+
+# What others see of it
+
+
+def view(hub: Hub, connection: Connection, worker_id: str) -> WorkerView:
+    known = hub.roster.get(worker_id)
+    if known is None:
+        raise worker_unknown(worker_id)
+    return _view(hub, known, hub.roster.rooms(connection, hub.moments.boot()))
+
+
+def views(hub: Hub, connection: Connection) -> list[WorkerView]:
+    rooms = hub.roster.rooms(connection, hub.moments.boot())
+    return [_view(hub, known, rooms) for known in hub.roster.all() if known.worker_id in rooms]
+
+
+def _view(hub: Hub, known: Known, rooms: dict[str, Room]) -> WorkerView:
+    report, room = known.report, rooms[known.worker_id]
+    gpus = [GpuReport(id=gpu.id, vram_mb=max(0, gpu.free_mb), tags=sorted(gpu.tags)) for gpu in room.gpus]
+    return WorkerView(
+        worker_id=known.worker_id,
+        state=_state(hub, known),
+        last_seen=to_utc(known.seen_at),
+        resources=report.resources,
+        free=ResourcesReport(cpu_cores=max(0, room.cpu), ram_mb=max(0, room.ram_mb), gpus=gpus),
+        tags=report.tags,
+        backends=report.backends,
+        ops=report.ops,
+        running_ops=[op.model_copy(update={"inputs": None}) for op in known.running],
+        hostname=report.hostname,
+        version=report.version,
+        max_runs=report.max_runs,
+    )
+
+
+def _state(hub: Hub, known: Known) -> str:
+    silent = hub.moments.boot() - known.last_seen
+    if known.away_until is not None and known.away_until > hub.moments.due():
+        return WorkerState.AWAY
+    if silent > hub.timings.eviction_s:
+        return "lost"
+    return known.report.state if hub.roster.live(known, hub.moments.boot()) else "silent"
