@@ -79,6 +79,8 @@ class OpRun(OpSpec):
     """A run as the server tells it. Everything but id and image has a default: another server may know less."""
 
     id: str = Field(max_length=256)
+    image: str
+    """Not checked here: a name that cannot be run must not hide the runs beside it."""
     state: RunState = RunState.PENDING
     priority: int = DEFAULT_PRIORITY
     inputs: dict[str, Any] = Field(default_factory=dict)

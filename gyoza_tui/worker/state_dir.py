@@ -34,7 +34,7 @@ class LogFile(NamedTuple):
 
 def attempt_name(run_id: str, attempt: int, lease: str | None) -> str:
     """The name of an attempt's container and directories: `gyoza-<run>-<attempt>-<lease, 8 characters>`."""
-    return f"gyoza-{_safe(run_id)}-{attempt}-{_safe(lease or 'none')[:8]}"
+    return f"gyoza-{_safe(run_id)}-{attempt}-{_safe(lease or 'none')[:8].replace('-', '_')}"
 
 
 def _safe(text: str) -> str:
@@ -49,43 +49,16 @@ def worker_dir(base: Path, worker_id: str) -> Path:
     return base / _safe(socket.gethostname()) / worker_id
 
 
-class StateDir:
-    """Held by one process at a time. `instance_id` stays; `epoch` grows at each start."""
+class RunDirs:
+    """The attempts' own directories, below one root that lets nobody in but us."""
 
-    def __init__(self, root: Path, lock: FileLock) -> None:
-        self.root = root
-        self._lock = lock
-        self.instance_id = _kept(root / "instance", lambda: str(uuid.uuid4()))
-        self.epoch = self._next_epoch()
-
-    @classmethod
-    def open(cls, base: Path, worker_id: str) -> StateDir:
-        """Make and lock it. StateDirError when it is in use, on a network file system, or not writable."""
-        root = worker_dir(base, worker_id)
-        try:
-            root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _refuse_network(root)
-            for part in ("runs", "logs"):
-                (root / part).mkdir(exist_ok=True, mode=0o700)
-                (root / part).chmod(0o700)
-            return cls(root, _locked(root))
-        except OSError as error:
-            raise StateDirError(
-                f"the state directory {root} cannot be used: {error.strerror}. "
-                "Choose another by --state-dir or GYOZA_STATE_DIR"
-            ) from None
-
-    @property
-    def journal(self) -> Path:
-        return self.root / "journal.db"
-
-    @property
-    def server_file(self) -> Path:
-        """Where the server of this machine, if there is one, says its URL and key."""
-        return self.root / "server.json"
+    def __init__(self, root: Path) -> None:
+        self._root = root / "runs"
+        self._root.mkdir(exist_ok=True, mode=0o700)
+        self._root.chmod(0o700)
 
     def run_dir(self, name: str) -> Path:
-        return self.root / "runs" / name
+        return self._root / name
 
     def make_run_dir(self, name: str) -> Path:
         """The attempt's directory, open to whatever user the op is; its parent lets nobody in but us."""
@@ -108,7 +81,46 @@ class StateDir:
 
     def run_dirs(self) -> list[str]:
         """The names of all attempts that have a directory here."""
-        return [path.name.removesuffix(_MARKER) for path in (self.root / "runs").glob("*" + _MARKER)]
+        return [path.name.removesuffix(_MARKER) for path in self._root.glob("*" + _MARKER)]
+
+    def _marker(self, name: str) -> Path:
+        """Beside the directory, where no op can reach it."""
+        return self._root / (name + _MARKER)
+
+
+class StateDir(RunDirs):
+    """Held by one process at a time. `instance_id` stays; `epoch` grows at each start."""
+
+    def __init__(self, root: Path, lock: FileLock) -> None:
+        super().__init__(root)
+        self.root = root
+        self._lock = lock
+        self.instance_id = _kept(root / "instance", lambda: str(uuid.uuid4()))
+        self.epoch = self._next_epoch()
+
+    @classmethod
+    def open(cls, base: Path, worker_id: str) -> StateDir:
+        """Make and lock it. StateDirError when it is in use, on a network file system, or not writable."""
+        root = worker_dir(base, worker_id)
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _refuse_network(root)
+            (root / "logs").mkdir(exist_ok=True, mode=0o700)
+            return cls(root, _locked(root))
+        except OSError as error:
+            raise StateDirError(
+                f"the state directory {root} cannot be used: {error.strerror}. "
+                "Choose another by --state-dir or GYOZA_STATE_DIR"
+            ) from None
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal.db"
+
+    @property
+    def server_file(self) -> Path:
+        """Where the server of this machine, if there is one, says its URL and key."""
+        return self.root / "server.json"
 
     def log_path(self, run_id: str, attempt: int, lease: str | None) -> Path:
         """Where the attempt's output is spooled."""
@@ -116,10 +128,6 @@ class StateDir:
 
     def close(self) -> None:
         self._lock.release()
-
-    def _marker(self, name: str) -> Path:
-        """Beside the directory, where no op can reach it."""
-        return self.root / "runs" / (name + _MARKER)
 
     def _next_epoch(self) -> int:
         path = self.root / "epoch"

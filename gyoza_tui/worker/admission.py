@@ -1,0 +1,128 @@
+"""What this machine can still take. The server counts too; here its sums are checked against the real machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.hardware import GpuInfo
+from gyoza_tui.models.images import ImageRef
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker.backend_pool import BackendPool
+from gyoza_tui.worker.mode import Mode
+from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.worker_context.types import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Kept back for the person at the desk."""
+
+    cpu: int = 0
+    ram_mb: int = 0
+    vram_mb: int = 0
+
+
+class Admission:
+    """Decides about each claimed run, once."""
+
+    def __init__(
+        self,
+        detected: Resources,
+        gpu_infos: Callable[[], tuple[GpuInfo, ...]],
+        reserve: Reserve,
+        max_runs: int,
+        pool: BackendPool,
+        mode: Mode,
+    ) -> None:
+        self._detected = detected
+        self._gpu_infos = gpu_infos
+        self._reserve = reserve
+        self._pool = pool
+        self._mode = mode
+        self.max_runs = max_runs
+
+    @property
+    def offered(self) -> Resources:
+        """What the server is told that it may give away: detected minus kept back."""
+        reserve, detected = self._reserve, self._detected
+        return Resources(
+            cpu_cores=max(0, detected.cpu_cores - reserve.cpu),
+            ram_mb=max(0, detected.ram_mb - reserve.ram_mb),
+            gpus=[
+                type(gpu)(id=gpu.id, vram_mb=max(0, gpu.vram_mb - reserve.vram_mb), tags=gpu.tags)
+                for gpu in detected.gpus
+            ],
+        )
+
+    def refusal(self, run: OpRun, active: Iterable[RunRow]) -> str | None:
+        """Why this run is given back, in words for the server and the person; None when it may start."""
+        active = list(active)
+        if why := self._mode.refusal:
+            return why
+        if len(active) >= self.max_runs:
+            return f"all {self.max_runs} slots are taken"
+        return self._backend_refusal(run) or self._resource_refusal(run.constraints, active)
+
+    def gpu_of(self, constraints: Constraints) -> GpuInfo | None:
+        """The GPU that an attempt may see."""
+        if constraints.gpu_id is None:
+            return None
+        for info in self._gpu_infos():
+            if info.index == constraints.gpu_id:
+                return info
+        return GpuInfo(index=constraints.gpu_id, uuid=None, name=None, memory_total_mb=None)
+
+    def placed(self, run: OpRun, active: Iterable[RunRow]) -> OpRun:
+        """The run with a GPU chosen, where it wants one and its server has not chosen."""
+        wants = run.constraints
+        if wants.gpu_id is not None or not wants.vram_mb:
+            return run
+        free = self._free_vram(active)
+        fitting = sorted((vram, gpu) for gpu, vram in free.items() if vram >= wants.vram_mb)
+        if not fitting:
+            return run
+        chosen = wants.model_copy(update={"gpu_id": fitting[0][1]})
+        return run.model_copy(update={"constraints": chosen})
+
+    def _backend_refusal(self, run: OpRun) -> str | None:
+        try:
+            image = ImageRef.parse(run.image)
+        except ValueError as error:
+            return str(error)
+        if image.backend not in self._pool:
+            return f"this worker has no backend for {image.backend}://"
+        if trouble := self._pool.trouble[image.backend]:
+            return f"{image.backend}: {trouble}"
+        return self._pool[image.backend].refuses(image.name, run.volumes)
+
+    def _resource_refusal(self, wants: Constraints, active: list[RunRow]) -> str | None:
+        offered = self.offered
+        for name, wanted, total in (
+            ("cpu", wants.cpu, offered.cpu_cores),
+            ("ram_mb", wants.ram_mb, offered.ram_mb),
+        ):
+            held = sum(getattr(row.run.constraints, name) or 0 for row in active)
+            if wanted and held + wanted > total:
+                return f"needs {name} {wanted}; {max(0, total - held)} of {total} are free"
+        if not wants.wants_gpu:
+            return None
+        free = self._free_vram(active)
+        if not free:
+            return "needs a GPU; this worker has none"
+        if wants.gpu_id is None:
+            return None if max(free.values()) >= (wants.vram_mb or 0) else f"no GPU has {wants.vram_mb} MB free"
+        if wants.gpu_id not in free:
+            return f"has no GPU {wants.gpu_id}"
+        if free[wants.gpu_id] < (wants.vram_mb or 0):
+            return f"needs vram_mb {wants.vram_mb}; GPU {wants.gpu_id} has {free[wants.gpu_id]} free"
+        return None
+
+    def _free_vram(self, active: Iterable[RunRow]) -> dict[int, int]:
+        free = {gpu.id: gpu.vram_mb for gpu in self.offered.gpus}
+        for row in active:
+            gpu = row.run.constraints.gpu_id
+            if gpu in free:
+                free[gpu] -= row.run.constraints.vram_mb or 0
+        return free

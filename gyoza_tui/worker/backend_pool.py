@@ -1,0 +1,78 @@
+"""The backends of this worker and whether each can take work now."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from gyoza_tui.backends.base import Backend, BackendError
+from gyoza_tui.models.images import ImageRef
+from gyoza_tui.worker.notices import Notices
+
+UNCHECKED = "not looked at yet"
+
+
+class BackendPool:
+    """Thread-safe. A backend that does not answer is the machine's trouble: its runs wait, others go on."""
+
+    def __init__(self, backends: Mapping[str, Backend], notices: Notices) -> None:
+        self._backends = dict(backends)
+        self._notices = notices
+        self._lock = threading.Lock()
+        self._trouble: dict[str, str | None] = dict.fromkeys(backends, UNCHECKED)
+
+    def __getitem__(self, name: str) -> Backend:
+        return self._backends[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._backends
+
+    def items(self) -> list[tuple[str, Backend]]:
+        return list(self._backends.items())
+
+    def of(self, image: str) -> Backend | None:
+        """The backend that an image name asks for; ValueError for a name that is none."""
+        return self._backends.get(ImageRef.parse(image).backend)
+
+    @property
+    def trouble(self) -> dict[str, str | None]:
+        """Per backend why it cannot take work, in words, or None."""
+        with self._lock:
+            return dict(self._trouble)
+
+    @property
+    def available(self) -> list[str]:
+        return [name for name, trouble in self.trouble.items() if trouble is None]
+
+    @property
+    def ops(self) -> list[str]:
+        """The owner's own ops."""
+        return [op for backend in self._backends.values() for op in backend.ops()]
+
+    def check(self) -> bool:
+        """Look at every backend; whether something changed."""
+        changed = False
+        for name, backend in self._backends.items():
+            trouble: str | None = None
+            try:
+                backend.check()
+            except BackendError as error:
+                trouble = str(error)
+            changed |= self._note(name, trouble)
+        return changed
+
+    def _note(self, name: str, trouble: str | None) -> bool:
+        with self._lock:
+            old = self._trouble[name]
+            self._trouble[name] = trouble
+        if old == trouble:
+            return False
+        if trouble is None:
+            self._notices.say(f"{name} answers", backend=name)
+        elif old is None or old is UNCHECKED:
+            self._notices.say(f"{name}: {trouble}; claiming nothing for it", "warning", backend=name)
+        return True
+
+    def close(self) -> None:
+        for backend in self._backends.values():
+            backend.close()

@@ -1,0 +1,109 @@
+"""Keep a claim open and take what it is answered with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httpx
+
+from gyoza_tui.client.gyoza_client import Claimed
+from gyoza_tui.models.limits import RUNS_PER_CLAIM_MAX
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.workers import ClaimRequest
+from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.record import JournalRecord
+from gyoza_tui.worker.run_row import Outcome
+from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.slots import Slots
+
+WAIT_S: Final = 10.0
+_EARLY_S: Final = 0.5
+_BEAT_S: Final = 2.0
+_UNTIL_WOKEN_S: Final = 30.0
+
+
+class Claim(Duty):
+    """A claim is open all the time, with `max` 0 where nothing is wanted: so an answer lost on the way is repeated."""
+
+    name = "claim"
+
+    def __init__(self, runtime: Runtime, slots: Slots) -> None:
+        super().__init__(runtime.clock, runtime.notices, runtime.wakes.claim)
+        self._runtime = runtime
+        self._slots = slots
+        runtime.link.wakes(runtime.wakes.claim)
+
+    def tick(self) -> float:
+        runtime = self._runtime
+        if not runtime.link.state.registered:
+            runtime.wakes.beat.set()
+            return _UNTIL_WOKEN_S
+        began = self._clock.boot()
+        try:
+            answer = runtime.client.claim(runtime.context.worker_id, self._request())
+        except httpx.HTTPError as error:
+            runtime.link.failed(error)
+            raise
+        runtime.link.succeeded()
+        news = self.take(answer)
+        if runtime.link.state.protocol is None:
+            return 0.0 if news else runtime.link.state.heartbeat_s
+        if not answer.runs and self._clock.boot() - began < WAIT_S - _EARLY_S:
+            self._beat_first()
+        return 0.0
+
+    def retry_s(self) -> float:
+        return max(self._runtime.link.backoff.remaining_s, 0.05)
+
+    def take(self, answer: Claimed) -> int:
+        """Journal what is new and start it, or give it back with the reason; how many were started."""
+        started = 0
+        server_id = answer.server_id or self._runtime.link.state.server_id
+        for run in answer.runs:
+            attempt = run.attempt or run.current_attempt
+            if self._runtime.journal.find(server_id, run.id, attempt, run.lease or None) is None:
+                started += self._take(server_id, run.model_copy(update={"attempt": attempt}))
+        return started
+
+    def _take(self, server_id: str, run: OpRun) -> bool:
+        runtime = self._runtime
+        older = {row.key for row in runtime.active() if row.run_id == run.id}
+        active = [row for row in runtime.active() if row.key not in older]
+        run = runtime.admission.placed(run, active)
+        refusal = runtime.admission.refusal(run, active)
+        if refusal is None and not runtime.link.lease_holds:
+            refusal = "the lease may have run out"
+        backend = runtime.pool.of(run.image) if refusal is None else None
+        row = runtime.journal.take(server_id, run, backend.name if backend else "")
+        if refusal is None:
+            runtime.notices.say(f"{run.id} claimed: {run.image}", run=run.id, attempt=row.attempt, state="claimed")
+            self._slots.start(row)
+        else:
+            runtime.journal.update(row.key, cleaned=True)
+            giving_back = JournalRecord.giving_back(row, runtime.context.worker_id, refusal)
+            runtime.journal.finish(row.key, Outcome.RELEASED, refusal, [giving_back])
+            runtime.notices.say(f"{run.id} given back: {refusal}", "warning", run=run.id, state="released")
+            runtime.wakes.deliver.set()
+        runtime.wakes.beat.set()
+        return refusal is None
+
+    def _request(self) -> ClaimRequest:
+        runtime = self._runtime
+        rows = [row for row in runtime.journal.rows() if not runtime.held(row)]
+        return ClaimRequest(
+            max=min(runtime.wanted, RUNS_PER_CLAIM_MAX),
+            wait_s=WAIT_S,
+            instance_id=runtime.state_dir.instance_id,
+            epoch=runtime.state_dir.epoch,
+            have=[row.held for row in rows],
+        )
+
+    def _beat_first(self) -> None:
+        """An early empty answer means: there is news in the next beat's reply."""
+        runtime = self._runtime
+        asked_at = self._clock.boot()
+        runtime.wakes.claim.clear()
+        runtime.wakes.beat.set()
+        while (runtime.link.state.beat_at or 0.0) < asked_at and self._clock.boot() < asked_at + _BEAT_S:
+            self._clock.wait(runtime.wakes.claim, 0.1)
+            runtime.wakes.claim.clear()

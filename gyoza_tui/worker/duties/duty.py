@@ -1,0 +1,88 @@
+"""What every duty is: a thread that does one thing again and again, whatever happens to it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+import httpx
+
+from gyoza_tui.client.answers import words
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.worker.backoff import Backoff
+from gyoza_tui.worker.notices import Notices
+
+_SLICE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DutyStatus:
+    """Times are boot time."""
+
+    name: str
+    last_ok: float | None = None
+    last_error: str | None = None
+    """The last failure's words; kept after a success, `last_ok` tells which came later."""
+    last_error_at: float | None = None
+    next_try: float | None = None
+
+
+class Duty:
+    """Subclasses do their work in `tick`. A tick that raises is told, and tried again with back-off."""
+
+    name: ClassVar[str]
+
+    def __init__(self, clock: Clock, notices: Notices, wake: threading.Event) -> None:
+        self._clock = clock
+        self._notices = notices
+        self._wake = wake
+        self._stopped = threading.Event()
+        self._backoff = Backoff(clock)
+        self.status = DutyStatus(self.name)
+
+    def tick(self) -> float:
+        """Do the duty once; the seconds from the tick's beginning to the next one, unless it is woken."""
+        raise AssertionError
+
+    def start(self) -> None:
+        threading.Thread(target=self._serve, name=self.name, daemon=True).start()
+
+    def stop(self) -> None:
+        """No further tick begins."""
+        self._stopped.set()
+        self._wake.set()
+
+    def step(self) -> float:
+        """One tick with its bookkeeping; the boot time of the next one."""
+        began = self._clock.boot()
+        try:
+            next_try = began + self.tick()
+        except httpx.HTTPError as error:
+            next_try = self._failed(words(error))
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            if self.status.last_error != text:
+                self._notices.say(f"{self.name}: {text}", "error", duty=self.name)
+            next_try = self._failed(text)
+        else:
+            self._backoff.succeed()
+            self.status = replace(self.status, last_ok=self._clock.boot(), next_try=next_try)
+        return next_try
+
+    def retry_s(self) -> float:
+        """Seconds to wait after a failed tick."""
+        return self._backoff.fail()
+
+    def _failed(self, text: str) -> float:
+        now = self._clock.boot()
+        next_try = now + self.retry_s()
+        self.status = replace(self.status, last_error=text, last_error_at=now, next_try=next_try)
+        return next_try
+
+    def _serve(self) -> None:
+        while not self._stopped.is_set():
+            self._wake.clear()
+            next_try = self.step()
+            while (left := next_try - self._clock.boot()) > 0 and not self._clock.wait(self._wake, min(left, _SLICE_S)):
+                pass

@@ -1,0 +1,120 @@
+"""Compare what should be with what is: backends, disk, engine, history, and a server that says little by itself."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+
+import httpx
+
+from gyoza_tui.backends.base import Backend, BackendError, Found, Label, Phase
+from gyoza_tui.client.answers import error_code
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.states import RunState
+from gyoza_tui.worker.disk import low_disk
+from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.retention import Retention
+from gyoza_tui.worker.run_row import Intent, RunRow
+from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.slots import Slots
+
+INTERVAL_S: Final = 5.0
+SWEEP_S: Final = 60.0
+
+
+class Reconcile(Duty):
+    name = "reconcile"
+
+    def __init__(self, runtime: Runtime, slots: Slots) -> None:
+        super().__init__(runtime.clock, runtime.notices, runtime.wakes.reconcile)
+        self._runtime = runtime
+        self._slots = slots
+        self._retention = Retention(runtime.journal, runtime.state_dir, runtime.clock, runtime.settings)
+        self._swept_at: dict[str, float] = {}
+
+    def tick(self) -> float:
+        runtime = self._runtime
+        if runtime.pool.check():
+            runtime.wakes.beat.set()
+            runtime.wakes.claim.set()
+        runtime.mode.disk_low(low_disk([runtime.state_dir.root], runtime.settings.min_free_mb))
+        for name in runtime.pool.available:
+            if self._clock.boot() - self._swept_at.get(name, -SWEEP_S) >= SWEEP_S:
+                self._sweep(runtime.pool[name])
+                self._swept_at[name] = self._clock.boot()
+                self._retention.prune()
+                self._forget_directories()
+        if runtime.link.state.registered and runtime.link.state.protocol is None:
+            self._ask_for_runs()
+            return min(INTERVAL_S, runtime.link.state.heartbeat_s)
+        return INTERVAL_S
+
+    def sweep_now(self) -> None:
+        """Before the first claim with a new journal: containers that it does not know are given back."""
+        for name, backend in self._runtime.pool.items():
+            with contextlib.suppress(BackendError):
+                self._sweep(backend)
+                self._swept_at[name] = self._clock.boot()
+
+    def _sweep(self, backend: Backend) -> None:
+        """What carries our labels and belongs to no row that is at work is stopped and removed."""
+        runtime = self._runtime
+        ours: dict[str, str] = {Label.WORKER: runtime.context.worker_id, Label.INSTANCE: runtime.state_dir.instance_id}
+        found = backend.find(ours)
+        active = {row.name for row in runtime.active()}
+        for stray in found:
+            if stray.name in active:
+                continue
+            if runtime.journal.known(stray.name):
+                if stray.state in (Phase.RUNNING, Phase.CREATED):
+                    backend.stop(stray.handle, runtime.settings.stop_grace_s)
+                backend.remove(stray.handle)
+                runtime.notices.say(f"removed {stray.name}, left from an ended run", backend=backend.name)
+            else:
+                self._give_back(backend, stray)
+        backend.prune(ours)
+
+    def _give_back(self, backend: Backend, stray: Found) -> None:
+        """A container of ours without a row, as after --new-journal: its labels say whose it is."""
+        runtime, labels = self._runtime, stray.labels
+        run = OpRun(
+            id=labels[Label.RUN],
+            image="unknown",
+            attempt=int(labels[Label.ATTEMPT]),
+            lease=labels.get(Label.LEASE) or None,
+        )
+        row = runtime.journal.take(labels.get(Label.SERVER, ""), run, backend.name)
+        runtime.journal.update(row.key, create_asked=True, handle=stray.handle, start_asked=True, started_acked=True)
+        runtime.journal.intend(row.key, Intent.RELEASE, "this worker's journal no longer knew it")
+        runtime.notices.say(f"{run.id}: found without a journal row; stopping it and giving it back", "warning")
+        known = runtime.journal.get(row.key)
+        if known is not None:
+            self._slots.start(known)
+
+    def _forget_directories(self) -> None:
+        names = self._runtime.state_dir.run_dirs()
+        active = {row.name for row in self._runtime.active()}
+        for name in names:
+            if name not in active:
+                self._runtime.state_dir.remove_run_dir(name)
+
+    def _ask_for_runs(self) -> None:
+        """For a server whose beats answer nothing about runs."""
+        for row in self._runtime.journal.rows():
+            if row.acked or self._runtime.held(row):
+                continue
+            try:
+                now = self._runtime.client.get_run(row.run_id, events=False)
+            except httpx.HTTPStatusError as error:
+                if error_code(error) != ErrorCode.RUN_UNKNOWN:
+                    raise
+            else:
+                self._runtime.context.set_run_state(row.run_id, now.state)
+                self._judge(row, now)
+
+    def _judge(self, row: RunRow, now: OpRun) -> None:
+        if now.current_attempt > row.attempt or now.worker_id not in (None, self._runtime.context.worker_id):
+            self._slots.intend(row, Intent.LOST, "the server gave it to another")
+        elif now.state is RunState.CANCELLED:
+            self._slots.intend(row, Intent.CANCEL, "cancelled at the server", by_server=True)

@@ -1,0 +1,109 @@
+"""What becomes of a report that the server refuses."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+
+from gyoza_tui.client.answers import Meaning, error_code, meaning, words
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.failures import Failure, Reason
+from gyoza_tui.models.runs import EventReport, OpRun
+from gyoza_tui.models.states import EVENT_STATE, OWNED, EventType, RunState
+from gyoza_tui.worker.outbox import OutboxRow
+from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.slots import Slots
+
+_TOO_LARGE = (413, 422)
+
+
+class Refusals:
+    """Brings one refused report to its end, where it has one."""
+
+    def __init__(self, runtime: Runtime, slots: Slots) -> None:
+        self._runtime = runtime
+        self._slots = slots
+
+    def settle(self, run: RunRow, row: OutboxRow, error: httpx.HTTPStatusError) -> bool:
+        """Whether the report is done with; False: it is to be sent again later. Raises httpx.HTTPError."""
+        if not row.moves_state:
+            self._runtime.journal.settled([row], refused=words(error))
+            return True
+        if meaning(error) is Meaning.TROUBLE:
+            return self._settle_trouble(run, row, error)
+        if row.event is None:
+            return self._settle_giving_back(run, row, error)
+        if row.event.type is EventType.STARTED:
+            return self._settle_started(run, row, error)
+        return self._settle_end(run, row, row.event, error)
+
+    def _settle_trouble(self, run: RunRow, row: OutboxRow, error: httpx.HTTPStatusError) -> bool:
+        too_large = error.response.status_code in _TOO_LARGE
+        if not too_large or row.event is None or row.event.type is not EventType.COMPLETED:
+            return False
+        kept = self._runtime.state_dir.log_path(run.run_id, run.attempt, run.lease) / "outputs.json"
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(row.event.payload))
+        message = f"the server does not take the outputs ({words(error)}); they are kept in {kept}"
+        failure = Failure(exit_code=0, reason=Reason.BAD_OUTPUT, message=message)
+        report = row.event.model_copy(
+            update={"type": EventType.FAILED, "msg": message[:200], "payload": failure.model_dump(mode="json")}
+        )
+        self._runtime.journal.replace(row, [report])
+        self._runtime.journal.update(run.key, outcome=Outcome.FAILED, outcome_note=message)
+        self._runtime.notices.say(f"{run.run_id}: {message}", "error", run=run.run_id)
+        return True
+
+    def _settle_giving_back(self, run: RunRow, row: OutboxRow, error: httpx.HTTPStatusError) -> bool:
+        """Done once the run has another lease, or no owner."""
+        now = self._look(run)
+        ours = now.state in OWNED and now.current_attempt == run.attempt and now.worker_id == self._worker_id
+        if ours and (now.lease is None or now.lease == run.lease) and error_code(error) != ErrorCode.NOT_YOURS:
+            return False
+        self._runtime.journal.settled([row])
+        return True
+
+    def _settle_started(self, run: RunRow, row: OutboxRow, error: httpx.HTTPStatusError) -> bool:
+        """Not ours any more, or cancelled meanwhile, or taken at the first try whose answer was lost."""
+        now = self._look(run)
+        ours = now.current_attempt == run.attempt and now.worker_id in (None, self._worker_id)
+        if row.tried > 1 and ours and now.state is RunState.RUNNING and error_code(error) != ErrorCode.NOT_YOURS:
+            self._runtime.journal.settled([row])
+        else:
+            self._runtime.journal.settled([row], refused=words(error))
+            self._end(run, now, words(error))
+        return True
+
+    def _settle_end(self, run: RunRow, row: OutboxRow, event: EventReport, error: httpx.HTTPStatusError) -> bool:
+        now = self._look(run)
+        if now.state is EVENT_STATE[event.type] and now.current_attempt == run.attempt and row.tried > 1:
+            self._runtime.journal.settled([row])
+        elif now.state is RunState.ASSIGNED and now.current_attempt == run.attempt and self._is_ours(now, error):
+            started = event.model_copy(update={"type": EventType.STARTED, "msg": "started", "payload": None})
+            self._runtime.journal.replace(row, [started, event])
+        else:
+            self._runtime.journal.settled([row], refused=words(error))
+            self._runtime.notices.say(
+                f"{run.run_id}: the server has it as {now.state}; here it {run.outcome}: {run.outcome_note}",
+                "warning",
+                run=run.run_id,
+            )
+        return True
+
+    def _end(self, run: RunRow, now: OpRun, note: str) -> None:
+        if now.state is RunState.CANCELLED and now.current_attempt == run.attempt:
+            self._slots.intend(run, Intent.CANCEL, "cancelled at the server", by_server=True)
+        else:
+            self._slots.intend(run, Intent.LOST, note)
+
+    def _is_ours(self, now: OpRun, error: httpx.HTTPStatusError) -> bool:
+        return now.worker_id in (None, self._worker_id) and error_code(error) != ErrorCode.NOT_YOURS
+
+    def _look(self, run: RunRow) -> OpRun:
+        return self._runtime.client.get_run(run.run_id, events=False)
+
+    @property
+    def _worker_id(self) -> str:
+        return self._runtime.context.worker_id

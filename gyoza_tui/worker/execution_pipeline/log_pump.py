@@ -1,0 +1,188 @@
+"""From a container's output to the spool and the outbox, without ever making the container wait.
+
+One thread reads, one writes. When the disk is slower than the op, the reader lets go of the engine's stream instead of
+holding it back (that would freeze the op), and takes the output up again behind what the spool has: the same way as
+after a restart of the worker.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from gyoza_tui.backends.base import Backend, BackendError, Chunk, Exit, Handle, Output, Phase, Stream
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.limits import MIB
+from gyoza_tui.models.runs import EventReport
+from gyoza_tui.models.states import EventType
+from gyoza_tui.worker.event_lines import EventGate, EventLines, OpEvent
+from gyoza_tui.worker.log_spool import LogSpool
+
+BUFFER_MAX = 32 * MIB
+IDLE_S = 0.25
+"""How long an event held back for its rate may wait without new output."""
+_WAIT_SLICE_S = 30.0
+_RETRY_S = 0.5
+
+
+class LogPump:
+    """Of one attempt. Wakes the slot thread when the attempt has ended and all its output is in the spool."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        handle: Handle,
+        spool: LogSpool,
+        clock: Clock,
+        *,
+        parsed: int,
+        tell: Callable[[list[EventReport], int], None],
+        wake: threading.Event,
+    ) -> None:
+        self._backend = backend
+        self._handle = handle
+        self._spool = spool
+        self._clock = clock
+        self._tell = tell
+        self._lines = EventLines(offset=parsed)
+        self._gate = EventGate(clock)
+        self._buffer: deque[Chunk] = deque()
+        self._buffered = 0
+        self._drained = threading.Condition()
+        self._read_all = False
+        self._writing = False
+        self._wake = wake
+        self.ended = False
+        """The attempt has ended and its output is written, or the pump broke: see `error`. Then `wake` is set."""
+        self.state: Exit | Phase = Phase.CREATED
+        self.error: BaseException | None = None
+
+    def open(self, *, fresh: bool) -> Output:
+        """Open the output: before the start (`fresh`), or behind what the spool has."""
+        return self._backend.output(self._handle, None if fresh else self._spool.resume())
+
+    def go(self, output: Output) -> None:
+        """Start both threads; the attempt has been started."""
+        name = threading.current_thread().name
+        threading.Thread(target=self._guard, args=(self._write,), name=f"{name}-spool", daemon=True).start()
+        threading.Thread(target=self._guard, args=(self._read, output), name=f"{name}-output", daemon=True).start()
+
+    def _guard(self, work: Callable[..., None], *arguments: object) -> None:
+        try:
+            work(*arguments)
+        except BaseException as error:
+            self.error = self.error or error
+            with self._drained:
+                self._read_all = True
+                self._drained.notify_all()
+            self._end()
+
+    def _end(self) -> None:
+        self.ended = True
+        self._wake.set()
+
+    # The reader
+
+    def _read(self, output: Output) -> None:
+        while True:
+            let_go = self._read_once(output)
+            self._wait_drained()
+            if not let_go:
+                state, lost = self._wait()
+                if state is not Phase.RUNNING:
+                    self.state = state
+                    if lost and isinstance(state, Exit):
+                        self._read_once(self.open(fresh=False))
+                    break
+            output = self._reopened()
+        with self._drained:
+            self._read_all = True
+            self._drained.notify_all()
+
+    def _read_once(self, output: Output) -> bool:
+        """Read to the stream's end; True when it was let go because the buffer is full."""
+        for chunk in output:
+            with self._drained:
+                self._buffer.append(chunk)
+                self._buffered += len(chunk.data)
+                self._drained.notify_all()
+                full = self._buffered > BUFFER_MAX
+            if full:
+                output.close()
+                return True
+        return False
+
+    def _wait(self) -> tuple[Exit | Phase, bool]:
+        """The attempt's state once its stream has ended, and whether the engine was lost meanwhile.
+
+        RUNNING when it goes on without its stream.
+        """
+        lost = False
+        while True:
+            try:
+                state = self._backend.wait(self._handle, _WAIT_SLICE_S)
+            except BackendError:
+                lost = True
+                self._clock.wait(threading.Event(), _RETRY_S)
+            else:
+                return state, lost or (isinstance(state, Exit) and state.machine_fault is not None)
+
+    def _reopened(self) -> Output:
+        while True:
+            try:
+                return self.open(fresh=False)
+            except BackendError:
+                self._clock.wait(threading.Event(), _RETRY_S)
+
+    def _wait_drained(self) -> None:
+        with self._drained:
+            self._drained.wait_for(lambda: not self._buffer and not self._writing)
+
+    # The writer
+
+    def _write(self) -> None:
+        self._parse_spooled()
+        while True:
+            with self._drained:
+                self._drained.wait_for(lambda: self._buffer or self._read_all, timeout=IDLE_S)
+                chunks, self._buffer, self._buffered = self._buffer, deque(), 0
+                self._writing = bool(chunks)
+                done = self._read_all and not chunks
+            now = self._clock.utc().timestamp()
+            events: list[OpEvent] = []
+            for chunk in chunks:
+                self._spool.append(chunk, now)
+                if chunk.lost is None and chunk.stream is Stream.STDOUT:
+                    events += self._lines.feed(chunk.data)
+            self._tell_events(events, done=done)
+            with self._drained:
+                self._writing = False
+                self._drained.notify_all()
+            if done:
+                self._end()
+                return
+
+    def _parse_spooled(self) -> None:
+        """After a restart: what was spooled, but not yet told when the worker ended."""
+        events: list[OpEvent] = []
+        position = self._lines.offset
+        for offset, data in self._spool.stream_pieces(Stream.STDOUT, position):
+            if offset > position:
+                self._lines.skip(offset)
+            position = offset + len(data)
+            events += self._lines.feed(data)
+        self._tell_events(events, done=False)
+
+    def _tell_events(self, events: list[OpEvent], *, done: bool) -> None:
+        """Put the spool on disk, then the events in the outbox: never the other way round."""
+        if done:
+            events = events + self._lines.finish()
+        passed = self._gate.offer(events) + (self._gate.finish() if done else self._gate.due())
+        self._spool.flush()
+        if passed:
+            parsed = max(event.end for event in passed) if self._gate.holds else self._lines.offset
+            self._tell([EventReport(type=e.type, msg=e.msg, payload=e.payload) for e in passed], parsed)
+        if done and self._gate.dropped:
+            words = f"{self._gate.dropped} events of the op were over the rate or size limit and dropped"
+            self._tell([EventReport(type=EventType.INFO, msg=words)], self._lines.offset)

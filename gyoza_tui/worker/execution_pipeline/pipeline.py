@@ -1,0 +1,91 @@
+"""Pipeline implementation."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+
+from gyoza_tui.backends.base import BackendError
+from gyoza_tui.models.failures import Failure, Reason
+from gyoza_tui.models.runs import EventReport
+from gyoza_tui.models.states import EventType
+from gyoza_tui.worker.execution_pipeline.services import Services, services_of
+from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
+from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+from gyoza_tui.worker.execution_pipeline.types.step import Step, runs_always, step_name
+from gyoza_tui.worker.run_row import Intent, Outcome
+
+_ENDED: dict[Intent, Outcome] = {
+    Intent.CANCEL: Outcome.CANCELLED,
+    Intent.RELEASE: Outcome.RELEASED,
+    Intent.LOST: Outcome.LOST,
+}
+
+
+class Pipeline:
+    """A sequence of steps executed in order.
+
+    Running it again for the same attempt goes on where the last time broke off: each step recognises its own finished
+    work in the record. There is no other way to resume.
+    """
+
+    def __init__(self, steps: Sequence[Step] | None = None) -> None:
+        if steps is None:
+            from gyoza_tui.worker.execution_pipeline.steps import default_steps
+
+            steps = default_steps()
+        self.steps = list(steps)
+
+    def run(self, ctx: ExecutionContext | None = None) -> ExecutionContext:
+        """Execute all steps. One that raises marks the run FAILED, and the exception is raised again.
+
+        Steps marked `always` run whatever happened before them, after the end is on record.
+        """
+        ctx = ctx or ExecutionContext()
+        services = services_of(ctx)
+        error: Exception | None = None
+        ended = False
+        for step in self.steps:
+            if ended and not runs_always(step):
+                continue
+            try:
+                services.record.begin_step(step_name(step))
+                ctx = step(ctx)
+            except RunSuperseded as quiet:
+                ended = True
+                _end_quietly(services, quiet)
+            except Exception as loud:
+                ended, error = True, error or loud
+                _end_failed(services, loud)
+        if error is not None:
+            raise error
+        return ctx
+
+
+def _end_quietly(services: Services, superseded: RunSuperseded) -> None:
+    """What runs is stopped before anything is told."""
+    services.stop_attempt()
+    outcome = _ENDED[superseded.intent]
+    report = (
+        EventReport(type=EventType.CANCELLED, msg=superseded.note or None) if outcome is Outcome.CANCELLED else None
+    )
+    services.record.finish(outcome, superseded.note, report)
+
+
+def _end_failed(services: Services, error: Exception) -> None:
+    services.stop_attempt()
+    failure = Failure(reason=_reason(error), message=_message(error)[:2000])
+    report = EventReport(type=EventType.FAILED, msg=failure.message[:200], payload=failure.model_dump(mode="json"))
+    services.record.finish(Outcome.FAILED, failure.message[:200], report)
+
+
+def _reason(error: Exception) -> Reason:
+    if isinstance(error, BackendError):
+        return error.reason
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Reason.DISK_FULL
+    return Reason.INTERNAL
+
+
+def _message(error: Exception) -> str:
+    return str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,129 @@
+"""Services for a plain script that runs the pipeline without a worker."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import tempfile
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+import httpx
+
+from gyoza_tui.backends import BACKENDS
+from gyoza_tui.backends.base import Label
+from gyoza_tui.client.answers import Meaning, meaning, words
+from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.hardware import GpuInfo
+from gyoza_tui.models.images import ImageRef
+from gyoza_tui.models.limits import MIB
+from gyoza_tui.models.runs import EventReport, OpRun
+from gyoza_tui.models.states import EventType
+from gyoza_tui.settings import Settings, load
+from gyoza_tui.worker.assembly import backend_options, image_pulls
+from gyoza_tui.worker.execution_pipeline.services import Services
+from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
+from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from gyoza_tui.worker.state_dir import RunDirs, attempt_name
+
+log = logging.getLogger("gyoza_tui")
+
+
+class ScriptRecord:
+    """In memory; what it is told goes to the server directly, and to nobody when there is none."""
+
+    def __init__(self, row: RunRow, client: GyozaClient, worker_id: str) -> None:
+        self.row = row
+        self._client: GyozaClient | None = client if row.run_id else None
+        self._worker_id = worker_id
+
+    def update(self, **changes: object) -> None:
+        self.row = self.row.with_(**changes)
+
+    def begin_step(self, step: str) -> None:
+        self.update(step=step)
+
+    def started(self) -> None:
+        self._send(EventReport(type=EventType.STARTED, msg="started"))
+        self.update(started_acked=True)
+
+    def events(self, reports: Iterable[EventReport], parsed: int | None = None) -> None:
+        for report in reports:
+            self._send(report)
+
+    def finish(self, outcome: Outcome, note: str, report: EventReport | None) -> None:
+        if self.row.outcome is None:
+            self.update(outcome=outcome, outcome_note=note)
+            if report is not None:
+                self._send(report)
+
+    def _send(self, report: EventReport) -> None:
+        """A server that cannot be reached, or does not know the run, is done without from then on."""
+        if self._client is None:
+            return
+        try:
+            self._client.add_event(self.row.run_id, report.type, report.msg, report.payload, worker_id=self._worker_id)
+        except httpx.HTTPError as error:
+            if meaning(error) is Meaning.REFUSED:
+                if report.type is EventType.STARTED:
+                    raise RunSuperseded(Intent.LOST, words(error)) from None
+                return
+            log.warning("no server at %s (%s): running without it", self._client.base_url, words(error))
+            self._client = None
+
+
+def script_services(ctx: ExecutionContext) -> Services:
+    """Services from the settings. Files lie in a temporary directory that ends with the process."""
+    settings = load()
+    image = ImageRef.parse(ctx.image)
+    home = tempfile.TemporaryDirectory(prefix="gyoza-")
+    atexit.register(home.cleanup)
+    root = Path(home.name)
+    instance = str(uuid.uuid4())
+    row = _row(ctx, image.backend, instance)
+    client = GyozaClient(settings.server_url, settings.key())
+    clock = SystemClock()
+    return Services(
+        backend=BACKENDS[image.backend](backend_options(settings, root, instance)),
+        record=ScriptRecord(row, client, settings.worker_id),
+        pulls=image_pulls(settings, clock),
+        spool=LogSpool(root / "output.log", settings.log_max_mb * MIB),
+        place=RunDirs(root),
+        clock=clock,
+        labels=_labels(settings, instance, row),
+        stop_grace_s=settings.stop_grace_s,
+        gpu=_gpu(ctx),
+    )
+
+
+def _row(ctx: ExecutionContext, backend: str, instance: str) -> RunRow:
+    run = OpRun(
+        id=ctx.oprun_id,
+        image=ctx.image,
+        inputs=ctx.inputs,
+        constraints=Constraints.model_validate(ctx.constraints),
+        env=dict(ctx.env_vars),
+        attempt=1,
+    )
+    name = attempt_name(ctx.oprun_id or "script", 1, instance)
+    return RunRow(key=0, server_id="", run=run, name=name, backend=backend, claimed_at=0.0)
+
+
+def _labels(settings: Settings, instance: str, row: RunRow) -> dict[str, str]:
+    return {
+        Label.WORKER: settings.worker_id,
+        Label.INSTANCE: instance,
+        Label.RUN: row.run_id,
+        Label.ATTEMPT: "1",
+        Label.LEASE: instance,
+    }
+
+
+def _gpu(ctx: ExecutionContext) -> GpuInfo | None:
+    index = Constraints.model_validate(ctx.constraints).gpu_id
+    return None if index is None else GpuInfo(index=index, uuid=None, name=None, memory_total_mb=None)

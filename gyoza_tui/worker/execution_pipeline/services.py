@@ -1,0 +1,149 @@
+"""What steps work with: the backend, the record of what was done, the log, and the word to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from gyoza_tui.backends.base import Backend, BackendError, BackendUnavailable, PullProgress
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.hardware import GpuInfo
+from gyoza_tui.models.runs import EventReport
+from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
+from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+
+if TYPE_CHECKING:
+    from gyoza_tui.worker.image_pulls import ImagePulls
+    from gyoza_tui.worker.log_spool import LogSpool
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+ENGINE_PATIENCE_S: Final = 30.0
+"""How long a call is repeated while the engine does not answer, before the attempt fails for the machine's fault."""
+_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0)
+
+
+class Record(Protocol):
+    """What was done for one attempt and what is told of it; in a worker the journal and its outbox."""
+
+    @property
+    def row(self) -> RunRow:
+        """As it stands now."""
+
+    def update(self, **changes: object) -> None: ...
+
+    def begin_step(self, step: str) -> None: ...
+
+    def started(self) -> None:
+        """Tell STARTED and wait for the answer. Raises RunSuperseded when the server says it is not ours."""
+
+    def events(self, reports: Iterable[EventReport], parsed: int | None = None) -> None: ...
+
+    def finish(self, outcome: Outcome, note: str, report: EventReport | None) -> None:
+        """The end; done when it is on disk (in a script: when it is told)."""
+
+
+class RunPlace(Protocol):
+    """Where an attempt's files lie on this machine."""
+
+    def make_run_dir(self, name: str) -> Path: ...
+
+    def remove_run_dir(self, name: str) -> None: ...
+
+
+@dataclass
+class Services:
+    """Of one attempt."""
+
+    backend: Backend
+    record: Record
+    pulls: ImagePulls
+    spool: LogSpool
+    place: RunPlace
+    clock: Clock
+    labels: dict[str, str]
+    stop_grace_s: float
+    gpu: GpuInfo | None = None
+    keep_logs: bool = True
+    """Whether `ctx.logs` is filled; the worker's own pipeline has no step that reads it."""
+    interrupt: threading.Event = field(default_factory=threading.Event)
+    """Set once an intent is in the record."""
+    wake: threading.Event = field(default_factory=threading.Event)
+    """Wakes the slot thread: an intent, or the end of the container."""
+    on_pull: Callable[[PullProgress], None] = lambda _progress: None
+    warn: Callable[[str], None] = log.warning
+
+    def check_intent(self) -> None:
+        """Raise RunSuperseded when somebody wants the run ended."""
+        self.check(self.record.row)
+
+    @staticmethod
+    def check(row: RunRow) -> None:
+        if row.intent is not Intent.NONE:
+            raise RunSuperseded(row.intent, row.intent_note)
+
+    def patiently(self, what: str, call: Callable[[], _T], patience_s: float = ENGINE_PATIENCE_S) -> _T:
+        """`call()`, repeated while the engine does not answer; an intent or the end of patience ends that."""
+        deadline = self.clock.boot() + patience_s
+        tries = 0
+        while True:
+            try:
+                return call()
+            except BackendUnavailable as error:
+                if self.clock.boot() >= deadline:
+                    raise
+                if tries == 0:
+                    self.warn(f"{what}: {error}; trying again")
+                self.check_intent()
+                self.clock.wait(self.interrupt, _RETRY_S[min(tries, len(_RETRY_S) - 1)])
+                tries += 1
+
+    def check_lost(self) -> None:
+        """Raise RunSuperseded when the run is another's now; what has ended is reported in spite of a cancel."""
+        row = self.record.row
+        if row.intent is Intent.LOST:
+            raise RunSuperseded(row.intent, row.intent_note)
+
+    def stop_attempt(self) -> None:
+        """Stop whatever runs of the attempt and verify that it is gone, however long the engine takes to answer."""
+        if (handle := self.record.row.handle) is not None:
+            self._persistently("stop", lambda: self.backend.stop(handle, self.stop_grace_s))
+
+    def remove_attempt(self) -> None:
+        """Remove what the backend made for the attempt, however long the engine takes to answer."""
+        self._persistently("remove", self._remove)
+
+    def _remove(self) -> None:
+        handle = self.record.row.handle
+        handles = [handle] if handle else [found.handle for found in self.backend.find(self.labels)]
+        for known in handles:
+            self.backend.remove(known)
+
+    def _persistently(self, what: str, call: Callable[[], None]) -> None:
+        tries = 0
+        while True:
+            try:
+                return call()
+            except BackendError as error:
+                if tries == 0:
+                    self.warn(f"{what}: {error}; trying again until it is done")
+                self.clock.wait(threading.Event(), _RETRY_S[min(tries, len(_RETRY_S) - 1)])
+                tries += 1
+
+
+def services_of(ctx: object) -> Services:
+    """The context's services; made from the settings and kept there when a plain script runs the step."""
+    from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+
+    assert isinstance(ctx, ExecutionContext)
+    if ctx.services is None:
+        from gyoza_tui.worker.execution_pipeline.script import script_services
+
+        ctx.services = script_services(ctx)
+    return ctx.services

@@ -1,0 +1,23 @@
+"""Cleanup step - removes the container and the op's directory."""
+
+from __future__ import annotations
+
+from gyoza_tui.worker.execution_pipeline.services import services_of
+from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+from gyoza_tui.worker.execution_pipeline.types.step import always
+
+
+@always
+def cleanup_op_dir(ctx: ExecutionContext) -> ExecutionContext:
+    """Delete the op directory created by prepare_inputs, and the container with all that the backend made for it.
+
+    Runs whatever happened, after the end is on record: nothing is lost with what is removed.
+    """
+    services = services_of(ctx)
+    row = services.record.row
+    services.spool.flush()
+    if row.create_asked:
+        services.remove_attempt()
+    services.place.remove_run_dir(row.name)
+    services.record.update(cleaned=True)
+    return ctx

@@ -1,0 +1,89 @@
+"""Complete OpRun step - tells the server how the run ended."""
+
+from __future__ import annotations
+
+import math
+
+from gyoza_tui.backends.base import Exit
+from gyoza_tui.models.failures import Failure, Reason
+from gyoza_tui.models.limits import LOG_TAIL_MAX, OUTPUT_FILE_MAX
+from gyoza_tui.models.runs import EventReport
+from gyoza_tui.models.states import EventType
+from gyoza_tui.worker.execution_pipeline.op_files import OUTPUT_JSON, OUTPUT_PICKLE
+from gyoza_tui.worker.execution_pipeline.services import Services, services_of
+from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+from gyoza_tui.worker.op_outputs import BadOutput, decode_outputs
+from gyoza_tui.worker.redaction import redacted
+from gyoza_tui.worker.run_row import Outcome
+
+
+def complete_oprun(ctx: ExecutionContext) -> ExecutionContext:
+    """Send COMPLETED with the outputs, or FAILED with the truth about the exit.
+
+    Done when the report is on disk (in a script: when the server was told). A server that answers 400 or 409 has
+    another owner for the run: that is no failure of this one.
+    """
+    services = services_of(ctx)
+    row = services.record.row
+    if row.outcome is not None:
+        return ctx
+    services.check_lost()
+    ended = row.exit
+    assert ended is not None
+    failure = _failure(services, ended)
+    if failure is None:
+        failure = _complete(ctx, services)
+    if failure is not None:
+        message = f"{failure.reason}: {failure.message}"
+        report = EventReport(type=EventType.FAILED, msg=message[:200], payload=failure.model_dump(mode="json"))
+        services.record.finish(Outcome.FAILED, message[:200], report)
+    return ctx
+
+
+def _complete(ctx: ExecutionContext, services: Services) -> Failure | None:
+    try:
+        decoded = decode_outputs(*(_fetched(services, name) for name in (OUTPUT_JSON, OUTPUT_PICKLE)))
+    except (BadOutput, ValueError) as error:
+        return Failure(exit_code=0, reason=Reason.BAD_OUTPUT, message=str(error), log_tail=_tail(services))
+    if decoded.notes:
+        services.record.events([EventReport(type=EventType.ERROR, msg=note) for note in decoded.notes])
+    ctx.outputs = decoded.values
+    report = EventReport(type=EventType.COMPLETED, payload=decoded.values)
+    services.record.finish(Outcome.COMPLETED, "exit 0", report)
+    return None
+
+
+def _fetched(services: Services, name: str) -> bytes | None:
+    handle = services.record.row.handle or {}
+    return services.patiently("outputs", lambda: services.backend.fetch(handle, name, OUTPUT_FILE_MAX), math.inf)
+
+
+def _failure(services: Services, ended: Exit) -> Failure | None:
+    """Why it failed, the machine's fault before the op's; None for exit 0."""
+    row = services.record.row
+    if ended.machine_fault:
+        reason, message = Reason.BACKEND_RESTARTED, ended.machine_fault
+    elif ended.not_executable:
+        reason, message = Reason.NOT_EXECUTABLE, ended.not_executable
+    elif row.timed_out:
+        reason, message = Reason.TIMEOUT, f"stopped after {row.run.timeout_s:g} s, its time limit"
+    elif ended.oom:
+        asked = row.run.constraints.ram_mb
+        limit = f"its limit of {asked} MB" if asked else "the machine's memory"
+        reason, message = Reason.OOM_KILLED, f"used more than {limit}"
+    elif ended.code == 0:
+        return None
+    elif ended.signal in ("SIGKILL", "SIGTERM"):
+        reason, message = Reason.KILLED, f"ended by {ended.signal} from outside"
+    else:
+        how = f"by {ended.signal}" if ended.signal else f"with exit code {ended.code}"
+        reason, message = Reason.OP_ERROR, f"the op ended {how}"
+    return Failure(exit_code=ended.code, signal=ended.signal, reason=reason, message=message, log_tail=_tail(services))
+
+
+def _tail(services: Services) -> str:
+    """The end of the output, as text of at most 8 KiB."""
+    run = services.record.row.run
+    text = services.spool.tail(LOG_TAIL_MAX).decode(errors="replace").replace("\x00", "\ufffd")
+    text = redacted(text, run.secret_env.values())
+    return text.encode()[-LOG_TAIL_MAX:].decode(errors="ignore")

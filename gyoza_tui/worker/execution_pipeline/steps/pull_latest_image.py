@@ -1,0 +1,29 @@
+"""Pull latest image step - ensures the latest version of the image is available."""
+
+from __future__ import annotations
+
+from gyoza_tui.backends.base import PullCancelled
+from gyoza_tui.models.images import ImageRef
+from gyoza_tui.worker.execution_pipeline.services import services_of
+from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+
+
+def pull_latest_image(ctx: ExecutionContext) -> ExecutionContext:
+    """Pull the latest version of the image before execution, as the pull policy has it.
+
+    Nothing is pulled for an attempt that has its container already: it keeps the image it was made of.
+    """
+    services = services_of(ctx)
+    services.check_intent()
+    if services.record.row.handle is not None:
+        return ctx
+    image = ImageRef.parse(ctx.image).name
+    try:
+        services.patiently(
+            "pull",
+            lambda: services.pulls.ensure(services.backend, image, services.on_pull, services.interrupt, services.warn),
+        )
+    except PullCancelled:
+        services.check_intent()
+        raise
+    return ctx

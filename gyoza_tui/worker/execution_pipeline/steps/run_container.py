@@ -1,0 +1,150 @@
+"""Run container step - executes container and streams logs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from gyoza_tui.backends.base import Exit, Handle, Output, Phase, Spec, VanishedHandle
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.images import ImageRef
+from gyoza_tui.models.limits import CTX_LOGS_MAX, MIB
+from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
+from gyoza_tui.worker.execution_pipeline.op_files import input_files
+from gyoza_tui.worker.execution_pipeline.services import Services, services_of
+from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+
+_WAIT_SLICE_S = 30.0
+_GONE = "the container is gone: the engine was restarted, or somebody removed it"
+
+
+class RunContainer:
+    """Run the container and stream logs.
+
+    The output is attached before the start, spooled as it comes, and lines that are gyoza events go to the outbox.
+    After a restart of the worker the same container is waited for, and its output taken up where the spool ends.
+    """
+
+    def __call__(self, ctx: ExecutionContext) -> ExecutionContext:
+        services = services_of(ctx)
+        if services.record.row.exit is None:
+            services.check_intent()
+            services.record.update(exit=_started(ctx, services))
+        ended = services.record.row.exit
+        assert ended is not None
+        if ended.warning:
+            services.warn(ended.warning)
+        ctx.exit_code = ended.code
+        ctx.extras["log_path"] = str(services.spool.path)
+        if services.keep_logs:
+            ctx.logs = _logs(services)
+        return ctx
+
+
+def _started(ctx: ExecutionContext, services: Services) -> Exit:
+    handle = _created(ctx, services)
+    pump = LogPump(
+        services.backend,
+        handle,
+        services.spool,
+        services.clock,
+        parsed=services.record.row.parsed,
+        tell=services.record.events,
+        wake=services.wake,
+    )
+    state = services.patiently("container", lambda: services.backend.state(handle))
+    if state is Phase.GONE:
+        raise VanishedHandle(_GONE)
+    fresh = state is Phase.CREATED
+    pump.go(_opened(services, pump, handle, fresh=fresh))
+    return _waited(services, pump)
+
+
+def _created(ctx: ExecutionContext, services: Services) -> Handle:
+    """The attempt's container: made now, or the one made before a restart.
+
+    A start that was asked for is never repeated on another container.
+    """
+    row = services.record.row
+    backend = services.backend
+    if row.handle is not None:
+        if (
+            row.start_asked
+            or services.patiently("container", lambda: backend.state(row.handle or {})) is not Phase.GONE
+        ):
+            return row.handle
+    spec = Spec(
+        name=row.name,
+        image=ImageRef.parse(ctx.image).name,
+        run_dir=Path(ctx.extras["gyoza_dir"]),
+        command=tuple(row.run.command) if row.run.command is not None else None,
+        env={**row.run.env, **row.run.secret_env, **ctx.env_vars},
+        labels=services.labels,
+        constraints=Constraints.model_validate(ctx.constraints),
+        gpu=services.gpu,
+        volumes=ctx.volumes,
+    )
+    services.record.update(create_asked=True)
+    handle = services.patiently("create", lambda: backend.create(spec))
+    services.record.update(handle=handle)
+    services.patiently("inputs", lambda: backend.put(handle, input_files(ctx.inputs)))
+    return handle
+
+
+def _opened(services: Services, pump: LogPump, handle: Handle, *, fresh: bool) -> Output:
+    """The open output of the container, which has been started."""
+    output = services.patiently("output", lambda: pump.open(fresh=fresh))
+    if fresh:
+        try:
+            services.check_intent()
+            services.record.update(start_asked=True)
+            services.patiently("start", lambda: services.backend.start(handle), patience_s=math.inf)
+        except BaseException:
+            output.close()
+            raise
+        services.record.update(started_at=services.clock.utc().timestamp())
+    return output
+
+
+def _waited(services: Services, pump: LogPump) -> Exit:
+    """Wait for the end, an intent, or the run's time to be over."""
+    deadline = _deadline(services)
+    while not pump.ended:
+        services.clock.wait(services.wake, min(_WAIT_SLICE_S, deadline - services.clock.boot()))
+        services.wake.clear()
+        if pump.ended:
+            break
+        services.check_intent()
+        if services.clock.boot() >= deadline:
+            deadline = math.inf
+            services.record.update(timed_out=True)
+            services.stop_attempt()
+    if pump.error is not None:
+        raise pump.error
+    if not isinstance(pump.state, Exit):
+        raise VanishedHandle(_GONE)
+    return pump.state
+
+
+def _deadline(services: Services) -> float:
+    """When the run's time is over, on the clock's boot time; the time before a restart counts."""
+    row = services.record.row
+    if row.run.timeout_s is None:
+        return math.inf
+    now = services.clock.utc().timestamp()
+    return services.clock.boot() + row.run.timeout_s - (now - (row.started_at or now))
+
+
+def _logs(services: Services) -> str:
+    """The whole output, or its head and tail round a marked cut."""
+    size = services.spool.bytes
+    if size <= CTX_LOGS_MAX:
+        return b"".join(services.spool.raw()).decode(errors="replace")
+    half = CTX_LOGS_MAX // 2
+    head = bytearray()
+    for piece in services.spool.raw():
+        head += piece
+        if len(head) >= half:
+            break
+    cut = f"\n… {(size - CTX_LOGS_MAX) / MIB:.1f} MiB cut here …\n"
+    return head[:half].decode(errors="replace") + cut + services.spool.tail(half).decode(errors="replace")

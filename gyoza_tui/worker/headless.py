@@ -1,0 +1,75 @@
+"""The printer of --no-ui: one line per event, text or JSON lines, no cursor tricks."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from typing import Any, Final, Literal
+
+import structlog
+
+from gyoza_tui.worker.notices import Notice, Notices
+
+_BACKLOG: Final = 10_000
+_LEAVE_S: Final = 0.5
+
+
+class Printer:
+    """Prints notices to stdout in a thread of its own: a pipe that nobody reads holds up nothing else."""
+
+    def __init__(self, notices: Notices, log_format: Literal["text", "json"]) -> None:
+        self._queue: queue.Queue[Notice | None] = queue.Queue(_BACKLOG)
+        self._render = _json if log_format == "json" else _text
+        self._thread = threading.Thread(target=self._serve, name="printer", daemon=True)
+        notices.listen(self._offer)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Print what is left, for at most half a second."""
+        self._offer(None)
+        self._thread.join(_LEAVE_S)
+
+    def _offer(self, notice: Notice | None) -> None:
+        try:
+            self._queue.put_nowait(notice)
+        except queue.Full:
+            return
+
+    def _serve(self) -> None:
+        while (notice := self._queue.get()) is not None:
+            try:
+                sys.stdout.write(self._render(notice) + "\n")
+                sys.stdout.flush()
+            except OSError:
+                _detach_from_terminal()
+
+
+def _detach_from_terminal() -> None:
+    """The terminal or pipe is gone: whoever writes to it later must not be hurt by that."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nowhere, fd)
+
+
+def _text(notice: Notice) -> str:
+    mark = {"info": " ", "warning": "!", "error": "✗"}[notice.level]
+    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+        mark = mark.replace("✗", "x")
+    return f"{notice.at.astimezone():%H:%M:%S} {mark} {visible(notice.text)}"
+
+
+def _json(notice: Notice) -> str:
+    fields: dict[str, Any] = {"t": f"{notice.at:%Y-%m-%dT%H:%M:%S.%fZ}", "level": notice.level, "event": notice.text}
+    return str(_RENDERER(None, "", fields | notice.fields))
+
+
+_RENDERER: Final = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+
+
+def visible(text: str) -> str:
+    """One line of text from anywhere: control characters can neither style nor escape."""
+    return "".join(c if c.isprintable() else "␛" if c == "\x1b" else " " if c in "\r\n\t" else "�" for c in text)

@@ -1,0 +1,365 @@
+"""What this worker took on, did, and still has to report: SQLite, written before each side effect.
+
+Readers that must never wait for a disk (the heartbeat, the snapshot) read a copy in memory; it changes only after the
+transaction behind it is on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from gyoza_tui.backends.base import Exit
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
+from gyoza_tui.worker.outbox import OutboxKind, OutboxRow
+from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from gyoza_tui.worker.state_dir import attempt_name
+
+SCHEMA_VERSION: Final = 1
+
+_SCHEMA = """
+CREATE TABLE runs (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    server_id TEXT NOT NULL, run_id TEXT NOT NULL, attempt INTEGER NOT NULL, lease TEXT NOT NULL,
+    run TEXT NOT NULL, name TEXT NOT NULL, backend TEXT NOT NULL, claimed_at REAL NOT NULL,
+    intent TEXT NOT NULL DEFAULT 'none', intent_note TEXT NOT NULL DEFAULT '', by_server INTEGER NOT NULL DEFAULT 0,
+    step TEXT NOT NULL DEFAULT '', create_asked INTEGER NOT NULL DEFAULT 0, handle TEXT,
+    start_asked INTEGER NOT NULL DEFAULT 0,
+    started_acked INTEGER NOT NULL DEFAULT 0, started_at REAL, timed_out INTEGER NOT NULL DEFAULT 0, exit TEXT,
+    parsed INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT, outcome_note TEXT NOT NULL DEFAULT '', outcome_at REAL,
+    acked INTEGER NOT NULL DEFAULT 0, cleaned INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (server_id, run_id, attempt, lease)
+);
+CREATE INDEX runs_open ON runs (acked, cleaned);
+CREATE TABLE steps (run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, step TEXT NOT NULL, began_at REAL NOT NULL);
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    seq INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+    tried INTEGER NOT NULL DEFAULT 0, refused TEXT
+);
+CREATE INDEX outbox_waiting ON outbox (refused, run, id);
+"""
+
+_IS_STARTED: Final = "refused IS NULL AND json_extract(body, '$.type') = 'STARTED'"
+_COLUMNS = tuple(RunRow.__dataclass_fields__)
+
+
+class JournalError(Exception):
+    """A journal that cannot be read; `str()` says why and what to do."""
+
+
+class Journal:
+    """Thread-safe. Every method that changes something returns when it is on disk."""
+
+    def __init__(self, path: Path, clock: Clock, *, new: bool = False) -> None:
+        """Open or make it. With `new` an existing one is set aside, never deleted.
+
+        JournalError for a damaged or newer one; the file stays as it is.
+        """
+        self._path = path
+        self._clock = clock
+        self._write = threading.RLock()
+        self._read = threading.Lock()
+        if new:
+            _set_aside(path, clock)
+        try:
+            self._db = _opened(path)
+            self._rows = {row.key: row for row in self._load()}
+            self._waiting = self._count_waiting()
+        except (sqlite3.DatabaseError, ValidationError, ValueError, KeyError) as error:
+            raise JournalError(
+                f"the journal {path} cannot be read ({error}). It was left as it is. "
+                "Go on without it by --new-journal: runs that it knew are given back"
+            ) from None
+
+    # Reading, from memory
+
+    def rows(self) -> tuple[RunRow, ...]:
+        """Every row that is not closed, oldest first."""
+        with self._read:
+            return tuple(self._rows.values())
+
+    def get(self, key: int) -> RunRow | None:
+        """The row while it is not closed."""
+        with self._read:
+            return self._rows.get(key)
+
+    def find(self, server_id: str, run_id: str, attempt: int, lease: str | None = None) -> RunRow | None:
+        """The row of that attempt while it is not closed; any lease when none is named."""
+        for row in self.rows():
+            if (row.server_id, row.run_id, row.attempt) == (server_id, run_id, attempt) and lease in (None, row.lease):
+                return row
+        return None
+
+    @property
+    def waiting(self) -> int:
+        """Reports not yet taken by the server."""
+        return self._waiting
+
+    # Writing
+
+    def take(self, server_id: str, run: OpRun, backend: str) -> RunRow:
+        """A claimed run, before anything is done for it. A closed row of the same attempt makes room for it."""
+        now = self._clock.utc().timestamp()
+        attempt = run.attempt or run.current_attempt
+        name = attempt_name(run.id, attempt, run.lease)
+        body = run.model_dump_json(exclude={"events", "attempts"})
+        with self._transaction() as db:
+            db.execute(
+                "DELETE FROM runs WHERE server_id = ? AND run_id = ? AND attempt = ? AND lease = ?"
+                " AND acked = 1 AND cleaned = 1",
+                (server_id, run.id, attempt, run.lease or ""),
+            )
+            cursor = db.execute(
+                "INSERT INTO runs (server_id, run_id, attempt, lease, run, name, backend, claimed_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (server_id, run.id, attempt, run.lease or "", body, name, backend, now),
+            )
+            key = int(cursor.lastrowid or 0)
+        self._refresh(key)
+        row = self.get(key)
+        assert row is not None
+        return row
+
+    def update(self, key: int, **changes: Any) -> None:
+        """Set columns of a row, by the names of RunRow."""
+        with self._transaction() as db:
+            self._set(db, key, changes)
+        self._refresh(key)
+
+    def begin_step(self, key: int, step: str) -> None:
+        """The pipeline goes into `step`; its time is kept at the first entry and at each one after a restart."""
+        with self._transaction() as db:
+            self._set(db, key, {"step": step})
+            now = self._clock.utc().timestamp()
+            db.execute("INSERT INTO steps (run, step, began_at) VALUES (?, ?, ?)", (key, step, now))
+        self._refresh(key)
+
+    def intend(self, key: int, intent: Intent, note: str, *, by_server: bool = False) -> bool:
+        """Set the intent unless one that outranks it, or an outcome, is there; whether it was set."""
+        with self._write:
+            row = self.get(key)
+            if row is None or row.outcome is not None or not intent.outranks(row.intent):
+                return False
+            self.update(key, intent=intent, intent_note=note, by_server=by_server)
+            return True
+
+    def events(self, key: int, reports: Iterable[EventReport], *, parsed: int | None = None) -> None:
+        """Queue an op's events together with how far its output is parsed."""
+        with self._transaction() as db:
+            for report in reports:
+                self._queue(db, key, report)
+            if parsed is not None:
+                self._set(db, key, {"parsed": parsed})
+        self._refresh(key)
+
+    def start(self, key: int, report: EventReport) -> None:
+        """Queue STARTED unless it waits already, from before a restart."""
+        with self._transaction() as db:
+            waiting = db.execute(f"SELECT 1 FROM outbox WHERE run = ? AND {_IS_STARTED}", (key,)).fetchone()
+            if waiting is None:
+                self._queue(db, key, report)
+        self._refresh(key)
+
+    def finish(self, key: int, outcome: Outcome, note: str, reports: Iterable[EventReport | RunPatch]) -> bool:
+        """The outcome and the reports that tell it, in one transaction; False when there is an outcome already.
+
+        Without a report to deliver the row needs no answer. A STARTED never tried goes with CANCELLED and RELEASED.
+        """
+        with self._write:
+            row = self.get(key)
+            if row is None or row.outcome is not None:
+                return False
+            reports = list(reports)
+            with self._transaction() as db:
+                if outcome is Outcome.LOST:
+                    db.execute("DELETE FROM outbox WHERE run = ? AND refused IS NULL", (key,))
+                elif outcome in (Outcome.CANCELLED, Outcome.RELEASED):
+                    db.execute(
+                        f"DELETE FROM outbox WHERE run = ? AND tried = 0 AND {_IS_STARTED}",
+                        (key,),
+                    )
+                for report in reports:
+                    self._queue(db, key, report)
+                at = self._clock.utc().timestamp()
+                ended = {"outcome": outcome, "outcome_note": note, "outcome_at": at, "acked": not reports}
+                self._set(db, key, ended)
+            self._refresh(key)
+            return True
+
+    # The outbox
+
+    def outbox(self) -> list[OutboxRow]:
+        """Reports not yet taken, in order per run."""
+        with self._write:
+            found = self._db.execute(
+                "SELECT id, run, seq, kind, body, tried FROM outbox WHERE refused IS NULL ORDER BY run, id"
+            ).fetchall()
+        return [OutboxRow.load(*columns) for columns in found]
+
+    def tried(self, ids: Iterable[int]) -> None:
+        """About to be sent: from here on the server may know it."""
+        with self._transaction() as db:
+            db.executemany("UPDATE outbox SET tried = tried + 1 WHERE id = ?", [(i,) for i in ids])
+
+    def settled(self, rows: Iterable[OutboxRow], *, refused: str | None = None) -> None:
+        """The server has taken these reports, or refused them in these words."""
+        rows = list(rows)
+        keys = {row.run for row in rows}
+        with self._transaction() as db:
+            for row in rows:
+                if refused is None:
+                    db.execute("DELETE FROM outbox WHERE id = ?", (row.id,))
+                else:
+                    db.execute("UPDATE outbox SET refused = ? WHERE id = ?", (refused, row.id))
+                if row.ends_run:
+                    self._set(db, row.run, {"acked": True})
+                elif row.starts_run and refused is None:
+                    self._set(db, row.run, {"started_acked": True})
+        for key in keys:
+            self._refresh(key)
+
+    def replace(self, row: OutboxRow, reports: Iterable[EventReport]) -> None:
+        """Send `reports` in the place of `row`, which cannot be delivered as it is."""
+        with self._transaction() as db:
+            db.execute("UPDATE outbox SET refused = 'replaced' WHERE id = ?", (row.id,))
+            for report in reports:
+                self._queue(db, row.run, report)
+        self._refresh(row.run)
+
+    def refusals(self, key: int) -> list[str]:
+        with self._write:
+            found = self._db.execute("SELECT refused FROM outbox WHERE run = ? AND refused IS NOT NULL", (key,))
+            return [str(words) for (words,) in found]
+
+    # History
+
+    def steps(self, key: int) -> list[tuple[str, float]]:
+        """The steps entered so far, with the time of each entry."""
+        with self._write:
+            return [
+                (str(s), float(t))
+                for s, t in self._db.execute("SELECT step, began_at FROM steps WHERE run = ?", (key,))
+            ]
+
+    def closed(self, limit: int) -> list[RunRow]:
+        """The rows closed last, newest first."""
+        with self._write:
+            return self._load("acked = 1 AND cleaned = 1 ORDER BY outcome_at DESC LIMIT ?", (limit,))
+
+    def forget(self, before: float) -> list[RunRow]:
+        """Delete closed rows that ended before `before`; they are returned so that their logs can go too."""
+        with self._write:
+            old = self._load("acked = 1 AND cleaned = 1 AND outcome_at < ?", (before,))
+            with self._transaction() as db:
+                db.executemany("DELETE FROM runs WHERE key = ?", [(row.key,) for row in old])
+            return old
+
+    def known(self, name: str) -> bool:
+        """Whether an attempt of that name was ever taken on, closed or not."""
+        with self._write:
+            return self._db.execute("SELECT 1 FROM runs WHERE name = ?", (name,)).fetchone() is not None
+
+    def close(self) -> None:
+        with self._write:
+            self._db.close()
+
+    # One way for every transaction
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._write:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _set(self, db: sqlite3.Connection, key: int, changes: dict[str, Any]) -> None:
+        columns = ", ".join(f"{name} = ?" for name in changes)
+        values = [_stored(name, value) for name, value in changes.items()]
+        db.execute(f"UPDATE runs SET {columns} WHERE key = ?", (*values, key))
+
+    def _queue(self, db: sqlite3.Connection, key: int, report: EventReport | RunPatch) -> int:
+        db.execute("UPDATE runs SET seq = seq + 1 WHERE key = ?", (key,))
+        (seq,) = db.execute("SELECT seq FROM runs WHERE key = ?", (key,)).fetchone()
+        kind = OutboxKind.of(report)
+        body = report.model_copy(update={"seq": seq}) if kind is OutboxKind.EVENT else report
+        cursor = db.execute(
+            "INSERT INTO outbox (run, seq, kind, body) VALUES (?, ?, ?, ?)",
+            (key, seq, kind, body.model_dump_json(exclude_none=True)),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def _refresh(self, key: int) -> None:
+        with self._write:
+            found = self._load("key = ?", (key,))
+            self._waiting = self._count_waiting()
+            with self._read:
+                if not found or found[0].closed:
+                    self._rows.pop(key, None)
+                else:
+                    self._rows[key] = found[0]
+
+    def _load(self, where: str = "acked = 0 OR cleaned = 0 ORDER BY key", values: tuple[Any, ...] = ()) -> list[RunRow]:
+        found = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE {where}", values)
+        return [_row(columns) for columns in found]
+
+    def _count_waiting(self) -> int:
+        (count,) = self._db.execute("SELECT count(*) FROM outbox WHERE refused IS NULL").fetchone()
+        return int(count)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise ValueError(f"written by a newer gyoza-tui, schema {version}; this one knows {SCHEMA_VERSION}")
+    (damage,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if damage != "ok":
+        raise ValueError(f"damaged: {damage}")
+    if version == 0:
+        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+    return db
+
+
+def _set_aside(path: Path, clock: Clock) -> None:
+    stamp = clock.utc().strftime("%Y%m%dT%H%M%SZ")
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + suffix)
+        if file.exists():
+            file.replace(path.with_name(f"{path.stem}-{stamp}{path.suffix}{suffix}"))
+
+
+def _row(columns: tuple[Any, ...]) -> RunRow:
+    found = dict(zip(_COLUMNS, columns, strict=True))
+    found["run"] = OpRun.model_validate_json(found["run"])
+    found["intent"] = Intent(found["intent"])
+    found["outcome"] = Outcome(found["outcome"]) if found["outcome"] else None
+    found["handle"] = json.loads(found["handle"]) if found["handle"] else None
+    found["exit"] = Exit(**json.loads(found["exit"])) if found["exit"] else None
+    for name in ("by_server", "create_asked", "start_asked", "started_acked", "timed_out", "acked", "cleaned"):
+        found[name] = bool(found[name])
+    return RunRow(**found)
+
+
+_STORE: Final[dict[str, Callable[[Any], str]]] = {"handle": json.dumps, "exit": lambda ended: json.dumps(asdict(ended))}
+
+
+def _stored(name: str, value: Any) -> Any:
+    return _STORE[name](value) if name in _STORE and value is not None else value

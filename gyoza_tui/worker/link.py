@@ -1,0 +1,129 @@
+"""What this worker knows of its server: whether it answers, who it is, and until when its lease holds."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import Final
+
+import httpx
+
+from gyoza_tui.client.answers import Meaning, error_code, meaning, retry_after_s, words
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.workers import HeartbeatReply
+from gyoza_tui.worker.backoff import Backoff
+from gyoza_tui.worker.notices import Notices
+
+HELD_BY_ANOTHER: Final = frozenset({ErrorCode.INSTANCE_LIVE, ErrorCode.EPOCH})
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """As it stood after the last beat."""
+
+    registered: bool = False
+    """The server has taken a beat of this process; from then on claims make sense."""
+    trouble: str | None = None
+    """Why the last request failed, in words; None when it did not."""
+    unauthorized: bool = False
+    name_held: str | None = None
+    """The server's words when another instance, or a later start of this one, has the worker's name."""
+    server_id: str = ""
+    protocol: int | None = None
+    lease_s: float | None = None
+    grace_s: float = 300.0
+    heartbeat_s: float = 5.0
+    queued: int | None = None
+    latency_ms: float | None = None
+    beat_at: float | None = None
+    """Boot time from before the last accepted beat was sent."""
+
+
+class ServerLink:
+    """Shared by the duties. Thread-safe."""
+
+    def __init__(self, clock: Clock, notices: Notices, heartbeat_s: float) -> None:
+        self._clock = clock
+        self._notices = notices
+        self._lock = threading.Lock()
+        self._state = LinkState(heartbeat_s=heartbeat_s)
+        self._listeners: list[threading.Event] = []
+        self.backoff = Backoff(clock)
+        """Of everything that is sent to the server but heartbeats, which find out that it is back."""
+
+    @property
+    def state(self) -> LinkState:
+        return self._state
+
+    def wakes(self, event: threading.Event) -> None:
+        """Set `event` whenever a request succeeds after a failure."""
+        self._listeners.append(event)
+
+    @property
+    def lease_holds(self) -> bool:
+        """Whether the server surely still counts us as alive. Without a lease there is nothing to lose."""
+        state = self._state
+        if state.lease_s is None or state.beat_at is None:
+            return True
+        return self._clock.boot() < state.beat_at + state.lease_s
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last accepted beat was sent; 0 before the first."""
+        beat_at = self._state.beat_at
+        return 0.0 if beat_at is None else self._clock.boot() - beat_at
+
+    def beaten(self, reply: HeartbeatReply, sent_at: float) -> None:
+        """A beat was accepted."""
+        with self._lock:
+            old = self._state
+            self._state = replace(
+                old,
+                registered=True,
+                name_held=None,
+                server_id=reply.server_id or "",
+                protocol=reply.protocol,
+                lease_s=reply.lease_s,
+                grace_s=old.grace_s if reply.grace_s is None else reply.grace_s,
+                heartbeat_s=reply.heartbeat_s or old.heartbeat_s,
+                queued=reply.queued,
+                latency_ms=(self._clock.boot() - sent_at) * 1000,
+                beat_at=sent_at,
+            )
+        if old.registered and old.name_held is None and old.server_id != self._state.server_id:
+            self._notices.say("another server answers at this address: runs of the former one are held", "warning")
+        self.succeeded(beaten=True)
+
+    def succeeded(self, *, beaten: bool = False) -> None:
+        """Some request was answered as it should be."""
+        with self._lock:
+            old = self._state
+            well = old.trouble is None
+            self._state = replace(old, trouble=None, unauthorized=False)
+        self.backoff.succeed()
+        if beaten and (old.beat_at is None or old.name_held):
+            self._notices.say(f"the server answers ({old.latency_ms or 0:.0f} ms)", server="ok")
+        elif not well:
+            self._notices.say("the server answers again", server="ok")
+        if not well or beaten:
+            for event in self._listeners:
+                event.set()
+
+    def failed(self, error: httpx.HTTPError) -> None:
+        """A request failed in a way that says something about the server, or about who we are to it."""
+        text = words(error)
+        code = error_code(error) if isinstance(error, httpx.HTTPStatusError) else None
+        with self._lock:
+            old = self._state
+            held = text if code in HELD_BY_ANOTHER else old.name_held
+            self._state = replace(
+                old,
+                trouble=text,
+                unauthorized=meaning(error) is Meaning.UNAUTHORIZED,
+                name_held=held,
+                registered=old.registered and code not in HELD_BY_ANOTHER and code != ErrorCode.WORKER_UNKNOWN,
+            )
+        self.backoff.fail(retry_after_s(error))
+        if old.trouble != text:
+            self._notices.say(f"server: {text}; trying again", "warning", server=text)

@@ -1,0 +1,59 @@
+"""Whether this worker wants work, and if not, why."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from gyoza_tui.models.workers import WorkerState
+
+
+class Mode:
+    """Paused and draining are people's wishes; a low disk is the machine's. Thread-safe."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._paused = False
+        self._draining = False
+        self._away = False
+        self._disk: str | None = None
+
+    @property
+    def state(self) -> WorkerState:
+        """As the server is told."""
+        if self._away:
+            return WorkerState.AWAY
+        if self._draining:
+            return WorkerState.DRAINING
+        return WorkerState.PAUSED if self._paused else WorkerState.CLAIMING
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no run is taken now, in words; None when runs are."""
+        if self.state is not WorkerState.CLAIMING:
+            return f"this worker is {self.state}"
+        return self._disk
+
+    @property
+    def disk(self) -> str | None:
+        return self._disk
+
+    def pause(self, paused: bool) -> None:
+        self._set("_paused", paused)
+
+    def drain(self, draining: bool) -> None:
+        self._set("_draining", draining)
+
+    def leave(self) -> None:
+        self._set("_away", True)
+
+    def disk_low(self, words: str | None) -> None:
+        self._set("_disk", words)
+
+    def _set(self, name: str, value: object) -> None:
+        with self._lock:
+            same = getattr(self, name) == value
+            setattr(self, name, value)
+        if not same:
+            self._changed()

@@ -1,0 +1,75 @@
+"""The record of one attempt in a worker: journal row and outbox."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from gyoza_tui.models.runs import EventReport, RunPatch
+from gyoza_tui.models.states import EventType, RunState
+from gyoza_tui.worker.execution_pipeline.services import Services
+from gyoza_tui.worker.notices import Level
+from gyoza_tui.worker.run_row import Outcome, RunRow
+from gyoza_tui.worker.runtime import Runtime
+
+_WAIT_SLICE_S = 30.0
+
+
+class JournalRecord:
+    """Implements `services.Record`. What it is told is on disk when it returns."""
+
+    def __init__(self, runtime: Runtime, row: RunRow, wake: threading.Event) -> None:
+        self._runtime = runtime
+        self._journal = runtime.journal
+        self._key = row.key
+        self._last = row
+        self._wake = wake
+
+    @property
+    def row(self) -> RunRow:
+        self._last = self._journal.get(self._key) or self._last
+        return self._last
+
+    def update(self, **changes: object) -> None:
+        self._journal.update(self._key, **changes)
+        if "cleaned" in changes:
+            self._runtime.wakes.beat.set()
+
+    def begin_step(self, step: str) -> None:
+        self._journal.begin_step(self._key, step)
+
+    def started(self) -> None:
+        self._journal.start(self._key, self._stamped(EventReport(type=EventType.STARTED, msg="started")))
+        self._runtime.wakes.deliver.set()
+        while not self.row.started_acked:
+            Services.check(self.row)
+            self._runtime.clock.wait(self._wake, _WAIT_SLICE_S)
+            self._wake.clear()
+
+    def events(self, reports: Iterable[EventReport], parsed: int | None = None) -> None:
+        self._journal.events(self._key, [self._stamped(report) for report in reports], parsed=parsed)
+        self._runtime.wakes.deliver.set()
+
+    def finish(self, outcome: Outcome, note: str, report: EventReport | None) -> None:
+        reports: list[EventReport | RunPatch] = [self._stamped(report)] if report else []
+        if outcome is Outcome.RELEASED:
+            reports = [self.giving_back(self.row, self._runtime.context.worker_id, note)]
+        if self._journal.finish(self._key, outcome, note, reports):
+            row = self.row
+            level: Level = "warning" if outcome is Outcome.FAILED else "info"
+            text = f"{row.run_id} {outcome}" + (f": {note}" if note else "")
+            self._runtime.notices.say(text, level, run=row.run_id, attempt=row.attempt, state=outcome, note=note)
+        self._runtime.wakes.deliver.set()
+        self._runtime.wakes.beat.set()
+
+    @staticmethod
+    def giving_back(row: RunRow, worker_id: str, why: str) -> RunPatch:
+        """The PATCH that gives a run back."""
+        return RunPatch(
+            state=RunState.PENDING, worker_id=worker_id, attempt=row.attempt, lease=row.lease, reason=why[:500] or None
+        )
+
+    def _stamped(self, report: EventReport) -> EventReport:
+        row = self.row
+        fence = {"worker_id": self._runtime.context.worker_id, "attempt": row.attempt, "lease": row.lease}
+        return report.model_copy(update=fence | {"t": self._runtime.clock.utc()})

@@ -1,0 +1,106 @@
+"""What the journal knows of one attempt, as the rest of the worker reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from gyoza_tui.backends.base import Exit, Handle
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.workers import RunHeld
+
+
+class Intent(StrEnum):
+    """What this worker wants of a run beside finishing it. Later ones outrank earlier ones."""
+
+    NONE = "none"
+    CANCEL = "cancel"
+    """A person at this worker, or the server, wants it ended."""
+    RELEASE = "release"
+    """Give it back: stop the container, PENDING at the server."""
+    LOST = "lost"
+    """It is another's now: stop the container, report nothing."""
+
+    def outranks(self, other: Intent) -> bool:
+        order = list(Intent)
+        return order.index(self) > order.index(other)
+
+
+class Outcome(StrEnum):
+    """How an attempt ended here."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    RELEASED = "released"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One row of the journal: everything that a restarted worker needs to go on with the attempt."""
+
+    key: int
+    server_id: str
+    """Whose run it is; empty for a server that gives no id."""
+    run: OpRun
+    """As claimed, with `attempt` and `lease`."""
+    name: str
+    """Of container and directories."""
+    backend: str
+    claimed_at: float
+    """UTC seconds, as all times here."""
+    intent: Intent = Intent.NONE
+    intent_note: str = ""
+    by_server: bool = False
+    """Whether a CANCEL came from the server."""
+    step: str = ""
+    create_asked: bool = False
+    """Written before the container is made."""
+    handle: Handle | None = None
+    start_asked: bool = False
+    """Written before the start: from here on a missing container is never started again."""
+    started_acked: bool = False
+    """The server has taken STARTED."""
+    started_at: float | None = None
+    """When the container started."""
+    timed_out: bool = False
+    """Written before it was stopped because its time was over."""
+    exit: Exit | None = None
+    parsed: int = 0
+    """Bytes of stdout whose event lines are in the outbox."""
+    outcome: Outcome | None = None
+    outcome_note: str = ""
+    outcome_at: float | None = None
+    acked: bool = False
+    """The server has taken or refused the end; nothing is left to report."""
+    cleaned: bool = False
+    """Container and directories are gone."""
+
+    @property
+    def run_id(self) -> str:
+        return self.run.id
+
+    @property
+    def attempt(self) -> int:
+        return self.run.attempt or self.run.current_attempt
+
+    @property
+    def lease(self) -> str | None:
+        return self.run.lease
+
+    @property
+    def active(self) -> bool:
+        """Whether it still needs a slot: something of it runs, or is left to clean."""
+        return self.outcome is None or not self.cleaned
+
+    @property
+    def closed(self) -> bool:
+        return self.acked and not self.active
+
+    @property
+    def held(self) -> RunHeld:
+        return RunHeld(id=self.run_id, attempt=self.attempt)
+
+    def with_(self, **changes: object) -> RunRow:
+        return replace(self, **changes)  # type: ignore[arg-type]

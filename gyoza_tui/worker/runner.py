@@ -1,0 +1,177 @@
+"""Worker main loop.
+
+The heartbeat, claim, deliver, reconcile and sample duties run in threads of their own, each claimed run in another;
+the main thread waits for signals and for the end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from gyoza_tui import __version__
+from gyoza_tui.backends.base import Backend
+from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.models.clock import Clock, SystemClock
+from gyoza_tui.models.hardware import GpuInfo
+from gyoza_tui.settings import Settings, SettingsError, load, unknown_in_environment
+from gyoza_tui.worker import worker_context
+from gyoza_tui.worker.admission import Admission, Reserve
+from gyoza_tui.worker.assembly import all_backends, backend_options, image_pulls
+from gyoza_tui.worker.backend_pool import BackendPool
+from gyoza_tui.worker.control import LocalControl
+from gyoza_tui.worker.duties.claim import Claim
+from gyoza_tui.worker.duties.deliver import Deliver
+from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.duties.heartbeat import Heartbeat
+from gyoza_tui.worker.duties.reconcile import Reconcile
+from gyoza_tui.worker.duties.sample import Sample
+from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
+from gyoza_tui.worker.hardware.detect import detect_resources
+from gyoza_tui.worker.hardware.sampler import History, Sampler
+from gyoza_tui.worker.headless import Printer
+from gyoza_tui.worker.journal import Journal, JournalError
+from gyoza_tui.worker.link import ServerLink
+from gyoza_tui.worker.mode import Mode
+from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.runtime import Runtime, Wakes
+from gyoza_tui.worker.shutdown import Shutdown, Signals
+from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.state_dir import StateDir, StateDirError
+from gyoza_tui.worker.worker_context.types import WorkerContext
+
+
+class WorkerError(Exception):
+    """A worker that cannot start; `str()` says why and what to do."""
+
+
+class Worker:
+    """One worker. Making it takes the state directory and reads the journal; `run` starts the duties and serves.
+
+    Raises WorkerError, StateDirError or JournalError, each in words.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        state_dir: StateDir | None = None,
+        api_key: str | None = None,
+        new_journal: bool = False,
+        pipeline: Pipeline | None = None,
+        backends: Mapping[str, Backend] | None = None,
+        client: GyozaClient | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        self._signals = Signals()
+        self._new_journal = new_journal
+        state_dir = state_dir or StateDir.open(settings.state_dir, settings.worker_id)
+        notices = Notices(clock)
+        wakes = Wakes()
+        if backends is None:
+            backends = _made_backends(settings, state_dir)
+        pool = BackendPool(backends, notices)
+        mode = Mode(wakes.beat.set)
+        history = History()
+        detected = detect_resources()
+        self._sampler = Sampler(clock)
+        self.runtime = Runtime(
+            settings=settings,
+            state_dir=state_dir,
+            clock=clock,
+            client=client or GyozaClient(settings.server_url, api_key or settings.key()),
+            journal=Journal(state_dir.journal, clock, new=new_journal),
+            link=ServerLink(clock, notices, settings.heartbeat_s),
+            mode=mode,
+            pool=pool,
+            admission=Admission(detected, lambda: _gpus(history), _reserve(settings), settings.max_runs, pool, mode),
+            pulls=image_pulls(settings, clock),
+            pipeline=pipeline or Pipeline(),
+            context=WorkerContext(worker_id=settings.worker_id, resources=detected, tags=list(settings.tags)),
+            notices=notices,
+            history=history,
+            wakes=wakes,
+        )
+        self.slots = Slots(self.runtime)
+        self._heartbeat = Heartbeat(self.runtime, self.slots)
+        self._deliver = Deliver(self.runtime, self.slots)
+        self._reconcile = Reconcile(self.runtime, self.slots)
+        claim = Claim(self.runtime, self.slots)
+        sample = Sample(self.runtime, self._sampler)
+        self.duties: list[Duty] = [self._heartbeat, claim, self._deliver, self._reconcile, sample]
+        self.control = LocalControl(self.runtime, self.slots, self.duties)
+        worker_context.worker_context = self.runtime.context
+
+    def run(self) -> int:
+        """Serve until a signal or the control ends it; the exit code. Call it in the main thread."""
+        self._signals.install()
+        printer = Printer(self.runtime.notices, self.runtime.settings.log_format)
+        printer.start()
+        try:
+            self._begin()
+            shutdown = Shutdown(self.runtime, self.slots, self.control, self._heartbeat, self._deliver, self._signals)
+            code = shutdown.wait()
+            self.runtime.notices.say("bye", exit=code)
+            return code
+        finally:
+            printer.finish()
+            self.close()
+
+    def close(self) -> None:
+        """The last act: the journal is closed, the lock let go. Threads still at work end with the process."""
+        for duty in self.duties:
+            duty.stop()
+        self.runtime.journal.close()
+        self.runtime.state_dir.close()
+
+    def _begin(self) -> None:
+        runtime = self.runtime
+        runtime.notices.say(
+            f"gyoza-tui {__version__}: worker {runtime.context.worker_id}, server {runtime.client.base_url}, "
+            f"{runtime.admission.max_runs} runs at once",
+            worker=runtime.context.worker_id,
+            server=runtime.client.base_url,
+        )
+        for warning in unknown_in_environment():
+            runtime.notices.say(warning, "warning")
+        if self._new_journal:
+            self._reconcile.sweep_now()
+        for row in runtime.active():
+            if row.handle is not None and row.outcome is None:
+                runtime.notices.say(f"{row.run_id} adopted", run=row.run_id, attempt=row.attempt, state="adopted")
+            self.slots.start(row)
+        for duty in self.duties:
+            duty.start()
+
+
+def _made_backends(settings: Settings, state_dir: StateDir) -> dict[str, Backend]:
+    try:
+        return all_backends(backend_options(settings, state_dir.root, state_dir.instance_id))
+    except ValueError as error:
+        state_dir.close()
+        raise WorkerError(str(error)) from None
+
+
+def _gpus(history: History) -> tuple[GpuInfo, ...]:
+    latest = history.latest()
+    return tuple(gpu.info for gpu in latest.gpus) if latest else ()
+
+
+def _reserve(settings: Settings) -> Reserve:
+    return Reserve(settings.reserve_cpu, settings.reserve_ram_mb, settings.reserve_vram_mb)
+
+
+def start() -> None:
+    """Start the worker heartbeat and execution loop.
+
+    Blocks until interrupted with Ctrl-C or a signal; does not return: the process ends with the worker.
+    """
+    try:
+        code = Worker(load()).run()
+    except (SettingsError, WorkerError, StateDirError, JournalError) as error:
+        print(error, file=sys.stderr)
+        code = 2
+    sys.stdout.flush()
+    os._exit(code)

@@ -1,0 +1,70 @@
+"""What the duties and slots of one worker share."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.settings import Settings
+from gyoza_tui.worker.admission import Admission
+from gyoza_tui.worker.backend_pool import BackendPool
+from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
+from gyoza_tui.worker.hardware.sampler import History
+from gyoza_tui.worker.image_pulls import ImagePulls
+from gyoza_tui.worker.journal import Journal
+from gyoza_tui.worker.link import ServerLink
+from gyoza_tui.worker.mode import Mode
+from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.worker_context.types import WorkerContext
+
+
+@dataclass
+class Wakes:
+    """How one part of the worker wakes another; setting one is all that it may do to it."""
+
+    beat: threading.Event = field(default_factory=threading.Event)
+    claim: threading.Event = field(default_factory=threading.Event)
+    deliver: threading.Event = field(default_factory=threading.Event)
+    reconcile: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
+class Runtime:
+    settings: Settings
+    state_dir: StateDir
+    clock: Clock
+    client: GyozaClient
+    journal: Journal
+    link: ServerLink
+    mode: Mode
+    pool: BackendPool
+    admission: Admission
+    pulls: ImagePulls
+    pipeline: Pipeline
+    context: WorkerContext
+    notices: Notices
+    history: History
+    wakes: Wakes
+
+    def active(self) -> list[RunRow]:
+        """The runs that take a slot."""
+        return [row for row in self.journal.rows() if row.active]
+
+    @property
+    def free_slots(self) -> int:
+        return max(0, self.admission.max_runs - len(self.active()))
+
+    @property
+    def wanted(self) -> int:
+        """How many runs a claim may answer now."""
+        if self.mode.refusal or not self.link.lease_holds or not self.pool.available:
+            return 0
+        return self.free_slots
+
+    def held(self, row: RunRow) -> bool:
+        """Whether the row is of another server than the one that answers now."""
+        return self.link.state.registered and row.server_id != self.link.state.server_id

@@ -1,0 +1,147 @@
+"""How the worker ends: signals, their stages, and the last words to the server. Runs in the main thread."""
+
+from __future__ import annotations
+
+import math
+import queue
+import signal
+from typing import Final
+
+import httpx
+
+from gyoza_tui.worker.control import Ending, LocalControl
+from gyoza_tui.worker.duties.deliver import Deliver
+from gyoza_tui.worker.duties.heartbeat import Heartbeat
+from gyoza_tui.worker.run_row import Intent
+from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.slots import Slots
+
+EXIT_DONE: Final = 0
+EXIT_LEFT: Final = 130
+DELIVER_AFTER_RELEASE_S: Final = 10.0
+_GOOD_BYE_S: Final = 2.0
+_LOOK_S: Final = 0.2
+"""How often the main thread looks for a signal: a handler may only put a word into a queue."""
+
+
+class Signals:
+    """Handlers that only put a word into a queue: no lock, no logging, right from the first moment."""
+
+    def __init__(self) -> None:
+        self._words: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def install(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda received, _frame: self._words.put(received))
+        signal.signal(signal.SIGHUP, lambda _received, _frame: None)
+
+    def next(self, timeout_s: float) -> int | None:
+        """The next signal, waited for at most `timeout_s`."""
+        try:
+            return self._words.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+
+class Shutdown:
+    """Waits for the end and brings it about."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        slots: Slots,
+        control: LocalControl,
+        heartbeat: Heartbeat,
+        deliver: Deliver,
+        signals: Signals,
+    ) -> None:
+        self._runtime = runtime
+        self._slots = slots
+        self._control = control
+        self._heartbeat = heartbeat
+        self._deliver = deliver
+        self._signals = signals
+        self._received = 0
+        self._deadline = math.inf
+        self._released = False
+
+    def wait(self) -> int:
+        """Serve until somebody asks for the end; the exit code."""
+        while True:
+            self._look_for_signal()
+            match self._control.asked:
+                case Ending.LEAVE:
+                    return EXIT_LEFT
+                case Ending.RELEASE:
+                    if self._release():
+                        return self._good_bye()
+                case Ending.DETACH:
+                    return self._good_bye()
+                case Ending.DRAIN:
+                    if self._drain():
+                        return self._good_bye()
+
+    def _look_for_signal(self) -> None:
+        received = self._signals.next(_LOOK_S)
+        if received is None:
+            return
+        self._received += 1
+        detach = received == signal.SIGTERM and self._runtime.settings.on_sigterm == "detach"
+        stages = [Ending.DETACH if detach else Ending.DRAIN, Ending.RELEASE, Ending.LEAVE]
+        ending = stages[min(self._received, len(stages)) - 1]
+        self._say(ending)
+        self._control.end(ending)
+
+    def _say(self, ending: Ending) -> None:
+        runs = len(self._runtime.active())
+        words = {
+            Ending.DRAIN: f"draining: finishing {runs} runs, then exit; a second signal stops and gives them back",
+            Ending.DETACH: f"detaching: {runs} containers go on, the next start adopts them",
+            Ending.RELEASE: f"stopping {runs} runs and giving them back; a third signal leaves at once",
+            Ending.LEAVE: "leaving at once; containers stay for the next start",
+        }
+        self._runtime.notices.say(words[ending], "warning", ending=ending)
+
+    def _drain(self) -> bool:
+        """Whether nothing is left to finish, or the time for it is over."""
+        runtime = self._runtime
+        limit = runtime.settings.drain_timeout_s
+        if limit is not None and self._deadline == math.inf:
+            self._deadline = runtime.clock.boot() + limit
+        if runtime.clock.boot() >= self._deadline:
+            self._say(Ending.DETACH)
+            return True
+        if not runtime.link.state.registered and not runtime.journal.rows():
+            return True
+        return self._slots.count == 0 and not runtime.active() and self._deliver.waiting() == 0
+
+    def _release(self) -> bool:
+        """Whether all containers are gone and their reports delivered, or tried for long enough."""
+        runtime = self._runtime
+        if not self._released:
+            self._released = True
+            runtime.mode.drain(True)
+            self._deadline = math.inf
+        for row in runtime.active():
+            self._slots.intend(row, Intent.RELEASE, "the worker was stopped")
+        if runtime.active() or self._slots.count:
+            return False
+        if self._deadline == math.inf:
+            self._deadline = runtime.clock.boot() + DELIVER_AFTER_RELEASE_S
+            runtime.wakes.deliver.set()
+        return self._deliver.waiting() == 0 or runtime.clock.boot() >= self._deadline
+
+    def _good_bye(self) -> int:
+        """DELETE when nothing is left behind, else a beat that says that we are away."""
+        runtime = self._runtime
+        self._heartbeat.stop()
+        if not runtime.link.state.registered:
+            return EXIT_DONE
+        if runtime.journal.rows():
+            self._heartbeat.say_away()
+            return EXIT_DONE
+        try:
+            runtime.client.delete_worker(runtime.context.worker_id, runtime.state_dir.instance_id, _GOOD_BYE_S)
+        except httpx.HTTPError as error:
+            runtime.notices.say(f"the good-bye was not heard: {type(error).__name__}", "warning")
+        return EXIT_DONE

@@ -1,0 +1,140 @@
+"""One thread per running op."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from gyoza_tui.backends.base import Label
+from gyoza_tui.models.limits import MIB
+from gyoza_tui.worker.execution_pipeline.services import Services
+from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.record import JournalRecord
+from gyoza_tui.worker.run_row import Intent, RunRow
+from gyoza_tui.worker.runtime import Runtime
+
+_AGAIN_S: Final = 5.0
+"""Before the pipeline is run again for a row that could not be brought to its end, as on a full disk."""
+
+
+class Slots:
+    """Runs the pipeline for journal rows, and passes intents on to the threads that do."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lock = threading.Lock()
+        self._running: dict[int, Services | None] = {}
+
+    def start(self, row: RunRow) -> None:
+        """Run the pipeline for the row in a thread of its own; once per row."""
+        with self._lock:
+            if row.key in self._running:
+                return
+            self._running[row.key] = None
+        run = row.run
+        self._runtime.context.add_running_op(
+            run.id, run.image, run.inputs, run.constraints.model_dump(exclude_none=True)
+        )
+        threading.Thread(target=self._serve, args=(row,), name=f"run-{row.run_id[:8]}", daemon=True).start()
+
+    def intend(self, row: RunRow, intent: Intent, note: str, *, by_server: bool = False) -> bool:
+        """Journal the intent, then wake the thread that acts on it; whether it was news."""
+        news = self._runtime.journal.intend(row.key, intent, note, by_server=by_server)
+        if news:
+            self.wake(row.key)
+        return news
+
+    def wake(self, key: int) -> None:
+        """Let the run's thread look at its row again."""
+        services = self._running.get(key)
+        if services is not None:
+            if services.record.row.intent is not Intent.NONE:
+                services.interrupt.set()
+            services.wake.set()
+
+    @property
+    def count(self) -> int:
+        return len(self._running)
+
+    def _serve(self, row: RunRow) -> None:
+        runtime = self._runtime
+        try:
+            self._wait_for_predecessor(row)
+            while not self._run(row):
+                runtime.clock.wait(threading.Event(), _AGAIN_S)
+        finally:
+            with self._lock:
+                self._running.pop(row.key, None)
+            if not any(other.run_id == row.run_id for other in runtime.active()):
+                runtime.context.remove_running_op(row.run_id)
+            for wake in (runtime.wakes.beat, runtime.wakes.claim):
+                wake.set()
+
+    def _run(self, row: RunRow) -> bool:
+        """Run the pipeline once; whether the row is brought to its end."""
+        runtime = self._runtime
+        try:
+            spool = LogSpool(
+                runtime.state_dir.log_path(row.run_id, row.attempt, row.lease),
+                runtime.settings.log_max_mb * MIB,
+            )
+            try:
+                ctx = self._context(row, spool)
+                runtime.pipeline.run(ctx)
+            finally:
+                spool.close()
+        except Exception as error:
+            runtime.notices.say(f"{row.run_id}: {type(error).__name__}: {error}", "error", run=row.run_id)
+        now = runtime.journal.get(row.key)
+        return now is None or not now.active
+
+    def _context(self, row: RunRow, spool: LogSpool) -> ExecutionContext:
+        runtime = self._runtime
+        run = row.run
+        wake = threading.Event()
+        services = Services(
+            backend=runtime.pool[row.backend],
+            record=JournalRecord(runtime, row, wake),
+            pulls=runtime.pulls,
+            spool=spool,
+            place=runtime.state_dir,
+            clock=runtime.clock,
+            labels=labels(runtime, row),
+            stop_grace_s=runtime.settings.stop_grace_s,
+            gpu=runtime.admission.gpu_of(run.constraints),
+            keep_logs=False,
+            wake=wake,
+            warn=lambda words: runtime.notices.say(f"{run.id}: {words}", "warning", run=run.id),
+        )
+        with self._lock:
+            self._running[row.key] = services
+        self.wake(row.key)
+        return ExecutionContext(
+            oprun_id=run.id,
+            image=run.image,
+            constraints=run.constraints.model_dump(exclude_none=True),
+            inputs=dict(run.inputs),
+            volumes=dict(run.volumes),
+            services=services,
+        )
+
+    def _wait_for_predecessor(self, row: RunRow) -> None:
+        """An older attempt of the same run is stopped first: never two containers of one run."""
+        runtime = self._runtime
+        while older := [r for r in runtime.active() if r.run_id == row.run_id and r.key < row.key]:
+            for other in older:
+                self.intend(other, Intent.LOST, "the server has a newer attempt")
+            runtime.clock.wait(threading.Event(), 0.05)
+
+
+def labels(runtime: Runtime, row: RunRow) -> dict[str, str]:
+    """What containers of this attempt carry."""
+    return {
+        Label.WORKER: runtime.context.worker_id,
+        Label.INSTANCE: runtime.state_dir.instance_id,
+        Label.SERVER: row.server_id,
+        Label.RUN: row.run_id,
+        Label.ATTEMPT: str(row.attempt),
+        Label.LEASE: row.lease or "",
+    }
