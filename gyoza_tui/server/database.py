@@ -205,11 +205,13 @@ class Database:
     def _match(self, tx: Transaction) -> None:
         if self.before_commit is None:
             return
-        last = _Job(self.before_commit)
-        last.run(tx)
-        if last.error is not None:
+        try:
+            self.before_commit(tx)
+        except DatabaseError:
+            raise
+        except Exception:
             tx.failed()
-            _LOG.error("the scheduler failed; nothing was assigned", exc_info=last.error)
+            _LOG.exception("the scheduler failed; nothing was assigned")
 
     def _told_failure(self, batch: list[_Job[Any]], error: DatabaseError) -> None:
         words = f"the server's database cannot be written now: {error.orig}"

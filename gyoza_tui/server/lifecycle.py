@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, bindparam, func, select
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import RetryPolicy
@@ -25,6 +25,18 @@ PAUSE_S = 60.0
 PAUSE_MAX_S = 600.0
 _MESSAGE_MAX = 2000
 
+# built once: to build a statement takes longer than to execute it
+_SET_RUN = schema.runs.update().where(schema.runs.c.id == bindparam("the_id"))
+_SET_ATTEMPT = schema.attempts.update().where(
+    schema.attempts.c.run_id == bindparam("the_run"), schema.attempts.c.attempt == bindparam("the_attempt")
+)
+_NEXT_ID = (
+    select(func.coalesce(func.max(schema.events.c.id) + 1, 0))
+    .where(schema.events.c.run_id == bindparam("the_run"), schema.events.c.attempt == bindparam("the_attempt"))
+    .scalar_subquery()
+)
+_RECORD = schema.events.insert().values(id=_NEXT_ID)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -37,27 +49,31 @@ class Entry:
 
 
 class Lifecycle:
-    """One run within one transaction. `run` and `attempt` are read anew after each change."""
+    """One run within one transaction; `run` and `attempt` (its current one) are as the last change left them."""
 
     def __init__(self, hub: Hub, tx: Transaction, run_id: str) -> None:
         self.hub = hub
         self.tx = tx
-        self.run = self._run(run_id)
-        self.attempt = self.attempt_of(self.run.current_attempt)
+        self._id = run_id
+        self._run: Row[Any] | None = None
+        self._attempt: Row[Any] | None = None
 
-    # Reading
+    @property
+    def run(self) -> Row[Any]:
+        """Refused (404) when there is no such run."""
+        if self._run is None:
+            self._run = run_row(self.tx.connection, self._id)
+        if self._run is None:
+            raise run_unknown(self._id)
+        return self._run
 
-    def _run(self, run_id: str) -> Row[Any]:
-        run = run_row(self.tx.connection, run_id)
-        if run is None:
-            raise run_unknown(run_id)
-        return run
-
-    def attempt_of(self, number: int) -> Row[Any]:
-        row = attempt_row(self.tx.connection, self.run.id, number)
-        if row is None:
-            raise LookupError(f"run {self.run.id} has no attempt {number}")
-        return row
+    @property
+    def attempt(self) -> Row[Any]:
+        if self._attempt is None:
+            self._attempt = attempt_row(self.tx.connection, self._id, self.run.current_attempt)
+        if self._attempt is None:
+            raise LookupError(f"run {self._id} has no attempt {self.run.current_attempt}")
+        return self._attempt
 
     @property
     def state(self) -> RunState:
@@ -67,17 +83,12 @@ class Lifecycle:
 
     def set_run(self, **values: Any) -> None:
         now = self.hub.moments.shown()
-        table = schema.runs
-        self.tx.connection.execute(table.update().where(table.c.id == self.run.id).values(updated_at=now, **values))
-        self.run = self._run(self.run.id)
-        self.attempt = self.attempt_of(self.run.current_attempt)
+        self.tx.connection.execute(_SET_RUN, {"the_id": self._id, "updated_at": now, **values})
+        self._run = self._attempt = None
 
     def set_attempt(self, number: int, **values: Any) -> None:
-        table = schema.attempts
-        where = (table.c.run_id == self.run.id) & (table.c.attempt == number)
-        self.tx.connection.execute(table.update().where(where).values(**values))
-        if number == self.run.current_attempt:
-            self.attempt = self.attempt_of(number)
+        self.tx.connection.execute(_SET_ATTEMPT, {"the_run": self._id, "the_attempt": number, **values})
+        self._attempt = None
 
     def move(self, target: RunState, cause: Cause, **values: Any) -> None:
         """Change the run's state; Refused when the table of transitions has no such line."""
@@ -90,24 +101,23 @@ class Lifecycle:
 
     def record(self, number: int, entry: Entry) -> None:
         """Enter it into the attempt's timeline, with the state that the run has now."""
-        table, now = schema.events, self.hub.moments.shown()
-        where = (table.c.run_id == self.run.id) & (table.c.attempt == number)
-        last = self.tx.connection.execute(select(func.max(table.c.id)).where(where)).scalar()
+        now, topic = self.hub.moments.shown(), self.run.topic
         payload = None if entry.type is EventType.COMPLETED or entry.payload is None else dumps(entry.payload)
-        topic = self.run.topic
         self.tx.connection.execute(
-            table.insert().values(
-                run_id=self.run.id,
-                attempt=number,
-                id=0 if last is None else last + 1,
-                type=entry.type,
-                sent_at=now if entry.t is None else entry.t,
-                received_at=now,
-                msg=None if entry.msg is None else dumps(entry.msg),
-                payload=payload,
-                state=self.run.state,
-                topic=topic,
-            )
+            _RECORD,
+            {
+                "run_id": self._id,
+                "attempt": number,
+                "the_run": self._id,
+                "the_attempt": number,
+                "type": entry.type,
+                "sent_at": now if entry.t is None else entry.t,
+                "received_at": now,
+                "msg": None if entry.msg is None else dumps(entry.msg),
+                "payload": payload,
+                "state": self.run.state,
+                "topic": topic,
+            },
         )
         if topic:
             self.tx.after_commit(lambda: self.hub.feeds.wake(topic))

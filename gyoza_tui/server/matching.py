@@ -104,9 +104,14 @@ def give_out(hub: Hub, tx: Transaction) -> None:
         for key, c in claims.items()
         if c.worker_id in rooms and rooms[c.worker_id].takes_work
     ]
-    if offers:
-        matches = match(_queues(hub, tx, offers), offers, rooms.values())
-        _assign(hub, tx, claims, matches)
+    if offers and (matches := match(_queues(hub, tx, offers), offers, rooms.values())):
+        mark = tx.mark()
+        try:
+            with tx.connection.begin_nested():
+                _assign(hub, tx, claims, matches)
+        except Exception:
+            tx.forget(mark)
+            raise
 
 
 def _assign(hub: Hub, tx: Transaction, claims: dict[int, OpenClaim], matches: list[Match]) -> None:

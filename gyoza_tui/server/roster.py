@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.limits import CPU_MAX
@@ -17,6 +17,14 @@ from gyoza_tui.server.scheduler import GpuRoom, Room
 
 CHANGING: Final = {"worker_id", "instance_id", "epoch", "beat", "running_ops", "free_slots", "away_s"}
 """Fields of a beat that its worker's row does not keep, or keeps in a column of their own."""
+
+_COUNTED = select(schema.attempts.c.worker_id, schema.attempts.c.constraints).where(schema.attempts.c.held)
+_ALL_HELD = (
+    select(schema.attempts, schema.runs.c.state.label("run_state"), schema.runs.c.current_attempt)
+    .join(schema.runs, schema.runs.c.id == schema.attempts.c.run_id)
+    .where(schema.attempts.c.held)
+)
+_HELD_BY = _ALL_HELD.where(schema.attempts.c.worker_id.in_(bindparam("workers", expanding=True)))
 
 
 class Held(NamedTuple):
@@ -109,9 +117,7 @@ class Roster:
     def rooms(self, connection: Connection, now: float) -> dict[str, Room]:
         """What every worker has free, from the rows of its unreleased attempts."""
         rooms = {known.worker_id: self.room(known, now) for known in self.all()}
-        table = schema.attempts
-        rows = connection.execute(select(table.c.worker_id, table.c.constraints).where(table.c.held))
-        for row in rows:
+        for row in connection.execute(_COUNTED):
             if (room := rooms.get(row.worker_id)) is not None:
                 room.take(Constraints.model_validate_json(row.constraints))
         return rooms
@@ -137,10 +143,10 @@ class Roster:
 
 def held_attempts(connection: Connection, worker_ids: Iterable[str] | None = None) -> list[Held]:
     """The attempts whose resources are counted; of these workers, or of all."""
-    a, r = schema.attempts, schema.runs
-    query = select(a, r.c.state.label("run_state"), r.c.current_attempt).join(r, r.c.id == a.c.run_id).where(a.c.held)
-    if worker_ids is not None:
-        query = query.where(a.c.worker_id.in_(list(worker_ids)))
+    if worker_ids is None:
+        rows = connection.execute(_ALL_HELD)
+    else:
+        rows = connection.execute(_HELD_BY, {"workers": list(worker_ids)})
     return [
         Held(
             run_id=row.run_id,
@@ -153,5 +159,5 @@ def held_attempts(connection: Connection, worker_ids: Iterable[str] | None = Non
             run_state=row.run_state,
             current=row.attempt == row.current_attempt,
         )
-        for row in connection.execute(query)
+        for row in rows
     ]

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.runs import SECRET_SHOWN, Event, ExecutionSummary, OpAttempt, OpRun
@@ -24,15 +24,29 @@ def loads(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
+# built once: to build a statement takes longer than to execute it
+_RUN = select(schema.runs).where(schema.runs.c.id == bindparam("id"))
+_ATTEMPT = select(schema.attempts).where(
+    schema.attempts.c.run_id == bindparam("run_id"), schema.attempts.c.attempt == bindparam("attempt")
+)
+_ATTEMPTS = (
+    select(schema.attempts).where(schema.attempts.c.run_id == bindparam("run_id")).order_by(schema.attempts.c.attempt)
+)
+_EVENTS = (
+    select(schema.events)
+    .where(schema.events.c.run_id == bindparam("run_id"))
+    .order_by(schema.events.c.attempt, schema.events.c.id)
+)
+
+
 def run_row(connection: Connection, run_id: str) -> Row[Any] | None:
-    return connection.execute(select(schema.runs).where(schema.runs.c.id == run_id)).one_or_none()
+    return connection.execute(_RUN, {"id": run_id}).one_or_none()
 
 
 def attempt_row(connection: Connection, run_id: str, attempt: int) -> Row[Any] | None:
-    table = schema.attempts
     if not 0 < attempt < 2**31:
         return None
-    return connection.execute(select(table).where(table.c.run_id == run_id, table.c.attempt == attempt)).one_or_none()
+    return connection.execute(_ATTEMPT, {"run_id": run_id, "attempt": attempt}).one_or_none()
 
 
 def constraints_of(attempt: Row[Any]) -> Constraints:
@@ -115,8 +129,7 @@ def run_of(run: Row[Any], current: Row[Any] | None, *, for_worker: bool = False,
 
 def whole_run(connection: Connection, run: Row[Any], *, events: bool, placement: str | None) -> OpRun:
     """The run with its attempts and, unless not wanted, all their events."""
-    table = schema.attempts
-    rows = connection.execute(select(table).where(table.c.run_id == run.id).order_by(table.c.attempt)).all()
+    rows = connection.execute(_ATTEMPTS, {"run_id": run.id}).all()
     timelines = _timelines(connection, run.id, rows) if events else defaultdict(list)
     inputs = loads(run.inputs)
     attempts = [_attempt_of(row, inputs, timelines[row.attempt]) for row in rows]
@@ -125,10 +138,9 @@ def whole_run(connection: Connection, run: Row[Any], *, events: bool, placement:
 
 
 def _timelines(connection: Connection, run_id: str, attempts: Sequence[Row[Any]]) -> defaultdict[int, list[Event]]:
-    table = schema.events
     outputs = {row.attempt: row.outputs for row in attempts}
     timelines: defaultdict[int, list[Event]] = defaultdict(list)
-    for row in connection.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.attempt, table.c.id)):
+    for row in connection.execute(_EVENTS, {"run_id": run_id}):
         timelines[row.attempt].append(event_of(row, outputs.get(row.attempt)))
     return timelines
 

@@ -85,7 +85,7 @@ def _create(hub: Hub, tx: Transaction, new: _New) -> OpRun:
     )
     new_attempt(tx, run_id, 1, spec["constraints"])
     hub.work_changed = True
-    return one(hub, tx.connection, run_id, events=True)
+    return one(hub, tx.connection, run_id, events=False)
 
 
 def _known(hub: Hub, tx: Transaction, run_id: str | None, request_hash: str) -> OpRun | None:
