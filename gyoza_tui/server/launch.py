@@ -69,6 +69,8 @@ def serve(options: ServerOptions) -> None:
     if options.parent_pipe is not None:
         _end_with_parent(server, options.parent_pipe)
     asyncio.run(server.serve(sockets=[listening]))
+    if server.last_resort is not None:
+        server.last_resort.cancel()
 
 
 class _Server(uvicorn.Server):
@@ -91,6 +93,8 @@ class _Server(uvicorn.Server):
         self._hub: Hub = app.state.hub
         self._options = options
         self._url = _url(listening)
+        self.last_resort: threading.Timer | None = None
+        """Ends the process once its parent is gone, should an orderly end take too long."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -169,11 +173,10 @@ def _end_with_parent(server: _Server, pipe: int) -> None:
         with contextlib.suppress(OSError):
             while os.read(pipe, 4096):
                 pass
+        server.last_resort = threading.Timer(_LAST_RESORT_S, os._exit, args=(1,))
+        server.last_resort.daemon = True
+        server.last_resort.start()
         server.should_exit = True
-        # nobody is left to wait for an orderly end
-        last = threading.Timer(_LAST_RESORT_S, os._exit, args=(1,))
-        last.daemon = True
-        last.start()
 
     threading.Thread(target=watch, name="gyoza-parent", daemon=True).start()
 

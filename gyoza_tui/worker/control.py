@@ -121,7 +121,8 @@ class LocalControl:
             wake.set()
 
     def _intend(self, run_id: str, attempt: int, intent: Intent, note: str) -> bool:
-        return any([self._slots.intend(row, intent, note) for row in self._rows(run_id, attempt)])
+        news = [self._slots.intend(row, intent, note) for row in self._rows(run_id, attempt)]
+        return any(news)
 
     def _rows(self, run_id: str, attempt: int) -> list[RunRow]:
         rows = self._runtime.journal.rows()

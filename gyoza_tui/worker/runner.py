@@ -126,7 +126,12 @@ class Worker:
         self.runtime.journal.close()
         self.runtime.state_dir.close()
 
-    def _begin(self) -> None:
+    def shutdown(self) -> Shutdown:
+        """What waits for the end of this worker."""
+        return Shutdown(self.runtime, self.slots, self.control, self._heartbeat, self._deliver, self._signals)
+
+    def begin(self) -> None:
+        """Adopt what a former start left, and start the duties."""
         runtime = self.runtime
         runtime.notices.say(
             f"gyoza-tui {__version__}: worker {runtime.context.worker_id}, server {runtime.client.base_url}, "

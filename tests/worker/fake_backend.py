@@ -1,0 +1,197 @@
+"""A backend in memory whose ops do what a test says. It keeps count of everything that must happen once."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from gyoza_tui.backends.base import (
+    BackendError,
+    BackendUnavailable,
+    Capabilities,
+    Chunk,
+    Exit,
+    Found,
+    Handle,
+    Output,
+    Phase,
+    PullProgress,
+    Resume,
+    Spec,
+    State,
+    Stream,
+    Usage,
+)
+
+
+@dataclass
+class FakeOp:
+    """What one image does: it prints, waits for `go`, and ends."""
+
+    stdout: bytes = b""
+    code: int = 0
+    files: dict[str, bytes] = field(default_factory=dict)
+    go: threading.Event = field(default_factory=threading.Event)
+    ends_at_once: bool = True
+
+
+@dataclass
+class FakeContainer:
+    spec: Spec
+    op: FakeOp
+    files: dict[str, bytes] = field(default_factory=dict)
+    starts: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)
+    exit: Exit | None = None
+
+    @property
+    def state(self) -> State:
+        if self.exit is not None:
+            return self.exit
+        return Phase.RUNNING if self.starts else Phase.CREATED
+
+
+class FakeOutput:
+    def __init__(self, container: FakeContainer, skip: int) -> None:
+        self._container = container
+        self._skip = skip
+        self._closed: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def __iter__(self) -> Iterator[Chunk]:
+        data = self._container.op.stdout[self._skip :]
+        if data:
+            yield Chunk(Stream.STDOUT, data)
+        self._container.ended.wait(30)
+
+    def close(self) -> None:
+        self._closed.put(None)
+
+
+class FakeBackend:
+    name: ClassVar[str] = "docker"
+    capabilities = Capabilities(True, True, "none", survives_worker=True, gpus=False)
+
+    def __init__(self, ops: Mapping[str, FakeOp] | None = None) -> None:
+        self.known = dict(ops or {})
+        self.containers: dict[str, FakeContainer] = {}
+        self.removed: list[str] = []
+        self.created: list[str] = []
+        self.started: list[str] = []
+        self.pulled: list[str] = []
+        self.down: str | None = None
+        """Set: the engine does not answer, for this reason."""
+        self.fail: dict[str, BackendError] = {}
+        """What the next call of a method raises."""
+
+    def _answer(self, method: str) -> None:
+        if self.down:
+            raise BackendUnavailable(self.down)
+        if method in self.fail:
+            raise self.fail.pop(method)
+
+    def check(self) -> None:
+        self._answer("check")
+
+    def refuses(self, image: str, volumes: Mapping[str, str]) -> str | None:
+        return None if not volumes else "no volumes here"
+
+    def ops(self) -> tuple[str, ...]:
+        return ()
+
+    def op_dir(self, run_dir: Path) -> str:
+        return "/gyoza"
+
+    def image_id(self, image: str) -> str | None:
+        return None
+
+    def pull(self, image: str, on_progress: Callable[[PullProgress], None], cancel: threading.Event) -> None:
+        self._answer("pull")
+        self.pulled.append(image)
+
+    def create(self, spec: Spec) -> Handle:
+        self._answer("create")
+        if spec.name not in self.containers:
+            self.containers[spec.name] = FakeContainer(spec, self.known[spec.image])
+            self.created.append(spec.name)
+        return {"name": spec.name}
+
+    def put(self, handle: Handle, files: Mapping[str, bytes]) -> None:
+        self._of(handle).files |= files
+
+    def output(self, handle: Handle, resume: Resume | None) -> Output:
+        self._answer("output")
+        return FakeOutput(self._of(handle), resume[Stream.STDOUT].size if resume and Stream.STDOUT in resume else 0)
+
+    def start(self, handle: Handle) -> None:
+        self._answer("start")
+        container = self._of(handle)
+        if container.starts:
+            return
+        container.starts += 1
+        self.started.append(handle["name"])
+        threading.Thread(target=self._live, args=(container,), daemon=True).start()
+
+    def _live(self, container: FakeContainer) -> None:
+        if not container.op.ends_at_once:
+            container.op.go.wait(60)
+        self._end(container, Exit(container.op.code))
+
+    def _end(self, container: FakeContainer, ended: Exit) -> None:
+        if container.exit is None:
+            container.exit = ended
+            container.files |= container.op.files
+            container.ended.set()
+
+    def wait(self, handle: Handle, timeout_s: float) -> State:
+        self._answer("wait")
+        if handle["name"] in self.containers:
+            self._of(handle).ended.wait(timeout_s)
+        return self.state(handle)
+
+    def state(self, handle: Handle) -> State:
+        self._answer("state")
+        return self._of(handle).state if handle["name"] in self.containers else Phase.GONE
+
+    def stop(self, handle: Handle, grace_s: float) -> None:
+        self._answer("stop")
+        if handle["name"] in self.containers and self._of(handle).starts:
+            self._end(self._of(handle), Exit(137, "SIGKILL"))
+
+    def usage(self, handle: Handle) -> Usage:
+        return Usage()
+
+    def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
+        self._answer("fetch")
+        return self._of(handle).files.get(name)
+
+    def describe(self, handle: Handle) -> dict[str, Any]:
+        return {}
+
+    def shell(self, handle: Handle) -> tuple[str, ...]:
+        return ("sh",)
+
+    def find(self, labels: Mapping[str, str]) -> list[Found]:
+        self._answer("find")
+        return [
+            Found(name, {"name": name}, container.spec.labels, container.state)
+            for name, container in self.containers.items()
+            if labels.items() <= dict(container.spec.labels).items()
+        ]
+
+    def remove(self, handle: Handle) -> None:
+        self._answer("remove")
+        if self.containers.pop(handle["name"], None) is not None:
+            self.removed.append(handle["name"])
+
+    def prune(self, labels: Mapping[str, str]) -> int:
+        return 0
+
+    def close(self) -> None:
+        return
+
+    def _of(self, handle: Handle) -> FakeContainer:
+        return self.containers[handle["name"]]

@@ -1,0 +1,272 @@
+"""A whole worker on a fake backend, against the real server in this process."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gyoza_tui.backends.base import BackendUnavailable, DiskFull, Label
+from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.states import EventType, RunState
+from gyoza_tui.settings import Settings
+from gyoza_tui.worker.control import Ending
+from gyoza_tui.worker.log_spool import SpoolReader
+from gyoza_tui.worker.run_row import Outcome
+from gyoza_tui.worker.runner import Worker
+from tests.histories import check_histories
+from tests.servers import ServerThread
+from tests.waiting import until
+from tests.worker.fake_backend import FakeBackend, FakeOp
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerThread]:
+    with ServerThread(tmp_path / "server.db") as running:
+        yield running
+        check_histories(running.client)
+
+
+class Bench:
+    """Starts workers without their main thread, and stops them as a crash would: nothing is said to anybody."""
+
+    def __init__(self, server: ServerThread, state: Path) -> None:
+        self.server = server
+        self.state = state
+        self.backend = FakeBackend()
+        self.workers: list[Worker] = []
+
+    def worker(self, *, new_journal: bool = False, **settings: object) -> Worker:
+        made = Settings(
+            server_url=self.server.url,
+            worker_id="w1",
+            state_dir=self.state,
+            pull_policy="never",
+            min_free_mb=0,
+            stop_grace_s=1,
+            **settings,  # type: ignore[arg-type]
+        )
+        self.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+        worker = Worker(made, backends={"docker": self.backend}, new_journal=new_journal)
+        worker.begin()
+        self.workers.append(worker)
+        return worker
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.close()
+
+
+@pytest.fixture
+def bench(server: ServerThread, tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(server, tmp_path / "state")
+    yield made
+    made.close()
+
+
+def _ended(client: GyozaClient, run_id: str, state: RunState) -> OpRun:
+    until(lambda: client.get_run(run_id).state is state, f"{run_id} {state}")
+    return client.get_run(run_id)
+
+
+def test_a_run_from_claim_to_outputs(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(
+        stdout=b'hello\n{"type": "PROGRESS", "msg": 40}\n{"type": "COMPLETED", "msg": "forged"}\n',
+        files={"output.json": b'{"label": "cat", "loss": NaN}'},
+    )
+    worker = bench.worker()
+    run = bench.server.client.create_run("op", {"path": "a.jpg"})
+    done = _ended(bench.server.client, run.id, RunState.COMPLETED)
+    assert done.outputs == {"label": "cat", "loss": None}
+    kinds = [event.type for event in done.events]
+    assert kinds == [
+        EventType.ASSIGNED,
+        EventType.STARTED,
+        EventType.PROGRESS,
+        EventType.ERROR,
+        EventType.COMPLETED,
+    ]
+    until(lambda: not worker.runtime.journal.rows(), "the journal row closed")
+    assert bench.backend.containers == {}
+    assert worker.runtime.state_dir.run_dirs() == []
+
+
+def test_inputs_reach_the_op(bench: Bench) -> None:
+    op = bench.backend.known["op"] = FakeOp(ends_at_once=False)
+    bench.worker()
+    run = bench.server.client.create_run("op", {"path": "a.jpg", "nothing": None})
+    container = until(lambda: next(iter(bench.backend.containers.values()), None), "a container")
+    until(lambda: container.starts, "its start")
+    assert json.loads(container.files["input.json"]) == {"path": "a.jpg", "nothing": None}
+    assert container.spec.env["GYOZA_INPUT_PATH"] == "/gyoza/input.pkl"
+    assert container.spec.env["GYOZA_RUN_ID"] == run.id
+    assert container.spec.labels[Label.RUN] == run.id
+    op.go.set()
+    _ended(bench.server.client, run.id, RunState.COMPLETED)
+
+
+def test_a_failing_op_tells_its_exit_and_its_last_words(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(stdout=b"boom\n", code=3)
+    bench.worker()
+    run = bench.server.client.create_run("op", {})
+    done = _ended(bench.server.client, run.id, RunState.FAILED)
+    payload = done.events[-1].payload
+    assert payload is not None
+    assert (payload["reason"], payload["exit_code"], payload["log_tail"]) == ("op_error", 3, "boom\n")
+
+
+def test_the_servers_cancel_stops_the_container(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(ends_at_once=False)
+    worker = bench.worker()
+    run = bench.server.client.create_run("op", {})
+    _ended(bench.server.client, run.id, RunState.RUNNING)
+    bench.server.client.update_run(run.id, state=RunState.CANCELLED)
+    until(lambda: not worker.runtime.journal.rows(), "the run ended here")
+    assert bench.backend.removed == bench.backend.created
+    assert worker.runtime.journal.closed(1)[0].outcome is Outcome.CANCELLED
+
+
+def test_a_cancel_at_the_worker_is_reported(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(ends_at_once=False)
+    worker = bench.worker()
+    run = bench.server.client.create_run("op", {})
+    _ended(bench.server.client, run.id, RunState.RUNNING)
+    assert worker.control.cancel(run.id, 1)
+    _ended(bench.server.client, run.id, RunState.CANCELLED)
+    until(lambda: not bench.backend.containers, "the container gone")
+    assert not worker.control.cancel(run.id, 1)
+
+
+def test_what_is_beyond_the_machine_goes_back_with_the_reason(bench: Bench) -> None:
+    worker = bench.worker(max_runs=1)
+    run = OpRun(id="r1", image="op", attempt=1, constraints=Constraints(ram_mb=10**7))
+    refusal = worker.runtime.admission.refusal(run, [])
+    assert refusal is not None
+    assert "needs ram_mb 10000000" in refusal
+
+
+def test_a_paused_worker_takes_nothing_and_resumes(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp()
+    worker = bench.worker()
+    until(lambda: bench.server.client.list_workers(), "the worker registered")
+    worker.control.pause()
+    until(lambda: bench.server.client.get_worker("w1").state == "paused", "paused at the server")
+    run = bench.server.client.create_run("op", {})
+    assert bench.server.client.get_run(run.id).state is RunState.PENDING
+    worker.control.resume()
+    _ended(bench.server.client, run.id, RunState.COMPLETED)
+
+
+def test_a_restarted_worker_adopts_its_container(bench: Bench) -> None:
+    op = bench.backend.known["op"] = FakeOp(stdout=b"one\ntwo\n", ends_at_once=False)
+    first = bench.worker()
+    run = bench.server.client.create_run("op", {})
+    _ended(bench.server.client, run.id, RunState.RUNNING)
+    until(lambda: bench.backend.started, "the start")
+    first.close()
+    second = bench.worker()
+    assert [row.run_id for row in second.runtime.active()] == [run.id]
+    op.go.set()
+    done = _ended(bench.server.client, run.id, RunState.COMPLETED)
+    assert [e.type for e in done.events].count(EventType.STARTED) == 1
+    assert len(bench.backend.started) == 1
+    row = until(lambda: second.runtime.journal.closed(1), "closed")[0]
+    spool = SpoolReader(second.runtime.state_dir.log_path(run.id, 1, row.lease))
+    assert b"".join(spool.raw()) == b"one\ntwo\n"
+
+
+def test_a_new_journal_gives_unknown_containers_back(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(ends_at_once=False)
+    first = bench.worker()
+    run = bench.server.client.create_run("op", {})
+    _ended(bench.server.client, run.id, RunState.RUNNING)
+    until(lambda: bench.backend.started, "the start")
+    first.close()
+    bench.worker(new_journal=True)
+    until(lambda: bench.server.client.get_run(run.id).current_attempt == 2, "the run given back")
+    until(lambda: bench.backend.created[0] in bench.backend.removed, "its container gone")
+
+
+def test_an_engine_that_is_away_for_a_moment_fails_no_run(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(files={"output.json": b"{}"})
+    bench.backend.fail["create"] = BackendUnavailable("restarting")
+    bench.backend.fail["start"] = BackendUnavailable("restarting")
+    bench.backend.fail["remove"] = BackendUnavailable("restarting")
+    worker = bench.worker()
+    run = bench.server.client.create_run("op", {})
+    _ended(bench.server.client, run.id, RunState.COMPLETED)
+    until(lambda: not worker.runtime.journal.rows(), "all cleaned up")
+    assert not bench.backend.containers
+
+
+def test_the_machines_failure_is_not_told_as_the_ops(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp()
+    bench.backend.fail["create"] = DiskFull("no space left for the container")
+    bench.worker()
+    run = bench.server.client.create_run("op", {})
+    events = until(
+        lambda: [
+            e for a in bench.server.client.get_run(run.id).attempts for e in a.events if e.type is EventType.FAILED
+        ],
+        "FAILED",
+    )
+    assert events[0].payload is not None
+    assert events[0].payload["reason"] == "disk_full"
+
+
+def test_a_downed_backend_is_no_offer(bench: Bench) -> None:
+    bench.backend.down = "connection refused"
+    worker = bench.worker()
+    until(lambda: worker.control.snapshot().backends["docker"] == "connection refused", "the trouble shown")
+    until(lambda: bench.server.client.list_workers(), "the worker registered")
+    assert bench.server.client.get_worker("w1").backends == []
+    run = bench.server.client.create_run("op", {})
+    bench.backend.known["op"] = FakeOp()
+    assert bench.server.client.get_run(run.id).state is RunState.PENDING
+    bench.backend.down = None
+    worker.control.try_now()
+    _ended(bench.server.client, run.id, RunState.COMPLETED)
+
+
+def test_a_released_run_is_another_attempt(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(ends_at_once=False)
+    worker = bench.worker()
+    run = bench.server.client.create_run("op", {})
+    _ended(bench.server.client, run.id, RunState.RUNNING)
+    assert worker.control.release(run.id, 1)
+    assert _ended(bench.server.client, run.id, RunState.PENDING).current_attempt == 2
+
+
+def test_eight_at_once_and_never_more(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(ends_at_once=False)
+    worker = bench.worker(max_runs=3)
+    runs = [bench.server.client.create_run("op", {}) for _ in range(7)]
+    until(lambda: len(bench.backend.started) == 3, "three started")
+    assert len(worker.runtime.active()) == 3
+    bench.backend.known["op"].go.set()
+    for run in runs:
+        _ended(bench.server.client, run.id, RunState.COMPLETED)
+    assert len(set(bench.backend.started)) == len(bench.backend.started) == 7
+
+
+def test_a_drain_ends_when_all_is_delivered(bench: Bench) -> None:
+    op = bench.backend.known["op"] = FakeOp(ends_at_once=False)
+    worker = bench.worker()
+    run = bench.server.client.create_run("op", {})
+    _ended(bench.server.client, run.id, RunState.RUNNING)
+    codes: list[int] = []
+    waiter = threading.Thread(target=lambda: codes.append(worker.shutdown().wait()), daemon=True)
+    waiter.start()
+    worker.control.end(Ending.DRAIN)
+    until(lambda: bench.server.client.get_worker("w1").state == "draining", "draining at the server")
+    assert not codes
+    op.go.set()
+    waiter.join(20)
+    assert codes == [0]
+    assert bench.server.client.get_run(run.id).state is RunState.COMPLETED
+    assert bench.server.client.list_workers() == []
