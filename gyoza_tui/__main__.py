@@ -1,0 +1,54 @@
+"""`gyoza-tui` and `python -m gyoza_tui`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import TextIOWrapper
+
+
+def main() -> None:
+    """Run the command line; ends the process with one of its exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal that cannot show a character shows its code instead of ending the verb
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of that command line. What a person can cause is told in words on stderr, never as a traceback."""
+    import typer
+
+    from gyoza_tui.cli.app import app
+    from gyoza_tui.cli.failures import CliError, ExitCode
+    from gyoza_tui.cli.terminal import say
+    from gyoza_tui.settings import SettingsError
+
+    try:
+        result = app(arguments, prog_name="gyoza-tui", standalone_mode=False)
+        sys.stdout.flush()
+    except CliError as error:
+        say(f"gyoza-tui: {error}")
+        return error.code
+    except SettingsError as error:
+        say(f"gyoza-tui: {error}")
+        return ExitCode.USAGE
+    except typer.TyperException as error:
+        say(f"gyoza-tui: {error.format_message()}\nTry `gyoza-tui --help`, or --help behind a verb.")
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # whoever read has had enough, as `head` does; nothing may be written at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"gyoza-tui: {where}{error.strerror or error}")
+        return ExitCode.FAILED
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The command line of `gyoza-tui`: its verbs and the flags of the worker itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gyoza_tui.cli import logs, options, runs, serve, submit
+from gyoza_tui.cli.failures import usage
+from gyoza_tui.cli.options import Connection
+
+app = typer.Typer(
+    name="gyoza-tui",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+app.command()(serve.serve)
+app.command()(submit.submit)
+app.command()(runs.runs)
+app.command()(runs.show)
+app.command()(logs.logs)
+app.command()(runs.cancel)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from gyoza_tui import __version__
+
+        print(f"gyoza-tui {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def worker(
+    ctx: typer.Context,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="One line per event instead of the terminal app.")] = False,
+    server: options.Server = None,
+    worker_id: options.WorkerId = None,
+    state_dir: options.StateDir = None,
+    max_runs: Annotated[str | None, typer.Option(metavar="N", help="Runs at the same time.")] = None,
+    tags: Annotated[str | None, typer.Option(metavar="a,b", help="Tags of this worker.")] = None,
+    ops_file: Annotated[str | None, typer.Option(metavar="F", help="Commands that runs may name.")] = None,
+    log_format: Annotated[str | None, typer.Option(metavar="text|json", help="How --no-ui prints.")] = None,
+    api_key_file: options.ApiKeyFile = None,
+    new_journal: Annotated[bool, typer.Option("--new-journal", help="Set a damaged journal aside.")] = False,
+    local: Annotated[bool, typer.Option("--local", help="With a server of its own on this machine.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="With four demo ops; goes with --local.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A worker of a gyoza cluster: claims runs, runs them, reports them. Without a verb: this machine's worker.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 server not reachable, 130 interrupted.
+    """
+    connection = Connection(server, worker_id, state_dir, api_key_file)
+    own = {"max_runs": max_runs, "tags": tags, "ops_file": ops_file, "log_format": log_format}
+    switches = {"no_ui": no_ui, "new_journal": new_journal, "local": local, "demo": demo}
+    if ctx.invoked_subcommand is not None:
+        given = [name for name, value in (own | switches).items() if value]
+        if given:
+            flag = "--" + given[0].replace("_", "-")
+            raise usage(f"{flag} is for the worker, not for `{ctx.invoked_subcommand}`: leave it out")
+        ctx.obj = connection
+        return
+    from gyoza_tui.cli.worker import Mode, serve_as_worker
+
+    serve_as_worker(connection.as_settings() | own, Mode(**switches))

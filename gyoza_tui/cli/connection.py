@@ -1,0 +1,111 @@
+"""Finding the server, and a run by the beginning of its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gyoza_tui.cli import server_file
+from gyoza_tui.cli.failures import CliError, of_http, usage
+from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.terminal import say, visible
+
+if TYPE_CHECKING:
+    from gyoza_tui.client.gyoza_client import GyozaClient
+    from gyoza_tui.models.runs import OpRun
+    from gyoza_tui.settings import Settings
+
+PAGE = 200
+SHORT = 8
+"""Characters of an id that are shown when they are unique."""
+_CANDIDATES = 10
+
+
+@dataclass(frozen=True)
+class Connected:
+    client: GyozaClient
+    settings: Settings
+
+
+@contextmanager
+def connected(flags: Connection) -> Iterator[Connected]:
+    """A client of the server that the settings name, or of this machine's own; its errors become messages."""
+    import httpx
+
+    from gyoza_tui.client.gyoza_client import GyozaClient
+
+    settings = loaded(flags)
+    url, key, named = settings.server_url, settings.key(), settings.server_url
+    if "server_url" not in settings.model_fields_set and (own := _own_server(settings)):
+        url, key, named = own.url, own.key, f"{own.url} (this machine's own)"
+    with GyozaClient(url, key) as client:
+        try:
+            yield Connected(client, settings)
+        except httpx.HTTPError as error:
+            raise of_http(error, visible(named)) from None
+
+
+def loaded(flags: Connection) -> Settings:
+    """The settings; a `GYOZA_*` in the environment that is none is warned of."""
+    from gyoza_tui.settings import load, unknown_in_environment
+
+    settings = load(**flags.as_settings())
+    for warning in unknown_in_environment():
+        say(f"warning: {warning}")
+    return settings
+
+
+def _own_server(settings: Settings) -> server_file.ServerFile | None:
+    from gyoza_tui.worker.state_dir import worker_dir
+
+    return server_file.read(worker_dir(settings.state_dir, settings.worker_id) / "server.json")
+
+
+def all_runs(client: GyozaClient) -> Iterator[OpRun]:
+    """Every run, newest first, page by page."""
+    cursor = None
+    while True:
+        page = client.list_runs(limit=PAGE, after=cursor)
+        yield from page.items
+        cursor = page.cursor
+        if not cursor or not page.items:
+            return
+
+
+def find_run(client: GyozaClient, text: str) -> OpRun:
+    """The run with that id, or the only one whose id begins so."""
+    import httpx
+
+    if not text.strip(".") or not text.isprintable() or "/" in text or len(text) > 256:
+        raise usage(f"{text[:80]!a} is not a run's id; `gyoza-tui runs` lists them")
+    try:
+        return client.get_run(text)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != 404:
+            raise
+    found = [run.id for run in all_runs(client) if run.id.startswith(text)]
+    if not found:
+        raise CliError(f"no run's id begins with {visible(text)}; `gyoza-tui runs` lists them")
+    if len(found) > 1:
+        more = f"\n  and {len(found) - _CANDIDATES} more" if len(found) > _CANDIDATES else ""
+        listed = "\n".join(f"  {visible(run_id)}" for run_id in found[:_CANDIDATES])
+        raise CliError(f"{len(found)} runs have ids that begin with {visible(text)}:\n{listed}{more}")
+    return client.get_run(found[0])
+
+
+def short_ids(ids: list[str]) -> dict[str, str]:
+    """Each id's beginning, as short as unique among these and readable."""
+    ordered = sorted(ids)
+    short: dict[str, str] = {}
+    for i, run_id in enumerate(ordered):
+        neighbours = ordered[max(0, i - 1) : i] + ordered[i + 1 : i + 2]
+        shared = max((_common(run_id, other) for other in neighbours), default=0)
+        short[run_id] = run_id[: max(SHORT, shared + 1)]
+    return short
+
+
+def _common(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

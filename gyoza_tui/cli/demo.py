@@ -1,0 +1,138 @@
+"""The demo of `--local --demo`: four runs, watched to their ends, told in a table."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import httpx
+
+from gyoza_tui.cli.demo_image import DEMO, NoImage, ensure
+from gyoza_tui.cli.failures import ExitCode
+from gyoza_tui.cli.terminal import out, say
+from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.models.failures import Reason
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.states import RunState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gyoza_tui.settings import Settings
+    from gyoza_tui.worker.runner import Worker
+    from gyoza_tui.worker.state_dir import StateDir
+
+POLL_S: Final = 0.3
+
+
+class DemoOp(NamedTuple):
+    name: str
+    inputs: dict[str, Any]
+    fails: bool = False
+
+
+OPS: Final = (
+    DemoOp("train", {"epochs": 60, "rate": 0.3, "seed": 7, "pause_s": 0.15}),
+    DemoOp("chat", {"lines": 5000, "pause_s": 0.3}),
+    DemoOp("fail", {}, fails=True),
+    DemoOp("join", {"prefix": "gyoza", "names": ["pork", "leek", "shrimp"]}),
+)
+
+
+class Demo:
+    """One session of four runs with fixed ids, so that whoever was killed in it goes on with it."""
+
+    def __init__(self, settings: Settings, state_dir: StateDir, key: str) -> None:
+        self._client = GyozaClient(settings.server_url, key)
+        self._session_file = state_dir.root / "demo-session"
+        self._ended: list[OpRun] = []
+        try:
+            self._image: str | None = ensure()
+            self.settings = settings.model_copy(update={"pull_policy": "missing"})
+        except NoImage as why:
+            say(f"the demo runs as commands of this machine: {why}")
+            self._image = None
+            self.settings = settings.model_copy(update={"ops_file": _ops_file(state_dir.root)})
+
+    def begin(self, worker: Worker) -> None:
+        """Submit and watch in a thread of its own; the worker drains when the last run has ended."""
+        threading.Thread(target=self._play, args=(worker,), name="demo", daemon=True).start()
+
+    def end(self, worker_code: int) -> int:
+        """Print the table; the exit code: whether the demo ended as it should, or the worker's if it was stopped."""
+        from gyoza_tui.cli.runs import print_runs
+
+        if not self._ended:
+            return worker_code
+        out()
+        print_runs(self._ended)
+        if worker_code == ExitCode.DONE and all(map(_as_it_should, OPS, self._ended)):
+            return ExitCode.DONE
+        say("gyoza-tui: the demo did not end as it should: three COMPLETED, and one FAILED by its own exit code")
+        return ExitCode.FAILED
+
+    def _play(self, worker: Worker) -> None:
+        from gyoza_tui.worker.control import Ending
+
+        session = self._session()
+        runs: list[OpRun | None] = [None] * len(OPS)
+        pause = threading.Event()
+        while not all(run is not None and run.state.terminal for run in runs):
+            for i, op in enumerate(OPS):
+                known = runs[i]
+                if known is None or not known.state.terminal:
+                    runs[i] = self._looked_up(op, session) or known
+            pause.wait(POLL_S)
+        self._ended = [run for run in runs if run is not None]
+        self._session_file.unlink(missing_ok=True)
+        worker.control.end(Ending.DRAIN)
+
+    def _session(self) -> str:
+        """That of a demo which was stopped or killed before its end, else a new one."""
+        if self._session_file.exists() and (known := self._session_file.read_text().strip()).isalnum():
+            return known
+        session = secrets.token_hex(4)
+        self._session_file.write_text(session + "\n")
+        return session
+
+    def _looked_up(self, op: DemoOp, session: str) -> OpRun | None:
+        """The op's run, submitted when it is not there; None while the server does not answer."""
+        try:
+            return self._known(op, session) or self._submitted(op, session)
+        except httpx.HTTPError:
+            return None
+
+    def _known(self, op: DemoOp, session: str) -> OpRun | None:
+        try:
+            return self._client.get_run(f"{op.name}-{session}")
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == 404:
+                return None
+            raise
+
+    def _submitted(self, op: DemoOp, session: str) -> OpRun:
+        image, command = self._image or f"local://demo-{op.name}", [f"/demo/{op.name}.py"] if self._image else None
+        return self._client.create_run(image, op.inputs, id=f"{op.name}-{session}", command=command)
+
+
+def _as_it_should(op: DemoOp, run: OpRun) -> bool:
+    from gyoza_tui.cli.run_words import failure
+
+    if not op.fails:
+        return run.state is RunState.COMPLETED and bool(run.outputs)
+    fault = failure(run.events)
+    return run.state is RunState.FAILED and fault is not None and fault.reason is Reason.OP_ERROR
+
+
+def _ops_file(root: Path) -> Path:
+    """The demo's ops as commands of this machine."""
+    path = root / "demo-ops.toml"
+    sections = []
+    for op in OPS:
+        command = json.dumps([sys.executable, "-I", str(DEMO / f"{op.name}.py")], ensure_ascii=False)
+        sections.append(f"[ops.demo-{op.name}]\ncommand = {command}\n")
+    path.write_text("\n".join(sections))
+    return path

@@ -1,0 +1,102 @@
+"""The demo's Docker image, made of this machine's own interpreter: nothing is fetched from anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+HOME = "/opt/python"
+DEMO = Path(__file__).parents[1] / "demo"
+ENGINE_S = 10
+_LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
+_NOT_NEEDED = {"site-packages", "dist-packages", "test", "idlelib", "tkinter", "lib2to3", "ensurepip", "__pycache__"}
+
+
+class NoImage(Exception):
+    """Why the demo cannot run in Docker on this machine, in words."""
+
+
+def ensure() -> str:
+    """The image's name; made when the engine does not have it. NoImage when there is no engine, or no way."""
+    import docker
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    name = f"gyoza-demo:{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}-{_fingerprint()}"
+    try:
+        client = docker.from_env(timeout=ENGINE_S)
+        try:
+            if not client.images.list(name=name):
+                _make(client.api, name)
+        finally:
+            client.close()
+    except (DockerException, RequestException) as error:
+        raise NoImage(f"no Docker engine answers ({type(error).__name__})") from None
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NoImage(f"no image can be made of this interpreter: {error}") from None
+    return name
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for script in sorted(DEMO.glob("*.py")):
+        digest.update(script.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def _make(api: APIClient, name: str) -> None:
+    repository, tag = name.split(":")
+    with tempfile.TemporaryFile() as file:
+        _write(file)
+        file.seek(0)
+        api.import_image_from_stream(
+            file, repository=repository, tag=tag, changes=[f'ENTRYPOINT ["{HOME}/bin/python3", "-I"]', "WORKDIR /"]
+        )
+
+
+def _write(file: IO[bytes]) -> None:
+    executable = Path(sys.executable).resolve()
+    standard = Path(sysconfig.get_path("stdlib"))
+    extensions = sorted(Path(sysconfig.get_config_var("DESTSHARED")).glob("*.so"))
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar:
+        tar.add(executable, f"{HOME}/bin/python3", filter=_plain)
+        tar.add(standard, f"{HOME}/lib/{version}", filter=_plain)
+        for extension in extensions:
+            tar.add(extension, f"{HOME}/lib/{version}/lib-dynload/{extension.name}", filter=_plain)
+        for library in _libraries([executable, *extensions]):
+            tar.add(os.path.realpath(library), library, filter=_plain)
+        for script in DEMO.glob("*.py"):
+            tar.add(script, f"demo/{script.name}", filter=_plain)
+        for folder in ("tmp", "gyoza", "proc", "sys", "dev", "etc"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o777 if folder in ("tmp", "gyoza") else 0o755
+            tar.addfile(entry, io.BytesIO())
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """The image's root owns all and everybody reads all: a container has no capability to do otherwise."""
+    if _NOT_NEEDED & set(entry.name.split("/")):
+        return None
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+    return entry
+
+
+def _libraries(files: list[Path]) -> list[str]:
+    """The shared libraries of these programs, the loader included, by their paths."""
+    listed = subprocess.run(["ldd", *map(str, files)], capture_output=True, text=True, check=False, timeout=60).stdout
+    return sorted(set(_LIBRARY.findall(listed)))

@@ -1,0 +1,48 @@
+"""How a verb ends when it cannot do what was asked: one clear message and an exit code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class ExitCode(IntEnum):
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    """Wrong usage or configuration."""
+    UNREACHABLE = 3
+    """The server does not answer, or what answers is no gyoza server."""
+    INTERRUPTED = 130
+
+
+class CliError(Exception):
+    """A message to the person, which says what to do; `code` is the exit code."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def usage(message: str) -> CliError:
+    return CliError(message, ExitCode.USAGE)
+
+
+def of_http(error: httpx.HTTPError, server: str) -> CliError:
+    """What an error of the client means to whoever typed the verb. `server` names it: URL and where that came from."""
+    from gyoza_tui.client.answers import Meaning, meaning, words
+
+    match meaning(error):
+        case Meaning.SERVER_FAULT:
+            return CliError(
+                f"the server {server} cannot be reached: {words(error)}. Start one with `gyoza-tui serve`, or name "
+                "another by --server or GYOZA_SERVER_URL",
+                ExitCode.UNREACHABLE,
+            )
+        case Meaning.UNAUTHORIZED:
+            return usage(f"the server {server} refuses the key: set GYOZA_API_KEY or --api-key-file")
+        case _:
+            return CliError(words(error))

@@ -1,0 +1,148 @@
+"""`logs`: the output of a run of this machine's worker, from its spool. Needs no server for a run that is here."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gyoza_tui.cli import options
+from gyoza_tui.cli.failures import CliError, ExitCode, usage
+from gyoza_tui.cli.options import Connection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gyoza_tui.worker.log_spool import LogLine
+    from gyoza_tui.worker.state_dir import LogFile
+
+ASK_S = 1.0
+"""Between questions to the server whether a followed run has ended."""
+_BATCH = 1000
+_FOLLOW_POLL_S = 0.1
+
+
+def logs(
+    ctx: typer.Context,
+    run: options.Run,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    api_key_file: options.ApiKeyFile = None,
+    state_dir: options.StateDir = None,
+    worker_id: options.WorkerId = None,
+) -> None:
+    """Print a run's output; for runs of this machine's worker."""
+    from gyoza_tui.worker.log_spool import SpoolReader
+
+    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
+    log = _find(run, flags)
+    reader = SpoolReader(log.path)
+    ended = _Ended(log, flags) if follow else _at_once
+    if as_json:
+        _print_lines(reader.read_lines, ended)
+    else:
+        _print_bytes(reader.follow(ended))
+
+
+def _at_once() -> bool:
+    return True
+
+
+def _print_bytes(pieces: Iterator[bytes]) -> None:
+    """To a program byte for byte; to a terminal without what could take it over."""
+    from gyoza_tui.cli.terminal import for_terminal
+
+    terminal = sys.stdout.isatty()
+    for piece in pieces:
+        sys.stdout.buffer.write(for_terminal(piece) if terminal else piece)
+        sys.stdout.buffer.flush()
+
+
+def _print_lines(read: Callable[[int, int], list[LogLine]], ended: Callable[[], bool]) -> None:
+    """A JSON object per line. A line that is not ended yet waits for its end while the run goes on."""
+    from gyoza_tui.cli.terminal import out_json
+
+    start = 0
+    while True:
+        last_round = ended()
+        lines = read(start, _BATCH)
+        if lines and lines[-1].partial and not last_round and len(lines) < _BATCH:
+            lines.pop()
+        for line in lines:
+            text = line.data.decode(errors="replace")
+            stream = line.stream.value if line.stream else None
+            out_json({"line": line.number, "t": line.at, "stream": stream, "text": text})
+            start = line.number + max(1, line.cut_lines)
+        if not lines:
+            if last_round:
+                return
+            time.sleep(_FOLLOW_POLL_S)
+
+
+def _find(text: str, flags: Connection) -> LogFile:
+    """The newest log of the run here, by the beginning of its id; CliError names the worker that has it otherwise."""
+    from gyoza_tui.cli import connection, terminal
+    from gyoza_tui.worker.state_dir import log_files, worker_dir
+
+    if not text.strip(".") or not text.isprintable():
+        raise usage(f"{text[:80]!a} is not a run's id; `gyoza-tui runs` lists them")
+    settings = connection.loaded(flags)
+    root = worker_dir(settings.state_dir, settings.worker_id)
+    files = [file for file in log_files(root) if file.run_id.startswith(text)]
+    exact = [file for file in files if file.run_id == text]
+    ids = sorted({file.run_id for file in exact or files})
+    if len(ids) == 1:
+        return max(exact or files, key=lambda file: (file.attempt, file.path.stat().st_mtime))
+    if ids:
+        listed = "\n".join(f"  {run_id}" for run_id in ids[:10])
+        raise CliError(f"{len(ids)} runs here have ids that begin with {terminal.visible(text)}:\n{listed}")
+    raise _not_here(text, flags, root)
+
+
+def _not_here(text: str, flags: Connection, root: Path) -> CliError:
+    from gyoza_tui.cli import connection, terminal
+
+    try:
+        with connection.connected(flags) as at:
+            run = connection.find_run(at.client, text)
+    except CliError as error:
+        if error.code is ExitCode.UNREACHABLE:
+            return CliError(f"no log of {terminal.visible(text)} in {root}; {error}", ExitCode.UNREACHABLE)
+        raise
+    name = terminal.visible(run.id)
+    if run.worker_id is None:
+        return CliError(f"{name} is {run.state.value} and has no log: no worker has it")
+    if run.worker_id == at.settings.worker_id:
+        return CliError(f"{name} is {run.state.value} and has no log in {root}")
+    worker = terminal.visible(run.worker_id)
+    return CliError(f"{name} is a run of worker {worker}: its log is on that machine, `gyoza-tui logs` there shows it")
+
+
+class _Ended:
+    """Whether a followed run has ended, by the server's word; a server that does not answer says nothing."""
+
+    def __init__(self, log: LogFile, flags: Connection) -> None:
+        self._log = log
+        self._flags = flags
+        self._next = 0.0
+        self._ended = False
+
+    def __call__(self) -> bool:
+        if not self._ended and time.monotonic() >= self._next:
+            self._ended = self._ask()
+            self._next = time.monotonic() + ASK_S
+        return self._ended
+
+    def _ask(self) -> bool:
+        from gyoza_tui.cli import connection
+
+        try:
+            with connection.connected(self._flags) as at:
+                run = at.client.get_run(self._log.run_id, events=False)
+        except CliError as error:
+            return error.code is not ExitCode.UNREACHABLE
+        return run.state.terminal or run.current_attempt != self._log.attempt

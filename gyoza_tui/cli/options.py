@@ -1,0 +1,44 @@
+"""The flags that several verbs share, each once. All are text: `gyoza_tui.settings` judges them, all faults at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+import typer
+
+Server = Annotated[str | None, typer.Option(metavar="URL", help="The gyoza server.", show_default=False)]
+WorkerId = Annotated[str | None, typer.Option(metavar="ID", help="The worker's name.", show_default=False)]
+StateDir = Annotated[str | None, typer.Option(metavar="D", help="Where journal and logs live.", show_default=False)]
+ApiKeyFile = Annotated[str | None, typer.Option(metavar="F", help="A file with the API key.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its beginning.", show_default=False)]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The flags by which a verb finds its server, its key and this machine's state directory."""
+
+    server: str | None = None
+    worker_id: str | None = None
+    state_dir: str | None = None
+    api_key_file: str | None = None
+
+    def over(self, outer: Connection | None) -> Connection:
+        """These flags, and where one is not given, that before the verb."""
+        if outer is None:
+            return self
+        return Connection(**{f.name: _first(getattr(self, f.name), getattr(outer, f.name)) for f in fields(self)})
+
+    def as_settings(self) -> dict[str, Any]:
+        """By the names of the settings."""
+        return {
+            "server_url": self.server,
+            "worker_id": self.worker_id,
+            "state_dir": self.state_dir,
+            "api_key_file": self.api_key_file,
+        }
+
+
+def _first(inner: str | None, outer: str | None) -> str | None:
+    return outer if inner is None else inner

@@ -1,0 +1,80 @@
+"""A run in words: its time, why it failed, what it left."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gyoza_tui.cli.terminal import brief, duration
+from gyoza_tui.models.failures import Failure
+from gyoza_tui.models.states import EventType, RunState
+
+if TYPE_CHECKING:
+    from gyoza_tui.models.runs import Event, OpRun
+
+STYLES: dict[RunState, str] = {
+    RunState.PENDING: "dim",
+    RunState.ASSIGNED: "cyan",
+    RunState.RUNNING: "cyan",
+    RunState.COMPLETED: "green",
+    RunState.FAILED: "red",
+    RunState.CANCELLED: "yellow",
+}
+
+
+def op_name(run: OpRun) -> str:
+    """The definition and its version, or the image."""
+    if run.op_definition is None:
+        return run.image
+    return f"{run.op_definition}@{run.op_version}" if run.op_version else run.op_definition
+
+
+def failure(events: list[Event]) -> Failure | None:
+    """Why the attempt with these events failed; None when it did not, or nobody said."""
+    from pydantic import ValidationError
+
+    for event in reversed(events):
+        if event.type is EventType.FAILED:
+            try:
+                return Failure.model_validate(event.payload)
+            except ValidationError:
+                return None
+    return None
+
+
+def failure_words(fault: Failure) -> str:
+    """`oom_killed, exit 137, SIGKILL: words`."""
+    parts = [fault.reason.value]
+    if fault.exit_code is not None:
+        parts.append(f"exit {fault.exit_code}")
+    if fault.signal:
+        parts.append(fault.signal)
+    return ", ".join(parts) + (f": {fault.message}" if fault.message else "")
+
+
+def note(run: OpRun) -> str:
+    """What a person wants to know next: why it failed, why it waits, or its outputs."""
+    match run.state:
+        case RunState.FAILED:
+            fault = failure(run.events)
+            return failure_words(fault) if fault else run.execution_summary.error_message or ""
+        case RunState.COMPLETED:
+            return ", ".join(f"{name}={brief(value, 40)}" for name, value in run.outputs.items())
+        case RunState.PENDING:
+            return run.placement or ""
+        case _:
+            return ""
+
+
+def run_time(run: OpRun) -> str:
+    """How long the current attempt took, or has been going on."""
+    if run.execution_summary.duration_ms is not None:
+        return duration(run.execution_summary.duration_ms / 1000)
+    current = [attempt for attempt in run.attempts if attempt.attempt == run.current_attempt]
+    begin = current[0].started_at if current else None
+    if begin is None:
+        begin = next((event.t for event in run.events if event.type is EventType.STARTED), None)
+    if begin is None:
+        return "-"
+    end = (current[0].finished_at if current else None) or datetime.now(UTC)
+    return duration((end - begin).total_seconds())

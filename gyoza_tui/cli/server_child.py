@@ -1,0 +1,49 @@
+"""The embedded server's process. Its parent, `local_server.py`, starts it and tells it all by its standard input."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from gyoza_tui.cli.server_orders import Answer, Orders
+from gyoza_tui.server.errors import ServerError
+from gyoza_tui.server.launch import ServerOptions, serve
+
+
+def main() -> int:
+    orders = Orders.model_validate_json(_first_line())
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        serve(
+            ServerOptions(
+                port=orders.port,
+                database=orders.database,
+                api_key=orders.key,
+                ready=lambda url: _answer(Answer(url=url)),
+                parent_pipe=0,
+            )
+        )
+    except ServerError as error:
+        _answer(Answer(error=str(error)))
+        return 2
+    return 0
+
+
+def _first_line() -> bytes:
+    """Unbuffered: what comes behind it is for the thread that waits for the parent's end."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            sys.exit(1)
+        line += byte
+    return line
+
+
+def _answer(answer: Answer) -> None:
+    print(answer.model_dump_json(), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
