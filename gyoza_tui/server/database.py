@@ -260,7 +260,7 @@ def _file_of(url: str) -> Path:
 
 
 def _locked(path: Path) -> FileLock:
-    lock = FileLock(f"{path}.lock", timeout=0)
+    lock = FileLock(f"{path}.lock", timeout=0, thread_local=False)
     holder = path.with_name(path.name + ".holder")
     try:
         lock.acquire()

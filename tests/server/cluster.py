@@ -24,17 +24,18 @@ DEADLINE_S = 10.0
 
 
 class FakeClock:
-    """Stands still until `advance`."""
+    """Stands still until `advance`; the wall clock goes on by a microsecond per look, so that events have an order."""
 
     def __init__(self) -> None:
         self._boot = 1000.0
+        self._looks = itertools.count()
         self._start = datetime(2026, 3, 2, 20, 0, tzinfo=UTC)
 
     def boot(self) -> float:
         return self._boot
 
     def utc(self) -> datetime:
-        return self._start + timedelta(seconds=self._boot)
+        return self._start + timedelta(seconds=self._boot, microseconds=next(self._looks))
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         raise NotImplementedError
