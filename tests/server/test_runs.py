@@ -1,0 +1,203 @@
+"""Creating, listing and reading runs and definitions; the feed; what is refused at the door."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gyoza_tui.models.limits import REQUEST_MAX
+from gyoza_tui.server.routes import examples
+from tests.server.cluster import Cluster
+
+DEFINITION = examples.DEFINITION
+
+
+def test_create_is_idempotent_by_id_and_body(gyoza: Cluster) -> None:
+    body = {"id": "mine", "image": "busybox", "inputs": {"n": 1}}
+    first = gyoza.post("/runs", body, 201)
+    assert gyoza.post("/runs", body, 201)["created_at"] == first["created_at"]
+    assert gyoza.post("/runs", body | {"inputs": {"n": 2}}, 409)["code"] == "conflict"
+    assert len(gyoza.get("/runs")) == 1
+
+
+def test_a_run_of_a_definition_inherits_and_is_checked_with_all_faults(gyoza: Cluster) -> None:
+    gyoza.post("/definitions", DEFINITION | {"secret_env": {"TOKEN": "s"}})
+    path = "/definitions/classify-op/runs"
+    run = gyoza.post(path, examples.DEFINITION_RUN | {"id": "r1"}, 201)
+    assert run["inputs"] == {"image_path": "/data/photo.jpg", "top_k": 3}
+    assert (run["op_definition"], run["op_version"], run["secret_env"]) == ("classify-op", "1.0.0", {"TOKEN": "***"})
+    assert run["event_delivery"]["topic"] == "classify-batch"
+    fault = gyoza.post(path, {"inputs": {"top_k": True, "more": 1}}, 400)
+    assert fault["code"] == "inputs"
+    assert all(word in fault["detail"] for word in ("image_path", "top_k", "more"))
+    assert gyoza.post("/definitions/nothing/runs", {}, 404)["code"] == "definition_unknown"
+    gyoza.post("/definitions", DEFINITION | {"version": "2"})
+    assert gyoza.post(path, examples.DEFINITION_RUN | {"id": "r1"}, 201)["op_version"] == "1.0.0"
+
+
+def test_the_latest_definition_is_the_one_upserted_last(gyoza: Cluster) -> None:
+    for version in ("1", "2", "1"):
+        gyoza.post("/definitions", DEFINITION | {"version": version, "secret_env": {"A": "secret"}})
+    assert gyoza.get("/definitions/classify-op")["version"] == "1"
+    assert gyoza.get("/definitions/classify-op", version="2")["secret_env"] == {"A": "***"}
+    assert len(gyoza.get("/definitions")) == 2
+    assert gyoza.get("/definitions/classify-op", 404, version="3")["code"] == "definition_unknown"
+
+
+def test_runs_are_listed_newest_first_in_pages(gyoza: Cluster) -> None:
+    ids = [gyoza.submit(event_delivery={"topic": "even" if n % 2 == 0 else ""})["id"] for n in range(5)]
+    reply = gyoza.client.get("/runs", params={"limit": 2})
+    seen = [run["id"] for run in reply.json()]
+    while cursor := reply.headers.get("X-Next-Cursor"):
+        reply = gyoza.client.get("/runs", params={"limit": 2, "after": cursor})
+        seen += [run["id"] for run in reply.json()]
+    assert seen == ids[::-1]
+    assert [run["id"] for run in gyoza.get("/runs", topic="even")] == ids[::-2]
+    assert gyoza.get("/runs", state="RUNNING") == gyoza.get("/runs", worker_id="w9") == []
+    assert gyoza.get("/runs", since="2099-01-01T00:00:00Z") == []
+    assert gyoza.get("/runs", 400, after="!")["code"] == "cursor"
+    assert "events" not in gyoza.get("/runs", limit=1)[0] or gyoza.get("/runs", limit=1)[0]["events"] == []
+
+
+def test_runs_of_a_worker_are_those_it_has_now(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    run = gyoza.submit()
+    worker.take()
+    assert [one["id"] for one in gyoza.get("/runs", worker_id="w1", state="ASSIGNED")] == [run["id"]]
+
+
+def test_events_0_leaves_the_timelines_out(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    run = gyoza.submit()
+    worker.take()
+    short = gyoza.get(f"/runs/{run['id']}", events=0)
+    assert short["events"] == short["attempts"][0]["events"] == []
+    assert short["execution_summary"]["worker_id"] == "w1"
+
+
+def test_a_feed_is_followed_by_its_cursor_and_woken(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    path = "/topics/batch/events"
+    empty = gyoza.client.get(path)
+    assert empty.json() == []
+    cursor = empty.headers["X-Next-Cursor"]
+    later = gyoza.threads.submit(gyoza.client.get, path, params={"after": cursor, "wait_s": 20})
+    run = gyoza.submit(event_delivery={"topic": "batch"})
+    [claimed] = worker.take()
+    first = later.result(10)
+    assert [event["type"] for event in first.json()] == ["ASSIGNED"]
+    worker.start(claimed)
+    worker.report(claimed, "COMPLETED", payload={"label": "cat"})
+    rest = gyoza.client.get(path, params={"after": first.headers["X-Next-Cursor"]}).json()
+    assert [(event["run_id"], event["attempt"], event["type"]) for event in rest] == [
+        (run["id"], 1, "STARTED"),
+        (run["id"], 1, "COMPLETED"),
+    ]
+    assert rest[1]["payload"] == {"label": "cat"}
+    assert gyoza.get(path, 400, after="bm90Om91cnM6MQ")["code"] == "cursor"
+    other = gyoza.client.get("/runs", params={"limit": 1})
+    assert other.status_code == 200
+
+
+def test_a_cursor_of_other_data_is_gone(gyoza: Cluster) -> None:
+    from gyoza_tui.server import cursors
+
+    assert gyoza.get("/topics/t/events", 410, after=cursors.encode("topic", "another", 3))["code"] == "cursor"
+
+
+def test_placement_says_why_a_run_waits(gyoza: Cluster) -> None:
+    def why(**fields: Any) -> str:
+        run: dict[str, Any] = gyoza.submit(**fields)
+        return str(run["placement"])
+
+    assert "no worker" in why()
+    gpus = [{"id": 0, "vram_mb": 16384}]
+    gyoza.worker(resources={"cpu_cores": 8, "ram_mb": 8192, "gpus": gpus}, backends=["docker", "local"], ops=["a"])
+    assert why(constraints={"vram_mb": 24000}) == "needs vram 24000 MB; the largest GPU known has 16384 MB"
+    assert why(constraints={"cpu": 9}) == "needs cpu 9; the largest worker known has 8"
+    assert "GPU 3" in why(constraints={"gpu_id": 3})
+    assert "tagged gold" in why(tags=["gold"])
+    assert "local://b" in why(image="local://b")
+    assert "backend slurm" in why(image="slurm://x")
+    assert why(image="local://a") == "None"
+
+
+BAD_BODIES = [
+    b'{"image":"busybox","inputs":{"a":NaN}}',
+    b'{"image":"busybox","inputs":{"a":-Infinity}}',
+    b'{"image":"busybox","inputs":{"a":1e999}}',
+    b'{"image":"busybox","inputs":{"a":"\\ud800"}}',
+    b'{"image":"busybox","inputs":{"\\udfff":1}}',
+    b'{"image":"busybox","event_delivery":{"attributes":{"a":"\\ud800"}}}',
+    b'{"image":"busybox","inputs":{"a":' + b"[" * 70 + b"]" * 70 + b"}}",
+    b'{"image":"busybox","inputs":{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}}",
+    b'{"image":"busybox","inputs":{"a":' + b"9" * 5000 + b"}}",
+    b'{"image":"busybox","priority":' + b"9" * 400 + b"}",
+    b'{"image":"busybox","constraints":{"cpu":-1}}',
+    b'{"image":"busybox","constraints":{"cpu":true}}',
+    b'{"image":"busybox","timeout_s":-1}',
+    b'{"image":"Busy Box; rm -rf /"}',
+    b'{"image":"busybox","id":"../../etc"}',
+    b'{"image":"busybox","inputs":{"a":"' + b"x" * 1_100_000 + b'"}}',
+    b'{"image":',
+    b"\xff\xfe",
+    b"[]",
+    b"",
+    b"null",
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES, ids=lambda body: repr(body[:60]))
+def test_what_cannot_be_stored_is_refused_at_the_door(gyoza: Cluster, body: bytes) -> None:
+    reply = gyoza.client.post("/runs", content=body, headers={"Content-Type": "application/json"})
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid")
+    assert len(reply.content) < 4000
+    assert gyoza.get("/runs") == []
+
+
+def test_a_run_with_the_deepest_inputs_allowed_can_be_read_again(gyoza: Cluster) -> None:
+    deep: Any = 1
+    for _ in range(62):
+        deep = [deep]
+    run = gyoza.submit(inputs={"deep": deep, "big": 10**3999, "text": "\x00\U0001f95f", "n": 1.5})
+    assert gyoza.run(run["id"])["inputs"]["deep"] == deep
+
+
+def test_a_body_over_the_limit_is_refused_before_the_parser(gyoza: Cluster) -> None:
+    reply = gyoza.client.post("/runs", content=b" " * (REQUEST_MAX + 1))
+    assert (reply.status_code, reply.json()["code"]) == (413, "limit")
+
+
+def test_a_fault_does_not_repeat_what_was_sent(gyoza: Cluster) -> None:
+    body = {"image": "busybox", "secret_env": {"TOKEN": ["hunter2"]}}
+    assert "hunter2" not in json.dumps(gyoza.post("/runs", body, 422))
+
+
+def test_every_answer_names_the_server_and_a_wrong_path_has_no_code(gyoza: Cluster) -> None:
+    for path in ("/health", "/runs/none", "/nowhere", "/runs?limit=0"):
+        assert gyoza.client.get(path).headers["X-Server-Id"] == gyoza.hub.database.server_id
+    assert gyoza.get("/nowhere", 404) == {"detail": "Not Found", "code": None}
+    assert gyoza.client.put("/runs").status_code == 405
+    health = gyoza.get("/health")
+    assert (health["status"], health["protocol"]) == ("ok", 1)
+    assert health["server_time"].endswith("Z")
+
+
+def test_the_examples_of_the_documentation_are_real(gyoza: Cluster) -> None:
+    gyoza.post("/definitions", examples.DEFINITION)
+    gyoza.post("/definitions/classify-op/runs", examples.DEFINITION_RUN, 201)
+    run = gyoza.post("/runs", examples.RUN, 201)
+    gyoza.post("/workers/heartbeat", examples.BEAT)
+    gyoza.post("/workers/gpu-box-1/claim", examples.CLAIM | {"wait_s": 0})
+    for body in (examples.EVENT, examples.EVENT_LIST):
+        assert gyoza.post(f"/runs/{run['id']}/events", body, 409)["code"] == "not_yours"
+    for name in ("priority", "cancel", "retry"):
+        gyoza.patch(run["id"], **examples.PATCHES[name]["value"])
+    for text in ("/docs", "/openapi.json"):
+        assert gyoza.client.get(text).status_code == 200
+    schema = gyoza.get("/openapi.json")
+    for path in schema["paths"].values():
+        for operation in path.values():
+            assert operation["description"], operation

@@ -1,0 +1,134 @@
+"""The scheduler alone: who gets what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.server.scheduler import GpuRoom, Match, Need, Offer, Room, Waiting, match
+
+
+def room(worker_id: str = "w", cpu: int = 8, ram_mb: int = 8000, **more: Any) -> Room:
+    gpus = [GpuRoom(n, vram, vram, frozenset()) for n, vram in enumerate(more.pop("gpus", []))]
+    fields: dict[str, Any] = {
+        "tags": frozenset(),
+        "backends": frozenset({"docker"}),
+        "ops": frozenset(),
+        "slots": 64,
+        "takes_work": True,
+    }
+    return Room(worker_id, cpu, ram_mb, gpus, **(fields | more))
+
+
+def need(image: str = "docker", tags: set[str] | None = None, **constraints: int) -> Need:
+    return Need(image, None, Constraints(**constraints), frozenset(tags or set()))
+
+
+def queue(*runs: Waiting) -> Iterator[Waiting]:
+    return iter(sorted(runs, key=lambda run: run.rank))
+
+
+def matched(waiting: dict[Need, list[Waiting]], offers: list[Offer], *others: Room) -> list[tuple[str, int]]:
+    rooms = {id(offer.room): offer.room for offer in offers}.values()
+    found = match({key: queue(*runs) for key, runs in waiting.items()}, offers, [*rooms, *others])
+    return [(one.run_id, one.key) for one in found]
+
+
+def test_priority_then_age_over_all_needs() -> None:
+    waiting = {
+        need(cpu=1): [Waiting("low", (-1, 1)), Waiting("high", (-9, 4))],
+        need(cpu=2): [Waiting("older", (-5, 2)), Waiting("younger", (-5, 3))],
+    }
+    found = matched(waiting, [Offer(1, room(), 9)])
+    assert [run for run, _ in found] == ["high", "older", "younger", "low"]
+
+
+def test_what_does_not_fit_lets_the_next_one_pass() -> None:
+    waiting = {need(cpu=9): [Waiting("big", (-9, 1))], need(cpu=8): [Waiting("small", (0, 2))]}
+    assert matched(waiting, [Offer(1, room(), 9)]) == [("small", 1)]
+
+
+def test_never_more_than_is_free() -> None:
+    waiting = {need(cpu=3, ram_mb=3000): [Waiting(str(n), (0, n)) for n in range(9)]}
+    assert len(matched(waiting, [Offer(1, room(), 9)])) == 2
+    shared = room(slots=3)
+    assert (
+        len(matched({need(): [Waiting(str(n), (0, n)) for n in range(9)]}, [Offer(1, shared, 2), Offer(2, shared, 2)]))
+        == 3
+    )
+
+
+def test_a_small_run_leaves_the_big_gpu_alone() -> None:
+    box = room(gpus=[24000, 8000])
+    [one] = match({need(vram_mb=4000): queue(Waiting("a", (0, 1)))}, [Offer(1, box, 1)], [box])
+    assert one == Match("a", 1, Constraints(vram_mb=4000, gpu_id=1))
+    small, big = room("small", gpus=[8000]), room("big", gpus=[24000])
+    offers = [Offer(1, big, 4), Offer(2, small, 4)]
+    waiting = {need(vram_mb=6000): [Waiting("a", (0, 1)), Waiting("b", (0, 2))]}
+    assert matched(waiting, offers) == [("a", 2), ("b", 1)]
+
+
+def test_a_run_without_gpu_prefers_a_worker_without_one() -> None:
+    offers = [Offer(1, room("gpu", gpus=[24000]), 4), Offer(2, room("cpu"), 4)]
+    assert matched({need(cpu=1): [Waiting("a", (0, 1))]}, offers) == [("a", 2)]
+
+
+def test_vram_is_counted_on_one_gpu_and_a_gpu_asked_for_is_the_one_given() -> None:
+    box = room(gpus=[8000, 8000])
+    assert matched({need(vram_mb=12000): [Waiting("a", (0, 1))]}, [Offer(1, box, 4)]) == []
+    [one] = match({need(gpu_id=1): queue(Waiting("a", (0, 1)))}, [Offer(1, box, 1)], [box])
+    assert one.constraints.gpu_id == 1
+
+
+def test_equal_workers_share() -> None:
+    offers = [Offer(1, room("a"), 4), Offer(2, room("b"), 4)]
+    found = matched({need(): [Waiting(str(n), (0, n)) for n in range(4)]}, offers)
+    assert [key for _, key in found] == [1, 2, 1, 2]
+
+
+def test_tags_of_the_worker_or_of_its_gpu() -> None:
+    box = room(gpus=[8000, 8000], tags=frozenset({"lab"}))
+    box.gpus[1].tags = frozenset({"rtx"})
+    [one] = match({need(tags={"lab", "rtx"}, vram_mb=1): queue(Waiting("a", (0, 1)))}, [Offer(1, box, 1)], [box])
+    assert one.constraints.gpu_id == 1
+    assert matched({need(tags={"gold"}): [Waiting("a", (0, 1))]}, [Offer(1, box, 1)]) == []
+
+
+def test_backend_and_the_owners_ops() -> None:
+    local = Need("local", "train", Constraints(), frozenset())
+    waiting = {local: [Waiting("a", (0, 1))]}
+    assert matched(waiting, [Offer(1, room(), 1)]) == []
+    both = frozenset({"docker", "local"})
+    assert matched(waiting, [Offer(1, room(backends=both, ops=frozenset({"other"})), 1)]) == []
+    assert matched(waiting, [Offer(1, room(backends=both, ops=frozenset({"train"})), 1)]) == [("a", 1)]
+
+
+def test_paused_only_and_avoided() -> None:
+    w, other = room("w"), room("other")
+    key = need(cpu=8)
+    assert matched({key: [Waiting("a", (0, 1), paused_for=frozenset({"w"}))]}, [Offer(1, w, 1)]) == []
+    assert matched({key: [Waiting("a", (0, 1))]}, [Offer(1, w, 1, only=frozenset({"b"}))]) == []
+    assert matched({key: [Waiting("a", (0, 1), avoid="w")]}, [Offer(1, w, 1)], other) == []
+    other.cpu = 4
+    assert matched({key: [Waiting("a", (0, 1), avoid="w")]}, [Offer(1, w, 1)], other) == [("a", 1)]
+
+
+def test_a_queue_is_read_no_further_than_there_is_room() -> None:
+    read = []
+
+    def endless() -> Iterator[Waiting]:
+        for n in range(10**9):
+            read.append(n)
+            yield Waiting(str(n), (0, n))
+
+    offers = [Offer(1, room(cpu=4), 64)]
+    assert len(match({need(cpu=1): endless()}, offers, [offers[0].room])) == 4
+    assert len(read) == 4
+
+
+def test_a_need_survives_its_text() -> None:
+    one = Need("local", "train", Constraints(cpu=1, vram_mb=3), frozenset({"b", "a"}))
+    again = Need.loads(one.dumps())
+    assert (again.backend, again.op, again.constraints, again.tags) == (one.backend, one.op, one.constraints, one.tags)
+    assert again.dumps() == one.dumps()
