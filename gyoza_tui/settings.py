@@ -57,6 +57,19 @@ def _list(value: Any) -> Any:
     return value
 
 
+def _path(value: Any) -> Any:
+    """A path as a person writes it, made absolute: the worker may change its directory, the shell did not see `~`."""
+    if not isinstance(value, str | Path):
+        return value
+    text = str(value) if isinstance(value, Path) else value.strip()
+    if not text or not text.isprintable():
+        raise ValueError(f"{text[:80]!a} is not a path")
+    try:
+        return Path(text).expanduser().absolute()
+    except (RuntimeError, OSError):
+        raise ValueError(f"{text[:80]!a}: there is no such home directory") from None
+
+
 def _http_url(value: str) -> str:
     import httpx
 
@@ -72,7 +85,8 @@ def _http_url(value: str) -> str:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
-Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_list)]
+LocalPath = Annotated[Path, BeforeValidator(_path)]
+Paths = Annotated[tuple[LocalPath, ...], NoDecode, BeforeValidator(_list)]
 Seconds = Annotated[float, Field(gt=0, le=366 * 24 * 3600, allow_inf_nan=False)]
 Megabytes = Annotated[int, Field(ge=0, le=MEMORY_MB_MAX)]
 
@@ -89,17 +103,19 @@ class Settings(BaseSettings):
     """The gyoza server."""
     api_key: SecretStr | None = None
     """The server's API key. Better in a file: `GYOZA_API_KEY_FILE`."""
-    api_key_file: Path | None = None
+    api_key_file: LocalPath | None = None
     """A file that holds the API key, readable by its owner alone."""
     worker_id: Annotated[str, AfterValidator(check_id)] = Field(default_factory=default_worker_id)
     """The worker's name at the server. Default: the host's name."""
-    state_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_state_dir("gyoza-tui", appauthor=False)))
+    state_dir: LocalPath = Field(
+        default_factory=lambda: Path(platformdirs.user_state_dir("gyoza-tui", appauthor=False))
+    )
     """Where the journal, logs and run directories live, below it `<host>/<worker_id>/`. Not on NFS."""
     max_runs: int = Field(default_factory=default_max_runs, ge=1, le=CPU_MAX)
     """Runs at the same time. Default: the number of cores, at most 8."""
     tags: Names = ()
     """Tags of this worker, comma-separated; a run may ask for some."""
-    ops_file: Path | None = None
+    ops_file: LocalPath | None = None
     """A TOML file that lists the commands of this machine that runs may name as `local://name`."""
     log_format: Literal["text", "json"] = "text"
     """How `--no-ui` prints its events."""
