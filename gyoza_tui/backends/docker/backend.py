@@ -1,0 +1,240 @@
+"""Docker behind the Backend protocol."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from docker.errors import APIError, NotFound
+
+from gyoza_tui.backends.base import (
+    BackendError,
+    BackendOptions,
+    BackendUnavailable,
+    Capabilities,
+    Found,
+    Handle,
+    Output,
+    Phase,
+    PullProgress,
+    Resume,
+    Spec,
+    State,
+    Usage,
+    VanishedHandle,
+)
+from gyoza_tui.backends.docker import creation, files, image
+from gyoza_tui.backends.docker.containers import Containers
+from gyoza_tui.backends.docker.ends import read_state
+from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
+from gyoza_tui.backends.docker.log_source import EngineLog
+from gyoza_tui.backends.docker.output import LiveOutput
+from gyoza_tui.backends.docker.resume import ResumedOutput
+from gyoza_tui.backends.docker.usage import UsageReader
+from gyoza_tui.backends.docker.verdict import Verdicts
+from gyoza_tui.models.images import DOCKER
+
+_BIND: Final = "bind"
+_VOLUME: Final = "volume"
+_ATTACH_TIMEOUT_S: Final = 30.0
+_END_LOOK_S: Final = 0.1
+_END_WAIT_S: Final = 3.0
+_ENGINE_SOCKETS: Final = ("/var/run/docker.sock", "/run/containerd/containerd.sock")
+
+
+class DockerBackend:
+    """Thread-safe; connects at first use. A handle is `{"id", "name", "io": bind | volume, "run_dir"}`."""
+
+    name: ClassVar[str] = DOCKER
+
+    def __init__(self, options: BackendOptions) -> None:
+        self._options = options
+        self._engine = Engine()
+        self._containers = Containers(self._engine, options)
+        self._verdicts = Verdicts(self._engine, self._containers.inspect)
+        self._usage = UsageReader(self._engine)
+        self.capabilities = Capabilities(
+            separate_streams=True,
+            usage=True,
+            limits="cpu, memory (cgroup, swap included), pids, shm, GPU by device",
+            survives_worker=True,
+            gpus=True,
+        )
+
+    def check(self) -> None:
+        self._engine.ping()
+
+    def refuses(self, image: str, volumes: Mapping[str, str]) -> str | None:
+        sockets = [Path(path).resolve() for path in (self._engine.socket_path, *_ENGINE_SOCKETS) if path]
+        forbidden = (*sockets, self._options.state_dir.resolve())
+        return creation.volume_refusal(volumes, self._options.allow_volumes, forbidden)
+
+    def ops(self) -> tuple[str, ...]:
+        return ()
+
+    def op_dir(self, run_dir: Path) -> str:
+        return creation.OP_DIR
+
+    def image_id(self, image: str) -> str | None:
+        with self._engine.api(QUICK_TIMEOUT_S) as api:
+            try:
+                found = dict(api.inspect_image(image))  # type: ignore[no-untyped-call]
+            except NotFound:
+                return None
+        digests = found.get("RepoDigests") or []
+        return str(digests[0].partition("@")[2] if digests else found["Id"])
+
+    def pull(self, image_name: str, on_progress: Callable[[PullProgress], None], cancel: threading.Event) -> None:
+        image.pull(self._engine, image_name, on_progress, cancel)
+
+    def create(self, spec: Spec) -> Handle:
+        if refusal := self.refuses(spec.image, spec.volumes):
+            raise BackendError(refusal)
+        bind = self._binds()
+        if bind:
+            os.chmod(spec.run_dir, 0o777)  # its parent is closed to everybody else on this machine
+        container = self._containers.create(spec, bind=bind)
+        handle = {
+            "id": container,
+            "name": spec.name,
+            "io": _BIND if bind else _VOLUME,
+            "run_dir": str(spec.run_dir),
+        }
+        if not bind and self._containers.phase(container) is Phase.CREATED:
+            files.put_volume(self._engine, container, {})  # opens the volume for whatever user the image has
+        return handle
+
+    def put(self, handle: Handle, files_: Mapping[str, bytes]) -> None:
+        if handle["io"] == _BIND:
+            files.put_bound(Path(handle["run_dir"]), files_)
+        else:
+            files.put_volume(self._engine, handle["id"], files_)
+
+    def output(self, handle: Handle, resume: Resume | None) -> Output:
+        container = handle["id"]
+        if resume is None and self._containers.phase(container) is Phase.CREATED:
+            return self._attached(container)
+        log = EngineLog(self._engine, container, lambda: self._containers.phase(container) is Phase.RUNNING)
+        return ResumedOutput(log, resume or {}, creation.log_file_bytes(self._options))
+
+    def start(self, handle: Handle) -> None:
+        self._containers.start(handle["id"])
+
+    def wait(self, handle: Handle, timeout_s: float) -> State:
+        return self._verdicts.complete(handle["id"], self._containers.wait(handle["id"], timeout_s))
+
+    def state(self, handle: Handle) -> State:
+        return self._verdicts.complete(handle["id"], self._containers.phase(handle["id"]))
+
+    def stop(self, handle: Handle, grace_s: float) -> None:
+        self._verdicts.stopping(handle["id"])
+        self._containers.stop(handle["id"], grace_s)
+
+    def usage(self, handle: Handle) -> Usage:
+        return self._usage.read(handle["id"])
+
+    def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
+        if handle["io"] == _BIND:
+            return files.fetch_bound(Path(handle["run_dir"]), name, limit)
+        return files.fetch_volume(self._engine, handle["id"], name, limit)
+
+    def describe(self, handle: Handle) -> dict[str, Any]:
+        inspected = self._containers.inspect(handle["id"])
+        if inspected is None:
+            raise VanishedHandle(f"the container {handle['name']} is gone")
+        return creation.masked(inspected)
+
+    def shell(self, handle: Handle) -> tuple[str, ...]:
+        return ("docker", "--host", self._engine.address, "exec", "-it", str(handle["id"]), "/bin/sh")
+
+    def find(self, labels: Mapping[str, str]) -> list[Found]:
+        found = []
+        for listed in self._containers.listed(labels):
+            inspected = self._containers.inspect(listed["Id"])
+            if inspected is not None:
+                found.append(_found(inspected))
+        return found
+
+    def remove(self, handle: Handle) -> None:
+        self._containers.remove(handle["id"])
+        self._verdicts.forget(handle["id"])
+        self._usage.forget(handle["id"])
+
+    def prune(self, labels: Mapping[str, str]) -> int:
+        """Volumes whose container went without them."""
+        wanted = [f"{name}={value}" for name, value in labels.items()]
+        removed = 0
+        with self._engine.api() as api:
+            listed = api.volumes(filters={"dangling": True, "label": wanted})
+            for volume in listed.get("Volumes") or []:
+                try:
+                    api.remove_volume(volume["Name"])
+                except NotFound:
+                    continue
+                except APIError as error:
+                    if error.status_code == 409:  # in use again
+                        continue
+                    raise
+                removed += 1
+        return removed
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def _binds(self) -> bool:
+        if self._options.docker_io != "auto":
+            return self._options.docker_io == _BIND
+        return os.geteuid() == 0 and self._engine.socket_path is not None
+
+    def _attached(self, container: str) -> Output:
+        stream = self._engine.stream(
+            "POST",
+            f"/containers/{container}/attach",
+            {"stream": "1", "stdout": "1", "stderr": "1"},
+            timeout_s=_ATTACH_TIMEOUT_S,
+        )
+        try:
+            status = stream.status
+            if status == 404:
+                raise VanishedHandle(f"the container {container[:12]} is gone")
+            if status != 200:
+                raise self._engine.refused(stream.read_all(4096).decode(errors="replace"), status)
+            stream.wait_for_ever()
+        except OSError as error:
+            stream.close()
+            raise self._engine.unavailable(error) from error
+        except BackendError:
+            stream.close()
+            raise
+        return LiveOutput(stream, lambda: self._stream_ended(container))
+
+    def _stream_ended(self, container: str) -> None:
+        """A stream that ends before its op was lost, and is remembered: the op may end for the same cause."""
+        deadline = time.monotonic() + _END_WAIT_S
+        try:
+            while self._containers.phase(container) is Phase.RUNNING:
+                if time.monotonic() > deadline:
+                    self._engine.troubles.note()
+                    return
+                time.sleep(_END_LOOK_S)
+        except BackendUnavailable:
+            return  # noted where it was raised
+
+
+def _found(inspected: dict[str, Any]) -> Found:
+    name = str(inspected["Name"]).lstrip("/")
+    mount: dict[str, Any] = next(
+        (m for m in inspected.get("Mounts") or [] if m.get("Destination") == creation.OP_DIR), {}
+    )
+    bound = mount.get("Type") == "bind"
+    handle = {
+        "id": inspected["Id"],
+        "name": name,
+        "io": _BIND if bound else _VOLUME,
+        "run_dir": mount.get("Source", "") if bound else "",
+    }
+    return Found(name, handle, dict(inspected["Config"].get("Labels") or {}), read_state(inspected["State"]))

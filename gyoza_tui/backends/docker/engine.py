@@ -1,0 +1,209 @@
+"""The one connection to the Docker engine: made at first use, made again by itself, its failures in words.
+
+docker-py's pool serves every short call. Streams that may last for days (attach, logs, pull) have a socket each
+(`stream.py`): the SDK hands a blocked reader no way to be woken, and reads frames one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import docker
+import requests
+import urllib3
+from docker.errors import APIError, DockerException
+from docker.tls import TLSConfig
+from docker.utils import kwargs_from_env, parse_host
+
+from gyoza_tui.backends.base import BackendError, BackendUnavailable, DiskFull
+from gyoza_tui.backends.docker.stream import RawStream
+from gyoza_tui.backends.docker.trouble import Troubles
+
+CALL_TIMEOUT_S: Final = 60.0
+QUICK_TIMEOUT_S: Final = 10.0
+"""For calls that an engine in health answers in milliseconds."""
+PROBE_TIMEOUT_S: Final = 2.2
+"""Of each of the two waits of a ping (connect, answer), which together stay under 5 s."""
+_POOL_SIZE: Final = 256
+_ENGINE_BROKEN: Final = ("transport is closing", "ttrpc: closed", "connection error: desc", "shutting down")
+"""Answers of an engine whose other half, containerd, is away: the machine's fault, as if it had not answered."""
+
+
+class Engine:
+    """Thread-safe. Constructing it reads the environment and does nothing else."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = dict(os.environ if environment is None else environment)
+        self._lock = threading.Lock()
+        self._clients: dict[float, docker.APIClient] = {}
+        self._version: str | None = None
+        self.troubles = Troubles()
+
+    @property
+    def address(self) -> str:
+        """As a person writes it: `unix:///var/run/docker.sock`."""
+        return self._environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+    @property
+    def socket_path(self) -> str | None:
+        """Of an engine on this machine; None for one behind a network address."""
+        return urlsplit(self.address).path if self.address.startswith("unix://") else None
+
+    @contextmanager
+    def api(self, timeout_s: float = CALL_TIMEOUT_S) -> Iterator[docker.APIClient]:
+        """The low-level client for one or more calls; whatever goes wrong leaves as a BackendError."""
+        try:
+            yield self._client(timeout_s)
+        except APIError as error:
+            raise self.refusal(error) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, DockerException, OSError) as error:
+            raise self.unavailable(error) from error
+
+    def refusal(self, error: APIError) -> BackendError:
+        """An answer of the engine that says no."""
+        return self.refused(str(error.explanation or error), error.status_code or 500)
+
+    def refused(self, words: str, status: int) -> BackendError:
+        if status == 503 or any(broken in words for broken in _ENGINE_BROKEN):
+            self.troubles.note()
+            return BackendUnavailable(f"the Docker engine cannot work now: {words}")
+        if "no space left on device" in words:
+            return DiskFull(f"the Docker engine's disk is full: {words}; free some space, `docker system df` shows it")
+        return BackendError(f"the Docker engine refused: {words}")
+
+    def unavailable(self, error: Exception) -> BackendUnavailable:
+        """No answer. The time is kept, as an op that ends about now may have ended for it."""
+        self.troubles.note()
+        text = str(error)
+        if isinstance(error, PermissionError) or "Permission denied" in text:
+            cause = "permission denied: add this user to the group docker, or run the worker as root"
+        elif isinstance(error, TimeoutError | requests.Timeout) or "timed out" in text:
+            cause = "it accepts connections but does not answer in time"
+        elif isinstance(error, FileNotFoundError) or "No such file" in text:
+            cause = "there is no such socket: is the engine installed and running?"
+        elif isinstance(error, ConnectionRefusedError) or "refused" in text:
+            cause = "connection refused: is the engine running?"
+        else:
+            cause = text or type(error).__name__
+        return BackendUnavailable(f"Docker does not answer at {self.address}: {cause}")
+
+    def ping(self) -> None:
+        """Ask for a sign of life over a connection of its own: an engine that is going down closes its door first,
+        and goes on answering those who are inside. Raises BackendUnavailable; takes under 5 s."""
+        answer = self.stream("GET", "/_ping", timeout_s=PROBE_TIMEOUT_S, versioned=False)
+        with answer:
+            try:
+                status = answer.status
+                words = answer.read_all(1024)
+            except OSError as error:
+                raise self.unavailable(error) from error
+        if status != 200:
+            self.troubles.note()
+            raise BackendUnavailable(f"Docker at {self.address} answers {status}: {words.decode(errors='replace')}")
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        versioned: bool = True,
+    ) -> RawStream:
+        """Send a request over a socket of its own. The answer has not been waited for yet: `RawStream.status` does.
+
+        `timeout_s` is of each wait; None waits for ever, until `RawStream.close`.
+        """
+        target = (f"/v{self._api_version()}" if versioned else "") + path
+        if query:
+            target += "?" + urlencode(query)
+        try:
+            connection = self._connect()
+            connection.settimeout(timeout_s)
+            return RawStream(connection, method, target, headers or {})
+        except (OSError, DockerException) as error:
+            raise self.unavailable(error) from error
+
+    def close(self) -> None:
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def _client(self, timeout_s: float) -> docker.APIClient:
+        version = self._api_version()
+        with self._lock:
+            client = self._clients.get(timeout_s)
+            if client is None:
+                client = docker.APIClient(
+                    **self._settings(), version=version, timeout=int(timeout_s), max_pool_size=_POOL_SIZE
+                )
+                self._clients[timeout_s] = client
+            return client
+
+    def _api_version(self) -> str:
+        """Asked for once, with short patience: docker-py's own question would wait a minute for a hung engine."""
+        if self._version is None:
+            with self.stream("GET", "/version", timeout_s=PROBE_TIMEOUT_S, versioned=False) as answer:
+                try:
+                    self._version = str(json.loads(answer.read_all(1 << 20))["ApiVersion"])
+                except OSError as error:
+                    raise self.unavailable(error) from error
+                except (ValueError, KeyError, TypeError) as error:
+                    raise BackendUnavailable(f"what answers at {self.address} is not a Docker engine") from error
+        return self._version
+
+    def _settings(self) -> dict[str, Any]:
+        return dict(kwargs_from_env(self._environment)) if self._environment else {}
+
+    def _connect(self) -> socket.socket:
+        settings = self._settings()
+        tls = settings.get("tls")
+        address = urlsplit(parse_host(settings.get("base_url"), False, bool(tls)))
+        if address.scheme == "http+unix":
+            return _connect_unix(address.path)
+        if address.scheme not in ("http", "https"):
+            raise OSError(f"DOCKER_HOST={self.address}: only unix:// and tcp:// are supported")
+        connection = socket.create_connection((address.hostname or "", address.port or 2375), PROBE_TIMEOUT_S)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if isinstance(tls, TLSConfig):
+            return _tls_context(tls).wrap_socket(connection, server_hostname=address.hostname)
+        return connection
+
+
+def _connect_unix(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(PROBE_TIMEOUT_S)
+    deadline = time.monotonic() + PROBE_TIMEOUT_S
+    while True:
+        try:
+            connection.connect(path)
+            return connection
+        except BlockingIOError:  # its queue of connections is full, and the kernel does not wait for room
+            if time.monotonic() > deadline:
+                connection.close()
+                raise TimeoutError("connecting timed out") from None
+            time.sleep(0.05)
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _tls_context(tls: TLSConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.ca_cert)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert:
+        context.load_cert_chain(*tls.cert)
+    return context

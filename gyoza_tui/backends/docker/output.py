@@ -1,0 +1,36 @@
+"""A container's output as it is written: attached before the start, so that nothing of it is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from gyoza_tui.backends.base import Chunk
+from gyoza_tui.backends.docker.frames import Demuxer
+from gyoza_tui.backends.docker.stream import RawStream
+
+
+class LiveOutput:
+    """An attached output. An attached reader that does not read freezes the op: whoever iterates must be quick."""
+
+    def __init__(self, stream: RawStream, on_end: Callable[[], None]) -> None:
+        """`on_end` is called when the stream ended by itself: it finds out whether the op did."""
+        self._stream = stream
+        self._on_end = on_end
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Chunk]:
+        demuxer = Demuxer()
+        try:
+            while data := self._stream.read():
+                for stream, piece in demuxer.feed(data):
+                    yield Chunk(stream, piece)
+        except OSError:
+            pass
+        finally:
+            self._stream.close()
+        if not self._closed:
+            self._on_end()
+
+    def close(self) -> None:
+        self._closed = True
+        self._stream.close()
