@@ -110,9 +110,8 @@ class Worker:
         printer = Printer(self.runtime.notices, self.runtime.settings.log_format)
         printer.start()
         try:
-            self._begin()
-            shutdown = Shutdown(self.runtime, self.slots, self.control, self._heartbeat, self._deliver, self._signals)
-            code = shutdown.wait()
+            self.begin()
+            code = self.shutdown().wait()
             self.runtime.notices.say("bye", exit=code)
             return code
         finally:

@@ -67,12 +67,9 @@ def _created(ctx: ExecutionContext, services: Services) -> Handle:
     """
     row = services.record.row
     backend = services.backend
-    if row.handle is not None:
-        if (
-            row.start_asked
-            or services.patiently("container", lambda: backend.state(row.handle or {})) is not Phase.GONE
-        ):
-            return row.handle
+    made = row.handle
+    if made is not None and (row.start_asked or services.patiently("made", lambda: backend.state(made)) != Phase.GONE):
+        return made
     spec = Spec(
         name=row.name,
         image=ImageRef.parse(ctx.image).name,
