@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from sqlalchemy.exc import DatabaseError
 from starlette.exceptions import HTTPException
 
@@ -66,8 +67,10 @@ def create_app(
         strict_content_type=False,
         redirect_slashes=False,
     )
+    routers = (health.router, definitions.router, runs.router, topics.router, workers.router)
     app.state.hub, app.state.clockwork = hub, clockwork
-    for router in (health.router, definitions.router, runs.router, topics.router, workers.router):
+    app.state.routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    for router in routers:
         app.include_router(router)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _not_valid)
@@ -98,12 +101,21 @@ def _fault(one: dict[str, Any]) -> str:
     return f"{where}: {one['msg']}" if where else str(one["msg"])
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     """No code of ours: a path that is not there is no answer about a run."""
     assert isinstance(error, HTTPException)
     reply = _answer(error.status_code, str(error.detail))
     reply.headers.update(error.headers or {})
+    if error.status_code == 405:
+        reply.headers["Allow"] = ", ".join(_methods(request))
     return reply
+
+
+def _methods(request: Request) -> list[str]:
+    """Of all routes of that path; Starlette names those of the first only."""
+    routes: list[APIRoute] = request.app.state.routes
+    path = next(route.path for route in routes if route.path_regex.fullmatch(request.url.path))
+    return sorted({method for route in routes if route.path == path for method in route.methods or ()})
 
 
 async def _database(_request: Request, error: Exception) -> JSONResponse:

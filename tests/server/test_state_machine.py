@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.server.cluster import Cluster, Worker, cluster
 
-WORKERS = {
+WORKERS: dict[str, dict[str, Any]] = {
     "small": {"cpu_cores": 2, "ram_mb": 4000, "gpus": []},
     "gpu": {"cpu_cores": 4, "ram_mb": 8000, "gpus": [{"id": 0, "vram_mb": 8000}, {"id": 1, "vram_mb": 16000}]},
 }
