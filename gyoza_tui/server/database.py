@@ -249,14 +249,21 @@ def _engine(path: Path, *, readers: bool) -> Engine:
 
 def _file_of(url: str) -> Path:
     if "://" not in url:
-        return Path(url).expanduser().absolute()
+        return _absolute(url)
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise ServerError(f"{url[:80]!a} is not a database URL: write sqlite:///path/to/file.db") from None
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ServerError("the server keeps its data in one SQLite file: write sqlite:///path/to/file.db")
-    return Path(parsed.database).expanduser().absolute()
+    return _absolute(parsed.database)
+
+
+def _absolute(path: str) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise ServerError(f"{path[:80]!a}: there is no such home directory") from None
 
 
 def _locked(path: Path) -> FileLock:
