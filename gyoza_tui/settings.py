@@ -36,6 +36,9 @@ OP_VARIABLES = frozenset(
 """What an op finds in its environment; an op may well start a client of ours."""
 
 
+_KEY_MAX = 4096
+
+
 class SettingsError(ValueError):
     """Settings that cannot be used; `str()` lists every fault and what to do."""
 
@@ -179,6 +182,13 @@ class Settings(BaseSettings):
     database: str = ""
     """`serve`: the database, as `sqlite:///path`. Default: `server.db` under the state directory."""
 
+    @field_validator("api_key")
+    @classmethod
+    def _api_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not _can_be_key(key.get_secret_value()):
+            raise ValueError("a key is one line of printable ASCII, at most 4096 characters")
+        return key
+
     @field_validator("tags")
     @classmethod
     def _tags(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
@@ -222,15 +232,20 @@ def read_key_file(path: Path) -> str:
     """The first line of a key file; SettingsError in words when there is none to be had."""
     try:
         with path.open("rb") as file:
-            mode, content = os.fstat(file.fileno()).st_mode, file.read(4097)
+            mode, content = os.fstat(file.fileno()).st_mode, file.read(_KEY_MAX + 1)
     except OSError as error:
         raise SettingsError(f"the key file {path} cannot be read: {error.strerror}") from None
-    key = content.strip()
-    if not key or len(content) > 4096 or not key.isascii() or b"\n" in key or not key.decode().isprintable():
+    key = content.strip().decode(errors="replace")
+    if len(content) > _KEY_MAX or not _can_be_key(key):
         raise SettingsError(f"the key file {path} must hold one line of printable ASCII: the key")
     if stat.S_IMODE(mode) & 0o077:
         print(f"warning: others can read the key file {path}: chmod 600 {path}", file=sys.stderr)
-    return key.decode()
+    return key
+
+
+def _can_be_key(text: str) -> bool:
+    """Whether an HTTP header can carry it."""
+    return 0 < len(text) <= _KEY_MAX and text.isascii() and text.isprintable()
 
 
 def nearest(name: str, names: list[str]) -> str:
