@@ -31,7 +31,7 @@ class NoImage(Exception):
 def ensure() -> str:
     """The image's name; made when the engine does not have it. NoImage when there is no engine, or no way."""
     import docker
-    from docker.errors import DockerException
+    from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
     name = f"gyoza-demo:{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}-{_fingerprint()}"
@@ -42,8 +42,10 @@ def ensure() -> str:
                 _make(client.api, name)
         finally:
             client.close()
-    except (DockerException, RequestException) as error:
-        raise NoImage(f"no Docker engine answers ({type(error).__name__})") from None
+    except APIError as error:
+        raise NoImage(f"Docker makes no image for it: {error.explanation or error}") from None
+    except (DockerException, RequestException):
+        raise NoImage("no Docker engine answers") from None
     except (OSError, subprocess.SubprocessError) as error:
         raise NoImage(f"no image can be made of this interpreter: {error}") from None
     return name
@@ -58,11 +60,11 @@ def _fingerprint() -> str:
 
 def _make(api: APIClient, name: str) -> None:
     repository, tag = name.split(":")
-    with tempfile.TemporaryFile() as file:
+    with tempfile.NamedTemporaryFile() as file:
         _write(file)
-        file.seek(0)
-        api.import_image_from_stream(
-            file, repository=repository, tag=tag, changes=[f'ENTRYPOINT ["{HOME}/bin/python3", "-I"]', "WORKDIR /"]
+        file.flush()
+        api.import_image_from_file(
+            file.name, repository=repository, tag=tag, changes=[f'ENTRYPOINT ["{HOME}/bin/python3", "-I"]', "WORKDIR /"]
         )
 
 
@@ -74,8 +76,9 @@ def _write(file: IO[bytes]) -> None:
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar:
         tar.add(executable, f"{HOME}/bin/python3", filter=_plain)
         tar.add(standard, f"{HOME}/lib/{version}", filter=_plain)
-        for extension in extensions:
-            tar.add(extension, f"{HOME}/lib/{version}/lib-dynload/{extension.name}", filter=_plain)
+        if not extensions[0].is_relative_to(standard):
+            for extension in extensions:
+                tar.add(extension, f"{HOME}/lib/{version}/lib-dynload/{extension.name}", filter=_plain)
         for library in _libraries([executable, *extensions]):
             tar.add(os.path.realpath(library), library, filter=_plain)
         for script in DEMO.glob("*.py"):
@@ -88,7 +91,8 @@ def _write(file: IO[bytes]) -> None:
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     """The image's root owns all and everybody reads all: a container has no capability to do otherwise."""
-    if _NOT_NEEDED & set(entry.name.split("/")):
+    parts = entry.name.split("/")
+    if _NOT_NEEDED & set(parts) or any(part.startswith("config-") for part in parts):
         return None
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""

@@ -12,6 +12,8 @@ from typing import Any
 
 PIPE_WIDTH = 10_000
 """Columns of a table when nobody looks at it: no line is ever wrapped for a program."""
+MESSAGE_LINE = 1000
+"""Characters of one line of a message; it may quote what somebody else wrote."""
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _ESCAPES = re.compile(
     rb"\x1b\[[0-9;:]*m|(?P<drop>\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?"
@@ -43,7 +45,11 @@ def for_terminal(data: bytes) -> bytes:
 
 def say(text: str) -> None:
     """A message to the person, on stderr."""
-    print(visible_lines(text), file=sys.stderr, flush=True)
+    lines = (
+        line if len(line) <= MESSAGE_LINE else line[: MESSAGE_LINE - 1] + "…"
+        for line in visible_lines(text).split("\n")
+    )
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def out(text: str = "") -> None:

@@ -1,0 +1,69 @@
+"""`.env.example` and the README's table, made from the settings: `make docs`. A test fails when they are stale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from gyoza_tui.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[2]
+BEGIN, END = "<!-- settings: made by `make docs` -->", "<!-- settings end -->"
+_INTRO = """\
+# Settings of gyoza-tui. Copy to `.env` beside where you start it and set what you need.
+# Flags > environment > .env > config.toml (there without the prefix, in lower case) > the defaults shown here.
+"""
+
+
+def env_example() -> str:
+    blocks = [_INTRO]
+    for name, field in Settings.model_fields.items():
+        blocks.append(f"# {field.description}\n# {PREFIX}{name.upper()}={_default(field)}\n")
+    return "\n".join(blocks)
+
+
+def table() -> str:
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = f"`{_default(field)}`" if _default(field) else ""
+        meaning = (field.description or "").replace("|", "\\|")
+        rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {meaning} |")
+    return "\n".join(rows)
+
+
+def readme(text: str) -> str:
+    """The README with its table as it must be; ValueError when it has no place for one."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"README.md lacks {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def _default(field: FieldInfo) -> str:
+    """As one writes it in the environment; empty for none, and for one that is this machine's own."""
+    return "" if field.default_factory else _written(field.default)
+
+
+def _written(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def main() -> None:
+    (ROOT / ".env.example").write_text(env_example())
+    path = ROOT / "README.md"
+    path.write_text(readme(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()

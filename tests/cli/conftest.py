@@ -1,0 +1,98 @@
+"""Running verbs in this process and as the installed command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+
+from gyoza_tui.__main__ import run
+from gyoza_tui.cli.app import app
+from tests.servers import KEY, ServerThread
+
+COMMAND = str(Path(sys.executable).parent / "gyoza-tui")
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Verb = Callable[..., Said]
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No setting from anywhere but the test; an empty directory to be in."""
+    for name in list(os.environ):
+        if name.startswith("GYOZA_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("GYOZA_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("GYOZA_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("GYOZA_WORKER_ID", "desk")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def built() -> Any:
+    """The command line, made once: making it takes longer than most of its verbs."""
+    return typer.main.get_command(app)
+
+
+@pytest.fixture
+def verb(
+    built: Any, clean_environment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Verb:
+    """Call a verb in this process."""
+    monkeypatch.setattr("gyoza_tui.cli.app.app", built)
+
+    def call(*arguments: str) -> Said:
+        capsys.readouterr()
+        code = run(list(arguments))
+        return Said(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def served(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerThread]:
+    """A server that the environment names."""
+    with ServerThread(clean_environment / "server.db") as server:
+        monkeypatch.setenv("GYOZA_SERVER_URL", server.url)
+        monkeypatch.setenv("GYOZA_API_KEY", KEY)
+        yield server
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """For a subprocess: this one's without any setting, and what the test adds."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GYOZA_")}
+    return clean | {
+        "GYOZA_CONFIG": str(home / "config.toml"),
+        "GYOZA_STATE_DIR": str(home / "state"),
+        "GYOZA_WORKER_ID": "desk",
+        **more,
+    }
+
+
+def installed(
+    home: Path, *arguments: str, timeout_s: float = 60, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The installed command in a process of its own."""
+    return subprocess.run(
+        [COMMAND, *arguments],
+        cwd=home,
+        env=environment(home, **(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
