@@ -12,10 +12,13 @@ Micros: TypeAlias = int
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICRO
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICRO
 
 
 def to_micros(moment: datetime) -> Micros:
-    return (moment - _EPOCH) // _MICRO
+    """Of the first or last moment that can be told, for one beyond it: year 1 somewhere may be year 0 in UTC."""
+    return min(max((moment - _EPOCH) // _MICRO, _FIRST), _LAST)
 
 
 def to_utc(micros: Micros) -> datetime:

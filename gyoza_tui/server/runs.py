@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from gyoza_tui.models.definitions import InputValidationError, OpSpec, fit_inputs
 from gyoza_tui.models.errors import ErrorCode
@@ -25,6 +25,9 @@ from gyoza_tui.server.scheduler import Need, placement
 
 PAGE_BYTES = 16 * MIB
 """A page of a list ends early rather than grow beyond this."""
+_HOLDER = select(schema.attempts.c.worker_id).where(
+    schema.attempts.c.run_id == bindparam("run_id"), schema.attempts.c.held
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +128,18 @@ class Placements:
             return None
         if run.not_before is not None and run.not_before > self._due:
             return f"waits {max(1, round((run.not_before - self._due) / 1e6))} s before its next attempt"
+        if (holder := self._holder(run.id)) is not None:
+            return f"waits until worker {holder} has let its last attempt go"
         if run.need not in self._words:
             now = self._hub.moments.boot()
             free = self._hub.roster.rooms(self._connection, now).values()
             self._words[run.need] = placement(Need.loads(run.need), free, self._hub.roster.totals(now))
         return self._words[run.need]
+
+    def _holder(self, run_id: str) -> str | None:
+        """Who has not yet released an earlier attempt; until then no other is handed out."""
+        worker_id: str | None = self._connection.execute(_HOLDER, {"run_id": run_id}).scalar()
+        return worker_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.states import OWNED, RunState
 from gyoza_tui.models.workers import (
     PROTOCOL,
-    GpuReport,
     HeartbeatReply,
     HeartbeatRequest,
-    ResourcesReport,
     RunningOpReport,
     RunVerdict,
     Verdict,
     WorkerState,
-    WorkerView,
 )
 from gyoza_tui.server import schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.lifecycle import Lifecycle
-from gyoza_tui.server.moments import to_utc
 from gyoza_tui.server.reports import may_come_late
 from gyoza_tui.server.roster import CHANGING, Held, Known, held_attempts
 from gyoza_tui.server.rows import attempt_row, constraints_of, run_row
@@ -286,46 +282,3 @@ def good_bye(hub: Hub, tx: Transaction, worker_id: str, instance_id: str | None)
     hub.roster.drop(worker_id)
     hub.work_changed = True
     tx.after_commit(lambda: hub.claims.answer_empty(hub.claims.open(worker_id)))
-
-
-# What others see of it
-
-
-def view(hub: Hub, connection: Connection, worker_id: str) -> WorkerView:
-    known = hub.roster.get(worker_id)
-    if known is None:
-        raise worker_unknown(worker_id)
-    return _view(hub, known, hub.roster.rooms(connection, hub.moments.boot()))
-
-
-def views(hub: Hub, connection: Connection) -> list[WorkerView]:
-    rooms = hub.roster.rooms(connection, hub.moments.boot())
-    return [_view(hub, known, rooms) for known in hub.roster.all() if known.worker_id in rooms]
-
-
-def _view(hub: Hub, known: Known, rooms: dict[str, Room]) -> WorkerView:
-    report, room = known.report, rooms[known.worker_id]
-    gpus = [GpuReport(id=gpu.id, vram_mb=max(0, gpu.free_mb), tags=sorted(gpu.tags)) for gpu in room.gpus]
-    return WorkerView(
-        worker_id=known.worker_id,
-        state=_state(hub, known),
-        last_seen=to_utc(known.seen_at),
-        resources=report.resources,
-        free=ResourcesReport(cpu_cores=max(0, room.cpu), ram_mb=max(0, room.ram_mb), gpus=gpus),
-        tags=report.tags,
-        backends=report.backends,
-        ops=report.ops,
-        running_ops=[op.model_copy(update={"inputs": None}) for op in known.running],
-        hostname=report.hostname,
-        version=report.version,
-        max_runs=report.max_runs,
-    )
-
-
-def _state(hub: Hub, known: Known) -> str:
-    silent = hub.moments.boot() - known.last_seen
-    if known.away_until is not None and known.away_until > hub.moments.due():
-        return WorkerState.AWAY
-    if silent > hub.timings.eviction_s:
-        return "lost"
-    return known.report.state if hub.roster.live(known, hub.moments.boot()) else "silent"

@@ -182,6 +182,7 @@ def test_a_beat_that_no_longer_lists_a_cancelled_run_releases_it(gyoza: Cluster)
     gyoza.patch(run["id"], state="CANCELLED")
     retried = gyoza.patch(run["id"], state="PENDING")
     assert retried["current_attempt"] == 2
+    assert "until worker w1 has let" in retried["placement"]
     worker.beat()
     assert worker.claim(5) == []
     gyoza.clock.advance(1)
@@ -238,3 +239,11 @@ def test_outputs_beyond_the_limit_are_refused_and_at_it_kept(gyoza: Cluster) -> 
     worker.report(run, "COMPLETED", 422, payload={"x": "y" * OUTPUTS_MAX})
     worker.report(run, "COMPLETED", payload={"x": "y" * (OUTPUTS_MAX - 100)})
     assert len(gyoza.run(run["id"])["outputs"]["x"]) == OUTPUTS_MAX - 100
+
+
+@pytest.mark.parametrize("t", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-03-02T20:00:01+02:00"])
+def test_whatever_time_a_worker_sends_can_be_shown_again(gyoza: Cluster, t: str) -> None:
+    worker = gyoza.worker()
+    run = running(gyoza, worker)
+    worker.report(run, "INFO", msg="x", t=t)
+    assert gyoza.run(run["id"])["events"][-1]["t"].endswith("Z")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import ClaimRequest, HeartbeatReply, HeartbeatRequest, WorkerView
-from gyoza_tui.server import matching, workers
+from gyoza_tui.server import matching, worker_views, workers
 from gyoza_tui.server.claims import OpenClaim
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_list
@@ -61,13 +61,13 @@ async def _ended_by_hang_up(http: Request, open_claim: OpenClaim) -> None:
 @router.get("/workers", response_model=list[WorkerView], responses=refusals())
 async def list_workers(hub: TheHub) -> Response:
     """All workers known, with what each has free."""
-    return reply_list(list[WorkerView], await hub.read(lambda c: workers.views(hub, c)))
+    return reply_list(list[WorkerView], await hub.read(lambda c: worker_views.views(hub, c)))
 
 
 @router.get("/workers/{worker_id}", response_model=WorkerView, responses=refusals(404))
 async def get_worker(hub: TheHub, worker_id: WorkerId) -> Response:
     """One worker."""
-    return reply(await hub.read(lambda c: workers.view(hub, c, worker_id)))
+    return reply(await hub.read(lambda c: worker_views.view(hub, c, worker_id)))
 
 
 @router.delete("/workers/{worker_id}", status_code=204, responses=refusals(404, 409))
