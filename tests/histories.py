@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState, allowed
 

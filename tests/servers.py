@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.client import GyozaClient
 from gyoza_tui.server.hub import Timings
 from gyoza_tui.server.launch import ServerOptions, serve
 

@@ -13,7 +13,7 @@ from gyoza_tui.cli.options import Connection
 from gyoza_tui.cli.terminal import say, visible
 
 if TYPE_CHECKING:
-    from gyoza_tui.client.gyoza_client import GyozaClient
+    from gyoza_tui.client import GyozaClient
     from gyoza_tui.models.runs import OpRun
     from gyoza_tui.settings import Settings
 
@@ -34,7 +34,7 @@ def connected(flags: Connection) -> Iterator[Connected]:
     """A client of the server that the settings name, or of this machine's own; its errors become messages."""
     import httpx
 
-    from gyoza_tui.client.gyoza_client import GyozaClient
+    from gyoza_tui.client import GyozaClient
 
     settings = loaded(flags)
     url, key, named = settings.server_url, settings.key(), settings.server_url

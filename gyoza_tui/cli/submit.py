@@ -14,7 +14,7 @@ from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.options import Connection
 
 if TYPE_CHECKING:
-    from gyoza_tui.client.gyoza_client import GyozaClient
+    from gyoza_tui.client import GyozaClient
     from gyoza_tui.models.runs import OpRun, RunRequest
 
 POLL_MIN_S = 0.1

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
-from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.client._client import Claimed, GyozaClient
 
 if TYPE_CHECKING:
     gyoza_client: GyozaClient
 
-__all__ = ["GyozaClient", "gyoza_client"]
+__all__ = ["Claimed", "GyozaClient", "gyoza_client"]
+
+_lock = threading.Lock()
 
 
 def __getattr__(name: str) -> Any:
-    """`gyoza_client` is made from the settings at first use: importing reads nothing and connects to nothing."""
+    """`gyoza_client` is made from the settings at first use: importing reads nothing and connects to nothing.
+
+    No module here may have its name: an import of that module would put it in the client's place.
+    """
     if name != "gyoza_client":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from gyoza_tui.settings import Settings
+    with _lock:
+        if name not in globals():
+            globals()[name] = _make()
+        return globals()[name]
 
-    settings = Settings()
-    client = GyozaClient(settings.server_url, settings.key())
-    globals()[name] = client
-    return client
+
+def _make() -> GyozaClient:
+    from gyoza_tui.settings import load
+
+    settings = load()
+    return GyozaClient(settings.server_url, settings.key())

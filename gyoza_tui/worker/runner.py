@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from gyoza_tui import __version__
 from gyoza_tui.backends.base import Backend
-from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock, SystemClock
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.settings import Settings, SettingsError, load, unknown_in_environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.admission import Admission

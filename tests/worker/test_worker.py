@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.backends.base import BackendUnavailable, DiskFull, Label
-from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState

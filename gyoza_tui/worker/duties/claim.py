@@ -6,7 +6,7 @@ from typing import Final
 
 import httpx
 
-from gyoza_tui.client.gyoza_client import Claimed
+from gyoza_tui.client import Claimed
 from gyoza_tui.models.limits import RUNS_PER_CLAIM_MAX
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import ClaimRequest

@@ -13,8 +13,8 @@ import httpx
 
 from gyoza_tui.backends import BACKENDS
 from gyoza_tui.backends.base import Label
+from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import Meaning, meaning, words
-from gyoza_tui.client.gyoza_client import GyozaClient
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo
