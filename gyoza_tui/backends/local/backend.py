@@ -1,0 +1,252 @@
+"""The Backend protocol on processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+from typing import Any, ClassVar, Final
+
+from gyoza_tui.backends.base import (
+    BackendError,
+    BackendOptions,
+    BackendUnavailable,
+    Capabilities,
+    DiskFull,
+    Exit,
+    Found,
+    Handle,
+    ImageNotFound,
+    NotExecutable,
+    Output,
+    Phase,
+    PullProgress,
+    Resume,
+    Spec,
+    State,
+    Usage,
+    VanishedHandle,
+)
+from gyoza_tui.backends.local import cgroups, files
+from gyoza_tui.backends.local.control import Control, controls, remains
+from gyoza_tui.backends.local.creation import Creation
+from gyoza_tui.backends.local.launcher import Launcher
+from gyoza_tui.backends.local.ops import LocalOp, read_ops
+from gyoza_tui.backends.local.output import FileOutput
+from gyoza_tui.backends.local.stopping import stop_tree
+from gyoza_tui.backends.local.usage import UsageMeter
+
+_REMAINS_S: Final = 60.0
+_COLLECT_S: Final = 2.0
+_BAD_START_S: Final = 5.0
+_POLL_S: Final = 0.05
+_RECORDED_S: Final = 30.0
+"""How long the shim may take to record the end once all processes of the op are gone."""
+
+
+class LocalBackend:
+    """Runs the owner's ops as processes of this machine. Raises LocalOpsError for a list that cannot be used."""
+
+    name: ClassVar[str] = "local"
+
+    def __init__(self, options: BackendOptions) -> None:
+        self._root = options.state_dir / "local"
+        self._ops: dict[str, LocalOp] = read_ops(options.ops_file) if options.ops_file else {}
+        prefix = f"gyoza-{options.instance_id}"
+        self._prefix = prefix
+        self._cgroups = cgroups.find_cgroups(f"{prefix}-probe") if self._ops else cgroups.Cgroups({})
+        self._creation = Creation(options, self._ops, self._cgroups, self._root, prefix)
+        self._launcher = Launcher(self._root)
+        self._usage = UsageMeter()
+        self.capabilities = Capabilities(
+            separate_streams=True,
+            usage=True,
+            limits=self._creation.limits_in_words(),
+            survives_worker=True,
+            gpus=True,
+        )
+
+    def check(self) -> None:
+        """Raise BackendUnavailable when control directories cannot be made."""
+        try:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BackendUnavailable(f"{self._root}: {error.strerror}") from None
+        if not os.access(self._root, os.W_OK | os.X_OK):
+            raise BackendUnavailable(f"{self._root} is not writable")
+
+    def refuses(self, image: str, volumes: Mapping[str, str]) -> str | None:
+        if image not in self._ops:
+            return f"local://{image} is not in this worker's list of ops"
+        if volumes:
+            return f"local://{image} runs on the host itself: it takes no volumes"
+        return None
+
+    def ops(self) -> tuple[str, ...]:
+        return tuple(sorted(self._ops))
+
+    def op_dir(self, run_dir: Path) -> str:
+        return str(run_dir)
+
+    def image_id(self, image: str) -> str | None:
+        """The digest of the owner's entry."""
+        return self._ops[image].digest if image in self._ops else None
+
+    def pull(self, image: str, on_progress: Callable[[PullProgress], None], cancel: Event) -> None:
+        """There is nothing to fetch; an op that is not listed is an image that is not there."""
+        if image not in self._ops:
+            raise ImageNotFound(f"local://{image} is not in this worker's list of ops")
+
+    def create(self, spec: Spec) -> Handle:
+        control = self._creation.make(spec)
+        known = control.attempt()
+        if dict(known.labels) != dict(spec.labels) or known.run_dir != str(spec.run_dir):
+            raise BackendError(f"the name {spec.name} is held by another attempt: {known.labels}")
+        return {"name": spec.name, "run_dir": str(spec.run_dir)}
+
+    def put(self, handle: Handle, files_: Mapping[str, bytes]) -> None:
+        import errno
+
+        try:
+            files.put(Path(handle["run_dir"]), files_)
+        except OSError as error:
+            kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else BackendError
+            raise kind(f"{handle['run_dir']}: {error.strerror}") from None
+
+    def output(self, handle: Handle, resume: Resume | None) -> Output:
+        control = self._control(handle)
+        try:
+            return FileOutput(control.path, resume, lambda: control.state() not in (Phase.CREATED, Phase.RUNNING))
+        except OSError as error:
+            raise VanishedHandle(f"the output of {handle['name']} is gone: {error.strerror}") from None
+
+    def start(self, handle: Handle) -> None:
+        control = self._control(handle)
+        state = control.state()
+        if state is Phase.CREATED:
+            runs = self._launcher.launch(control.path)
+            # What the shim could not start it records next; another shim may be about to.
+            state = control.state() if runs else self.wait(handle, _BAD_START_S)
+        if state is Phase.GONE:
+            raise VanishedHandle(f"{handle['name']} is gone")
+        if state is Phase.CREATED:
+            raise BackendUnavailable(f"the shim of {handle['name']} did not come up: is {sys.executable} usable?")
+        if isinstance(state, Exit) and state.not_executable:
+            raise NotExecutable(state.not_executable)
+
+    def wait(self, handle: Handle, timeout_s: float) -> State:
+        control = self._control(handle)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            state = control.state()
+            left = deadline - time.monotonic()
+            if state not in (Phase.CREATED, Phase.RUNNING) or left <= 0:
+                return state
+            _wait_for_end(control.shim_pid(), left)
+
+    def state(self, handle: Handle) -> State:
+        return self._control(handle).state()
+
+    def stop(self, handle: Handle, grace_s: float) -> None:
+        control = self._control(handle)
+        state = control.state()
+        if state in (Phase.CREATED, Phase.GONE):
+            return
+        attempt = control.attempt()
+        stop_tree(attempt.mark, control.shim_pid, list(attempt.groups), grace_s)
+        if state is Phase.RUNNING and self.wait(handle, _RECORDED_S) is Phase.RUNNING:
+            raise BackendUnavailable(f"{handle['name']} was stopped, and its end is not recorded yet")
+
+    def usage(self, handle: Handle) -> Usage:
+        return self._usage.read(handle["name"], self._control(handle).shim_pid())
+
+    def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
+        return files.fetch(Path(handle["run_dir"]), name, limit)
+
+    def describe(self, handle: Handle) -> dict[str, Any]:
+        control = self._control(handle)
+        attempt = control.attempt()
+        return {
+            "name": attempt.name,
+            "op": f"local://{attempt.op}",
+            "command": list(attempt.argv),
+            "directory": attempt.cwd,
+            "environment": dict.fromkeys(attempt.env_names, "***"),
+            "limits": attempt.limits,
+            "cgroups": list(attempt.groups),
+            "labels": dict(attempt.labels),
+            "state": str(control.state()),
+            "watched_by_pid": control.shim_pid() or None,
+        }
+
+    def shell(self, handle: Handle) -> tuple[str, ...]:
+        cwd = self._control(handle).attempt().cwd
+        return ("/bin/sh", "-c", 'cd "$1" && exec "${SHELL:-/bin/sh}"', "sh", cwd)
+
+    def find(self, labels: Mapping[str, str]) -> list[Found]:
+        self._launcher.collect()
+        found: list[Found] = []
+        for control in controls(self._root):
+            with suppress(VanishedHandle):
+                attempt = control.attempt()
+                if labels.items() <= attempt.labels.items():
+                    handle = {"name": attempt.name, "run_dir": attempt.run_dir}
+                    found.append(Found(attempt.name, handle, attempt.labels, control.state()))
+        return found
+
+    def remove(self, handle: Handle) -> None:
+        control = self._control(handle)
+        self._usage.forget(handle["name"])
+        with suppress(VanishedHandle):
+            attempt = control.attempt()
+            if control.state() is not Phase.CREATED:
+                # Nothing but a killed shim leaves processes behind; they must not outlive what is known of them.
+                stop_tree(attempt.mark, control.shim_pid, list(attempt.groups), 0.0)
+            self._launcher.collect(_COLLECT_S, control.started_by())
+            control.remove()
+            cgroups.remove(attempt.groups)
+
+    def prune(self, labels: Mapping[str, str]) -> int:
+        """Remove what a crash left half made or half removed: directories and cgroups of no attempt."""
+        pruned = 0
+        for path in remains(self._root, time.time() - _REMAINS_S):
+            Control(path).remove()
+            pruned += 1
+        known: set[str] = set()
+        for control in controls(self._root):
+            with suppress(VanishedHandle):
+                known.update(control.attempt().groups)
+        for group in set(self._cgroups.left(self._prefix)) - known:
+            with suppress(OSError):
+                if time.time() - os.stat(group).st_mtime > _REMAINS_S:
+                    os.rmdir(group)
+                    pruned += 1
+        return pruned
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _control(self, handle: Handle) -> Control:
+        return Control(self._root / handle["name"])
+
+
+def _wait_for_end(pid: int, timeout_s: float) -> None:
+    """Until the shim `pid` ends, or a little while when there is none (yet)."""
+    try:
+        fd = os.pidfd_open(pid) if pid else -1
+    except OSError:
+        fd = -1
+    if fd < 0:
+        time.sleep(min(_POLL_S, timeout_s))
+        return
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.poll(min(timeout_s, 30.0) * 1000)
+    finally:
+        os.close(fd)
