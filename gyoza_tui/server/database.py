@@ -119,12 +119,12 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = _locked(path)
         except OSError as error:
-            raise ServerError(f"the database {path} cannot be used: {error.strerror}") from None
+            raise ServerError(f"the database {_shown(path)} cannot be used: {error.strerror}") from None
         try:
             return cls(path, lock)
         except DatabaseError as error:
             lock.release()
-            raise ServerError(f"the database {path} cannot be used: {error.orig}") from None
+            raise ServerError(f"the database {_shown(path)} cannot be used: {error.orig}") from None
         except ServerError:
             lock.release()
             raise
@@ -134,8 +134,8 @@ class Database:
             version = schema.stored_version(connection)
             if version > schema.SCHEMA_VERSION:
                 raise ServerError(
-                    f"the database {self.path} was written by a newer gyoza-tui (schema {version}, this one knows "
-                    f"{schema.SCHEMA_VERSION}): start that version, or choose another file by --database"
+                    f"the database {_shown(self.path)} was written by a newer gyoza-tui (schema {version}, this one "
+                    f"knows {schema.SCHEMA_VERSION}): start that version, or choose another file by --database"
                 )
             schema.bring_up_to_date(connection, version, str(uuid.uuid4()))
             row = connection.execute(schema.meta.select().where(schema.meta.c.key == "server_id")).one()
@@ -147,7 +147,9 @@ class Database:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish what was submitted, then let the file go."""
+        """Finish what was submitted, then let the file go. A second call does nothing."""
+        if self._closed:
+            return
         self._closed = True
         self._jobs.put(None)
         if self._thread is not None:
@@ -247,6 +249,12 @@ def _engine(path: Path, *, readers: bool) -> Engine:
     return engine
 
 
+def _shown(path: Path) -> str:
+    """The path for a terminal: no control characters, no novel."""
+    text = str(path)
+    return text if text.isprintable() and len(text) <= 300 else ascii(text[:300])
+
+
 def _file_of(url: str) -> Path:
     if "://" not in url:
         return _absolute(url)
@@ -274,7 +282,7 @@ def _locked(path: Path) -> FileLock:
     except Timeout:
         who = holder.read_text().strip() if holder.exists() else "another process"
         raise ServerError(
-            f"the database {path} is in use by {who}: stop that server, or choose another file by --database"
+            f"the database {_shown(path)} is in use by {who}: stop that server, or choose another file by --database"
         ) from None
     holder.write_text(f"pid {os.getpid()}")
     return lock

@@ -68,7 +68,10 @@ def serve(options: ServerOptions) -> None:
     server = _Server(app, options, listening)
     if options.parent_pipe is not None:
         _end_with_parent(server, options.parent_pipe)
-    asyncio.run(server.serve(sockets=[listening]))
+    try:
+        asyncio.run(server.serve(sockets=[listening]))
+    finally:
+        server.hub.close()
     if server.last_resort is not None:
         server.last_resort.cancel()
 
@@ -90,7 +93,7 @@ class _Server(uvicorn.Server):
                 ws="none",
             )
         )
-        self._hub: Hub = app.state.hub
+        self.hub: Hub = app.state.hub
         self._options = options
         self._url = _url(listening)
         self.last_resort: threading.Timer | None = None
@@ -102,7 +105,7 @@ class _Server(uvicorn.Server):
             self._options.ready(self._url)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._hub.stop_waiting()
+        self.hub.stop_waiting()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -131,8 +134,8 @@ def _check(options: ServerOptions) -> None:
         raise ServerError("the API key holds characters that no HTTP header can carry: use printable ASCII")
     if not options.api_key and not _loopback(options.host):
         raise ServerError(
-            f"without an API key the server listens on this machine only, not on {options.host}: set GYOZA_API_KEY or "
-            "--api-key-file"
+            f"without an API key the server listens on this machine only, not on {options.host[:80]!a}: "
+            "set GYOZA_API_KEY or --api-key-file"
         )
 
 

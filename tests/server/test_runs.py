@@ -175,6 +175,24 @@ def test_a_fault_does_not_repeat_what_was_sent(gyoza: Cluster) -> None:
     assert "hunter2" not in json.dumps(gyoza.post("/runs", body, 422))
 
 
+def test_a_full_disk_is_told_and_forgotten(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    gyoza.submit()
+    pages = "PRAGMA max_page_count = {}"
+
+    def limit(count: int) -> None:
+        gyoza.hub.database.submit(lambda tx: tx.connection.exec_driver_sql(pages.format(count)).close()).result(5)
+
+    limit(1)
+    reply = gyoza.client.post("/runs", json={"image": "busybox", "inputs": {"a": "x" * 500_000}})
+    assert (reply.status_code, reply.json()["code"]) == (503, "busy")
+    worker.beat()
+    limit(10**6)
+    assert len(gyoza.get("/runs")) == 1
+    gyoza.submit()
+    assert len(worker.take(5)) == 2
+
+
 def test_every_answer_names_the_server_and_a_wrong_path_has_no_code(gyoza: Cluster) -> None:
     for path in ("/health", "/runs/none", "/nowhere", "/runs?limit=0"):
         assert gyoza.client.get(path).headers["X-Server-Id"] == gyoza.hub.database.server_id
