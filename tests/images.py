@@ -18,13 +18,17 @@ from docker.errors import ImageNotFound
 
 BUSYBOX: Final = "gyoza-test/busybox:1"
 PYTHON: Final = "gyoza-test/python:1"
+NOBODY: Final = "gyoza-test/nobody:1"
+"""Busybox, run as a user without rights."""
 _BUSYBOX_BINARY: Final = Path("/bin/busybox")
 _LEFT_OUT: Final = {"__pycache__", "test", "tests", "site-packages", "idlelib", "tkinter", "ensurepip", "lib2to3"}
 
 
 def build(client: docker.APIClient) -> None:
-    """Make both images in that engine unless it has them."""
+    """Make all images in that engine unless it has them."""
     build_busybox(client)
+    if not _has(client, NOBODY):
+        _import(client, NOBODY, _base_files(), ['CMD ["sh"]', "USER 65534"])
     if not _has(client, PYTHON):
         _import(client, PYTHON, _python_files(), ["CMD python3"])
 
@@ -36,7 +40,7 @@ def build_busybox(client: docker.APIClient) -> None:
 
 def _has(client: docker.APIClient, image: str) -> bool:
     try:
-        client.inspect_image(image)
+        client.inspect_image(image)  # type: ignore[no-untyped-call]
     except ImageNotFound:
         return False
     return True

@@ -1,4 +1,4 @@
-"""One pull per image at a time, shared by all the runs that wait for it, and never a reason to lose an image at hand."""
+"""One pull per image at a time, shared by all runs that wait for it, and never a reason to lose an image at hand."""
 
 from __future__ import annotations
 

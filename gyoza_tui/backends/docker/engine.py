@@ -22,6 +22,7 @@ import requests
 import urllib3
 from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
+from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env, parse_host
 
 from gyoza_tui.backends.base import BackendError, BackendUnavailable, DiskFull
@@ -148,6 +149,8 @@ class Engine:
                 client = docker.APIClient(
                     **self._settings(), version=version, timeout=int(timeout_s), max_pool_size=_POOL_SIZE
                 )
+                if (path := self.socket_path) is not None:
+                    client.mount("http+docker://", _OnePool(f"http+unix://{path}", int(timeout_s)))
                 self._clients[timeout_s] = client
             return client
 
@@ -179,6 +182,16 @@ class Engine:
         if isinstance(tls, TLSConfig):
             return _tls_context(tls).wrap_socket(connection, server_hostname=address.hostname)
         return connection
+
+
+class _OnePool(UnixHTTPAdapter):
+    """docker-py keeps a pool per URL, so that no connection is used twice, and closes the 26th one's under its user."""
+
+    def __init__(self, socket_url: str, timeout_s: int) -> None:
+        super().__init__(socket_url, timeout_s, max_pool_size=_POOL_SIZE)
+
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:
+        return super().get_connection("http+docker://localhost", proxies)
 
 
 def _connect_unix(path: str) -> socket.socket:

@@ -1,0 +1,319 @@
+"""An attempt's life on the real engine: made, fed, started, watched, stopped, read, removed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from gyoza_tui.backends.base import (
+    BackendError,
+    Exit,
+    ImageNotFound,
+    Label,
+    NotExecutable,
+    Phase,
+    Stream,
+    VanishedHandle,
+)
+from gyoza_tui.models.constraints import Constraints
+from tests.backends.docker_ops import DockerOps, joined
+from tests.images import NOBODY, PYTHON
+from tests.waiting import until
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(params=["bind", "volume"])
+def ops(request: pytest.FixtureRequest, docker_engine: docker.APIClient, tmp_path: Path) -> Iterator[DockerOps]:
+    """Both ways into a container."""
+    ops = DockerOps(tmp_path, docker_io=request.param)
+    yield ops
+    ops.close()
+
+
+@pytest.fixture
+def plain(docker_engine: docker.APIClient, tmp_path: Path) -> Iterator[DockerOps]:
+    ops = DockerOps(tmp_path)
+    yield ops
+    ops.close()
+
+
+def test_inputs_go_in_and_outputs_come_out(ops: DockerOps) -> None:
+    handle = ops.shell("cat /gyoza/input.json; echo warn >&2; echo '{\"a\": 1}' > /gyoza/output.json; id -u")
+    ops.backend.put(handle, {"input.json": b"{}\n"})
+    ops.backend.put(handle, {"input.json": b"[1]\n"})
+    output = ops.backend.output(handle, None)
+    ops.backend.start(handle)
+    assert joined(output) == {Stream.STDOUT: b"[1]\n0\n", Stream.STDERR: b"warn\n"}
+    end = ops.ended(handle)
+    assert (end.code, end.signal, end.machine_fault, end.warning) == (0, None, None, None)
+    assert end.started_at is not None
+    assert abs(end.started_at - time.time()) < 60
+    assert ops.backend.fetch(handle, "output.json", 100) == b'{"a": 1}\n'
+    assert ops.backend.fetch(handle, "absent", 100) is None
+
+
+def test_a_user_without_rights_can_write_the_output(ops: DockerOps) -> None:
+    handle, _, end = ops.run("id -u; echo x > /gyoza/out", image=NOBODY)
+    assert end.code == 0
+    assert ops.backend.fetch(handle, "out", 10) == b"x\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        ("ln -s /etc/passwd /gyoza/f", "link"),
+        ("ln -s /gyoza/other /gyoza/f; echo x > /gyoza/other", "link"),
+        ("mkfifo /gyoza/f", "pipe"),
+        ("mkdir /gyoza/f", "directory"),
+        ("head -c 2000 /dev/zero > /gyoza/f", "2000 bytes"),
+    ],
+)
+def test_only_a_regular_file_of_bearable_size_is_fetched(ops: DockerOps, make: str, words: str) -> None:
+    handle, _, end = ops.run(make)
+    assert end.code == 0
+    with pytest.raises(ValueError, match=words):
+        ops.backend.fetch(handle, "f", 1000)
+
+
+def test_a_device_is_not_opened(docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    for io in ("bind", "volume"):
+        ops = DockerOps(tmp_path, docker_io=io, docker_cap_add=("MKNOD",))
+        handle, _, end = ops.run("mknod /gyoza/f c 1 5")
+        assert end.code == 0
+        with pytest.raises(ValueError, match="device"):
+            ops.backend.fetch(handle, "f", 1000)
+        ops.close()
+
+
+def test_names_with_a_path_are_refused(ops: DockerOps) -> None:
+    handle = ops.shell("true")
+    for name in ("../x", "a/b", "", ".", "..", "a\0b"):
+        with pytest.raises(ValueError, match="plain file name"):
+            ops.backend.fetch(handle, name, 10)
+        with pytest.raises(ValueError, match="plain file name"):
+            ops.backend.put(handle, {name: b""})
+
+
+def test_nothing_is_left_of_an_attempt(ops: DockerOps, docker_engine: docker.APIClient) -> None:
+    handle, _, _ = ops.run("echo x > /gyoza/f")
+    wanted = [f"{name}={value}" for name, value in ops.labels.items()]
+    ops.backend.remove(handle)
+    ops.backend.remove(handle)
+    assert ops.backend.state(handle) is Phase.GONE
+    assert ops.backend.find(ops.labels) == []
+    assert not docker_engine.volumes(filters={"label": wanted})["Volumes"]
+    with pytest.raises(VanishedHandle):
+        ops.backend.start(handle)
+    with pytest.raises(VanishedHandle):
+        ops.backend.describe(handle)
+
+
+def test_a_volume_whose_container_went_without_it_is_pruned(docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    ops = DockerOps(tmp_path, docker_io="volume")
+    handle, _, _ = ops.run("true")
+    assert ops.backend.prune(ops.labels) == 0
+    docker_engine.remove_container(handle["id"], v=False)
+    assert ops.backend.prune(ops.labels) == 1
+    assert ops.backend.prune(ops.labels) == 0
+    ops.close()
+
+
+def test_every_call_may_be_repeated(plain: DockerOps) -> None:
+    spec = plain.spec("sleep", "100")
+    handle = plain.backend.create(spec)
+    assert plain.backend.create(spec) == handle
+    assert plain.backend.state(handle) is Phase.CREATED
+    assert plain.backend.wait(handle, 0.2) is Phase.CREATED
+    plain.backend.stop(handle, 0)
+    plain.backend.start(handle)
+    plain.backend.start(handle)
+    assert plain.backend.create(spec) == handle
+    assert plain.backend.wait(handle, 0.2) is Phase.RUNNING
+    with pytest.raises(BackendError, match="running"):
+        plain.backend.remove(handle)
+    plain.backend.stop(handle, 1)
+    plain.backend.stop(handle, 1)
+    assert isinstance(plain.backend.state(handle), Exit)
+    [found] = plain.backend.find({**plain.labels, Label.ATTEMPT: "1"})
+    assert found.handle == handle
+    assert found.labels[Label.LEASE] == "lease-1"
+
+
+def test_a_name_held_by_another_attempt_is_not_taken_over(plain: DockerOps) -> None:
+    spec = plain.spec("true")
+    plain.backend.create(spec)
+    for label in (Label.RUN, Label.ATTEMPT, Label.LEASE, Label.INSTANCE):
+        with pytest.raises(BackendError, match="not this attempt"):
+            plain.backend.create(replace(spec, labels={**spec.labels, label: "other"}))
+
+
+def test_the_wait_begun_before_the_start_sees_the_end(plain: DockerOps) -> None:
+    handle = plain.shell("exit 4")
+    states: list[object] = []
+    waiter = threading.Thread(target=lambda: states.append(plain.backend.wait(handle, 20)))
+    waiter.start()
+    plain.backend.start(handle)
+    waiter.join(20)
+    [end] = states
+    assert isinstance(end, Exit)
+    assert end.code == 4
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "signal"), [("exit 7", 7, None), ("kill -TERM $$; sleep 9", 143, "SIGTERM")]
+)
+def test_the_ops_own_end_is_told_as_it_was(plain: DockerOps, script: str, code: int, signal: str | None) -> None:
+    _, _, end = plain.run(script)
+    assert (end.code, end.signal, end.oom, end.machine_fault) == (code, signal, False, None)
+
+
+def test_a_stop_reaches_what_ignores_sigterm(plain: DockerOps) -> None:
+    handle = plain.started("trap '' TERM; sleep 1000 & while :; do sleep 0.1; done")
+    began = time.monotonic()
+    plain.backend.stop(handle, 1)
+    assert time.monotonic() - began < 5
+    end = plain.ended(handle)
+    assert (end.code, end.signal, end.oom) == (137, "SIGKILL", False)
+
+
+def test_the_op_killed_for_memory(plain: DockerOps) -> None:
+    eat = ("python3", "-c", "x = bytearray(200 << 20); print(len(x))")
+    handle = plain.backend.create(plain.spec(*eat, image=PYTHON, constraints=Constraints(ram_mb=50)))
+    plain.backend.start(handle)
+    end = plain.ended(handle)
+    assert (end.code, end.oom, end.signal) == (137, True, "SIGKILL")
+
+
+def test_a_child_killed_for_memory_is_only_a_warning(plain: DockerOps) -> None:
+    script = "python3 -c 'x = bytearray(200 << 20)'; echo survived $?"
+    spec = plain.spec("sh", "-c", script, image=PYTHON, constraints=Constraints(ram_mb=50))
+    handle = plain.backend.create(spec)
+    plain.backend.start(handle)
+    end = plain.ended(handle)
+    assert (end.code, end.oom) == (0, False)
+    assert "memory" in str(end.warning)
+
+
+def test_what_cannot_be_started_is_told_from_what_failed(plain: DockerOps) -> None:
+    for command in (("nope",), ("/etc/passwd",), ("/tmp",)):
+        handle = plain.backend.create(plain.spec(*command))
+        plain.backend.start(handle)
+        assert command[0] in str(plain.ended(handle).not_executable)
+    _, _, end = plain.run("nope")
+    assert (end.code, end.not_executable) == (127, None)
+    with pytest.raises(ImageNotFound, match="gyoza-test/none"):
+        plain.backend.create(plain.spec("true", image="gyoza-test/none:1"))
+
+
+def test_an_image_without_a_command_is_not_executable(plain: DockerOps, docker_engine: docker.APIClient) -> None:
+    docker_engine.import_image_from_data(b"\0" * 10240, repository="gyoza-test/empty", tag="1")
+    try:
+        with pytest.raises(NotExecutable):
+            plain.backend.create(plain.spec(image="gyoza-test/empty:1"))
+    finally:
+        docker_engine.remove_image("gyoza-test/empty:1")
+
+
+def test_walls_and_limits_as_the_engine_has_them(plain: DockerOps, docker_engine: docker.APIClient) -> None:
+    handle = plain.backend.create(
+        plain.spec("true", constraints=Constraints(cpu=2, ram_mb=64), env={"TOKEN": "s3cret"})
+    )
+    host = docker_engine.inspect_container(handle["id"])["HostConfig"]
+    assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (2 * 10**9, 64 << 20, 64 << 20)
+    assert (host["PidsLimit"], host["ShmSize"], host["OomScoreAdj"]) == (4096, 1024 << 20, 500)
+    assert (host["CapDrop"], host["CapAdd"], host["SecurityOpt"]) == (["ALL"], None, ["no-new-privileges"])
+    assert (host["Init"], host["AutoRemove"], host["NetworkMode"]) == (True, False, "none")
+    assert host["LogConfig"]["Type"] == "local"
+    assert int(host["LogConfig"]["Config"]["max-size"]) * int(host["LogConfig"]["Config"]["max-file"]) == 512 << 20
+    description = plain.backend.describe(handle)
+    assert "s3cret" not in str(description)
+    assert "TOKEN=***" in description["Config"]["Env"]
+
+
+def test_only_allowed_volumes(docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "sub").mkdir(parents=True)
+    (data / "out").symlink_to("/etc")
+    (data / "sub" / "file").write_text("hello")
+    ops = DockerOps(tmp_path, allow_volumes=(data, Path("/run"), Path("/var/run"), tmp_path / "state"))
+    refuses = ops.backend.refuses
+    assert refuses("x", {str(data / "sub"): "/data"}) is None
+    for volumes, words in [
+        ({"/etc": "/data"}, "not under a path"),
+        ({str(data / "out"): "/data"}, "not under a path"),
+        ({str(data / "sub" / ".." / ".."): "/data"}, "not under a path"),
+        ({"relative": "/data"}, "begins with"),
+        ({str(data): "/gyoza/x"}, "outside /gyoza"),
+        ({str(data): "/"}, "outside /gyoza"),
+        ({str(data): "data"}, "outside /gyoza"),
+        ({"/run/docker.sock": "/data"}, "never shared"),
+        ({"/var/run": "/data"}, "never shared"),
+        ({str(tmp_path / "state"): "/data"}, "never shared"),
+    ]:
+        assert words in str(refuses("x", volumes)), volumes
+    with pytest.raises(BackendError, match="not under a path"):
+        ops.shell("true", volumes={"/etc": "/data"})
+    _, got, _ = ops.run("cat /data/file", volumes={str(data / "sub"): "/data"})
+    assert got[Stream.STDOUT] == b"hello"
+    ops.close()
+
+
+def test_usage_of_a_running_container(plain: DockerOps) -> None:
+    handle = plain.started("while :; do :; done")
+    plain.backend.usage(handle)
+    usage = until(
+        lambda: (found := plain.backend.usage(handle)).cpu_percent and found, "a second reading knows the processor"
+    )
+    assert usage
+    assert usage.cpu_percent is not None
+    assert usage.cpu_percent > 5
+    assert usage.processes == 2
+    assert usage.memory_mb
+    plain.backend.stop(handle, 0)
+    assert plain.backend.usage(handle).processes is None
+    plain.backend.remove(handle)
+    assert plain.backend.usage(handle).memory_mb is None
+
+
+def test_closing_wakes_a_blocked_reader(plain: DockerOps) -> None:
+    handle = plain.shell("sleep 100")
+    live = plain.backend.output(handle, None)
+    plain.backend.start(handle)
+    for output in (live, plain.backend.output(handle, {})):
+        reader = threading.Thread(target=lambda output=output: list(output))
+        reader.start()
+        reader.join(0.5)
+        assert reader.is_alive()
+        output.close()
+        reader.join(2)
+        assert not reader.is_alive()
+
+
+def test_no_socket_stays_open(plain: DockerOps) -> None:
+    def once() -> None:
+        handle, _, _ = plain.run("echo x")
+        list(plain.backend.output(handle, {}))
+        plain.backend.fetch(handle, "x", 10)
+        plain.backend.remove(handle)
+
+    once()
+    before, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    for _ in range(5):
+        once()
+    assert len(os.listdir("/proc/self/fd")) <= before
+    assert threading.active_count() <= threads
+
+
+def test_the_shell_is_one_of_that_container(plain: DockerOps) -> None:
+    handle = plain.shell("true")
+    argv = plain.backend.shell(handle)
+    assert argv[0] == "docker"
+    assert handle["id"] in argv
