@@ -12,8 +12,8 @@ import httpx
 
 from gyoza_tui.cli.demo_image import DEMO, NoImage, ensure
 from gyoza_tui.cli.failures import ExitCode
-from gyoza_tui.cli.terminal import out, say
-from gyoza_tui.client.gyoza_client import GyozaClient
+from gyoza_tui.cli.terminal import out, out_json, say
+from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.failures import Reason
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
@@ -67,8 +67,11 @@ class Demo:
 
         if not self._ended:
             return worker_code
-        out()
-        print_runs(self._ended)
+        if self.settings.log_format == "json":
+            out_json([run.model_dump(mode="json") for run in self._ended])
+        else:
+            out()
+            print_runs(self._ended)
         if worker_code == ExitCode.DONE and all(map(_as_it_should, OPS, self._ended)):
             return ExitCode.DONE
         say("gyoza-tui: the demo did not end as it should: three COMPLETED, and one FAILED by its own exit code")

@@ -48,11 +48,12 @@ def print_runs(listed: list[OpRun]) -> None:
 
     short = short_ids([run.id for run in listed])
     terminal.table(
-        ["STATE", "RUN", "OP", "DONE", "TIME", "AGE", "WORKER", "NOTE"],
+        ["STATE", "RUN", "TRY", "OP", "DONE", "TIME", "AGE", "WORKER", "NOTE"],
         [
             [
                 (run.state.value, run_words.STYLES[run.state]),
                 (short[run.id], ""),
+                (str(run.current_attempt), "dim"),
                 (run_words.op_name(run), ""),
                 (f"{run.progress:.0f}%", "dim"),
                 (run_words.run_time(run), ""),

@@ -1,0 +1,31 @@
+"""What is made from the settings is up to date."""
+
+from __future__ import annotations
+
+import pytest
+
+from gyoza_tui.cli import settings_docs
+from gyoza_tui.settings import PREFIX, Settings
+
+STALE = "stale: run `make docs`"
+
+
+def test_env_example_is_up_to_date() -> None:
+    assert (settings_docs.ROOT / ".env.example").read_text() == settings_docs.env_example(), STALE
+
+
+def test_readme_is_up_to_date() -> None:
+    text = (settings_docs.ROOT / "README.md").read_text()
+    assert settings_docs.readme(text) == text, STALE
+
+
+def test_every_setting_says_what_it_means() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert "\n" not in field.description, name
+        assert f"`{PREFIX}{name.upper()}`" in settings_docs.table()
+
+
+def test_a_readme_without_its_place_is_refused() -> None:
+    with pytest.raises(ValueError, match="lacks"):
+        settings_docs.readme("# nothing here")

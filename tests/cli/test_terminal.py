@@ -1,0 +1,64 @@
+"""Text from outside on a person's terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from gyoza_tui.cli import terminal
+
+
+def test_hidden_characters_are_made_visible() -> None:
+    assert terminal.visible("a\x1b[2Jb\r\n\x00\x7f") == "a␛[2Jb␍␊␀␡"
+    assert terminal.visible("\u202eevil\u200b\x9b\udc80") == "\\u202eevil\\u200b\\u009b\\udc80"
+    assert terminal.visible("ünïcode 餃子 😀") == "ünïcode 餃子 😀"
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (b"\x1b[31mred\x1b[0m\n", b"\x1b[31mred\x1b[0m\n"),
+        (b"a\x1b[2Jb\x1b[10;10Hc", b"abc"),
+        (b"a\x1b]52;c;aGk=\x07b", b"ab"),
+        (b"a\x1b]0;title\x1b\\b", b"ab"),
+        (b"a\x1bPq#0\x1b\\b", b"ab"),
+        (b"\x1b[?1049h\x1bc\x07\x08\x00x\ty", b"x\ty"),
+        ("é 餃子".encode(), "é 餃子".encode()),
+        (b"a\xc2\x9b2Jb", b"a2Jb"),
+        (b"10%\r20%\n", b"10%\r20%\n"),
+    ],
+)
+def test_an_ops_output_keeps_its_colours_and_nothing_else(sent: bytes, shown: bytes) -> None:
+    assert terminal.for_terminal(sent) == shown
+
+
+def test_a_table_for_a_program_wraps_nothing_and_has_no_colour(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.table(["A", "B"], [[("[/red]x\x1b[2J", "red"), ("y" * 500, "")]])
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["A", "B"]
+    assert row == "[/red]x␛[2J" + "  " + "y" * 500 or row.split() == ["[/red]x␛[2J", "y" * 500]
+    assert "\x1b" not in row
+
+
+def test_json_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.out_json({"a": "\x1b\u202eé"})
+    text = capsys.readouterr().out
+    assert text.isascii()
+    assert json.loads(text) == {"a": "\x1b\u202eé"}
+
+
+def test_a_long_line_of_a_message_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say("x" * 5000 + "\nnext")
+    first, second = capsys.readouterr().err.splitlines()
+    assert len(first) == terminal.MESSAGE_LINE
+    assert second == "next"
+    assert sys.stderr is not None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-1, "0.0s"), (3.21, "3.2s"), (61, "1m01s"), (3600, "1h00m"), (90_000, "25h00m")]
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert terminal.duration(seconds) == words
