@@ -53,7 +53,7 @@ runs: Final = Table(
     Column("not_before", Integer),
     Column("avoid_worker", Text),
     Column("need", Text, nullable=False),
-    Index("runs_pending", "state", "need", "priority", "seq"),
+    Index("runs_pending", "state", "need", text("priority DESC"), "seq"),
     Index("runs_topic", "topic", "seq"),
     Index("runs_definition", "op_definition", "seq"),
     sqlite_autoincrement=True,
