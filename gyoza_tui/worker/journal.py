@@ -6,7 +6,9 @@ transaction behind it is on disk.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -14,8 +16,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
-
-from pydantic import ValidationError
 
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.clock import Clock
@@ -50,6 +50,7 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_waiting ON outbox (refused, run, id);
 """
 
+_CLOSED: Final = "acked = 1 AND cleaned = 1"
 _IS_STARTED: Final = "refused IS NULL AND json_extract(body, '$.type') = 'STARTED'"
 _COLUMNS = tuple(RunRow.__dataclass_fields__)
 
@@ -75,12 +76,9 @@ class Journal:
         try:
             self._db = _opened(path)
             self._rows = {row.key: row for row in self._load()}
-            self._waiting = self._count_waiting()
-        except (sqlite3.DatabaseError, ValidationError, ValueError, KeyError) as error:
-            raise JournalError(
-                f"the journal {path} cannot be read ({error}). It was left as it is. "
-                "Go on without it by --new-journal: runs that it knew are given back"
-            ) from None
+            self._waiting = len(self.outbox())
+        except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
+            raise JournalError(_words(path, error)) from None
 
     # Reading, from memory
 
@@ -116,8 +114,7 @@ class Journal:
         body = run.model_dump_json(exclude={"events", "attempts"})
         with self._transaction() as db:
             db.execute(
-                "DELETE FROM runs WHERE server_id = ? AND run_id = ? AND attempt = ? AND lease = ?"
-                " AND acked = 1 AND cleaned = 1",
+                f"DELETE FROM runs WHERE server_id = ? AND run_id = ? AND attempt = ? AND lease = ? AND {_CLOSED}",
                 (server_id, run.id, attempt, run.lease or ""),
             )
             cursor = db.execute(
@@ -149,27 +146,36 @@ class Journal:
         """Set the intent unless one that outranks it, or an outcome, is there; whether it was set."""
         with self._write:
             row = self.get(key)
-            if row is None or row.outcome is not None or not intent.outranks(row.intent):
+            if row is None or not row.may_become(intent):
                 return False
             self.update(key, intent=intent, intent_note=note, by_server=by_server)
             return True
 
     def events(self, key: int, reports: Iterable[EventReport], *, parsed: int | None = None) -> None:
-        """Queue an op's events together with how far its output is parsed."""
-        with self._transaction() as db:
-            for report in reports:
-                self._queue(db, key, report)
-            if parsed is not None:
-                self._set(db, key, {"parsed": parsed})
-        self._refresh(key)
+        """Queue an op's events together with how far its output is parsed; none once the end is on record.
+
+        The last output of a stopped container is still read when its end is told already.
+        """
+        with self._write:
+            if not self._unended(key):
+                return
+            with self._transaction() as db:
+                for report in reports:
+                    self._queue(db, key, report)
+                if parsed is not None:
+                    self._set(db, key, {"parsed": parsed})
+            self._refresh(key)
 
     def start(self, key: int, report: EventReport) -> None:
-        """Queue STARTED unless it waits already, from before a restart."""
-        with self._transaction() as db:
-            waiting = db.execute(f"SELECT 1 FROM outbox WHERE run = ? AND {_IS_STARTED}", (key,)).fetchone()
-            if waiting is None:
-                self._queue(db, key, report)
-        self._refresh(key)
+        """Queue STARTED unless it waits already, from before a restart, or the end is on record."""
+        with self._write:
+            if not self._unended(key):
+                return
+            with self._transaction() as db:
+                waiting = db.execute(f"SELECT 1 FROM outbox WHERE run = ? AND {_IS_STARTED}", (key,)).fetchone()
+                if waiting is None:
+                    self._queue(db, key, report)
+            self._refresh(key)
 
     def finish(self, key: int, outcome: Outcome, note: str, reports: Iterable[EventReport | RunPatch]) -> bool:
         """The outcome and the reports that tell it, in one transaction; False when there is an outcome already.
@@ -177,8 +183,7 @@ class Journal:
         Without a report to deliver the row needs no answer. A STARTED never tried goes with CANCELLED and RELEASED.
         """
         with self._write:
-            row = self.get(key)
-            if row is None or row.outcome is not None:
+            if not self._unended(key):
                 return False
             reports = list(reports)
             with self._transaction() as db:
@@ -255,15 +260,19 @@ class Journal:
     def closed(self, limit: int) -> list[RunRow]:
         """The rows closed last, newest first."""
         with self._write:
-            return self._load("acked = 1 AND cleaned = 1 ORDER BY outcome_at DESC LIMIT ?", (limit,))
+            return self._load(f"{_CLOSED} ORDER BY outcome_at DESC LIMIT ?", (limit,))
 
-    def forget(self, before: float) -> list[RunRow]:
-        """Delete closed rows that ended before `before`; they are returned so that their logs can go too."""
+    def ended(self) -> list[tuple[str, float]]:
+        """The name and the end of every closed row, newest first."""
         with self._write:
-            old = self._load("acked = 1 AND cleaned = 1 AND outcome_at < ?", (before,))
-            with self._transaction() as db:
-                db.executemany("DELETE FROM runs WHERE key = ?", [(row.key,) for row in old])
-            return old
+            found = self._db.execute(f"SELECT name, outcome_at FROM runs WHERE {_CLOSED} ORDER BY outcome_at DESC")
+            return [(str(name), float(at)) for name, at in found]
+
+    def forget(self, before: float) -> list[str]:
+        """Delete closed rows that ended before `before`; their names, so that their logs can go too."""
+        with self._transaction() as db:
+            found = db.execute(f"DELETE FROM runs WHERE {_CLOSED} AND outcome_at < ? RETURNING name", (before,))
+            return [str(name) for (name,) in found.fetchall()]
 
     def known(self, name: str) -> bool:
         """Whether an attempt of that name was ever taken on, closed or not."""
@@ -271,21 +280,33 @@ class Journal:
             return self._db.execute("SELECT 1 FROM runs WHERE name = ?", (name,)).fetchone() is not None
 
     def close(self) -> None:
-        with self._write:
-            self._db.close()
+        """The last act of a process. Threads that still want to write wait from here on for its end.
+
+        An error would make them stop containers that the next start is to adopt.
+        """
+        self._write.acquire()
+        self._db.close()
 
     # One way for every transaction
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._write:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                # a full disk may have rolled it back already, or may stop the commit
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if _code(error) == sqlite3.SQLITE_FULL:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path)) from error
                 raise
-            self._db.execute("COMMIT")
+
+    def _unended(self, key: int) -> bool:
+        row = self.get(key)
+        return row is not None and row.outcome is None
 
     def _set(self, db: sqlite3.Connection, key: int, changes: dict[str, Any]) -> None:
         columns = ", ".join(f"{name} = ?" for name in changes)
@@ -322,8 +343,44 @@ class Journal:
         return int(count)
 
 
+_NOT_DAMAGE: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+    }
+)
+
+
+def _code(error: BaseException) -> int | None:
+    """SQLite's primary code of an error."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _words(path: Path, error: Exception) -> str:
+    if _code(error) in _NOT_DAMAGE:
+        return f"the journal {path} cannot be opened now ({error}): look at the disk and the file's owner, start again"
+    return (
+        f"the journal {path} cannot be read ({error}). It was left as it is. "
+        "Go on without it by --new-journal: runs that it knew are given back"
+    )
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+    try:
+        _prepare(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
@@ -335,7 +392,6 @@ def _opened(path: Path) -> sqlite3.Connection:
         raise ValueError(f"damaged: {damage}")
     if version == 0:
         db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
-    return db
 
 
 def _set_aside(path: Path, clock: Clock) -> None:

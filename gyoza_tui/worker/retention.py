@@ -13,7 +13,6 @@ from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.state_dir import StateDir
 
 _DAY_S: Final = 24 * 3600
-_LOOKED_AT: Final = 100_000
 
 
 class Retention:
@@ -29,15 +28,15 @@ class Retention:
     def prune(self) -> None:
         self._forget(self._clock.utc().timestamp() - self._days * _DAY_S)
         kept = 0
-        for row in self._journal.closed(_LOOKED_AT):
-            kept += _size(self._state_dir.log_path(row.run_id, row.attempt, row.lease))
+        for name, ended_at in self._journal.ended():
+            kept += _size(self._state_dir.log_of(name))
             if kept > self._max_bytes:
-                self._forget((row.outcome_at or 0.0) + 0.001)
+                self._forget(ended_at + 0.001)
                 return
 
     def _forget(self, before: float) -> None:
-        for row in self._journal.forget(before):
-            shutil.rmtree(self._state_dir.log_path(row.run_id, row.attempt, row.lease), ignore_errors=True)
+        for name in self._journal.forget(before):
+            shutil.rmtree(self._state_dir.log_of(name), ignore_errors=True)
 
 
 def _size(log: Path) -> int:

@@ -89,6 +89,10 @@ class RunRow:
     def lease(self) -> str | None:
         return self.run.lease
 
+    def may_become(self, intent: Intent) -> bool:
+        """Whether that intent is news, and there is still something to intend."""
+        return self.outcome is None and intent.outranks(self.intent)
+
     @property
     def active(self) -> bool:
         """Whether it still needs a slot: something of it runs, or is left to clean."""

@@ -124,15 +124,20 @@ class StateDir(RunDirs):
 
     def log_path(self, run_id: str, attempt: int, lease: str | None) -> Path:
         """Where the attempt's output is spooled."""
-        return self.root / "logs" / f"{attempt_name(run_id, attempt, lease)}.log"
+        return self.log_of(attempt_name(run_id, attempt, lease))
+
+    def log_of(self, name: str) -> Path:
+        """The same by the attempt's name."""
+        return self.root / "logs" / f"{name}.log"
 
     def close(self) -> None:
         self._lock.release()
 
     def _next_epoch(self) -> int:
         path = self.root / "epoch"
-        last = int(_read(path) or 0)
-        epoch = max(last + 1, int(time.time()))
+        last = _read(path) or ""
+        # a damaged file: the time alone will do, as long as the clock was not put back
+        epoch = max(int(last) + 1 if last.isdecimal() else 0, int(time.time()))
         _write(path, str(epoch))
         return epoch
 
@@ -187,7 +192,7 @@ def _mode(path: Path) -> int:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text().strip()
+        return path.read_text(errors="replace").strip()
     except FileNotFoundError:
         return None
 

@@ -1,0 +1,35 @@
+"""A clock that only a test turns."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+_BEGIN = datetime(2026, 3, 2, 20, 0, tzinfo=UTC)
+
+
+class FakeClock:
+    """`wait` turns the clock by the time waited instead of waiting, unless the event is set already."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        self._lock = threading.Lock()
+        self.waits: list[float] = []
+        """How long each `wait` would have taken."""
+
+    def boot(self) -> float:
+        with self._lock:
+            return self._now
+
+    def utc(self) -> datetime:
+        return _BEGIN + timedelta(seconds=self.boot())
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        if not event.is_set():
+            self.turn(max(0.0, timeout_s))
+            self.waits.append(timeout_s)
+        return event.is_set()
+
+    def turn(self, seconds: float) -> None:
+        with self._lock:
+            self._now += seconds
