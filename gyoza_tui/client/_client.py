@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -252,7 +253,7 @@ class GyozaClient:
         )
         reply = self._http.send(request, stream=True)
         try:
-            content = _capped(reply)
+            content = _capped(reply, timeout.read or 30.0)
         finally:
             reply.close()
         reply = httpx.Response(reply.status_code, headers=reply.headers, content=content, request=request)
@@ -264,10 +265,17 @@ class GyozaClient:
         return reply
 
 
-def _capped(reply: httpx.Response) -> bytes:
+def _capped(reply: httpx.Response, limit_s: float) -> bytes:
+    """The body as sent. httpx's own limit is per read: a server that sends a byte a second would hold us for ever."""
+    encoding = reply.headers.get("Content-Encoding", "identity").lower()
+    if encoding != "identity":  # never decoded: 64 MiB of it may be 64 GiB
+        raise NotOurAnswer(f"an answer in an encoding nobody asked for ({encoding[:40]!a})", request=reply.request)
     content = bytearray()
+    ends = time.monotonic() + limit_s
     for piece in reply.iter_raw():
         content += piece
+        if time.monotonic() > ends:
+            raise httpx.ReadTimeout("the answer takes too long", request=reply.request)
         if len(content) > REPLY_MAX:
             raise NotOurAnswer(f"an answer of over {REPLY_MAX} bytes", request=reply.request)
     return bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from enum import StrEnum
 
 import httpx
@@ -62,9 +63,10 @@ def retry_after_s(error: httpx.HTTPError) -> float | None:
     if not isinstance(error, httpx.HTTPStatusError):
         return None
     try:
-        return max(0.0, float(error.response.headers["Retry-After"]))
+        seconds = float(error.response.headers["Retry-After"])
     except (KeyError, ValueError):
         return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def words(error: httpx.HTTPError) -> str:

@@ -14,7 +14,12 @@ class Endpoint(NamedTuple):
 
     def url(self, **parts: str) -> str:
         """The path with its parts filled in and quoted, so that an id is never more than one path segment."""
-        return self.path.format(**{name: quote(value, safe="") for name, value in parts.items()})
+        return self.path.format(**{name: _segment(value) for name, value in parts.items()})
+
+
+def _segment(text: str) -> str:
+    quoted = quote(text, safe="", errors="surrogatepass")
+    return quoted.replace(".", "%2E") if quoted.strip(".") == "" else quoted  # `..` would name another path
 
 
 HEALTH: Final = Endpoint("GET", "/health", (200,))
