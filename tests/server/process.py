@@ -13,9 +13,12 @@ from pathlib import Path
 _PROGRAM = """
 import json, sys
 from gyoza_tui.server.errors import ServerError
+from gyoza_tui.server.hub import Timings
 from gyoza_tui.server.launch import ServerOptions, serve
+options = json.loads(sys.argv[1])
+timings = Timings(**options.pop("timings", {}))
 try:
-    serve(ServerOptions(ready=lambda url: print(url, flush=True), **json.loads(sys.argv[1])))
+    serve(ServerOptions(ready=lambda url: print(url, flush=True), timings=timings, **options))
 except ServerError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
