@@ -80,7 +80,7 @@ def _http_url(value: str) -> str:
         url = httpx.URL(value)
     except httpx.InvalidURL as error:
         raise ValueError(f"{ascii(value)[:120]} is not a URL: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.host or (url.port or 0) > 65535 or " " in value:
         raise ValueError(f"{ascii(value)[:120]} is not a server's URL: write http://host:5555")
     if url.userinfo:
         raise ValueError("a URL holds no password: set GYOZA_API_KEY or GYOZA_API_KEY_FILE")
@@ -254,19 +254,36 @@ def nearest(name: str, names: list[str]) -> str:
     return f" (did you mean {found[0]}?)" if found else ""
 
 
-def _unknown_in_files() -> list[str]:
-    faults = []
+def _faults_in_files() -> tuple[list[str], list[str]]:
+    """Files that cannot be read, and names in the others that are no settings."""
+    broken, unknown = [], []
     variables = [PREFIX + name.upper() for name in Settings.model_fields]
-    for name in dotenv_values(".env"):
-        known = name.upper() in variables or name.upper() in NOT_SETTINGS | OP_VARIABLES
-        if name.upper().startswith(PREFIX) and not known:
-            faults.append(f".env: {name} is not a setting{nearest(name.upper(), variables)}")
+    try:
+        for name in dotenv_values(".env"):
+            known = name.upper() in variables or name.upper() in NOT_SETTINGS | OP_VARIABLES
+            if name.upper().startswith(PREFIX) and not known:
+                unknown.append(f".env: {name} is not a setting{nearest(name.upper(), variables)}")
+    except (OSError, ValueError) as error:
+        broken.append(f".env cannot be read: {_cause(error)}")
     path = config_file()
-    if path.exists():
-        for name in tomllib.loads(path.read_text()):
-            if name not in Settings.model_fields:
-                faults.append(f"{path}: {name} is not a setting{nearest(name, list(Settings.model_fields))}")
-    return faults
+    try:
+        content = tomllib.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError, RecursionError) as error:
+        broken.append(f"{path} cannot be read: {_cause(error)}")
+    else:
+        names = list(Settings.model_fields)
+        unknown += [f"{path}: {name} is not a setting{nearest(name, names)}" for name in content if name not in names]
+    return broken, unknown
+
+
+def _cause(error: Exception) -> str:
+    match error:
+        case OSError():
+            return error.strerror or str(error)
+        case RecursionError():
+            return "nested too deep"
+        case _:
+            return str(error)
 
 
 def unknown_in_environment() -> list[str]:
@@ -285,18 +302,17 @@ def load(**flags: Any) -> Settings:
     from pydantic_settings import SettingsError as SourceError
 
     given = {name: value for name, value in flags.items() if value is not None}
-    faults: list[str] = []
+    broken, faults = _faults_in_files()
+    if broken:
+        raise SettingsError("\n".join(broken + faults))
     try:
-        faults += _unknown_in_files()
         settings = Settings(**given)
     except ValidationError as error:
         faults += [
             f"{_origin(str(e['loc'][0]), given)}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
         ]
-    except (SourceError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        faults.append(f"{config_file()}: {error}")
-    except OSError as error:
-        faults.append(f"{error.filename}: {error.strerror}")
+    except SourceError as error:
+        faults.append(str(error))
     if faults:
         raise SettingsError("\n".join(faults))
     return settings

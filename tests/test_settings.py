@@ -1,0 +1,194 @@
+"""Where settings come from, and what happens to wrong ones."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gyoza_tui.settings import (
+    Settings,
+    SettingsError,
+    default_worker_id,
+    load,
+    read_key_file,
+    unknown_in_environment,
+)
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in list(os.environ):
+        if name.startswith("GYOZA_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("GYOZA_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fails(**flags: object) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load(**flags)
+    return str(refused.value)
+
+
+def test_flags_over_environment_over_env_file_over_toml_over_defaults(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load().stop_grace_s == 10
+    (home / "config.toml").write_text("stop_grace_s = 1\nmax_runs = 1\nworker_id = 'toml'\npids_limit = 100\n")
+    (home / ".env").write_text("GYOZA_STOP_GRACE_S=2\nGYOZA_MAX_RUNS=2\nGYOZA_WORKER_ID=env-file\n")
+    monkeypatch.setenv("GYOZA_STOP_GRACE_S", "3")
+    monkeypatch.setenv("GYOZA_MAX_RUNS", "3")
+    settings = load(stop_grace_s="4", worker_id=None)
+    assert (settings.stop_grace_s, settings.max_runs, settings.worker_id) == (4, 3, "env-file")
+    assert (settings.pids_limit, settings.shm_mb) == (100, 1024)
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_MAX_RUNS", "")
+    assert load().max_runs >= 1
+
+
+def test_lists_are_comma_separated(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_TAGS", "gpu, fast,")
+    assert load().tags == ("gpu", "fast")
+    (home / "config.toml").write_text('allow_volumes = ["/data", "~/sets"]\n')
+    assert load().allow_volumes == (Path("/data"), Path("~/sets").expanduser())
+
+
+def test_a_path_is_absolute(home: Path) -> None:
+    assert load(state_dir="here").state_dir == home / "here"
+
+
+def test_all_faults_are_told_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "config.toml").write_text("max_run = 3\n")
+    (home / ".env").write_text("GYOZA_WORKERID=x\nOTHER=1\n")
+    monkeypatch.setenv("GYOZA_HEARTBEAT_S", "soon")
+    told = fails(max_runs="0", server_url="ftp://x")
+    assert "max_run is not a setting (did you mean max_runs?)" in told
+    assert ".env: GYOZA_WORKERID is not a setting (did you mean GYOZA_WORKER_ID?)" in told
+    assert "GYOZA_HEARTBEAT_S: " in told
+    assert "--max-runs: " in told
+    assert "--server: " in told
+
+
+def test_an_unknown_variable_is_only_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_MAXRUNS", "3")
+    monkeypatch.setenv("GYOZA_RUN_ID", "an op's")
+    load()
+    assert unknown_in_environment() == [
+        "GYOZA_MAXRUNS in the environment is not a setting (did you mean GYOZA_MAX_RUNS?)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"max_runs = ", "at end of document"),
+        (b"ok = 1\n[[[", "line 2, column"),
+        (b"\xff\xfe", "config.toml"),
+        (b"[max_runs]\na = 1\n", "max_runs"),
+        (b"tags = [1, 2]\n", "tags"),
+        (b"x = " + b"[" * 100_000, "nested too deep"),
+    ],
+    ids=["cut", "malformed", "not UTF-8", "a table", "numbers", "deep"],
+)
+def test_a_damaged_toml_file_is_told(home: Path, content: bytes, words: str) -> None:
+    (home / "config.toml").write_bytes(content)
+    assert words in fails()
+
+
+def test_a_toml_file_that_cannot_be_read(home: Path) -> None:
+    (home / "config.toml").mkdir()
+    assert "config.toml" in fails()
+
+
+def test_an_env_file_that_cannot_be_read(home: Path) -> None:
+    (home / ".env").write_bytes(b"GYOZA_WORKER_ID=\xff\n")
+    assert ".env" in fails()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:5555",
+        "ftp://x",
+        "http://",
+        "http://u:p@x",
+        "http://x:99999",
+        "http://x y",
+        "http://[::1",
+        "http:///x",
+    ],
+)
+def test_urls_that_are_refused(url: str) -> None:
+    assert "--server: " in fails(server_url=url)
+    assert "u:p" not in fails(server_url=url)
+
+
+def test_a_url_loses_its_last_slash() -> None:
+    assert load(server_url="http://x:1/").server_url == "http://x:1"
+
+
+def test_the_key_is_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_API_KEY", "s3cret-key")
+    settings = load()
+    assert settings.key() == "s3cret-key"
+    assert "s3cret" not in repr(settings) + str(settings) + settings.model_dump_json()
+    monkeypatch.setenv("GYOZA_API_KEY", "s3cret-\u202e")
+    assert "s3cret" not in fails()
+
+
+def test_the_key_file_goes_over_the_key(home: Path) -> None:
+    path = home / "key"
+    path.write_text("from-the-file\n")
+    path.chmod(0o600)
+    assert load(api_key="other", api_key_file=str(path)).key() == "from-the-file"
+
+
+def test_a_key_file_that_others_can_read_is_warned_of(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = home / "key"
+    path.write_text("the-key")
+    path.chmod(0o640)
+    assert read_key_file(path) == "the-key"
+    told = capsys.readouterr().err
+    assert f"chmod 600 {path}" in told
+    assert "the-key" not in told
+    path.chmod(0o600)
+    read_key_file(path)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b" \n ", b"a\nb", b"\xff", b"k\x00y", b"k\x1b[2J", b"x" * 4097, "clé".encode()]
+)
+def test_key_files_that_are_refused(home: Path, content: bytes) -> None:
+    path = home / "key"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(SettingsError, match="one line of printable ASCII"):
+        read_key_file(path)
+
+
+def test_key_files_that_are_none(home: Path) -> None:
+    for path in (home, home / "nothing"):
+        with pytest.raises(SettingsError, match="cannot be read"):
+            read_key_file(path)
+
+
+@pytest.mark.parametrize(
+    ("host", "worker_id"),
+    [("lab-gpu-01", "lab-gpu-01"), ("a b/c", "a-b-c"), ("..", "worker"), ("é", "worker"), ("x" * 100, "x" * 64)],
+)
+def test_the_hosts_name_as_a_worker_id(host: str, worker_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: host)
+    assert default_worker_id() == worker_id
+    assert Settings().worker_id == worker_id
+
+
+@pytest.mark.parametrize("worker_id", ["", "a b", "../x", "a/b", "-a", ".a", "a\n", "\x1b[2J", "x" * 65, "é", "a\x00"])
+def test_worker_ids_that_are_refused(worker_id: str) -> None:
+    assert "--worker-id: " in fails(worker_id=worker_id)
