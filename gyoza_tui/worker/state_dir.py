@@ -10,7 +10,7 @@ import socket
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,9 @@ from filelock import FileLock, Timeout
 
 _NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs"})
 _MARKER = ".gyoza-run"
+_LOG = re.compile(r"gyoza-(.+)-(\d{1,9})-[^-]{1,8}\.log")
+_EPOCH_DIGITS = 15
+"""What the server takes: seconds until long after this program."""
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -95,7 +98,7 @@ class StateDir(RunDirs):
         super().__init__(root)
         self.root = root
         self._lock = lock
-        self.instance_id = _kept(root / "instance", lambda: str(uuid.uuid4()))
+        self.instance_id = _identity(root / "instance")
         self.epoch = self._next_epoch()
 
     @classmethod
@@ -106,7 +109,12 @@ class StateDir(RunDirs):
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             _refuse_network(root)
             (root / "logs").mkdir(exist_ok=True, mode=0o700)
-            return cls(root, _locked(root))
+            lock = _locked(root)
+            try:
+                return cls(root, lock)
+            except BaseException:
+                lock.release()
+                raise
         except OSError as error:
             raise StateDirError(
                 f"the state directory {root} cannot be used: {error.strerror}. "
@@ -137,7 +145,8 @@ class StateDir(RunDirs):
         path = self.root / "epoch"
         last = _read(path) or ""
         # a damaged file: the time alone will do, as long as the clock was not put back
-        epoch = max(int(last) + 1 if last.isdecimal() else 0, int(time.time()))
+        known = int(last) if last.isdecimal() and len(last) <= _EPOCH_DIGITS else 0
+        epoch = max(known + 1, int(time.time()))
         _write(path, str(epoch))
         return epoch
 
@@ -145,8 +154,8 @@ class StateDir(RunDirs):
 def log_files(root: Path) -> Iterator[LogFile]:
     """The logs below a worker's state directory; ids that cannot be file names are told by their hash."""
     for path in (root / "logs").glob("gyoza-*.log"):
-        run_id, attempt, _ = path.name.removeprefix("gyoza-").removesuffix(".log").rsplit("-", 2)
-        yield LogFile(run_id, int(attempt), path)
+        if parts := _LOG.fullmatch(path.name):
+            yield LogFile(parts[1], int(parts[2]), path)
 
 
 def _locked(root: Path) -> FileLock:
@@ -175,11 +184,16 @@ def _refuse_network(root: Path) -> None:
         )
 
 
-def _kept(path: Path, make: Callable[[], str]) -> str:
+def _identity(path: Path) -> str:
     known = _read(path)
     if not known:
-        known = make()
+        known = str(uuid.uuid4())
         _write(path, known)
+    if not _SAFE.fullmatch(known):
+        raise StateDirError(
+            f"{path} is damaged: it held this worker's identity. Put its content back, or remove the file: then the "
+            "server takes this worker for another one, and gives its runs away when their lease is over"
+        )
     return known
 
 
