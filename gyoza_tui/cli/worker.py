@@ -33,8 +33,9 @@ def serve_as_worker(settings_flags: dict[str, Any], mode: Mode) -> NoReturn:
     if not mode.no_ui:
         say("gyoza-tui: the terminal app is still to come; going on headless, as with --no-ui")
     code = _local(settings, mode) if mode.local else _worker(settings, mode.new_journal)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # as in a process that was started without it
+            stream.flush()
     os._exit(code)
 
 

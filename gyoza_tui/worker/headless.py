@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import queue
+import select
 import sys
 import threading
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 
@@ -22,6 +23,7 @@ class Printer:
     def __init__(self, notices: Notices, log_format: Literal["text", "json"]) -> None:
         self._queue: queue.Queue[Notice | None] = queue.Queue(_BACKLOG)
         self._render = _json if log_format == "json" else _text
+        self._out = _descriptor(sys.stdout)
         self._thread = threading.Thread(target=self._serve, name="printer", daemon=True)
         notices.listen(self._offer)
 
@@ -41,23 +43,47 @@ class Printer:
 
     def _serve(self) -> None:
         while (notice := self._queue.get()) is not None:
+            if self._out is None:
+                continue
             try:
-                sys.stdout.write(self._render(notice) + "\n")
-                sys.stdout.flush()
+                _write(self._out, (self._render(notice) + "\n").encode(_encoding(), "backslashreplace"))
             except OSError:
                 _detach_from_terminal()
+
+
+def _descriptor(stream: TextIO | None) -> int | None:
+    """None for a process that was started without that stream: its number may be any file's then."""
+    try:
+        return None if stream is None else stream.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+def _encoding() -> str:
+    return sys.stdout.encoding or "ascii"
+
+
+def _write(fd: int, data: bytes) -> None:
+    """Past `sys.stdout`, whose lock would be held while the pipe is full: the end of the process flushes it."""
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
 
 
 def _detach_from_terminal() -> None:
     """The terminal or pipe is gone: whoever writes to it later must not be hurt by that."""
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(nowhere, fd)
+    for fd in (_descriptor(sys.stdout), _descriptor(sys.stderr)):
+        if fd is not None:
+            os.dup2(nowhere, fd)
+    os.close(nowhere)
 
 
 def _text(notice: Notice) -> str:
     mark = {"info": " ", "warning": "!", "error": "✗"}[notice.level]
-    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+    if not _encoding().lower().startswith("utf"):
         mark = mark.replace("✗", "x")
     return f"{notice.at.astimezone():%H:%M:%S} {mark} {visible(notice.text)}"
 
