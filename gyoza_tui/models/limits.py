@@ -28,6 +28,8 @@ GPU_ID_MAX: Final = 1023
 PRIORITY_MAX: Final = 1_000_000
 TIMEOUT_S_MAX: Final = 366 * 24 * 3600
 RUNS_PER_CLAIM_MAX: Final = 64
+RUNS_LISTED_MAX: Final = 4096
+"""Runs that one beat or claim can list."""
 NAME_MAX: Final = 128
 TAGS_MAX: Final = 64
 COMMAND_ARGS_MAX: Final = 1024

@@ -10,7 +10,15 @@ from pydantic import AwareDatetime, Field
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import Tags
 from gyoza_tui.models.identity import Id
-from gyoza_tui.models.limits import AWAY_S_MAX, CLAIM_WAIT_S_MAX, CPU_MAX, GPU_ID_MAX, MEMORY_MB_MAX, RUNS_PER_CLAIM_MAX
+from gyoza_tui.models.limits import (
+    AWAY_S_MAX,
+    CLAIM_WAIT_S_MAX,
+    CPU_MAX,
+    GPU_ID_MAX,
+    MEMORY_MB_MAX,
+    RUNS_LISTED_MAX,
+    RUNS_PER_CLAIM_MAX,
+)
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.wire import Wire
 
@@ -69,7 +77,7 @@ class HeartbeatRequest(Wire):
     worker_id: Id
     resources: ResourcesReport = Field(default_factory=ResourcesReport)
     tags: Tags = Field(default_factory=list)
-    running_ops: list[RunningOpReport] = Field(default_factory=list, max_length=4096)
+    running_ops: list[RunningOpReport] = Field(default_factory=list, max_length=RUNS_LISTED_MAX)
     instance_id: Id | None = None
     """The state directory's uuid."""
     epoch: int | None = Field(default=None, ge=0, lt=2**53)
@@ -113,9 +121,9 @@ class ClaimRequest(Wire):
     wait_s: float = Field(default=10, ge=0, le=CLAIM_WAIT_S_MAX, allow_inf_nan=False)
     instance_id: Id | None = None
     epoch: int | None = Field(default=None, ge=0, lt=2**53)
-    have: list[RunHeld] = Field(default_factory=list, max_length=4096)
+    have: list[RunHeld] = Field(default_factory=list, max_length=RUNS_LISTED_MAX)
     """Every unfinished journal row; never answered again."""
-    only: list[str] | None = Field(default=None, max_length=4096)
+    only: list[str] | None = Field(default=None, max_length=RUNS_LISTED_MAX)
 
 
 class RunHeld(Wire):

@@ -25,6 +25,7 @@ from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
+from gyoza_tui.worker.duties.heed import Heed
 from gyoza_tui.worker.duties.reconcile import Reconcile
 from gyoza_tui.worker.duties.sample import Sample
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
@@ -95,12 +96,13 @@ class Worker:
             wakes=wakes,
         )
         self.slots = Slots(self.runtime)
-        self._heartbeat = Heartbeat(self.runtime, self.slots)
+        heed = Heed(self.runtime, self.slots)
+        self._heartbeat = Heartbeat(self.runtime, heed)
         self._deliver = Deliver(self.runtime, self.slots)
         self._reconcile = Reconcile(self.runtime, self.slots)
         claim = Claim(self.runtime, self.slots)
         sample = Sample(self.runtime, self._sampler)
-        self.duties: list[Duty] = [self._heartbeat, claim, self._deliver, self._reconcile, sample]
+        self.duties: list[Duty] = [self._heartbeat, heed, claim, self._deliver, self._reconcile, sample]
         self.control = LocalControl(self.runtime, self.slots, self.duties)
         worker_context.worker_context = self.runtime.context
 
@@ -177,5 +179,4 @@ def start() -> None:
     except (SettingsError, WorkerError, StateDirError, JournalError) as error:
         print(error, file=sys.stderr)
         code = 2
-    sys.stdout.flush()
     os._exit(code)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.limits import RUNS_LISTED_MAX, RUNS_PER_CLAIM_MAX
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.admission import Admission
 from gyoza_tui.worker.backend_pool import BackendPool
@@ -63,7 +64,9 @@ class Runtime:
         """How many runs a claim may answer now."""
         if self.mode.refusal or not self.link.lease_holds or not self.pool.available:
             return 0
-        return self.free_slots
+        # what is not delivered yet is listed in every beat and claim
+        room = RUNS_LISTED_MAX - RUNS_PER_CLAIM_MAX - len(self.journal.rows())
+        return max(0, min(self.free_slots, room))
 
     def held(self, row: RunRow) -> bool:
         """Whether the row is of another server than the one that answers now."""

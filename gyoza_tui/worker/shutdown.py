@@ -82,6 +82,9 @@ class Shutdown:
                         return self._good_bye()
 
     def _look_for_signal(self) -> None:
+        if self._control.asked is None:
+            # the drain of a former signal was undone
+            self._received, self._deadline = 0, math.inf
         received = self._signals.next(_LOOK_S)
         if received is None:
             return
@@ -134,7 +137,7 @@ class Shutdown:
     def _good_bye(self) -> int:
         """DELETE when nothing is left behind, else a beat that says that we are away."""
         runtime = self._runtime
-        self._heartbeat.stop()
+        self._heartbeat.fall_silent()
         if not runtime.link.state.registered:
             return EXIT_DONE
         if runtime.journal.rows():

@@ -1,32 +1,31 @@
-"""Tell the server that we are here and what we run; hear what it says of our runs."""
+"""Tell the server that we are here and what we run."""
 
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
 
 from gyoza_tui import __version__
-from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import (
     PROTOCOL,
     GpuReport,
-    HeartbeatReply,
     HeartbeatRequest,
     ResourcesReport,
     RunningOpReport,
-    RunVerdict,
-    Verdict,
     WorkerState,
 )
 from gyoza_tui.worker.duties.duty import Duty
-from gyoza_tui.worker.run_row import Intent, RunRow
+from gyoza_tui.worker.duties.heed import Heed
+from gyoza_tui.worker.run_row import RunRow
 from gyoza_tui.worker.runtime import Runtime
-from gyoza_tui.worker.slots import Slots
 
 _TOGETHER_S: Final = 0.02
 """Beats that are asked for within this time are one."""
+_AT_LEAST_S: Final = 0.05
 _GOOD_BYE_S: Final = 2.0
 
 
@@ -35,10 +34,11 @@ class Heartbeat(Duty):
 
     name = "heartbeat"
 
-    def __init__(self, runtime: Runtime, slots: Slots) -> None:
+    def __init__(self, runtime: Runtime, heed: Heed) -> None:
         super().__init__(runtime.clock, runtime.notices, runtime.wakes.beat)
         self._runtime = runtime
-        self._slots = slots
+        self._heed = heed
+        self._sending = threading.Lock()
         self._beat = 0
         self._last_at = 0.0
 
@@ -48,28 +48,34 @@ class Heartbeat(Duty):
             self._clock.wait(self._stopped, wait)
             self._wake.clear()
         interval = self._runtime.link.state.heartbeat_s
-        self._last_at = self._clock.boot()
-        try:
-            self.beat(interval)
-        finally:
-            self._guard_lease()
+        with self._sending:
+            if not self._stopped.is_set():
+                self._last_at = self._clock.boot()
+                self.beat(interval)
         return interval
 
     def retry_s(self) -> float:
-        """Beats find out that the server is back, so they go on at their interval."""
-        return self._runtime.link.state.heartbeat_s
+        """Beats find out that the server is back, so they go on at their interval, counted from when one was sent."""
+        return max(_AT_LEAST_S, self._last_at + self._runtime.link.state.heartbeat_s - self._clock.boot())
+
+    def fall_silent(self) -> None:
+        """No beat begins any more, and none is under way, so that a good-bye is the last that the server hears."""
+        self.stop()
+        if self._sending.acquire(timeout=_GOOD_BYE_S):
+            self._sending.release()
 
     def beat(self, timeout_s: float) -> None:
         """One beat; raises httpx.HTTPError."""
         runtime = self._runtime
+        rows = [row for row in runtime.journal.rows() if not row.acked and not runtime.held(row)]
         sent_at = self._clock.boot()
         try:
-            reply = runtime.client.beat(self.request(), timeout_s)
+            reply = runtime.client.beat(self.request(rows), timeout_s)
         except httpx.HTTPError as error:
             runtime.link.failed(error)
             raise
         runtime.link.beaten(reply, sent_at)
-        self._heed(reply)
+        self._heed.hear(rows, reply)
 
     def say_away(self) -> None:
         """The last beat of a worker that leaves runs behind; tried for two seconds."""
@@ -82,12 +88,12 @@ class Heartbeat(Duty):
                 self._clock.wait(self._stopped, 0.2)
         return None
 
-    def request(self) -> HeartbeatRequest:
+    def request(self, rows: Sequence[RunRow]) -> HeartbeatRequest:
+        """The next beat, which lists these rows."""
         runtime, state = self._runtime, self._runtime.link.state
         self._beat += 1
         offered = runtime.admission.offered
         with_inputs = state.registered and state.protocol is None
-        listed = [row for row in runtime.journal.rows() if not row.acked and not runtime.held(row)]
         return HeartbeatRequest(
             worker_id=runtime.context.worker_id,
             resources=ResourcesReport(
@@ -96,7 +102,7 @@ class Heartbeat(Duty):
                 gpus=[GpuReport(id=gpu.id, vram_mb=gpu.vram_mb, tags=gpu.tags) for gpu in offered.gpus],
             ),
             tags=list(runtime.context.tags),
-            running_ops=[_report(row, with_inputs=with_inputs) for row in listed],
+            running_ops=[_report(row, with_inputs=with_inputs) for row in rows],
             instance_id=runtime.state_dir.instance_id,
             epoch=runtime.state_dir.epoch,
             beat=self._beat,
@@ -110,39 +116,6 @@ class Heartbeat(Duty):
             ops=runtime.pool.ops,
             away_s=runtime.settings.away_s if runtime.mode.state is WorkerState.AWAY else None,
         )
-
-    def _heed(self, reply: HeartbeatReply) -> None:
-        """Act on what the server says of each run that the beat listed."""
-        for row in self._runtime.journal.rows():
-            verdict = (reply.runs or {}).get(row.run_id)
-            if verdict is None or self._runtime.held(row):
-                self._let_go_of_held(row)
-                continue
-            self._runtime.context.set_run_state(row.run_id, verdict.state)
-            self._judge(row, verdict)
-
-    def _judge(self, row: RunRow, said: RunVerdict) -> None:
-        if said.attempt is not None and said.attempt > row.attempt:
-            self._slots.intend(row, Intent.LOST, "the server has a newer attempt")
-        elif said.verdict is Verdict.CANCEL or said.state is RunState.CANCELLED:
-            self._slots.intend(row, Intent.CANCEL, "cancelled at the server", by_server=True)
-        elif said.verdict is Verdict.LOST:
-            self._slots.intend(row, Intent.LOST, "the server gave it to another")
-        elif said.verdict is Verdict.UNKNOWN and not row.started_acked:
-            self._slots.intend(row, Intent.LOST, "the server does not know it, and nothing was done")
-
-    def _let_go_of_held(self, row: RunRow) -> None:
-        if self._runtime.held(row) and not row.started_acked:
-            self._slots.intend(row, Intent.LOST, "its server is gone, and nothing was done")
-
-    def _guard_lease(self) -> None:
-        """Stop what runs when the owner wants that, before the server may give it to another."""
-        runtime, state = self._runtime, self._runtime.link.state
-        if runtime.settings.on_lease_lost != "stop" or state.lease_s is None:
-            return
-        if runtime.link.silent_s >= state.lease_s + state.grace_s - runtime.settings.stop_grace_s:
-            for row in runtime.active():
-                self._slots.intend(row, Intent.RELEASE, "the server was silent until the lease was over")
 
 
 def _report(row: RunRow, *, with_inputs: bool) -> RunningOpReport:
