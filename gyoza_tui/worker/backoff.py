@@ -31,6 +31,11 @@ class Backoff:
             self._until = self._clock.boot() + delay
             return delay
 
+    def pause(self, seconds: float) -> None:
+        """Wait that long, whatever the cap: it is known that trying sooner is of no use."""
+        with self._lock:
+            self._until = self._clock.boot() + seconds
+
     def succeed(self) -> None:
         """Everything is well again: whoever waits may go on at once."""
         with self._lock:

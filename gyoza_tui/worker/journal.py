@@ -25,6 +25,8 @@ from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.state_dir import attempt_name
 
 SCHEMA_VERSION: Final = 1
+REPLACED: Final = "replaced"
+"""The words of a report that others were sent for."""
 
 _SCHEMA = """
 CREATE TABLE runs (
@@ -237,7 +239,7 @@ class Journal:
     def replace(self, row: OutboxRow, reports: Iterable[EventReport]) -> None:
         """Send `reports` in the place of `row`, which cannot be delivered as it is."""
         with self._transaction() as db:
-            db.execute("UPDATE outbox SET refused = 'replaced' WHERE id = ?", (row.id,))
+            db.execute("UPDATE outbox SET refused = ? WHERE id = ?", (REPLACED, row.id))
             for report in reports:
                 self._queue(db, row.run, report)
         self._refresh(row.run)

@@ -34,6 +34,8 @@ class Deliver(Duty):
         self._slots = slots
         self._refusals = Refusals(runtime, slots)
         self._backoffs: dict[int, Backoff] = {}
+        self._unknown: set[int] = set()
+        """Runs that the server says it does not know."""
         self._singly: set[int] = set()
         """Runs whose last list was refused: their events go one by one."""
         runtime.link.wakes(runtime.wakes.deliver)
@@ -44,6 +46,7 @@ class Deliver(Duty):
             return _IDLE_S
         if (wait := runtime.link.backoff.remaining_s) > 0:
             return wait
+        self._forget_closed()
         for key, rows in itertools.groupby(runtime.journal.outbox(), key=lambda row: row.run):
             run = runtime.journal.get(key)
             if run is not None and not runtime.held(run) and self._backoff_of(key).remaining_s == 0:
@@ -52,7 +55,7 @@ class Deliver(Duty):
         return min([_IDLE_S, *waits])
 
     def retry_s(self) -> float:
-        return max(self._runtime.link.backoff.remaining_s, 0.05)
+        return max(self._runtime.link.backoff.remaining_s, super().retry_s())
 
     def waiting(self) -> int:
         """Reports that the server that answers now could take; held and unknown runs don't count."""
@@ -60,15 +63,18 @@ class Deliver(Duty):
         return sum(
             1
             for row in runtime.journal.rows()
-            if not row.acked and row.outcome is not None and not runtime.held(row) and not self._unknown(row.key)
+            if not row.acked and row.outcome is not None and not runtime.held(row) and row.key not in self._unknown
         )
 
-    def _unknown(self, key: int) -> bool:
-        return key in self._backoffs and self._backoffs[key].remaining_s > 60
+    def _forget_closed(self) -> None:
+        open_keys = {row.key for row in self._runtime.journal.rows()}
+        self._backoffs = {key: backoff for key, backoff in self._backoffs.items() if key in open_keys}
+        self._singly &= open_keys
+        self._unknown &= open_keys
 
     def _backoff_of(self, key: int) -> Backoff:
         if key not in self._backoffs:
-            self._backoffs[key] = Backoff(self._clock, cap_s=UNKNOWN_RUN_S)
+            self._backoffs[key] = Backoff(self._clock)
         return self._backoffs[key]
 
     def _deliver(self, run: RunRow, rows: list[OutboxRow]) -> None:
@@ -85,6 +91,7 @@ class Deliver(Duty):
             self._slots.wake(run.key)
             del rows[: len(batch)]
         self._backoffs.pop(run.key, None)
+        self._unknown.discard(run.key)
         if rows:
             self._wake.set()
 
@@ -131,7 +138,10 @@ class Deliver(Duty):
                 return True
         except httpx.HTTPStatusError as second:
             error = second
-        unknown = error_code(error) == ErrorCode.RUN_UNKNOWN
-        self._backoff_of(run.key).fail(UNKNOWN_RUN_S if unknown else retry_after_s(error))
+        if error_code(error) == ErrorCode.RUN_UNKNOWN:
+            self._unknown.add(run.key)
+            self._backoff_of(run.key).pause(UNKNOWN_RUN_S)
+        else:
+            self._backoff_of(run.key).fail(retry_after_s(error))
         self._runtime.notices.say(f"{run.run_id}: report not taken: {words(error)}", "warning", run=run.run_id)
         return False

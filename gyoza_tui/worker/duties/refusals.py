@@ -11,12 +11,14 @@ from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.failures import Failure, Reason
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EVENT_STATE, OWNED, EventType, RunState
+from gyoza_tui.worker.journal import REPLACED
 from gyoza_tui.worker.outbox import OutboxRow
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 
 _TOO_LARGE = (413, 422)
+_SERVER_ERROR = 500
 
 
 class Refusals:
@@ -29,6 +31,8 @@ class Refusals:
     def settle(self, run: RunRow, row: OutboxRow, error: httpx.HTTPStatusError) -> bool:
         """Whether the report is done with; False: it is to be sent again later. Raises httpx.HTTPError."""
         if not row.moves_state:
+            if error.response.status_code >= _SERVER_ERROR:
+                return False
             self._runtime.journal.settled([row], refused=words(error))
             return True
         if meaning(error) is Meaning.TROUBLE:
@@ -69,7 +73,7 @@ class Refusals:
         """Not ours any more, or cancelled meanwhile, or taken at the first try whose answer was lost."""
         now = self._look(run)
         ours = now.current_attempt == run.attempt and now.worker_id in (None, self._worker_id)
-        if row.tried > 1 and ours and now.state is RunState.RUNNING and error_code(error) != ErrorCode.NOT_YOURS:
+        if row.tried and ours and now.state is RunState.RUNNING and error_code(error) != ErrorCode.NOT_YOURS:
             self._runtime.journal.settled([row])
         else:
             self._runtime.journal.settled([row], refused=words(error))
@@ -78,9 +82,9 @@ class Refusals:
 
     def _settle_end(self, run: RunRow, row: OutboxRow, event: EventReport, error: httpx.HTTPStatusError) -> bool:
         now = self._look(run)
-        if now.state is EVENT_STATE[event.type] and now.current_attempt == run.attempt and row.tried > 1:
+        if row.tried and _state_of(now, run.attempt) is EVENT_STATE[event.type]:
             self._runtime.journal.settled([row])
-        elif now.state is RunState.ASSIGNED and now.current_attempt == run.attempt and self._is_ours(now, error):
+        elif self._wants_started_first(run, now, error):
             started = event.model_copy(update={"type": EventType.STARTED, "msg": "started", "payload": None})
             self._runtime.journal.replace(row, [started, event])
         else:
@@ -98,8 +102,12 @@ class Refusals:
         else:
             self._slots.intend(run, Intent.LOST, note)
 
-    def _is_ours(self, now: OpRun, error: httpx.HTTPStatusError) -> bool:
-        return now.worker_id in (None, self._worker_id) and error_code(error) != ErrorCode.NOT_YOURS
+    def _wants_started_first(self, run: RunRow, now: OpRun, error: httpx.HTTPStatusError) -> bool:
+        """Whether this server takes no end of a run that is ASSIGNED to us. Asked once: it may refuse STARTED too."""
+        if now.state is not RunState.ASSIGNED or now.current_attempt != run.attempt:
+            return False
+        ours = now.worker_id in (None, self._worker_id) and error_code(error) != ErrorCode.NOT_YOURS
+        return ours and REPLACED not in self._runtime.journal.refusals(run.key)
 
     def _look(self, run: RunRow) -> OpRun:
         return self._runtime.client.get_run(run.run_id, events=False)
@@ -107,3 +115,10 @@ class Refusals:
     @property
     def _worker_id(self) -> str:
         return self._runtime.context.worker_id
+
+
+def _state_of(run: OpRun, attempt: int) -> RunState | None:
+    """The attempt's state, which a retry may have followed; None when the server does not tell."""
+    if run.current_attempt == attempt:
+        return run.state
+    return next((known.state for known in run.attempts if known.attempt == attempt), None)
