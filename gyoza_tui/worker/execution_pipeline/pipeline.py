@@ -44,7 +44,8 @@ class Pipeline:
         ctx = ctx or ExecutionContext()
         services = services_of(ctx)
         error: Exception | None = None
-        ended = False
+        # after a restart: what is told already is not done again
+        ended = services.record.row.outcome is not None
         for step in self.steps:
             if ended and not runs_always(step):
                 continue

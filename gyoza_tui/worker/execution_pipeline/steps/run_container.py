@@ -68,8 +68,17 @@ def _created(ctx: ExecutionContext, services: Services) -> Handle:
     row = services.record.row
     backend = services.backend
     made = row.handle
-    if made is not None and (row.start_asked or services.patiently("made", lambda: backend.state(made)) != Phase.GONE):
+    if made is not None and row.start_asked:
         return made
+    there = made is not None and services.patiently("made", lambda: backend.state(made)) is not Phase.GONE
+    handle = made if made is not None and there else _made(ctx, services)
+    # once more after a restart: the worker may have ended between the container and its inputs
+    services.patiently("inputs", lambda: backend.put(handle, input_files(ctx.inputs)))
+    return handle
+
+
+def _made(ctx: ExecutionContext, services: Services) -> Handle:
+    row = services.record.row
     spec = Spec(
         name=row.name,
         image=ImageRef.parse(ctx.image).name,
@@ -82,9 +91,8 @@ def _created(ctx: ExecutionContext, services: Services) -> Handle:
         volumes=ctx.volumes,
     )
     services.record.update(create_asked=True)
-    handle = services.patiently("create", lambda: backend.create(spec))
+    handle = services.patiently("create", lambda: services.backend.create(spec))
     services.record.update(handle=handle)
-    services.patiently("inputs", lambda: backend.put(handle, input_files(ctx.inputs)))
     return handle
 
 
