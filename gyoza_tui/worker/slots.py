@@ -11,7 +11,7 @@ from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.record import JournalRecord
-from gyoza_tui.worker.run_row import Intent, RunRow
+from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.runtime import Runtime
 
 _AGAIN_S: Final = 5.0
@@ -74,6 +74,9 @@ class Slots:
     def _run(self, row: RunRow) -> bool:
         """Run the pipeline once; whether the row is brought to its end."""
         runtime = self._runtime
+        if row.backend not in runtime.pool:
+            self._give_back(row)
+            return True
         try:
             spool = LogSpool(
                 runtime.state_dir.log_path(row.run_id, row.attempt, row.lease),
@@ -88,6 +91,12 @@ class Slots:
             runtime.notices.say(f"{row.run_id}: {type(error).__name__}: {error}", "error", run=row.run_id)
         now = runtime.journal.get(row.key)
         return now is None or not now.active
+
+    def _give_back(self, row: RunRow) -> None:
+        """Journaled by a start that ended before it could refuse the run, or that had more backends."""
+        record = JournalRecord(self._runtime, row, threading.Event())
+        record.finish(Outcome.RELEASED, f"this worker has no backend for {row.run.image}", None)
+        record.update(cleaned=True)
 
     def _context(self, row: RunRow, spool: LogSpool) -> ExecutionContext:
         runtime = self._runtime

@@ -12,7 +12,7 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import ClaimRequest
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.record import JournalRecord
-from gyoza_tui.worker.run_row import Outcome
+from gyoza_tui.worker.run_row import Intent, Outcome
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 
@@ -53,7 +53,7 @@ class Claim(Duty):
         return 0.0
 
     def retry_s(self) -> float:
-        return max(self._runtime.link.backoff.remaining_s, 0.05)
+        return max(self._runtime.link.backoff.remaining_s, super().retry_s())
 
     def take(self, answer: Claimed) -> int:
         """Journal what is new and start it, or give it back with the reason; how many were started."""
@@ -67,14 +67,16 @@ class Claim(Duty):
 
     def _take(self, server_id: str, run: OpRun) -> bool:
         runtime = self._runtime
-        older = {row.key for row in runtime.active() if row.run_id == run.id}
-        active = [row for row in runtime.active() if row.key not in older]
+        older = [row for row in runtime.active() if row.run_id == run.id]
+        active = [row for row in runtime.active() if row.run_id != run.id]
         run = runtime.admission.placed(run, active)
         refusal = runtime.admission.refusal(run, active)
         if refusal is None and not runtime.link.lease_holds:
             refusal = "the lease may have run out"
         backend = runtime.pool.of(run.image) if refusal is None else None
         row = runtime.journal.take(server_id, run, backend.name if backend else "")
+        for superseded in older:
+            self._slots.intend(superseded, Intent.LOST, "the server has a newer attempt")
         if refusal is None:
             runtime.notices.say(f"{run.id} claimed: {run.image}", run=run.id, attempt=row.attempt, state="claimed")
             self._slots.start(row)
