@@ -101,17 +101,22 @@ class Reconcile(Duty):
 
     def _ask_for_runs(self) -> None:
         """For a server whose beats answer nothing about runs."""
+        trouble: httpx.HTTPStatusError | None = None
         for row in self._runtime.journal.rows():
             if row.acked or self._runtime.held(row):
                 continue
             try:
                 now = self._runtime.client.get_run(row.run_id, events=False)
             except httpx.HTTPStatusError as error:
-                if error_code(error) != ErrorCode.RUN_UNKNOWN:
-                    raise
+                # one run's trouble must not hide a cancel of the next
+                trouble = error
+                if error_code(error) == ErrorCode.RUN_UNKNOWN and not row.started_acked:
+                    self._slots.intend(row, Intent.LOST, "the server does not know it, and nothing was done")
             else:
                 self._runtime.context.set_run_state(row.run_id, now.state)
                 self._judge(row, now)
+        if trouble is not None and error_code(trouble) != ErrorCode.RUN_UNKNOWN:
+            raise trouble
 
     def _judge(self, row: RunRow, now: OpRun) -> None:
         if now.current_attempt > row.attempt or now.worker_id not in (None, self._runtime.context.worker_id):
