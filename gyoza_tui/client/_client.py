@@ -31,6 +31,8 @@ from gyoza_tui.models.workers import ClaimRequest, Health, HeartbeatReply, Heart
 _T = TypeVar("_T")
 
 CONNECT_TIMEOUT_S = 5.0
+_KEEP_IDLE_S = 4.0
+"""Shorter than servers keep an idle connection (uvicorn: 5 s), else a beat is lost now and then to a closed one."""
 _JSON_SPACE = b" \t\r\n"
 
 
@@ -68,7 +70,7 @@ class GyozaClient:
             follow_redirects=False,
             trust_env=False,
             verify=self.base_url.startswith("https:"),  # without TLS the certificates are not worth their 15 ms
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=60),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=_KEEP_IDLE_S),
         )
 
     def __repr__(self) -> str:
@@ -194,7 +196,10 @@ class GyozaClient:
         return self.beat(HeartbeatRequest.model_validate(payload))
 
     def beat(self, request: HeartbeatRequest, timeout_s: float | None = None) -> HeartbeatReply:
-        return self._send(endpoints.HEARTBEAT, request, HeartbeatReply, timeout_s=timeout_s)
+        answer = self._exchange(endpoints.HEARTBEAT, request, {}, {}, timeout_s)
+        reply: HeartbeatReply = _parsed(HeartbeatReply, answer)
+        server_id = reply.server_id or answer.headers.get(endpoints.SERVER_ID_HEADER)
+        return reply.model_copy(update={"server_id": server_id})
 
     def claim(self, worker_id: str, request: ClaimRequest) -> Claimed:
         """Wait up to `request.wait_s` for runs assigned to this worker."""
