@@ -1,94 +1,73 @@
-"""What an op gave as its outputs, decoded without trusting a byte of it."""
+"""An op's outputs out of its files. They are hostile: only small JSON is parsed in this process (PROTOCOL.md, 5)."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gyoza_tui.models.limits import JSON_DEPTH_MAX, MIB, OUTPUTS_MAX
-from gyoza_tui.models.values import INT_DIGITS_MAX, BadValue, check_json, json_size
+from gyoza_tui.models.limits import MIB, OUTPUT_FILE_MAX, OUTPUTS_MAX
 from gyoza_tui.worker import pickle_child
 
-IN_PROCESS_MAX: Final = 64 * 1024
-"""JSON up to this size is decoded here; starting a process costs more than it could."""
-MEMORY_MAX: Final = 1024 * MIB
-CPU_S: Final = 10
-_WALL_S: Final = 12.0
-_REPLY_MAX: Final = 4 * OUTPUTS_MAX
+_INLINE_MAX: Final = 1 * MIB
+"""JSON up to here is parsed in this process; more would stop every other thread for too long."""
+_DEADLINE_S: Final = 12.0
+_ANSWER_MAX: Final = 4 * OUTPUTS_MAX
+"""A child's answer: at worst every character of the outputs escaped."""
 
 
-class BadOutput(ValueError):
-    """Outputs that cannot be stored; `str()` begins with the path of the culprit."""
+class BadOutput(Exception):
+    """The output cannot be taken. `str()` names the file, the place in it, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedOutputs:
-    values: dict[str, Any]
+    values: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    """What was changed, in words that name the key: NaN and infinities became null."""
+    """What was changed to make the values storable, in words."""
 
 
 def decode_outputs(json_file: bytes | None, pickle_file: bytes | None) -> DecodedOutputs:
-    """The outputs from the op's two files: JSON wins, no file means none, JSON in the pickle's place is taken.
-
-    Raises BadOutput and nothing else, whatever the bytes. Takes at most some 12 s.
-    """
+    """The outputs of an op that ended well. JSON wins; neither file: none. Raises BadOutput, within seconds."""
     if json_file is not None:
-        said = _decoded("json", json_file)
-    elif pickle_file is None:
-        return DecodedOutputs({})
-    else:
-        kind = "json" if pickle_file.lstrip()[:1] == b"{" else "pickle"
-        said = _decoded(kind, pickle_file)
-    return _checked(said)
+        return _decode(json_file, "output.json", may_pickle=False)
+    if pickle_file is not None:
+        return _decode(pickle_file, "output.pkl", may_pickle=True)
+    return DecodedOutputs()
 
 
-def _decoded(kind: str, data: bytes) -> Any:
-    if kind == "json" and len(data) <= IN_PROCESS_MAX:
-        return pickle_child.answer(kind, data, OUTPUTS_MAX, JSON_DEPTH_MAX, INT_DIGITS_MAX)
-    return _in_child(kind, data)
-
-
-def _in_child(kind: str, data: bytes) -> Any:
-    limits = (MEMORY_MAX, CPU_S, OUTPUTS_MAX, JSON_DEPTH_MAX, INT_DIGITS_MAX)
-    command = [sys.executable, "-I", "-S", str(Path(pickle_child.__file__)), kind, *map(str, limits)]
+def _decode(data: bytes, name: str, *, may_pickle: bool) -> DecodedOutputs:
+    if len(data) > OUTPUT_FILE_MAX:
+        raise BadOutput(f"{name} has {len(data)} bytes: at most {OUTPUT_FILE_MAX // MIB} MiB are taken")
+    looks_json = data.lstrip()[:1] in (b"{", b"[")
+    if not looks_json and not may_pickle:
+        raise BadOutput(f"{name} is not a JSON object" if data.strip() else f"{name} is empty")
     try:
-        ended = subprocess.run(
-            command,
-            input=data,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={},
-            cwd="/",
-            timeout=_WALL_S,
-            check=False,
-        )
+        if looks_json and len(data) <= _INLINE_MAX and data.lstrip()[:1] == b"{":
+            answer = pickle_child.outputs_of(data, OUTPUTS_MAX)
+        else:
+            answer = _by_child(data)
+    except pickle_child.Bad as error:
+        raise BadOutput(f"{name}: {error}") from None
+    return DecodedOutputs(answer["values"], tuple(answer["notes"]))
+
+
+def _by_child(data: bytes) -> dict[str, Any]:
+    argv = [sys.executable, "-I", "-S", pickle_child.__file__, str(OUTPUTS_MAX)]
+    try:
+        child = subprocess.run(
+            argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, cwd="/",
+            timeout=_DEADLINE_S, check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise BadOutput(f"outputs: decoding them takes longer than {_WALL_S:g} s") from None
-    if ended.returncode != 0 or len(ended.stdout) > _REPLY_MAX:
-        raise BadOutput(f"outputs: decoding them takes more than {MEMORY_MAX // MIB} MiB or {CPU_S} s")
-    try:
-        return json.loads(ended.stdout)
-    except (ValueError, RecursionError):
-        raise BadOutput("outputs: cannot be decoded") from None
-
-
-def _checked(said: Any) -> DecodedOutputs:
-    """What the child says is looked at again: it has read hostile bytes."""
-    if not isinstance(said, dict) or not isinstance(said.get("values"), dict):
-        bad = said.get("bad") if isinstance(said, dict) else None
-        raise BadOutput(str(bad or "outputs: cannot be decoded")[:1000])
-    values = said["values"]
-    try:
-        check_json(values, "outputs")
-        if json_size(values) > OUTPUTS_MAX:
-            raise BadOutput(f"outputs: larger than {OUTPUTS_MAX // MIB} MiB of JSON")
-    except (BadValue, RecursionError) as error:
-        raise BadOutput(str(error)) from None
-    nulls = said.get("nulls")
-    named = nulls if isinstance(nulls, list) else []
-    return DecodedOutputs(values, tuple(f"{name} was NaN or infinite and became null" for name in named))
+        raise pickle_child.Bad(f"decoding took more than {_DEADLINE_S:.0f} s") from None
+    except OSError as error:
+        raise pickle_child.Bad(f"no process could be started to decode it: {error.strerror}") from None
+    if child.returncode or not child.stdout or len(child.stdout) > _ANSWER_MAX:
+        raise pickle_child.Bad("decoding it took too much memory or time, and was ended")
+    answer = json.loads(child.stdout)
+    if "bad" in answer:
+        raise pickle_child.Bad(answer["bad"])
+    return {"values": answer["values"], "notes": answer["notes"]}

@@ -1,130 +1,165 @@
-"""Decodes an op's output in a process of its own: `python -I -S pickle_child.py json|pickle <limits>`.
+"""Decodes one untrusted output file in a process of its own, run as `python -I -S pickle_child.py LIMIT_BYTES`.
 
-Bytes come on stdin, one JSON object goes to stdout: {"values": …, "nulls": [names]} or {"bad": words}. Nothing of
-ours is imported: the process is started bare, with limits on memory and processor time, because refusing globals is not
-enough. Nine bytes of pickle can ask for gigabytes, and 175 bytes of shared lists become half a gigabyte of JSON.
+Reads the file from stdin, writes one JSON object to stdout: `{"values": …, "notes": […]}` or `{"bad": words}`. Limits
+of memory and CPU are set on itself before the first byte is read: a nine-byte pickle asks for gigabytes.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import math
+import os
 import pickle
 import resource
 import sys
-from typing import Any
+from typing import Any, NoReturn
+
+MEMORY_BYTES = 1024 * 1024 * 1024
+CPU_S = 10
+DEPTH_MAX = 64
+INT_DIGITS_MAX = 4000
+NOTES_MAX = 20
+_INT_MAX = 10**INT_DIGITS_MAX
 
 
 class Bad(Exception):
-    """An output that cannot be stored, in words that begin with its path."""
+    """The output cannot be taken; the words say where and why."""
 
 
-class NoGlobals(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        raise Bad(f"outputs: the pickle asks for {module}.{name}; only plain values are allowed")
+class _NoGlobals(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise Bad(f"the pickle names {module[:80]}.{name[:80]}: only plain values are taken, no classes or functions")
+
+    def persistent_load(self, pid: object) -> NoReturn:
+        raise Bad("the pickle refers to objects outside itself")
+
+
+def decode(data: bytes) -> Any:
+    """The value in `data`: JSON, or a pickle without globals."""
+    text = data.lstrip()
+    if text[:1] in (b"{", b"[") or data[:3] == b"\xef\xbb\xbf":
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            if text[:1] == b"{" or not isinstance(error, ValueError):
+                raise Bad(f"not JSON: {_words(error)}") from None
+    try:
+        return _NoGlobals(io.BytesIO(data)).load()
+    except Bad:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Bad(f"neither JSON nor a pickle: {_words(error)}") from None
+
+
+def _words(error: BaseException) -> str:
+    return ("nested too deep" if isinstance(error, RecursionError) else str(error) or type(error).__name__)[:200]
 
 
 class Cleaner:
-    """Turns what was decoded into storable JSON: tuples become lists, NaN and infinities null."""
+    """Makes a storable JSON value of a decoded one, at most `limit` bytes of it, however often it shares its parts."""
 
-    def __init__(self, size_max: int, depth_max: int, digits_max: int) -> None:
-        self._room = size_max
-        self._size_max = size_max
-        self._depth_max = depth_max
-        self._digits_max = digits_max
-        self.nulls: list[str] = []
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+        self._limit = limit
+        self.notes: list[str] = []
+        self.noted = 0
+        self._above: set[int] = set()
 
     def clean(self, value: Any, path: str, depth: int = 0) -> Any:
-        if depth > self._depth_max:
-            raise Bad(f"{path[:200]}: nested deeper than {self._depth_max}, or inside itself")
-        if isinstance(value, dict):
-            return {self._key(key, path): self.clean(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            self._spend(2)
-            return [self.clean(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
-        return self._scalar(value, path)
-
-    def _scalar(self, value: Any, path: str) -> Any:
-        if value is None or isinstance(value, bool):
-            self._spend(5)
+        if depth > DEPTH_MAX:
+            raise Bad(f"{path}: nested deeper than {DEPTH_MAX}")
+        if isinstance(value, (dict, list, tuple)):
+            return self._container(value, path, depth)
+        self._spend(1)
+        if value is None or value is True or value is False:
             return value
         if isinstance(value, str):
             return self._text(value, path)
         if isinstance(value, int):
-            digits = value.bit_length() * 0.30103
-            if digits > self._digits_max:
-                raise Bad(f"{path[:200]}: an integer of over {self._digits_max} digits")
-            self._spend(int(digits) + 2)
+            if abs(value) >= _INT_MAX:
+                raise Bad(f"{path}: an integer of over {INT_DIGITS_MAX} digits")
+            self._spend(value.bit_length() // 4)
             return value
         if isinstance(value, float):
-            self._spend(8)
-            if math.isfinite(value):
-                return value
-            if len(self.nulls) < 100:
-                self.nulls.append(path[:200])
-            return None
-        raise Bad(f"{path[:200]}: {type(value).__name__} is not a JSON type")
+            return self._number(value, path)
+        raise Bad(f"{path}: {type(value).__name__} is not a JSON type")
 
-    def _key(self, key: Any, path: str) -> str:
-        if not isinstance(key, str):
-            raise Bad(f"{path[:200]}: the key {ascii(key)[:64]} is {type(key).__name__}, not str")
-        return self._text(key, path)
+    def _container(self, value: Any, path: str, depth: int) -> Any:
+        if id(value) in self._above:
+            raise Bad(f"{path}: holds itself")
+        self._above.add(id(value))
+        self._spend(2)
+        cleaned: Any
+        if isinstance(value, dict):
+            cleaned = {}
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise Bad(f"{path}: the key {ascii(key)[:64]} is {type(key).__name__}, not str")
+                name = self._text(key, path)
+                self._spend(1)
+                cleaned[name] = self.clean(item, f"{path}.{key[:64]}", depth + 1)
+        else:
+            cleaned = [self.clean(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+        self._above.discard(id(value))
+        return cleaned
 
     def _text(self, text: str, path: str) -> str:
+        self._spend(len(text))
         try:
-            self._spend(len(text.encode()) + 3)
+            text.encode()
         except UnicodeEncodeError:
-            raise Bad(f"{path[:200]}: text with a lone surrogate") from None
+            raise Bad(f"{path}: text with a lone surrogate") from None
         return text
 
+    def _number(self, number: float, path: str) -> float | None:
+        if number - number == 0:
+            return number
+        self.noted += 1
+        if len(self.notes) < NOTES_MAX:
+            self.notes.append(f"{path} is {number}: stored as null")
+        return None
+
     def _spend(self, size: int) -> None:
-        self._room -= size
-        if self._room < 0:
-            raise Bad(f"outputs: larger than {self._size_max} bytes of JSON")
+        self._left -= size
+        if self._left < 0:
+            raise Bad(f"more than {self._limit // (1024 * 1024)} MiB of JSON: write big results to a file or a store")
 
 
-def decoded(kind: str, data: bytes) -> Any:
-    if kind == "json":
-        try:
-            return json.loads(data)
-        except RecursionError:
-            raise Bad("outputs: JSON nested too deep") from None
-        except ValueError as error:
-            raise Bad(f"outputs: not JSON ({str(error)[:200]})") from None
+def outputs_of(data: bytes, limit: int) -> dict[str, Any]:
+    """`values` and `notes` of an output file. Raises Bad."""
+    cleaner = Cleaner(limit)
+    value = decode(data)
+    if not isinstance(value, dict):
+        raise Bad(f"outputs is {type(value).__name__}: an op's outputs are a dict by name")
     try:
-        return NoGlobals(io.BytesIO(data)).load()
-    except Bad:
-        raise
-    except Exception as error:
-        raise Bad(f"outputs: not a pickle of plain values ({type(error).__name__})") from None
-
-
-def answer(kind: str, data: bytes, size_max: int, depth_max: int, digits_max: int) -> dict[str, Any]:
-    cleaner = Cleaner(size_max, depth_max, digits_max)
-    try:
-        value = decoded(kind, data)
-        if not isinstance(value, dict):
-            raise Bad(f"outputs: a {type(value).__name__}, not a dict of named outputs")
         values = cleaner.clean(value, "outputs")
-    except Bad as bad:
-        return {"bad": str(bad)}
     except RecursionError:
-        return {"bad": "outputs: nested too deep"}
-    return {"values": values, "nulls": cleaner.nulls}
+        raise Bad(f"outputs: nested deeper than {DEPTH_MAX}") from None
+    size = len(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > limit:
+        raise Bad(f"outputs: {size} bytes of JSON: at most {limit // (1024 * 1024)} MiB are taken")
+    notes = cleaner.notes
+    if cleaner.noted > len(notes):
+        notes.append(f"{cleaner.noted - len(notes)} more values were not numbers and stored as null")
+    return {"values": values, "notes": notes}
 
 
 def main() -> None:
-    kind, memory, cpu_s, size_max, depth_max, digits_max = sys.argv[1], *map(int, sys.argv[2:])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    sys.set_int_max_str_digits(digits_max + 10)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        said = answer(kind, sys.stdin.buffer.read(), size_max, depth_max, digits_max)
-        sys.stdout.buffer.write(json.dumps(said, allow_nan=False, ensure_ascii=False).encode(errors="replace"))
+        answer = outputs_of(sys.stdin.buffer.read(), int(sys.argv[1]))
+    except Bad as error:
+        answer = {"bad": str(error)}
     except MemoryError:
-        sys.stdout.write('{"bad": "outputs: decoding them takes too much memory"}')
+        answer = {"bad": f"needs over {MEMORY_BYTES // (1024 * 1024)} MiB of memory to decode"}
+    sys.stdout.write(json.dumps(answer))
+    sys.stdout.flush()
+    # What was decoded need not be taken apart.
+    os._exit(0)
 
 
 if __name__ == "__main__":
