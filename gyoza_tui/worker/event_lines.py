@@ -22,6 +22,7 @@ LINE_MAX: Final = 64 * KIB
 BURST: Final = 100
 PER_SECOND: Final = 10
 PROGRESS_S: Final = 1.0
+_OP_EVENT: Final[dict[str, EventType]] = {kind.value: kind for kind in OP_EVENTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,9 @@ def parse_event(line: bytes, end: int = 0) -> OpEvent | None:
         found = json.loads(line, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or found.get("type") not in OP_EVENTS:
+    kind = _OP_EVENT.get(found["type"]) if isinstance(found, dict) and isinstance(found.get("type"), str) else None
+    if kind is None:
         return None
-    kind = EventType(found["type"])
     try:
         msg, payload = _storable(found.get("msg")), _storable(found.get("payload"))
         size = json_size([msg, payload])
