@@ -183,7 +183,7 @@ class _Reader:
         )
 
     def _try(self, function: str, *args: Any) -> Any:
-        """What the function answers; None when it is missing or fails: the driver's library, or the binding, is older."""
+        """What the function answers; None when it is missing (an older driver or binding) or fails."""
         try:
             return getattr(self._nvml, function)(*args)
         except Exception:
