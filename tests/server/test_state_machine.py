@@ -19,14 +19,17 @@ WORKERS: dict[str, dict[str, Any]] = {
     "small": {"cpu_cores": 2, "ram_mb": 4000, "gpus": []},
     "gpu": {"cpu_cores": 4, "ram_mb": 8000, "gpus": [{"id": 0, "vram_mb": 8000}, {"id": 1, "vram_mb": 16000}]},
 }
-CONSTRAINTS = st.fixed_dictionaries(
-    {},
-    optional={
-        "cpu": st.integers(0, 5),
-        "ram_mb": st.sampled_from([1000, 4000, 9000]),
-        "vram_mb": st.sampled_from([4000, 9000, 20000]),
-        "gpu_id": st.integers(0, 2),
-    },
+# few shapes, each too large for a worker to take many of: runs must compete
+CONSTRAINTS: st.SearchStrategy[dict[str, int]] = st.sampled_from(
+    [
+        {"cpu": 2},
+        {"cpu": 2},
+        {"ram_mb": 3000},
+        {"vram_mb": 6000},
+        {"cpu": 1, "vram_mb": 9000, "gpu_id": 1},
+        {},
+        {"cpu": 5},
+    ]
 )
 NAMES = st.sampled_from(sorted(WORKERS))
 PICK = st.integers(0, 10**6)
@@ -58,11 +61,16 @@ class Server(RuleBasedStateMachine):
 
     # What people do
 
-    @rule(constraints=CONSTRAINTS, priority=st.integers(0, 3), attempts=st.integers(1, 3))
-    def submit(self, constraints: dict[str, int], priority: int, attempts: int) -> None:
+    @rule(
+        constraints=CONSTRAINTS,
+        priorities=st.lists(st.integers(0, 3), min_size=1, max_size=4),
+        attempts=st.integers(1, 3),
+    )
+    def submit(self, constraints: dict[str, int], priorities: list[int], attempts: int) -> None:
         policy = {"max_attempts": attempts, "max_infra_retries": 2}
-        run = self.gyoza.submit(constraints=constraints, priority=priority, retry_policy=policy)
-        self.ids.append(run["id"])
+        for priority in priorities:
+            run = self.gyoza.submit(constraints=constraints, priority=priority, retry_policy=policy)
+            self.ids.append(run["id"])
 
     @precondition(lambda self: self.ids)
     @rule(pick=PICK, state=st.sampled_from(["CANCELLED", "PENDING"]))
@@ -73,7 +81,7 @@ class Server(RuleBasedStateMachine):
 
     # What workers do
 
-    @rule(name=NAMES, most=st.integers(0, 3))
+    @rule(name=NAMES, most=st.integers(0, 4))
     def claim(self, name: str, most: int) -> None:
         before = self._pending()
         held = {one["id"] for one in self.workers[name].listed}
