@@ -18,7 +18,7 @@ _ANSWER_MAX: Final = 4 * OUTPUTS_MAX
 """A child's answer: at worst every character of the outputs escaped."""
 
 
-class BadOutput(Exception):
+class BadOutput(ValueError):
     """The output cannot be taken. `str()` names the file, the place in it, and why."""
 
 

@@ -7,12 +7,13 @@ import math
 import os
 import pickle
 import resource
+import threading
 import time
 from collections import OrderedDict
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from gyoza_tui.models.limits import OUTPUTS_MAX
@@ -154,9 +155,24 @@ def test_hostile_bytes_are_bad_output_and_quick(data: bytes) -> None:
     assert time.monotonic() - started < 12
 
 
-def test_long_binput_costs_this_process_nothing() -> None:
+def test_a_memory_bomb_costs_this_process_nothing() -> None:
+    """Nine bytes that ask for gigabytes: other threads go on, and this process does not grow."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    gaps: list[float] = []
+    over = threading.Event()
+
+    def tick() -> None:
+        last = time.monotonic()
+        while not over.wait(0.01):
+            gaps.append(time.monotonic() - last)
+            last = time.monotonic()
+
+    ticking = threading.Thread(target=tick)
+    ticking.start()
     bad(None, b"\x80\x04Nr\xff\xff\xff\x7f.")
+    over.set()
+    ticking.join()
+    assert max(gaps) < 1.0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
@@ -204,6 +220,15 @@ def test_any_value_is_stored_or_refused_in_words(value: Any) -> None:
 def test_any_damaged_json_is_stored_or_refused_in_words(value: Any, at: int, junk: bytes) -> None:
     text = json.dumps({"x": value}, default=str, skipkeys=True).encode()
     judged(text[:at] + junk + text[at + len(junk) :])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400).map(lambda data: b"{" + data) | st.binary(max_size=50))
+def test_any_bytes_as_json_end_well(data: bytes) -> None:
+    try:
+        check_json(decode_outputs(data, None).values)
+    except BadOutput as error:
+        event(type(error).__name__)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
