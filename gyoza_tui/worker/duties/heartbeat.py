@@ -24,7 +24,7 @@ from gyoza_tui.worker.run_row import RunRow
 from gyoza_tui.worker.runtime import Runtime
 
 _TOGETHER_S: Final = 0.02
-"""Beats that are asked for within this time are one."""
+"""Beats that are asked for within this time are one. It also lets the run whose change asked go first."""
 _AT_LEAST_S: Final = 0.05
 _GOOD_BYE_S: Final = 2.0
 
@@ -40,23 +40,21 @@ class Heartbeat(Duty):
         self._heed = heed
         self._sending = threading.Lock()
         self._beat = 0
-        self._last_at = 0.0
+        self._sent_at = 0.0
 
     def tick(self) -> float:
-        wait = self._last_at + _TOGETHER_S - self._clock.boot()
-        if wait > 0:
-            self._clock.wait(self._stopped, wait)
-            self._wake.clear()
+        self._clock.wait(self._stopped, _TOGETHER_S)
+        self._wake.clear()
         interval = self._runtime.link.state.heartbeat_s
         with self._sending:
             if not self._stopped.is_set():
-                self._last_at = self._clock.boot()
+                self._sent_at = self._clock.boot()
                 self.beat(interval)
         return interval
 
     def retry_s(self) -> float:
         """Beats find out that the server is back, so they go on at their interval, counted from when one was sent."""
-        return max(_AT_LEAST_S, self._last_at + self._runtime.link.state.heartbeat_s - self._clock.boot())
+        return max(_AT_LEAST_S, self._sent_at + self._runtime.link.state.heartbeat_s - self._clock.boot())
 
     def fall_silent(self) -> None:
         """No beat begins any more, and none is under way, so that a good-bye is the last that the server hears."""
