@@ -29,7 +29,8 @@ def _results(tmp_path: Path, backend: str, script: str) -> list[Result]:
     scenario: dict[str, object] = {"home": str(tmp_path), "key": KEY, "cancel": script == RUN_ON}
     if backend == "local":
         ops = tmp_path / "ops.toml"
-        ops.write_text(f"[ops.op]\ncommand = ['sh', '-c', {json.dumps(script)}]\n")
+        command = json.dumps(script.replace("{", "{{").replace("}", "}}"))
+        ops.write_text(f"[ops.op]\ncommand = ['sh', '-c', {command}]\n")
         scenario |= {"image": "local://op", "ops_file": str(ops)}
     else:
         scenario |= {"image": BUSYBOX, "command": ["sh", "-c", script]}
