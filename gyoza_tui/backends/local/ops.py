@@ -69,8 +69,10 @@ def read_ops(path: Path) -> dict[str, LocalOp]:
         raise LocalOpsError([f"{path}: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
         raise LocalOpsError([f"{path}: byte {error.start} is not UTF-8"]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise LocalOpsError([f"{path}: {str(error) or 'nested too deep'}"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise LocalOpsError([f"{path}: {error}"]) from None
+    except RecursionError:
+        raise LocalOpsError([f"{path}: nested too deep"]) from None
     return _Reading(path, text).ops(parsed)
 
 
@@ -172,14 +174,15 @@ class _Reading:
 
     def _place(self, near: tuple[str, ...]) -> str:
         """`file:line` of the table or key, as far as a search for its name can tell."""
-        line = self._line_of(rf"\s*\[?\s*{re.escape(near[0])}\b", 0)
+        line = self._line_of(rf"^\s*\[?\s*{re.escape(near[0])}\s*[\]=.]", 0)
         for key in near[1:]:
-            line = self._line_of(rf"\s*(\[.*\.)?\"?{re.escape(key.split('.')[-1])}\"?\s*[\]=.]", line or 0) or line
+            last = re.escape(key.rpartition(".")[2])
+            line = self._line_of(rf"""(^|[\s{{,.\["']){last}["']?\s*[\]=.]""", max(0, (line or 1) - 1)) or line
         return f"{self._path}:{line}" if line else str(self._path)
 
     def _line_of(self, pattern: str, after: int) -> int | None:
         for number, text in enumerate(self._lines[after:], after + 1):
-            if re.match(pattern, text):
+            if re.search(pattern, text):
                 return number
         return None
 

@@ -298,6 +298,7 @@ def _report(fd: int, words: bytes) -> None:
 
 
 def main(control: str, report: int) -> None:
+    os.set_inheritable(report, False)
     # The worker made the session. What it is sent as a group, or the machine's shutdown sends, is the op's to obey.
     for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP):
         _signal.signal(number, _signal.SIG_IGN)
