@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 from gyoza_tui.models.limits import EVENTS_PER_ATTEMPT_MAX
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.event_lines import BURST, LINE_MAX, EventGate, EventLines, OpEvent, parse_event
+from tests.clock import FakeClock
 
 LINES = [
     b'{"type":"INFO","msg":"a"}',
@@ -27,21 +26,6 @@ LINES = [
     b'{"type":"INFO","msg":"' + b"y" * LINE_MAX + b'"}',
     b"[" * 5000,
 ]
-
-
-class Turned:
-    """A clock that only the test turns."""
-
-    now = 0.0
-
-    def boot(self) -> float:
-        return self.now
-
-    def utc(self) -> datetime:
-        return datetime.fromtimestamp(self.now, UTC)
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        return event.is_set()
 
 
 @settings(max_examples=300, deadline=None)
@@ -127,13 +111,13 @@ def event(kind: EventType, msg: str | float, size: int = 10) -> OpEvent:
 
 
 def test_progress_goes_out_once_a_second_and_the_latest_wins() -> None:
-    clock = Turned()
+    clock = FakeClock()
     gate = EventGate(clock)
     assert [e.msg for e in gate.offer([event(EventType.PROGRESS, 1)])] == [1]
     assert gate.offer([event(EventType.PROGRESS, 2), event(EventType.PROGRESS, 3)]) == []
     assert gate.holds
     assert gate.due() == []
-    clock.now = 1.0
+    clock.turn(1.0)
     assert [e.msg for e in gate.due()] == [3]
     assert not gate.holds
     gate.offer([event(EventType.PROGRESS, 4)])
@@ -142,20 +126,20 @@ def test_progress_goes_out_once_a_second_and_the_latest_wins() -> None:
 
 
 def test_a_flood_of_infos_is_dropped_and_counted() -> None:
-    clock = Turned()
+    clock = FakeClock()
     gate = EventGate(clock)
     assert len(gate.offer([event(EventType.INFO, "x")] * 1000)) == BURST
     assert gate.dropped == 1000 - BURST
-    clock.now = 1.0
+    clock.turn(1.0)
     assert len(gate.offer([event(EventType.ERROR, "x")] * 1000)) == 10
 
 
 def test_one_attempt_stays_below_what_a_server_keeps() -> None:
-    clock = Turned()
+    clock = FakeClock()
     gate = EventGate(clock)
     passed = 0
-    for i in range(200):
-        clock.now = float(i * 100)
+    for _ in range(200):
+        clock.turn(100.0)
         passed += sum(e.size for e in gate.offer([event(EventType.INFO, "x", 60_000)]))
     assert EVENTS_PER_ATTEMPT_MAX - 60_000 < passed <= EVENTS_PER_ATTEMPT_MAX
     assert gate.dropped

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gyoza_tui.backends.base import Chunk, Stream
 from gyoza_tui.worker.log_spool import LogSpool, SpoolReader
+from tests.waiting import until
 
 MIB = 1 << 20
 OUT, ERR = Stream.STDOUT, Stream.STDERR
@@ -208,7 +209,7 @@ def test_a_reader_follows_while_it_is_written(tmp_path: Path) -> None:
         spool.append(Chunk(OUT if i % 3 else ERR, b"%d\n" % i), 1.0)
         spool.flush()
         if i == 100:
-            assert wait_until(lambda: b"100\n" in b"".join(got))
+            until(lambda: b"100\n" in b"".join(got), "what was written is followed")
     ended.set()
     thread.join(10)
     assert b"".join(got) == b"".join(b"%d\n" % i for i in range(200))
@@ -231,16 +232,6 @@ def test_a_reader_survives_rotation_under_its_feet(tmp_path: Path) -> None:
     assert b"".join(reader.raw()) == b"".join(spool.raw())
     b"".join(walk)
     spool.close()
-
-
-def wait_until(true: object, deadline_s: float = 10) -> bool:
-    assert callable(true)
-    deadline = time.monotonic() + deadline_s
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        threading.Event().wait(0.01)
-    return True
 
 
 KILLED = """
