@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -41,7 +41,6 @@ from gyoza_tui.models.images import DOCKER
 _BIND: Final = "bind"
 _VOLUME: Final = "volume"
 _ATTACH_TIMEOUT_S: Final = 30.0
-_END_LOOK_S: Final = 0.1
 _END_WAIT_S: Final = 3.0
 _ENGINE_SOCKETS: Final = ("/var/run/docker.sock", "/run/containerd/containerd.sock")
 
@@ -214,15 +213,9 @@ class DockerBackend:
 
     def _stream_ended(self, container: str) -> None:
         """A stream that ends before its op was lost, and is remembered: the op may end for the same cause."""
-        deadline = time.monotonic() + _END_WAIT_S
-        try:
-            while self._containers.phase(container) is Phase.RUNNING:
-                if time.monotonic() > deadline:
-                    self._engine.troubles.note()
-                    return
-                time.sleep(_END_LOOK_S)
-        except BackendUnavailable:
-            return  # noted where it was raised
+        with contextlib.suppress(BackendUnavailable):  # noted where it was raised
+            if self._containers.wait(container, _END_WAIT_S) is Phase.RUNNING:
+                self._engine.troubles.note()
 
 
 def _found(inspected: dict[str, Any]) -> Found:

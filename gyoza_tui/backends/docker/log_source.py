@@ -67,13 +67,38 @@ class EngineLog:
                 raise self._engine.refused(stream.read_all(4096).decode(errors="replace"), stream.status)
             stream.wait_for_ever()
             stamps = _Stamps()
+            mender = LineMender()
             for frames in whole_frames(stream.read):
-                yield [Message(kind, stamps.parse(frame), frame[_STAMP_LENGTH + 1 :]) for kind, frame in frames]
+                yield mender.mend(
+                    [Message(kind, stamps.parse(frame), frame[_STAMP_LENGTH + 1 :]) for kind, frame in frames]
+                )
 
     def close(self) -> None:
         self._closed = True
         if self._stream is not None:
             self._stream.close()
+
+
+class LineMender:
+    """Puts back the newline that the driver `local` drops behind the last piece of a line of over 16 KiB.
+
+    That the line is over shows in the stamp of what follows. At the very end of the log nothing follows, and a
+    newline there is lost.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Stream, int] = {}
+
+    def mend(self, messages: list[Message]) -> list[Message]:
+        mended = []
+        for message in messages:
+            unfinished = self._open.pop(message.stream, None)
+            if unfinished is not None and unfinished != message.stamp:
+                mended.append(Message(message.stream, unfinished, b"\n"))
+            if not message.data.endswith(b"\n"):
+                self._open[message.stream] = message.stamp
+            mended.append(message)
+        return mended
 
 
 class _Stamps:

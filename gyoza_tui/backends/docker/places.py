@@ -117,6 +117,11 @@ class FromSpool:
     def flowing(self) -> bool:
         return not self._left and not self.astray
 
+    @property
+    def owes_newline(self) -> bool:
+        """Whether the log is shorter by the newline of a long line, which shows only once something follows it."""
+        return self._left == 1 and self._mark.tail == bytes(self._tail[1 - len(self._mark.tail) :]) + b"\n"
+
     def new_part(self, stamp: int, data: bytes) -> bytes:
         if not self._started:
             self._started = True
@@ -127,7 +132,7 @@ class FromSpool:
         if not self._left:
             return data
         taken = min(len(data), self._left)
-        if self._left - taken < len(self._mark.tail):
+        if self._left - taken <= len(self._mark.tail):
             self._tail += data[:taken]
         self._left -= taken
         if not self._left and not self._tail.endswith(self._mark.tail):

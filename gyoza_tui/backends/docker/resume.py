@@ -105,6 +105,9 @@ class ResumedOutput:
                 continue
             if skipper.astray:
                 astray[stream] = TailSearch(track.mark)
+            elif skipper.owes_newline:
+                stamp, at = run.reached(stream)
+                track.located, track.place = True, Place(stamp, at + 1)
             elif skipper.flowing or final:
                 track.located, track.place = True, run.reached(stream)
         if not astray:
