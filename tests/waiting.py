@@ -9,7 +9,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-def until(predicate: Callable[[], _T], what: str, deadline_s: float = 20.0) -> _T:
+def until(predicate: Callable[[], _T | None], what: str, deadline_s: float = 20.0) -> _T:
     """The first true answer of `predicate`; fails the test in words when there is none in time."""
     ends = time.monotonic() + deadline_s
     while True:

@@ -35,9 +35,9 @@ class Rig:
     state: Path
     settings: dict[str, Any] = field(default_factory=dict)
     backends: dict[str, Backend] | None = None
+    clock: Any = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
-        self.clock = FakeClock()
         self.backend = FakeBackend()
         made = Settings(
             server_url=self.server.url,
@@ -66,7 +66,7 @@ class Rig:
 
     def beat(self) -> float:
         """One beat, and what it was answered is done; seconds until the next."""
-        wait = self.heartbeat.step() - self.clock.boot()
+        wait: float = self.heartbeat.step() - self.clock.boot()
         self.heed.step()
         return wait
 

@@ -45,12 +45,11 @@ class Heartbeat(Duty):
     def tick(self) -> float:
         self._clock.wait(self._stopped, _TOGETHER_S)
         self._wake.clear()
-        interval = self._runtime.link.state.heartbeat_s
         with self._sending:
             if not self._stopped.is_set():
                 self._sent_at = self._clock.boot()
-                self.beat(interval)
-        return interval
+                self.beat(self._runtime.link.state.heartbeat_s)
+        return self._runtime.link.state.heartbeat_s
 
     def retry_s(self) -> float:
         """Beats find out that the server is back, so they go on at their interval, counted from when one was sent."""

@@ -1,0 +1,111 @@
+"""What the worker knows of its server, and how long it waits after a failure."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from gyoza_tui.models.workers import HeartbeatReply
+from gyoza_tui.worker.backoff import CAP_S, Backoff
+from gyoza_tui.worker.link import ServerLink
+from gyoza_tui.worker.notices import Notices
+from tests.clock import FakeClock
+
+_REQUEST = httpx.Request("POST", "http://server/")
+
+
+def _refused(status: int, body: object = None, **headers: str) -> httpx.HTTPStatusError:
+    return httpx.HTTPStatusError("", request=_REQUEST, response=httpx.Response(status, json=body, headers=headers))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def link(clock: FakeClock) -> ServerLink:
+    return ServerLink(clock, Notices(clock), 5)
+
+
+def test_a_backoff_doubles_with_jitter_up_to_its_cap(clock: FakeClock) -> None:
+    backoff = Backoff(clock)
+    delays = [backoff.fail() for _ in range(20)]
+    for number, delay in enumerate(delays):
+        full = min(CAP_S, 0.5 * 2**number)
+        assert full / 2 <= delay <= full
+    assert len(set(delays)) == 20, "no jitter"
+    backoff.succeed()
+    assert (backoff.remaining_s, backoff.fail() <= 0.5) == (0, True)
+
+
+def test_a_pause_is_as_long_as_it_says(clock: FakeClock) -> None:
+    backoff = Backoff(clock)
+    backoff.pause(600)
+    clock.turn(599)
+    assert backoff.remaining_s == pytest.approx(1)
+    clock.turn(2)
+    assert backoff.remaining_s == 0
+
+
+def test_the_lease_counts_from_before_the_beat_was_sent(link: ServerLink, clock: FakeClock) -> None:
+    sent_at = clock.boot()
+    clock.turn(4)
+    link.beaten(HeartbeatReply(lease_s=30), sent_at)
+    clock.turn(25.9)
+    assert link.lease_holds
+    clock.turn(0.2)
+    assert not link.lease_holds
+    assert link.silent_s == pytest.approx(30.1)
+
+
+def test_a_reply_without_our_fields_is_enough(link: ServerLink, clock: FakeClock) -> None:
+    link.beaten(HeartbeatReply(), clock.boot())
+    state = link.state
+    assert (state.registered, state.lease_s, state.protocol, state.server_id) == (True, None, None, "")
+    assert (state.heartbeat_s, state.grace_s) == (5, 300)
+    assert link.lease_holds
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "unauthorized"),
+    [
+        (_refused(401), "key refused", True),
+        (_refused(403), "key refused", True),
+        (_refused(500), "500 Internal Server Error", False),
+        (httpx.ConnectError("[Errno 111] Connection refused"), "connection refused", False),
+        (httpx.ReadTimeout(""), "no answer in time", False),
+    ],
+)
+def test_each_trouble_has_its_words(
+    link: ServerLink, error: httpx.HTTPError, words: str, *, unauthorized: bool
+) -> None:
+    link.failed(error)
+    assert link.state.trouble is not None
+    assert words in link.state.trouble
+    assert link.state.unauthorized is unauthorized
+    link.succeeded()
+    well = link.state
+    assert well.trouble is None
+    assert not well.unauthorized
+
+
+def test_the_same_trouble_is_told_once(clock: FakeClock) -> None:
+    notices = Notices(clock)
+    link = ServerLink(clock, notices, 5)
+    for _ in range(5):
+        link.failed(_refused(500))
+    assert len(notices.recent()) == 1
+    link.failed(_refused(401))
+    link.succeeded()
+    assert [notice.text for notice in notices.recent()][-1] == "the server answers again"
+
+
+def test_another_server_at_the_same_address_is_told(clock: FakeClock) -> None:
+    notices = Notices(clock)
+    link = ServerLink(clock, notices, 5)
+    link.beaten(HeartbeatReply(server_id="one"), clock.boot())
+    link.beaten(HeartbeatReply(server_id="one"), clock.boot())
+    assert not any("another server" in notice.text for notice in notices.recent())
+    link.beaten(HeartbeatReply(server_id="two"), clock.boot())
+    assert any("another server" in notice.text for notice in notices.recent())
