@@ -153,7 +153,7 @@ def test_what_is_beyond_the_machine_goes_back_with_the_reason(bench: Bench) -> N
 def test_a_paused_worker_takes_nothing_and_resumes(bench: Bench) -> None:
     bench.backend.known["op"] = FakeOp()
     worker = bench.worker()
-    until(lambda: bench.server.client.list_workers(), "the worker registered")
+    until(bench.server.client.list_workers, "the worker registered")
     worker.control.pause()
     until(lambda: bench.server.client.get_worker("w1").state == "paused", "paused at the server")
     run = bench.server.client.create_run("op", {})
@@ -223,7 +223,7 @@ def test_a_downed_backend_is_no_offer(bench: Bench) -> None:
     bench.backend.down = "connection refused"
     worker = bench.worker()
     until(lambda: worker.control.snapshot().backends["docker"] == "connection refused", "the trouble shown")
-    until(lambda: bench.server.client.list_workers(), "the worker registered")
+    until(bench.server.client.list_workers, "the worker registered")
     assert bench.server.client.get_worker("w1").backends == []
     run = bench.server.client.create_run("op", {})
     bench.backend.known["op"] = FakeOp()
