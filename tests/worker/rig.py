@@ -43,8 +43,7 @@ class Rig:
             server_url=self.server.url,
             worker_id="w1",
             state_dir=self.state,
-            min_free_mb=0,
-            **{"max_runs": 4} | self.settings,
+            **{"max_runs": 4, "min_free_mb": 0} | self.settings,
         )
         self.worker = Worker(made, backends=self.backends or {"docker": self.backend}, clock=self.clock)
         self.started: list[RunRow] = []

@@ -1,0 +1,128 @@
+"""What this machine takes, checked against what it really has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.hardware import GpuInfo
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker.admission import Admission, Reserve
+from gyoza_tui.worker.backend_pool import BackendPool
+from gyoza_tui.worker.mode import Mode
+from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.worker_context.types import GPU, Resources
+from tests.clock import FakeClock
+from tests.worker.fake_backend import FakeBackend
+
+_MACHINE = Resources(cpu_cores=8, ram_mb=16_000, gpus=[GPU(0, 24_000), GPU(1, 8_000)])
+
+
+@pytest.fixture
+def pool() -> BackendPool:
+    made = BackendPool({"docker": FakeBackend()}, Notices(FakeClock()))
+    made.check()
+    return made
+
+
+def _admission(pool: BackendPool, reserve: Reserve | None = None, machine: Resources = _MACHINE) -> Admission:
+    infos = (GpuInfo(index=1, uuid="GPU-1", name="small", memory_total_mb=8_000),)
+    return Admission(machine, lambda: infos, reserve or Reserve(), 3, pool, Mode(lambda: None))
+
+
+def _run(**constraints: Any) -> OpRun:
+    return OpRun(id="r", image="op", attempt=1, constraints=Constraints(**constraints))
+
+
+def _active(**constraints: Any) -> RunRow:
+    return RunRow(1, "s", _run(**constraints), "n", "docker", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("wants", "holds", "refused"),
+    [
+        ({"cpu": 8, "ram_mb": 16_000}, {}, None),
+        ({"cpu": 4}, {"cpu": 4}, None),
+        ({"cpu": 5}, {"cpu": 4}, "needs cpu 5; 4 of 8 are free"),
+        ({"ram_mb": 9_000}, {"ram_mb": 8_000}, "needs ram_mb 9000; 8000 of 16000 are free"),
+        ({"vram_mb": 24_000}, {}, None),
+        ({"vram_mb": 24_001}, {}, "no GPU has 24001 MB free"),
+        ({"vram_mb": 20_000, "gpu_id": 0}, {"vram_mb": 4_000, "gpu_id": 0}, None),
+        ({"vram_mb": 20_001, "gpu_id": 0}, {"vram_mb": 4_000, "gpu_id": 0}, "GPU 0 has 20000 free"),
+        ({"vram_mb": 8_000, "gpu_id": 1}, {"vram_mb": 24_000, "gpu_id": 0}, None),
+        ({"gpu_id": 5}, {}, "has no GPU 5"),
+        ({}, {"cpu": 8, "ram_mb": 16_000}, None),
+    ],
+)
+def test_sums_are_checked(pool: BackendPool, wants: dict[str, Any], holds: dict[str, Any], refused: str | None) -> None:
+    words = _admission(pool).refusal(_run(**wants), [_active(**holds)])
+    if refused is None:
+        assert words is None
+    else:
+        assert words is not None
+        assert refused in words
+
+
+def test_what_is_kept_back_is_neither_offered_nor_given(pool: BackendPool) -> None:
+    admission = _admission(pool, Reserve(cpu=2, ram_mb=1_000, vram_mb=9_000))
+    offered = admission.offered
+    assert (offered.cpu_cores, offered.ram_mb) == (6, 15_000)
+    assert [(gpu.id, gpu.vram_mb) for gpu in offered.gpus] == [(0, 15_000), (1, 0)]
+    assert admission.refusal(_run(cpu=7), []) is not None
+    assert admission.refusal(_run(vram_mb=16_000), []) is not None
+
+
+def test_slots_count_whatever_they_need(pool: BackendPool) -> None:
+    admission = _admission(pool)
+    assert admission.refusal(_run(), [_active()] * 2) is None
+    assert admission.refusal(_run(), [_active()] * 3) == "all 3 slots are taken"
+
+
+def test_a_gpu_is_chosen_where_the_server_chose_none(pool: BackendPool) -> None:
+    admission = _admission(pool)
+    assert admission.placed(_run(vram_mb=6_000), []).constraints.gpu_id == 1, "the smallest that fits"
+    busy = [_active(vram_mb=4_000, gpu_id=1)]
+    assert admission.placed(_run(vram_mb=6_000), busy).constraints.gpu_id == 0
+    assert admission.placed(_run(vram_mb=6_000, gpu_id=0), []).constraints.gpu_id == 0
+    assert admission.placed(_run(), []).constraints.gpu_id is None
+
+
+def test_the_engine_is_given_the_gpu_with_its_uuid(pool: BackendPool) -> None:
+    admission = _admission(pool)
+    chosen = admission.gpu_of(Constraints(gpu_id=1))
+    assert chosen is not None
+    assert chosen.uuid == "GPU-1"
+    unseen = admission.gpu_of(Constraints(gpu_id=0))
+    assert unseen is not None
+    assert (unseen.index, unseen.uuid) == (0, None)
+    assert admission.gpu_of(Constraints()) is None
+
+
+def test_a_machine_without_gpu_says_so(pool: BackendPool) -> None:
+    admission = _admission(pool, machine=Resources(cpu_cores=1, ram_mb=1))
+    assert admission.refusal(_run(vram_mb=1), []) == "needs a GPU; this worker has none"
+
+
+@pytest.mark.parametrize("wish", ["pause", "drain", "disk", "leave"])
+def test_wishes_come_first(pool: BackendPool, wish: str) -> None:
+    changes: list[None] = []
+    mode = Mode(lambda: changes.append(None))
+    admission = Admission(_MACHINE, tuple, Reserve(), 3, pool, mode)
+    do: dict[str, Callable[[bool], None]] = {
+        "pause": mode.pause,
+        "drain": mode.drain,
+        "disk": lambda on: mode.disk_low("disk full" if on else None),
+        "leave": lambda _on: mode.leave(),
+    }
+    do[wish](True)
+    do[wish](True)
+    assert len(changes) == 1, "the server is told once per change"
+    assert admission.refusal(_run(), []) is not None
+    if wish != "leave":
+        do[wish](False)
+        assert admission.refusal(_run(), []) is None
+        assert len(changes) == 2

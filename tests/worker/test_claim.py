@@ -1,0 +1,266 @@
+"""Claims: what they ask, what is done with the answers, and how soon the next one follows."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+
+from gyoza_tui.worker.run_row import Intent, Outcome
+from tests.scripted_server import SERVER_ID, Reply, Request, ScriptedServer, refusal
+from tests.worker.rig import Rig
+
+
+def _run(run_id: str = "r1", **fields: Any) -> dict[str, Any]:
+    return {"id": run_id, "image": "op", "state": "ASSIGNED", "attempt": 1, "lease": "l1"} | fields
+
+
+def _wait(rig: Rig) -> float:
+    """One claim; seconds until the next."""
+    wait: float = rig.claim.step() - rig.clock.boot()
+    return wait
+
+
+def test_a_claim_says_who_how_many_and_what_is_here(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    rig.row("r1", attempt=2)
+    rig.end(rig.row("r2"))
+    rig.row("held", server_id="another")
+    rig.claim.step()
+    (request,) = scripted.of("claim")
+    assert request.path == "/workers/w1/claim"
+    assert request.body == {
+        "max": 2,  # what is held still runs here
+        "wait_s": 10,
+        "instance_id": rig.runtime.state_dir.instance_id,
+        "epoch": rig.runtime.state_dir.epoch,
+        "have": [{"id": "r1", "attempt": 2}, {"id": "r2", "attempt": 1}],
+    }
+
+
+def test_nothing_is_claimed_before_the_server_took_a_beat(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.claim.step()
+    assert scripted.requests == []
+    assert rig.runtime.wakes.beat.is_set()
+
+
+def test_a_run_is_journaled_and_started(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    scripted.script("claim", Reply([_run(inputs={"a": 1})], headers={"X-Server-Id": SERVER_ID}))
+    assert _wait(rig) == 0
+    (row,) = rig.started
+    assert rig.journal.rows() == (row,)
+    assert (row.server_id, row.backend, row.attempt, row.lease, row.run.inputs) == (
+        SERVER_ID,
+        "docker",
+        1,
+        "l1",
+        {"a": 1},
+    )
+
+
+def test_the_row_is_of_the_server_that_answered_the_claim(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    scripted.script("claim", Reply([_run()], headers={"X-Server-Id": "a new one"}))
+    rig.claim.step()
+    assert rig.started[0].server_id == "a new one"
+
+
+def test_an_answer_that_comes_again_starts_nothing_twice(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    scripted.defaults["claim"] = Reply([_run()])
+    for _ in range(3):
+        rig.claim.step()
+    assert len(rig.started) == 1
+    assert len(rig.journal.rows()) == 1
+
+
+def test_the_same_attempt_with_a_new_lease_is_another_row(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    scripted.script("claim", Reply([_run(lease="l1")]), Reply([_run(lease="l2")]))
+    rig.claim.step()
+    rig.claim.step()
+    assert [row.lease for row in rig.started] == ["l1", "l2"]
+    assert rig.now(rig.started[0]).intent is Intent.LOST, "the older lease ends first"
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_newer_attempt_ends_the_older_one_even_if_it_is_given_back(
+    rig: Rig, scripted: ScriptedServer, *, taken: bool
+) -> None:
+    older = rig.registered().row(attempt=1)
+    constraints = {} if taken else {"ram_mb": 10**7}
+    scripted.script("claim", Reply([_run(attempt=2, lease="l2", constraints=constraints)]))
+    rig.claim.step()
+    assert rig.now(older).intent is Intent.LOST
+    assert [row.attempt for row in rig.started] == ([2] if taken else [])
+
+
+def test_the_older_attempts_slot_is_no_hindrance_for_the_newer(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    for name in ("r1", "r2", "r3", "r4"):
+        rig.row(name)
+    scripted.script("claim", Reply([_run("r2", attempt=2, lease="l2")]))
+    rig.claim.step()
+    assert [row.run_id for row in rig.started] == ["r2"]
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (_run(constraints={"ram_mb": 10**7}), "needs ram_mb 10000000"),
+        (_run(constraints={"cpu": 4000}), "needs cpu 4000"),
+        (_run(constraints={"vram_mb": 1000}), "needs a GPU"),
+        (_run(image="slurm://x"), "no backend for slurm://"),
+        (_run(image="rm -rf /; bad name"), ""),
+        (_run(volumes={"/etc": "/etc"}), "no volumes here"),
+    ],
+)
+def test_what_this_machine_cannot_run_goes_back_with_the_reason(
+    rig: Rig, scripted: ScriptedServer, run: dict[str, Any], words: str
+) -> None:
+    rig.registered()
+    scripted.script("claim", Reply([run, _run("good")]))
+    rig.claim.step()
+    assert [row.run_id for row in rig.started] == ["good"], "one bad run must not hide the next"
+    rig.deliver.step()
+    (patch,) = scripted.of("patch")
+    assert patch.body["state"] == "PENDING"
+    assert words in patch.body["reason"]
+    assert rig.only(rig.journal.closed(5)).outcome is Outcome.RELEASED
+
+
+def test_never_more_than_max_runs(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    scripted.script("claim", Reply([_run(f"r{number}") for number in range(6)]))
+    rig.claim.step()
+    assert len(rig.started) == 4
+    rig.deliver.step()
+    assert {patch.body["reason"] for patch in scripted.of("patch")} == {"all 4 slots are taken"}
+
+
+@pytest.mark.parametrize("how", ["pause", "drain"])
+def test_a_worker_that_takes_nothing_claims_none_and_gives_lost_answers_back(
+    rig: Rig, scripted: ScriptedServer, how: str
+) -> None:
+    rig.registered()
+    if how == "pause":
+        rig.worker.control.pause()
+    else:
+        rig.runtime.mode.drain(True)
+    scripted.script("claim", Reply([_run()]))
+    rig.claim.step()
+    assert scripted.of("claim")[0].body["max"] == 0
+    assert rig.started == []
+    rig.deliver.step()
+    assert "this worker is" in scripted.of("patch")[0].body["reason"]
+
+
+def test_a_backend_in_trouble_is_claimed_nothing_for(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    rig.backend.down = "docker is gone"
+    rig.runtime.pool.check()
+    scripted.script("claim", Reply([_run()]))
+    rig.claim.step()
+    assert scripted.of("claim")[0].body["max"] == 0
+    rig.deliver.step()
+    assert scripted.of("patch")[0].body["reason"] == "docker: docker is gone"
+
+
+def test_a_low_disk_is_claimed_nothing_with(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    rig.runtime.mode.disk_low("disk full: 3 MB free")
+    assert rig.runtime.wanted == 0
+    scripted.script("claim", Reply([_run()]))
+    rig.claim.step()
+    rig.deliver.step()
+    assert scripted.of("patch")[0].body["reason"] == "disk full: 3 MB free"
+
+
+# How soon the next one follows
+
+
+def test_an_early_empty_answer_means_beat_then_claim_at_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The beat is another thread's: here it is sent as soon as the claim has asked for it."""
+    rig.registered()
+    rig.clock.turn(1)
+    rig.runtime.wakes.beat.clear()
+    asked = []
+
+    def turned(event: Any, timeout_s: float) -> bool:
+        if rig.runtime.wakes.beat.is_set():
+            asked.append(True)
+            rig.runtime.wakes.beat.clear()
+            rig.clock.turn(0.01)
+            rig.heartbeat.beat(1)
+        rig.clock.turn(timeout_s)
+        return bool(event.is_set())
+
+    monkeypatch.setattr(rig.clock, "wait", turned)
+    assert _wait(rig) <= 0
+    assert asked == [True]
+
+
+def test_an_empty_answer_in_its_time_asks_for_no_beat(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    rig.runtime.wakes.beat.clear()
+
+    def late(_request: Request) -> Reply:
+        rig.clock.turn(10)
+        return Reply([])
+
+    scripted.script("claim", late)
+    assert _wait(rig) <= 0
+    assert not rig.runtime.wakes.beat.is_set()
+
+
+@pytest.mark.parametrize("answer", [[], [_run()], [_run("too big", constraints={"ram_mb": 10**7})]])
+def test_a_server_without_protocol_is_not_spun_on(rig: Rig, scripted: ScriptedServer, answer: list[Any]) -> None:
+    """Empty, already journaled, or given back: the next claim is a heartbeat later."""
+    scripted.defaults["beat"] = Reply({})
+    rig.registered()
+    scripted.defaults["claim"] = Reply(answer)
+    rig.claim.step()
+    for _ in range(3):
+        assert _wait(rig) == pytest.approx(5, abs=0.1)
+
+
+def test_a_server_without_protocol_is_asked_again_at_once_after_news(rig: Rig, scripted: ScriptedServer) -> None:
+    scripted.defaults["beat"] = Reply({})
+    rig.registered()
+    scripted.script("claim", Reply([_run()]))
+    assert _wait(rig) <= 0
+
+
+@pytest.mark.parametrize("trouble", [refusal(500), refusal(401), Reply(drop=True), Reply(b"<html>"), Reply({"a": 1})])
+def test_failed_claims_back_off(rig: Rig, scripted: ScriptedServer, trouble: Reply) -> None:
+    rig.registered()
+    scripted.defaults["claim"] = trouble
+    waits = []
+    for _ in range(10):
+        waits.append(_wait(rig))
+        rig.clock.turn(waits[-1])
+    assert waits[0] <= 1
+    assert 15 <= waits[-1] <= 30
+    rig.runtime.wakes.claim.clear()
+    rig.beat()
+    assert rig.runtime.wakes.claim.is_set(), "any success wakes it"
+
+
+def test_a_claim_that_cannot_be_journaled_is_not_repeated_in_a_loop(
+    rig: Rig, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.registered()
+    scripted.defaults["claim"] = Reply([_run()])
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(rig.journal, "take", full)
+    waits = []
+    for _ in range(8):
+        waits.append(_wait(rig))
+        rig.clock.turn(waits[-1])
+    assert sum(waits) > 20
+    assert "claim: OperationalError: disk I/O error" in rig.said()

@@ -1,0 +1,174 @@
+"""The engine against the journal, the server that says little by itself, disks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gyoza_tui.backends.base import BackendUnavailable, Found, Label, Spec
+from gyoza_tui.worker.run_row import Intent
+from tests.scripted_server import Reply, Request, ScriptedServer, refusal
+from tests.worker.fake_backend import FakeOp
+from tests.worker.rig import Rig
+
+
+def _container(rig: Rig, run_id: str = "r1", *, worker_id: str = "w1", lease: str = "l1", running: bool = True) -> str:
+    """A container with the labels of an attempt of ours."""
+    name = f"gyoza-{run_id}-1-{lease}"
+    labels: dict[str, str] = {
+        Label.WORKER: worker_id,
+        Label.INSTANCE: rig.runtime.state_dir.instance_id,
+        Label.SERVER: "scripted",
+        Label.RUN: run_id,
+        Label.ATTEMPT: "1",
+        Label.LEASE: lease,
+    }
+    rig.backend.known["op"] = FakeOp(ends_at_once=False)
+    handle = rig.backend.create(Spec(name=name, image="op", run_dir=Path("/nowhere"), labels=labels))
+    if running:
+        rig.backend.start(handle)
+    return name
+
+
+def test_what_belongs_to_a_run_at_work_is_left_alone(rig: Rig) -> None:
+    row = rig.registered().row()
+    rig.journal.update(row.key, handle={"name": _container(rig)})
+    rig.reconcile.step()
+    assert rig.backend.removed == []
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_container_left_from_an_ended_run_is_removed(rig: Rig, *, running: bool) -> None:
+    rig.end(rig.registered().row())
+    rig.deliver_for(1)
+    name = _container(rig, running=running)
+    rig.reconcile.step()
+    assert rig.backend.removed == [name]
+
+
+def test_a_container_without_a_row_is_stopped_and_given_back(rig: Rig) -> None:
+    rig.registered()
+    name = _container(rig)
+    rig.reconcile.step()
+    (row,) = rig.started
+    assert (row.name, row.run_id, row.attempt, row.lease, row.server_id) == (name, "r1", 1, "l1", "scripted")
+    assert (row.intent, row.handle) == (Intent.RELEASE, {"name": name})
+    rig.reconcile.step()
+    assert len(rig.started) == 1
+
+
+def test_what_is_anothers_is_not_looked_at(rig: Rig) -> None:
+    rig.registered()
+    _container(rig, worker_id="w2")
+    rig.reconcile.step()
+    assert rig.started == []
+    assert rig.backend.removed == []
+
+
+def test_the_engine_is_compared_once_a_minute(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+
+    def find(labels: object) -> list[Found]:
+        looks.append(labels)
+        return []
+
+    monkeypatch.setattr(rig.backend, "find", find)
+    for _ in range(25):
+        rig.reconcile.step()
+        rig.clock.turn(5)
+    assert len(looks) == 3
+
+
+def test_an_engine_in_trouble_ends_no_duty(rig: Rig) -> None:
+    rig.registered()
+    rig.backend.fail["find"] = BackendUnavailable("restarting")
+    wait = rig.reconcile.step() - rig.clock.boot()
+    assert wait < 2
+    assert "restarting" in str(rig.reconcile.status.last_error)
+    rig.reconcile.step()
+    assert rig.reconcile.status.last_ok is not None
+
+
+def test_directories_of_no_run_are_removed(rig: Rig) -> None:
+    row = rig.registered().row()
+    rig.runtime.state_dir.make_run_dir(row.name)
+    rig.runtime.state_dir.make_run_dir("gyoza-gone-1-l")
+    rig.reconcile.step()
+    assert rig.runtime.state_dir.run_dirs() == [row.name]
+
+
+def test_a_low_disk_is_noticed_and_over(scripted: ScriptedServer, tmp_path: Path) -> None:
+    rig = Rig(scripted, tmp_path / "state", {"min_free_mb": 64 * 1024 * 1024}).registered()
+    rig.reconcile.step()
+    assert rig.runtime.mode.refusal is not None
+    assert "GYOZA_MIN_FREE_MB" in rig.runtime.mode.refusal
+    rig.close()
+
+
+# A server whose replies say nothing of runs
+
+
+@pytest.fixture
+def minimal(rig: Rig, scripted: ScriptedServer) -> Rig:
+    scripted.defaults["beat"] = Reply({})
+    return rig.registered()
+
+
+def _run(**fields: Any) -> Reply:
+    return Reply({"id": "r1", "image": "op", "state": "RUNNING", "current_attempt": 1, "worker_id": "w1"} | fields)
+
+
+@pytest.mark.parametrize(
+    ("said", "intent"),
+    [
+        (_run(), Intent.NONE),
+        (_run(worker_id=None), Intent.NONE),
+        (_run(state="CANCELLED"), Intent.CANCEL),
+        (_run(current_attempt=2), Intent.LOST),
+        (_run(worker_id="w2"), Intent.LOST),
+        (refusal(404, "run_unknown"), Intent.NONE),
+        (refusal(404), Intent.NONE),
+        (refusal(500), Intent.NONE),
+    ],
+)
+def test_it_is_asked_for_each_run(minimal: Rig, scripted: ScriptedServer, said: Reply, intent: Intent) -> None:
+    row = minimal.row(server_id="")
+    scripted.defaults["get"] = said
+    minimal.reconcile.step()
+    assert minimal.now(row).intent is intent
+    (request,) = scripted.of("get")
+    assert (request.path, request.query) == ("/runs/r1", {"events": "0"})
+
+
+def test_an_unknown_run_that_did_not_start_is_closed(minimal: Rig, scripted: ScriptedServer) -> None:
+    row = minimal.row(server_id="", started=False)
+    scripted.defaults["get"] = refusal(404, "run_unknown")
+    minimal.reconcile.step()
+    assert minimal.now(row).intent is Intent.LOST
+
+
+def test_one_runs_trouble_hides_no_cancel_of_the_next(minimal: Rig, scripted: ScriptedServer) -> None:
+    minimal.row("bad", server_id="")
+    good = minimal.row("good", server_id="")
+
+    def answer(request: Request) -> Reply:
+        return refusal(500) if "bad" in request.path else _run(id="good", state="CANCELLED")
+
+    scripted.defaults["get"] = answer
+    minimal.reconcile.step()
+    assert minimal.now(good).intent is Intent.CANCEL
+    assert minimal.now(good).by_server
+
+
+def test_it_is_asked_each_heartbeat(minimal: Rig, scripted: ScriptedServer) -> None:
+    minimal.row(server_id="")
+    scripted.defaults["get"] = _run()
+    assert minimal.reconcile.step() - minimal.clock.boot() == pytest.approx(5, abs=0.1)
+
+
+def test_a_server_that_judges_by_itself_is_not_asked(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered().row()
+    rig.reconcile.step()
+    assert scripted.of("get") == []

@@ -1,0 +1,67 @@
+"""Ended runs and their logs go by age and by size; what is not closed stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gyoza_tui.models.limits import MIB
+from gyoza_tui.worker.retention import Retention
+from tests.scripted_server import ScriptedServer
+from tests.worker.rig import Rig
+
+_DAY_S = 24 * 3600
+
+
+@pytest.fixture
+def rig(scripted: ScriptedServer, tmp_path: Path) -> Rig:
+    return Rig(scripted, tmp_path / "state", {"history_days": 7, "history_max_mb": 2}).registered()
+
+
+def _ended(rig: Rig, run_id: str, size: int = 10, *, acked: bool = True) -> Path:
+    row = rig.row(run_id)
+    log = rig.runtime.state_dir.log_path(run_id, 1, "l1")
+    log.mkdir()
+    (log / "head").write_bytes(b"x" * size)
+    rig.end(row)
+    if acked:
+        rig.deliver_for(0)
+    rig.clock.turn(1)
+    return log
+
+
+def _prune(rig: Rig) -> None:
+    Retention(rig.journal, rig.runtime.state_dir, rig.clock, rig.runtime.settings).prune()
+
+
+def test_old_runs_go_with_their_logs(rig: Rig) -> None:
+    old, waiting = _ended(rig, "old"), _ended(rig, "waiting", acked=False)
+    rig.clock.turn(4 * _DAY_S)
+    young = _ended(rig, "young") if not rig.journal.outbox() else waiting
+    _prune(rig)
+    assert old.exists()
+    rig.clock.turn(3 * _DAY_S)
+    _prune(rig)
+    assert not old.exists()
+    assert waiting.exists(), "its report is not delivered yet"
+    assert young.exists()
+    assert [row.run_id for row in rig.journal.rows()] == ["waiting"]
+
+
+def test_the_oldest_go_when_all_logs_are_too_large(rig: Rig) -> None:
+    logs = [_ended(rig, f"r{number}", 900 * 1024) for number in range(4)]
+    _prune(rig)
+    assert [log.exists() for log in logs] == [False, False, True, True]
+    assert [row.run_id for row in rig.journal.closed(9)] == ["r3", "r2"]
+    assert sum(file.stat().st_size for log in logs if log.exists() for file in log.iterdir()) <= 2 * MIB
+
+
+def test_a_log_that_is_gone_is_no_fault(rig: Rig) -> None:
+    log = _ended(rig, "r1")
+    (log / "head").unlink()
+    log.rmdir()
+    _prune(rig)
+    rig.clock.turn(8 * _DAY_S)
+    _prune(rig)
+    assert rig.journal.closed(9) == []
