@@ -135,7 +135,12 @@ def _ops_file(root: Path) -> Path:
     path = root / "demo-ops.toml"
     sections = []
     for op in OPS:
-        command = json.dumps([sys.executable, "-I", str(DEMO / f"{op.name}.py")], ensure_ascii=False)
-        sections.append(f"[ops.demo-{op.name}]\ncommand = {command}\n")
+        words = [_literal(word) for word in (sys.executable, "-I", str(DEMO / f"{op.name}.py"))]
+        sections.append(f"[ops.demo-{op.name}]\ncommand = {json.dumps(words, ensure_ascii=False)}\n")
     path.write_text("\n".join(sections))
     return path
+
+
+def _literal(word: str) -> str:
+    """As a template that gives the word."""
+    return word.replace("{", "{{").replace("}", "}}")

@@ -1,11 +1,9 @@
-"""Running verbs in this process and as the installed command."""
+"""Running verbs in this process."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +13,6 @@ import typer
 from gyoza_tui.__main__ import run
 from gyoza_tui.cli.app import app
 from tests.servers import KEY, ServerThread
-
-COMMAND = str(Path(sys.executable).parent / "gyoza-tui")
 
 
 class Said(NamedTuple):
@@ -69,30 +65,3 @@ def served(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         monkeypatch.setenv("GYOZA_SERVER_URL", server.url)
         monkeypatch.setenv("GYOZA_API_KEY", KEY)
         yield server
-
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    """For a subprocess: this one's without any setting, and what the test adds."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GYOZA_")}
-    return clean | {
-        "GYOZA_CONFIG": str(home / "config.toml"),
-        "GYOZA_STATE_DIR": str(home / "state"),
-        "GYOZA_WORKER_ID": "desk",
-        **more,
-    }
-
-
-def installed(
-    home: Path, *arguments: str, timeout_s: float = 60, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """The installed command in a process of its own."""
-    return subprocess.run(
-        [COMMAND, *arguments],
-        cwd=home,
-        env=environment(home, **(env or {})),
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )

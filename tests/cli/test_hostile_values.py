@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from gyoza_tui.settings import PREFIX, Settings
-from tests.cli.conftest import Said, Verb, installed
+from tests.cli.conftest import Said, Verb
+from tests.commands import installed
 
 VALUES = [
     "",

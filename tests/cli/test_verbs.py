@@ -26,7 +26,8 @@ from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import ClaimRequest
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.state_dir import StateDir
-from tests.cli.conftest import COMMAND, Verb, environment
+from tests.cli.conftest import Verb
+from tests.commands import COMMAND, environment
 from tests.servers import KEY, ServerThread
 
 
