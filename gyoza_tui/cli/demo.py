@@ -51,7 +51,7 @@ class Demo:
         self._ended: list[OpRun] = []
         try:
             self._image: str | None = ensure()
-            self.settings = settings.model_copy(update={"pull_policy": "missing"})
+            self.settings = settings.model_copy(update={"pull_policy": "missing", "docker_network": "none"})
         except NoImage as why:
             say(f"the demo runs as commands of this machine: {why}")
             self._image = None
