@@ -37,15 +37,17 @@ def logs(
 ) -> None:
     """Print a run's output; for runs of this machine's worker."""
     from gyoza_tui.worker.log_spool import SpoolReader
+    from gyoza_tui.worker.redaction import redact_pieces, secrets_of
 
     flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
-    log = _find(run, flags)
+    log, journal = _find(run, flags)
+    secrets = secrets_of(journal, log.run_id)
     reader = SpoolReader(log.path)
     ended = _Ended(log, flags) if follow else _at_once
     if as_json:
-        _print_lines(reader.read_lines, ended)
+        _print_lines(reader.read_lines, ended, secrets)
     else:
-        _print_bytes(reader.follow(ended))
+        _print_bytes(redact_pieces(reader.follow(ended), secrets))
 
 
 def _at_once() -> bool:
@@ -62,9 +64,12 @@ def _print_bytes(pieces: Iterator[bytes]) -> None:
         sys.stdout.buffer.flush()
 
 
-def _print_lines(read: Callable[[int, int], list[LogLine]], ended: Callable[[], bool]) -> None:
+def _print_lines(
+    read: Callable[[int, int], list[LogLine]], ended: Callable[[], bool], secrets: tuple[str, ...]
+) -> None:
     """A JSON object per line. A line that is not ended yet waits for its end while the run goes on."""
     from gyoza_tui.cli.terminal import out_json
+    from gyoza_tui.worker.redaction import redacted
 
     start = 0
     while True:
@@ -73,7 +78,7 @@ def _print_lines(read: Callable[[int, int], list[LogLine]], ended: Callable[[], 
         if lines and lines[-1].partial and not last_round and len(lines) < _BATCH:
             lines.pop()
         for line in lines:
-            text = line.data.decode(errors="replace")
+            text = redacted(line.data.decode(errors="replace"), secrets)
             stream = line.stream.value if line.stream else None
             out_json({"line": line.number, "t": line.at, "stream": stream, "text": text})
             start = line.number + max(1, line.cut_lines)
@@ -83,10 +88,13 @@ def _print_lines(read: Callable[[int, int], list[LogLine]], ended: Callable[[], 
             time.sleep(_FOLLOW_POLL_S)
 
 
-def _find(text: str, flags: Connection) -> LogFile:
-    """The newest log of the run here, by the beginning of its id; CliError names the worker that has it otherwise."""
+def _find(text: str, flags: Connection) -> tuple[LogFile, Path]:
+    """The newest log of the run here, by the beginning of its id, and the journal of the worker that wrote it.
+
+    CliError names the worker that has it otherwise.
+    """
     from gyoza_tui.cli import connection, terminal
-    from gyoza_tui.worker.state_dir import log_files, worker_dir
+    from gyoza_tui.worker.state_dir import JOURNAL, log_files, worker_dir
 
     if not text.strip(".") or not text.isprintable():
         raise usage(f"{text[:80]!a} is not a run's id; `gyoza-tui runs` lists them")
@@ -96,7 +104,8 @@ def _find(text: str, flags: Connection) -> LogFile:
     exact = [file for file in files if file.run_id == text]
     ids = sorted({file.run_id for file in exact or files})
     if len(ids) == 1:
-        return max(exact or files, key=lambda file: (file.attempt, file.path.stat().st_mtime))
+        newest = max(exact or files, key=lambda file: (file.attempt, file.path.stat().st_mtime))
+        return newest, root / JOURNAL
     if ids:
         listed = "\n".join(f"  {run_id}" for run_id in ids[:10])
         raise CliError(f"{len(ids)} runs here have ids that begin with {terminal.visible(text)}:\n{listed}")

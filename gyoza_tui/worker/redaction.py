@@ -1,18 +1,62 @@
-"""Secret values taken out of text that leaves this machine or is shown."""
+"""Secret values taken out of output that leaves this machine or is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
 
 from gyoza_tui.models.runs import SECRET_SHOWN
 
-_SHORTEST = 4
+_SHORTEST: Final = 4
 """A shorter value is in too many words to be told from them."""
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
     """`text` with every secret value of at least four characters replaced by `***`."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, SECRET_SHOWN)
-    return text
+    return b"".join(redact_pieces([text.encode()], secrets)).decode(errors="replace")
+
+
+def redact_pieces(pieces: Iterable[bytes], secrets: Iterable[str]) -> Iterator[bytes]:
+    """The same of output that comes in pieces, also where a value is cut in two by them.
+
+    What could be the beginning of a secret is held back until the next piece.
+    """
+    values = sorted({s.encode() for s in secrets if len(s) >= _SHORTEST}, key=len, reverse=True)
+    if not values:
+        yield from pieces
+        return
+    held = b""
+    for piece in pieces:
+        held = _replaced(held + piece, values)
+        keep = _beginning(held, values)
+        yield held[: len(held) - keep]
+        held = held[len(held) - keep :]
+    yield held
+
+
+def _replaced(data: bytes, values: list[bytes]) -> bytes:
+    for value in values:
+        data = data.replace(value, SECRET_SHOWN.encode())
+    return data
+
+
+def _beginning(data: bytes, values: list[bytes]) -> int:
+    """How many bytes at the end of `data` may be the beginning of a secret."""
+    longest = max(len(value) for value in values) - 1
+    for size in range(min(longest, len(data)), 0, -1):
+        if any(value.startswith(data[-size:]) for value in values):
+            return size
+    return 0
+
+
+def secrets_of(journal: Path, run_id: str) -> tuple[str, ...]:
+    """The secret values of a run that the journal at that path knows; none when it cannot be read."""
+    uri = f"{journal.as_uri()}?mode=ro"
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
+        rows = db.execute("SELECT run FROM runs WHERE run_id = ?", (run_id,)).fetchall()
+        return tuple({value for (run,) in rows for value in json.loads(run).get("secret_env", {}).values()})
+    return ()

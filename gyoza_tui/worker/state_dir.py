@@ -12,13 +12,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import psutil
 from filelock import FileLock, Timeout
 
 _NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs"})
-_MARKER = ".gyoza-run"
+JOURNAL: Final = "journal.db"
+_MARKER: Final = ".gyoza-run"
 _LOG = re.compile(r"gyoza-(.+)-(\d{1,9})-[^-]{1,8}\.log")
 _EPOCH_DIGITS = 15
 """What the server takes: seconds until long after this program."""
@@ -123,7 +124,7 @@ class StateDir(RunDirs):
 
     @property
     def journal(self) -> Path:
-        return self.root / "journal.db"
+        return self.root / JOURNAL
 
     @property
     def server_file(self) -> Path:
