@@ -64,6 +64,7 @@ class PrivateEngine:
     def start(self) -> None:
         """Returns when it answers."""
         (self.root / "pid").unlink(missing_ok=True)
+        self._forget_dead_containerd()
         folders = [f"--data-root={self.root}/data", f"--exec-root={self.root}/exec", f"--pidfile={self.root}/pid"]
         walls = ["--bridge=none", "--iptables=false", "--ip-masq=false", f"--config-file={self.root}/none.json"]
         (self.root / "none.json").write_text("{}")
@@ -99,6 +100,14 @@ class PrivateEngine:
         for mount in sorted((m for m in mounts if m.startswith(str(self.root))), reverse=True):
             subprocess.run(["umount", "-l", mount], check=False)
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def _forget_dead_containerd(self) -> None:
+        """A killed engine takes its containerd along, and would wait for the zombie of it to answer."""
+        pid_file = self.root / "exec/containerd/containerd.pid"
+        with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            if psutil.Process(int(pid_file.read_text())).status() != psutil.STATUS_ZOMBIE:
+                return
+        pid_file.unlink(missing_ok=True)
 
     def _processes(self) -> list[psutil.Process]:
         """dockerd, its containerd and shims, all of which name the root in their arguments, and what shims run."""

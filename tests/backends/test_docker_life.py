@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -23,6 +24,7 @@ from gyoza_tui.backends.base import (
     VanishedHandle,
 )
 from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.hardware import GpuInfo
 from tests.backends.docker_ops import DockerOps, joined
 from tests.images import NOBODY, PYTHON
 from tests.waiting import until
@@ -266,15 +268,72 @@ def test_only_allowed_volumes(docker_engine: docker.APIClient, tmp_path: Path) -
     ops.close()
 
 
+def test_the_one_gpu_is_let_in_by_its_uuid_else_by_its_index(plain: DockerOps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shape of the request; a machine without GPUs starts none of it."""
+    asked: list[dict[str, Any]] = []
+
+    def capture(client: docker.APIClient, config: dict[str, Any], *names: object) -> dict[str, Any]:
+        asked.append(config)
+        return {"Id": "made"}
+
+    monkeypatch.setattr(docker.APIClient, "create_container_from_config", capture)
+    env = {"NVIDIA_VISIBLE_DEVICES": "all", "CUDA_VISIBLE_DEVICES": "0,1"}
+    for gpu in (GpuInfo(3, "GPU-abc", "A", 1), GpuInfo(3, None, "A", 1), None):
+        plain.backend.create(plain.spec("true", gpu=gpu, env=env))
+    by_uuid, by_index, none = asked
+    assert by_uuid["HostConfig"]["DeviceRequests"] == [
+        {"Driver": "", "Count": 0, "DeviceIDs": ["GPU-abc"], "Capabilities": [["gpu"]], "Options": {}}
+    ]
+    assert sorted(by_uuid["Env"]) == ["CUDA_VISIBLE_DEVICES=GPU-abc", "NVIDIA_VISIBLE_DEVICES=GPU-abc"]
+    assert by_index["HostConfig"]["DeviceRequests"][0]["DeviceIDs"] == ["3"]
+    assert sorted(by_index["Env"]) == ["CUDA_VISIBLE_DEVICES=0", "NVIDIA_VISIBLE_DEVICES=3"]
+    assert not none["HostConfig"].get("DeviceRequests")
+    assert "NVIDIA_VISIBLE_DEVICES=void" in none["Env"]
+
+
+def test_a_worker_that_is_not_root_reads_and_leaves_nothing(docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    """In the group docker, as a worker without root is; what the container wrote as root goes with its volume."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    group = os.stat("/var/run/docker.sock").st_gid
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        words = "the child raised"
+        try:
+            os.setgroups([group])
+            os.setgid(65534)
+            os.setuid(65534)
+            words = _as_somebody(tmp_path)
+        finally:
+            os.write(writer, words.encode())
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "volume b'root\\n' left 0"
+    os.waitpid(child, 0)
+
+
+def _as_somebody(root: Path) -> str:
+    ops = DockerOps(root)
+    handle, _, end = ops.run("mkdir -m 700 /gyoza/closed; echo root > /gyoza/out")
+    assert end.code == 0
+    fetched = ops.backend.fetch(handle, "out", 100)
+    ops.backend.remove(handle)
+    left = ops.backend.prune(ops.labels) + len(os.listdir(root / handle["run_dir"]))
+    ops.close()
+    return f"{handle['io']} {fetched!r} left {left}"
+
+
 def test_usage_of_a_running_container(plain: DockerOps) -> None:
     handle = plain.started("while :; do :; done")
     plain.backend.usage(handle)
-    usage = until(
-        lambda: (found := plain.backend.usage(handle)).cpu_percent and found, "a second reading knows the processor"
-    )
-    assert usage
-    assert usage.cpu_percent is not None
-    assert usage.cpu_percent > 5
+    until(lambda: (plain.backend.usage(handle).cpu_percent or 0) > 5, "a later reading knows the processor")
+    usage = plain.backend.usage(handle)
     assert usage.processes == 2
     assert usage.memory_mb
     plain.backend.stop(handle, 0)
