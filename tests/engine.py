@@ -70,7 +70,11 @@ class PrivateEngine:
         (self.root / "none.json").write_text("{}")
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["dockerd", "-H", self.host, *folders, *walls], stdout=log, stderr=log, start_new_session=True
+                # --bridge=none makes an engine delete the bridge docker0: not the one of the machine's engine
+                ["unshare", "--net", "dockerd", "-H", self.host, *folders, *walls],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         until(self._answers, f"the private engine answers; its log: {self.root / 'log'}", 30)
 
