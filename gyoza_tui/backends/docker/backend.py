@@ -41,7 +41,8 @@ from gyoza_tui.models.images import DOCKER
 _BIND: Final = "bind"
 _VOLUME: Final = "volume"
 _ATTACH_TIMEOUT_S: Final = 30.0
-_END_WAIT_S: Final = 3.0
+_END_WAIT_S: Final = 8.0
+"""The engine takes its time to record an end while it still writes the log of a flood."""
 _ENGINE_SOCKETS: Final = ("/var/run/docker.sock", "/run/containerd/containerd.sock")
 
 
