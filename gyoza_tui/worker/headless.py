@@ -48,7 +48,7 @@ class Printer:
             try:
                 _write(self._out, (self._render(notice) + "\n").encode(_encoding(), "backslashreplace"))
             except OSError:
-                _detach_from_terminal()
+                _let_go_of(self._out)
 
 
 def _descriptor(stream: TextIO | None) -> int | None:
@@ -72,12 +72,13 @@ def _write(fd: int, data: bytes) -> None:
             select.select([], [fd], [])
 
 
-def _detach_from_terminal() -> None:
-    """The terminal or pipe is gone: whoever writes to it later must not be hurt by that."""
+def _let_go_of(fd: int) -> None:
+    """The terminal or pipe is gone: whoever writes to it later, also as stderr, must not be hurt by that."""
+    gone, errors = os.fstat(fd), _descriptor(sys.stderr)
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for fd in (_descriptor(sys.stdout), _descriptor(sys.stderr)):
-        if fd is not None:
-            os.dup2(nowhere, fd)
+    os.dup2(nowhere, fd)
+    if errors is not None and os.path.samestat(gone, os.fstat(errors)):
+        os.dup2(nowhere, errors)
     os.close(nowhere)
 
 
