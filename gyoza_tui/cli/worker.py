@@ -81,7 +81,7 @@ def _demo(settings: Settings, new_journal: bool, state_dir: StateDir, key: str) 
 def _made(
     settings: Settings, new_journal: bool, state_dir: StateDir | None = None, api_key: str | None = None
 ) -> Worker:
-    from gyoza_tui.worker.journal import JournalError
+    from gyoza_tui.worker.journal_file import JournalError
     from gyoza_tui.worker.runner import Worker, WorkerError
     from gyoza_tui.worker.state_dir import StateDirError
 

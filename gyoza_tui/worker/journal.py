@@ -7,58 +7,35 @@ transaction behind it is on disk.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
+from gyoza_tui.worker.journal_file import (
+    COLUMNS,
+    JournalError,
+    opened,
+    primary_code,
+    row_of,
+    set_aside,
+    stored,
+    words,
+)
 from gyoza_tui.worker.outbox import OutboxKind, OutboxRow
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.state_dir import attempt_name
 
-SCHEMA_VERSION: Final = 1
 REPLACED: Final = "replaced"
 """The words of a report that others were sent for."""
 
-_SCHEMA = """
-CREATE TABLE runs (
-    key INTEGER PRIMARY KEY AUTOINCREMENT,
-    server_id TEXT NOT NULL, run_id TEXT NOT NULL, attempt INTEGER NOT NULL, lease TEXT NOT NULL,
-    run TEXT NOT NULL, name TEXT NOT NULL, backend TEXT NOT NULL, claimed_at REAL NOT NULL,
-    intent TEXT NOT NULL DEFAULT 'none', intent_note TEXT NOT NULL DEFAULT '', by_server INTEGER NOT NULL DEFAULT 0,
-    step TEXT NOT NULL DEFAULT '', create_asked INTEGER NOT NULL DEFAULT 0, handle TEXT,
-    start_asked INTEGER NOT NULL DEFAULT 0,
-    started_acked INTEGER NOT NULL DEFAULT 0, started_at REAL, timed_out INTEGER NOT NULL DEFAULT 0, exit TEXT,
-    parsed INTEGER NOT NULL DEFAULT 0,
-    outcome TEXT, outcome_note TEXT NOT NULL DEFAULT '', outcome_at REAL,
-    acked INTEGER NOT NULL DEFAULT 0, cleaned INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (server_id, run_id, attempt, lease)
-);
-CREATE INDEX runs_open ON runs (acked, cleaned);
-CREATE TABLE steps (run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, step TEXT NOT NULL, began_at REAL NOT NULL);
-CREATE TABLE outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
-    seq INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
-    tried INTEGER NOT NULL DEFAULT 0, refused TEXT
-);
-CREATE INDEX outbox_waiting ON outbox (refused, run, id);
-"""
-
 _CLOSED: Final = "acked = 1 AND cleaned = 1"
 _IS_STARTED: Final = "refused IS NULL AND json_extract(body, '$.type') = 'STARTED'"
-_COLUMNS = tuple(RunRow.__dataclass_fields__)
-
-
-class JournalError(Exception):
-    """A journal that cannot be read; `str()` says why and what to do."""
 
 
 class Journal:
@@ -74,13 +51,13 @@ class Journal:
         self._write = threading.RLock()
         self._read = threading.Lock()
         if new:
-            _set_aside(path, clock)
+            set_aside(path, clock)
         try:
-            self._db = _opened(path)
+            self._db = opened(path)
             self._rows = {row.key: row for row in self._load()}
             self._waiting = len(self.outbox())
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
-            raise JournalError(_words(path, error)) from None
+            raise JournalError(words(path, error)) from None
 
     # Reading, from memory
 
@@ -138,7 +115,7 @@ class Journal:
 
     def begin_step(self, key: int, step: str) -> None:
         """The pipeline goes into `step`; its time is kept at the first entry and at each one after a restart."""
-        with self._transaction() as db:
+        with self._transaction(outlives_power=False) as db:
             self._set(db, key, {"step": step})
             now = self._clock.utc().timestamp()
             db.execute("INSERT INTO steps (run, step, began_at) VALUES (?, ?, ?)", (key, step, now))
@@ -292,9 +269,11 @@ class Journal:
     # One way for every transaction
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, outlives_power: bool = True) -> Iterator[sqlite3.Connection]:
+        """Without `outlives_power` it is lost with the machine's power, if no other follows, but not by a kill."""
         with self._write:
             try:
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if outlives_power else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
@@ -302,7 +281,7 @@ class Journal:
                 # a full disk may have rolled it back already, or may stop the commit
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-                if _code(error) == sqlite3.SQLITE_FULL:
+                if primary_code(error) == sqlite3.SQLITE_FULL:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path)) from error
                 raise
 
@@ -312,7 +291,7 @@ class Journal:
 
     def _set(self, db: sqlite3.Connection, key: int, changes: dict[str, Any]) -> None:
         columns = ", ".join(f"{name} = ?" for name in changes)
-        values = [_stored(name, value) for name, value in changes.items()]
+        values = [stored(name, value) for name, value in changes.items()]
         db.execute(f"UPDATE runs SET {columns} WHERE key = ?", (*values, key))
 
     def _queue(self, db: sqlite3.Connection, key: int, report: EventReport | RunPatch) -> int:
@@ -337,87 +316,9 @@ class Journal:
                     self._rows[key] = found[0]
 
     def _load(self, where: str = "acked = 0 OR cleaned = 0 ORDER BY key", values: tuple[Any, ...] = ()) -> list[RunRow]:
-        found = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE {where}", values)
-        return [_row(columns) for columns in found]
+        found = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs WHERE {where}", values)
+        return [row_of(columns) for columns in found]
 
     def _count_waiting(self) -> int:
         (count,) = self._db.execute("SELECT count(*) FROM outbox WHERE refused IS NULL").fetchone()
         return int(count)
-
-
-_NOT_DAMAGE: Final = frozenset(
-    {
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-    }
-)
-
-
-def _code(error: BaseException) -> int | None:
-    """SQLite's primary code of an error."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
-
-
-def _words(path: Path, error: Exception) -> str:
-    if _code(error) in _NOT_DAMAGE:
-        return f"the journal {path} cannot be opened now ({error}): look at the disk and the file's owner, start again"
-    return (
-        f"the journal {path} cannot be read ({error}). It was left as it is. "
-        "Go on without it by --new-journal: runs that it knew are given back"
-    )
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-    try:
-        _prepare(db)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA_VERSION:
-        raise ValueError(f"written by a newer gyoza-tui, schema {version}; this one knows {SCHEMA_VERSION}")
-    (damage,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    if damage != "ok":
-        raise ValueError(f"damaged: {damage}")
-    if version == 0:
-        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
-
-
-def _set_aside(path: Path, clock: Clock) -> None:
-    stamp = clock.utc().strftime("%Y%m%dT%H%M%SZ")
-    for suffix in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + suffix)
-        if file.exists():
-            file.replace(path.with_name(f"{path.stem}-{stamp}{path.suffix}{suffix}"))
-
-
-def _row(columns: tuple[Any, ...]) -> RunRow:
-    found = dict(zip(_COLUMNS, columns, strict=True))
-    found["run"] = OpRun.model_validate_json(found["run"])
-    found["intent"] = Intent(found["intent"])
-    found["outcome"] = Outcome(found["outcome"]) if found["outcome"] else None
-    found["handle"] = json.loads(found["handle"]) if found["handle"] else None
-    found["exit"] = Exit(**json.loads(found["exit"])) if found["exit"] else None
-    for name in ("by_server", "create_asked", "start_asked", "started_acked", "timed_out", "acked", "cleaned"):
-        found[name] = bool(found[name])
-    return RunRow(**found)
-
-
-_STORE: Final[dict[str, Callable[[Any], str]]] = {"handle": json.dumps, "exit": lambda ended: json.dumps(asdict(ended))}
-
-
-def _stored(name: str, value: Any) -> Any:
-    return _STORE[name](value) if name in _STORE and value is not None else value

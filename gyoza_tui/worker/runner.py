@@ -32,7 +32,8 @@ from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.hardware.detect import detect_resources
 from gyoza_tui.worker.hardware.sampler import History, Sampler
 from gyoza_tui.worker.headless import Printer
-from gyoza_tui.worker.journal import Journal, JournalError
+from gyoza_tui.worker.journal import Journal
+from gyoza_tui.worker.journal_file import JournalError
 from gyoza_tui.worker.link import ServerLink
 from gyoza_tui.worker.mode import Mode
 from gyoza_tui.worker.notices import Notices

@@ -22,7 +22,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
 from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.worker.journal import SCHEMA_VERSION, Journal, JournalError
+from gyoza_tui.worker.journal import Journal
+from gyoza_tui.worker.journal_file import SCHEMA_VERSION, JournalError
 from gyoza_tui.worker.outbox import OutboxRow
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from tests.clock import FakeClock

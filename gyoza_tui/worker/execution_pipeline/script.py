@@ -77,6 +77,13 @@ class ScriptRecord:
             self._client = None
 
 
+def services_of(ctx: ExecutionContext) -> Services:
+    """The context's services; made from the settings and kept there when a plain script runs the step."""
+    if ctx.services is None:
+        ctx.services = script_services(ctx)
+    return ctx.services
+
+
 def script_services(ctx: ExecutionContext) -> Services:
     """Services from the settings. Files lie in a temporary directory that ends with the process."""
     settings = load()

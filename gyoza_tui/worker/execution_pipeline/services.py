@@ -135,15 +135,3 @@ class Services:
                     self.warn(f"{what}: {error}; trying again until it is done")
                 self.clock.wait(threading.Event(), _RETRY_S[min(tries, len(_RETRY_S) - 1)])
                 tries += 1
-
-
-def services_of(ctx: object) -> Services:
-    """The context's services; made from the settings and kept there when a plain script runs the step."""
-    from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
-
-    assert isinstance(ctx, ExecutionContext)
-    if ctx.services is None:
-        from gyoza_tui.worker.execution_pipeline.script import script_services
-
-        ctx.services = script_services(ctx)
-    return ctx.services

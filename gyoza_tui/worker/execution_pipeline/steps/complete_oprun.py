@@ -10,7 +10,8 @@ from gyoza_tui.models.limits import LOG_TAIL_MAX, OUTPUT_FILE_MAX
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.execution_pipeline.op_files import OUTPUT_JSON, OUTPUT_PICKLE
-from gyoza_tui.worker.execution_pipeline.services import Services, services_of
+from gyoza_tui.worker.execution_pipeline.script import services_of
+from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.op_outputs import BadOutput, decode_outputs
 from gyoza_tui.worker.redaction import redacted

@@ -11,7 +11,8 @@ from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import CTX_LOGS_MAX, MIB
 from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
 from gyoza_tui.worker.execution_pipeline.op_files import input_files
-from gyoza_tui.worker.execution_pipeline.services import Services, services_of
+from gyoza_tui.worker.execution_pipeline.script import services_of
+from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 
 _WAIT_SLICE_S = 30.0
@@ -42,7 +43,7 @@ class RunContainer:
 
 
 def _started(ctx: ExecutionContext, services: Services) -> Exit:
-    handle = _created(ctx, services)
+    handle, fresh = _created(ctx, services)
     pump = LogPump(
         services.backend,
         handle,
@@ -52,16 +53,17 @@ def _started(ctx: ExecutionContext, services: Services) -> Exit:
         tell=services.record.events,
         wake=services.wake,
     )
-    state = services.patiently("container", lambda: services.backend.state(handle))
-    if state is Phase.GONE:
-        raise VanishedHandle(_GONE)
-    fresh = state is Phase.CREATED
+    if not fresh:
+        state = services.patiently("container", lambda: services.backend.state(handle))
+        if state is Phase.GONE:
+            raise VanishedHandle(_GONE)
+        fresh = state is Phase.CREATED
     pump.go(_opened(services, pump, handle, fresh=fresh))
     return _waited(services, pump)
 
 
-def _created(ctx: ExecutionContext, services: Services) -> Handle:
-    """The attempt's container: made now, or the one made before a restart.
+def _created(ctx: ExecutionContext, services: Services) -> tuple[Handle, bool]:
+    """The attempt's container and whether it was made now; else it is the one made before a restart.
 
     A start that was asked for is never repeated on another container.
     """
@@ -74,7 +76,7 @@ def _created(ctx: ExecutionContext, services: Services) -> Handle:
     handle = made if made is not None and there else _made(ctx, services)
     # once more after a restart: the worker may have ended between the container and its inputs
     services.patiently("inputs", lambda: backend.put(handle, input_files(ctx.inputs)))
-    return handle
+    return handle, True
 
 
 def _made(ctx: ExecutionContext, services: Services) -> Handle:

@@ -1,0 +1,125 @@
+"""The journal's file: its schema, how it is opened and found damaged, and how a row is written and read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from gyoza_tui.backends.base import Exit
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+
+SCHEMA_VERSION: Final = 1
+
+_SCHEMA = """
+CREATE TABLE runs (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    server_id TEXT NOT NULL, run_id TEXT NOT NULL, attempt INTEGER NOT NULL, lease TEXT NOT NULL,
+    run TEXT NOT NULL, name TEXT NOT NULL, backend TEXT NOT NULL, claimed_at REAL NOT NULL,
+    intent TEXT NOT NULL DEFAULT 'none', intent_note TEXT NOT NULL DEFAULT '', by_server INTEGER NOT NULL DEFAULT 0,
+    step TEXT NOT NULL DEFAULT '', create_asked INTEGER NOT NULL DEFAULT 0, handle TEXT,
+    start_asked INTEGER NOT NULL DEFAULT 0,
+    started_acked INTEGER NOT NULL DEFAULT 0, started_at REAL, timed_out INTEGER NOT NULL DEFAULT 0, exit TEXT,
+    parsed INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT, outcome_note TEXT NOT NULL DEFAULT '', outcome_at REAL,
+    acked INTEGER NOT NULL DEFAULT 0, cleaned INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (server_id, run_id, attempt, lease)
+);
+CREATE INDEX runs_open ON runs (acked, cleaned);
+CREATE TABLE steps (run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, step TEXT NOT NULL, began_at REAL NOT NULL);
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    seq INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+    tried INTEGER NOT NULL DEFAULT 0, refused TEXT
+);
+CREATE INDEX outbox_waiting ON outbox (refused, run, id);
+"""
+
+COLUMNS: Final = tuple(RunRow.__dataclass_fields__)
+
+
+class JournalError(Exception):
+    """A journal that cannot be read; `str()` says why and what to do."""
+
+
+_NOT_DAMAGE: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+    }
+)
+
+
+def primary_code(error: BaseException) -> int | None:
+    """SQLite's primary code of an error."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def words(path: Path, error: Exception) -> str:
+    if primary_code(error) in _NOT_DAMAGE:
+        return f"the journal {path} cannot be opened now ({error}): look at the disk and the file's owner, start again"
+    return (
+        f"the journal {path} cannot be read ({error}). It was left as it is. "
+        "Go on without it by --new-journal: runs that it knew are given back"
+    )
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+    try:
+        _prepare(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise ValueError(f"written by a newer gyoza-tui, schema {version}; this one knows {SCHEMA_VERSION}")
+    (damage,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if damage != "ok":
+        raise ValueError(f"damaged: {damage}")
+    if version == 0:
+        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+
+
+def set_aside(path: Path, clock: Clock) -> None:
+    stamp = clock.utc().strftime("%Y%m%dT%H%M%SZ")
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + suffix)
+        if file.exists():
+            file.replace(path.with_name(f"{path.stem}-{stamp}{path.suffix}{suffix}"))
+
+
+def row_of(columns: tuple[Any, ...]) -> RunRow:
+    found = dict(zip(COLUMNS, columns, strict=True))
+    found["run"] = OpRun.model_validate_json(found["run"])
+    found["intent"] = Intent(found["intent"])
+    found["outcome"] = Outcome(found["outcome"]) if found["outcome"] else None
+    found["handle"] = json.loads(found["handle"]) if found["handle"] else None
+    found["exit"] = Exit(**json.loads(found["exit"])) if found["exit"] else None
+    for name in ("by_server", "create_asked", "start_asked", "started_acked", "timed_out", "acked", "cleaned"):
+        found[name] = bool(found[name])
+    return RunRow(**found)
+
+
+_STORE: Final[dict[str, Callable[[Any], str]]] = {"handle": json.dumps, "exit": lambda ended: json.dumps(asdict(ended))}
+
+
+def stored(name: str, value: Any) -> Any:
+    return _STORE[name](value) if name in _STORE and value is not None else value
