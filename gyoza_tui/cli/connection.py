@@ -32,11 +32,17 @@ class Connected:
 @contextmanager
 def connected(flags: Connection) -> Iterator[Connected]:
     """A client of the server that the settings name, or of this machine's own; its errors become messages."""
+    with connected_by(loaded(flags)) as at:
+        yield at
+
+
+@contextmanager
+def connected_by(settings: Settings) -> Iterator[Connected]:
+    """The same, with settings that are loaded already."""
     import httpx
 
     from gyoza_tui.client import GyozaClient
 
-    settings = loaded(flags)
     url, key, named = settings.server_url, settings.key(), settings.server_url
     if "server_url" not in settings.model_fields_set and (own := _own_server(settings)):
         url, key, named = own.url, own.key, f"{own.url} (this machine's own)"

@@ -16,6 +16,7 @@ from gyoza_tui.cli.options import Connection
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gyoza_tui.settings import Settings
     from gyoza_tui.worker.log_spool import LogLine
     from gyoza_tui.worker.state_dir import LogFile
 
@@ -36,14 +37,15 @@ def logs(
     worker_id: options.WorkerId = None,
 ) -> None:
     """Print a run's output; for runs of this machine's worker."""
+    from gyoza_tui.cli import connection
     from gyoza_tui.worker.log_spool import SpoolReader
     from gyoza_tui.worker.redaction import redact_pieces, secrets_of
 
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
-    log, journal = _find(run, flags)
+    settings = connection.loaded(Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj))
+    log, journal = _find(run, settings)
     secrets = secrets_of(journal, log.run_id)
     reader = SpoolReader(log.path)
-    ended = _Ended(log, flags) if follow else _at_once
+    ended = _Ended(log, settings) if follow else _at_once
     if as_json:
         _print_lines(reader.read_lines, ended, secrets)
     else:
@@ -88,17 +90,16 @@ def _print_lines(
             time.sleep(_FOLLOW_POLL_S)
 
 
-def _find(text: str, flags: Connection) -> tuple[LogFile, Path]:
+def _find(text: str, settings: Settings) -> tuple[LogFile, Path]:
     """The newest log of the run here, by the beginning of its id, and the journal of the worker that wrote it.
 
     CliError names the worker that has it otherwise.
     """
-    from gyoza_tui.cli import connection, terminal
+    from gyoza_tui.cli import terminal
     from gyoza_tui.worker.state_dir import JOURNAL, log_files, worker_dir
 
     if not text.strip(".") or not text.isprintable():
         raise usage(f"{text[:80]!a} is not a run's id; `gyoza-tui runs` lists them")
-    settings = connection.loaded(flags)
     root = worker_dir(settings.state_dir, settings.worker_id)
     files = [file for file in log_files(root) if file.run_id.startswith(text)]
     exact = [file for file in files if file.run_id == text]
@@ -109,14 +110,14 @@ def _find(text: str, flags: Connection) -> tuple[LogFile, Path]:
     if ids:
         listed = "\n".join(f"  {run_id}" for run_id in ids[:10])
         raise CliError(f"{len(ids)} runs here have ids that begin with {terminal.visible(text)}:\n{listed}")
-    raise _not_here(text, flags, root)
+    raise _not_here(text, settings, root)
 
 
-def _not_here(text: str, flags: Connection, root: Path) -> CliError:
+def _not_here(text: str, settings: Settings, root: Path) -> CliError:
     from gyoza_tui.cli import connection, terminal
 
     try:
-        with connection.connected(flags) as at:
+        with connection.connected_by(settings) as at:
             run = connection.find_run(at.client, text)
     except CliError as error:
         if error.code is ExitCode.UNREACHABLE:
@@ -125,7 +126,7 @@ def _not_here(text: str, flags: Connection, root: Path) -> CliError:
     name = terminal.visible(run.id)
     if run.worker_id is None:
         return CliError(f"{name} is {run.state.value} and has no log: no worker has it")
-    if run.worker_id == at.settings.worker_id:
+    if run.worker_id == settings.worker_id:
         return CliError(f"{name} is {run.state.value} and has no log in {root}")
     worker = terminal.visible(run.worker_id)
     return CliError(f"{name} is a run of worker {worker}: its log is on that machine, `gyoza-tui logs` there shows it")
@@ -134,9 +135,9 @@ def _not_here(text: str, flags: Connection, root: Path) -> CliError:
 class _Ended:
     """Whether a followed run has ended, by the server's word; a server that does not answer says nothing."""
 
-    def __init__(self, log: LogFile, flags: Connection) -> None:
+    def __init__(self, log: LogFile, settings: Settings) -> None:
         self._log = log
-        self._flags = flags
+        self._settings = settings
         self._next = 0.0
         self._ended = False
 
@@ -150,7 +151,7 @@ class _Ended:
         from gyoza_tui.cli import connection
 
         try:
-            with connection.connected(self._flags) as at:
+            with connection.connected_by(self._settings) as at:
                 run = at.client.get_run(self._log.run_id, events=False)
         except CliError as error:
             return error.code is not ExitCode.UNREACHABLE

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 POLL_MIN_S = 0.1
 POLL_MAX_S = 2.0
+CREATE_AGAIN_S = (0.2, 1.0)
 TROUBLE_MAX_S = 15.0
 """Between tries while the server does not answer."""
 
@@ -49,8 +50,7 @@ def submit(
     request = _request(image=image, inputs=given, command=command or None)
     flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     with connection.connected(flags) as at:
-        more = request.model_dump(exclude={"image", "inputs"}, exclude_unset=True)
-        run = at.client.create_run(request.image, request.inputs, **more)
+        run = _created(at.client, request)
         if not as_json:
             terminal.out(terminal.visible(run.id))
         if wait:
@@ -76,6 +76,24 @@ def _request(**fields: Any) -> RunRequest:
 
 def _where(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location[:4]).upper() if location[0] == "image" else str(location[0])
+
+
+def _created(client: GyozaClient, request: RunRequest) -> OpRun:
+    """The run. An answer that was lost on the way is asked for again: the same id and body make one run."""
+    import httpx
+
+    more = request.model_dump(exclude={"image", "inputs"}, exclude_unset=True)
+    pauses = iter(CREATE_AGAIN_S)
+    while True:
+        try:
+            return client.create_run(request.image, request.inputs, **more)
+        except (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError):
+            if (pause := next(pauses, None)) is None:
+                raise CliError(
+                    f"the server did not answer to run {request.id}: `gyoza-tui runs` shows whether it has it",
+                    ExitCode.UNREACHABLE,
+                ) from None
+            time.sleep(pause)
 
 
 def _waited(client: GyozaClient, run: OpRun) -> OpRun:

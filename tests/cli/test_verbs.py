@@ -29,6 +29,7 @@ from gyoza_tui.worker.state_dir import StateDir
 from tests.cli.conftest import Verb
 from tests.commands import COMMAND, environment
 from tests.servers import KEY, ServerThread
+from tests.waiting import until
 
 
 def ids(server: ServerThread, *names: str) -> None:
@@ -241,7 +242,8 @@ def test_logs_names_the_worker_that_has_the_run(verb: Verb, served: ServerThread
 
 
 def take(client: GyozaClient, worker_id: str) -> OpRun:
-    return client.claim(worker_id, ClaimRequest(max=1, wait_s=5)).runs[0]
+    (run, *_) = until(lambda: client.claim(worker_id, ClaimRequest(max=1, wait_s=5)).runs, "a run to take")
+    return run
 
 
 def test_logs_follows_until_the_run_has_ended(verb: Verb, served: ServerThread, state_dir: StateDir) -> None:
