@@ -60,7 +60,6 @@ class JournalRecord:
             text = f"{row.run_id} {outcome}" + (f": {note}" if note else "")
             self._runtime.notices.say(text, level, run=row.run_id, attempt=row.attempt, state=outcome, note=note)
         self._runtime.wakes.deliver.set()
-        self._runtime.wakes.beat.set()
 
     @staticmethod
     def giving_back(row: RunRow, worker_id: str, why: str) -> RunPatch:

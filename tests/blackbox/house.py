@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -292,7 +293,7 @@ class HeartbeatWatch:
     @property
     def longest_s(self) -> float:
         assert len(self._seen) > 1, "watched for too short a time"
-        return max((b - a).total_seconds() for a, b in zip(self._seen, self._seen[1:], strict=False))
+        return max((b - a).total_seconds() for a, b in itertools.pairwise(self._seen))
 
     def _watch(self) -> None:
         with GyozaClient(self._url, KEY) as client:
@@ -307,7 +308,7 @@ class Starts:
     """How many containers of some workers run at once, and when: from the engine's own events."""
 
     def __init__(self, *workers: WorkerProcess) -> None:
-        self._engine = docker.APIClient(**kwargs_from_env(), timeout=None)
+        self._engine = docker.APIClient(**kwargs_from_env(), timeout=24 * 3600)
         self._ids = {worker.id for worker in workers}
         self.created: list[str] = []
         """The attempts' container names, in order."""
@@ -333,7 +334,7 @@ class Starts:
     def levels(self) -> Iterator[tuple[float, float, int]]:
         """(from, to, containers running), in seconds since the first start."""
         running, changes = 0, sorted(self._changes)
-        for (at, change), (then, _) in zip(changes, changes[1:], strict=False):
+        for (at, change), (then, _) in itertools.pairwise(changes):
             running += change
             yield (at - changes[0][0]) / 1e9, (then - changes[0][0]) / 1e9, running
 

@@ -89,8 +89,8 @@ class SideEffects:
         transaction = Journal._transaction
 
         @contextlib.contextmanager
-        def counted(journal: Journal) -> Iterator[Any]:
-            with transaction(journal) as db:
+        def counted(journal: Journal, **how: bool) -> Iterator[Any]:
+            with transaction(journal, **how) as db:
                 yield db
             self.happened()
 
@@ -103,7 +103,7 @@ class SideEffects:
                 self.happened()
             return answer
 
-        Journal._transaction = counted  # type: ignore[method-assign]
+        Journal._transaction = counted  # type: ignore[method-assign, assignment]
         GyozaClient._exchange = sent  # type: ignore[method-assign]
         RunDirs.make_run_dir = self.after(RunDirs.make_run_dir)  # type: ignore[method-assign]
         RunDirs.remove_run_dir = self.after(RunDirs.remove_run_dir)  # type: ignore[method-assign]

@@ -63,7 +63,7 @@ def _started(ctx: ExecutionContext, services: Services) -> Exit:
 
 
 def _created(ctx: ExecutionContext, services: Services) -> tuple[Handle, bool]:
-    """The attempt's container and whether it was made now; else it is the one made before a restart.
+    """The attempt's container, made now or before a restart, and whether it was surely never started.
 
     A start that was asked for is never repeated on another container.
     """
@@ -71,7 +71,7 @@ def _created(ctx: ExecutionContext, services: Services) -> tuple[Handle, bool]:
     backend = services.backend
     made = row.handle
     if made is not None and row.start_asked:
-        return made
+        return made, False
     there = made is not None and services.patiently("made", lambda: backend.state(made)) is not Phase.GONE
     handle = made if made is not None and there else _made(ctx, services)
     # once more after a restart: the worker may have ended between the container and its inputs
