@@ -86,6 +86,25 @@ def test_an_engine_that_is_killed_loses_the_stream_and_is_remembered(
 
 @pytest.mark.docker
 @pytest.mark.long
+def test_a_reboot_is_the_machines_fault(ops: DockerOps, private_engine: PrivateEngine) -> None:
+    """Engine, containers and worker are gone at once, and only the engine's record tells the next worker of it."""
+    handle = ops.started("sleep 1000")
+    private_engine.kill()
+    private_engine.kill_containers()
+    private_engine.start()
+    worker_after = DockerBackend(ops.options)
+    end = worker_after.state(handle)
+    assert isinstance(end, Exit)
+    assert end.machine_fault is not None
+    assert "restarted" in end.machine_fault
+    worker_after.close()
+    _, _, op_error = ops.run("exit 255")
+    assert (op_error.code, op_error.machine_fault) == (255, None)
+    ops.close()
+
+
+@pytest.mark.docker
+@pytest.mark.long
 def test_a_hung_engine_is_found_out_in_time_and_recovers(ops: DockerOps, private_engine: PrivateEngine) -> None:
     handle = ops.started("sleep 1000")
     private_engine.freeze()

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import docker
+import psutil
 import requests
 import urllib3
 from docker.errors import APIError, DockerException
@@ -35,6 +37,8 @@ QUICK_TIMEOUT_S: Final = 10.0
 PROBE_TIMEOUT_S: Final = 2.2
 """Of each of the two waits of a ping (connect, answer), which together stay under 5 s."""
 _POOL_SIZE: Final = 256
+_CREDENTIALS: Final = struct.Struct("3i")
+"""Process, user and group of whoever listens at a socket."""
 _ENGINE_BROKEN: Final = ("transport is closing", "ttrpc: closed", "connection error: desc", "shutting down")
 """Answers of an engine whose other half, containerd, is away: the machine's fault, as if it had not answered."""
 
@@ -134,6 +138,17 @@ class Engine:
             return RawStream(connection, method, target, headers or {})
         except (OSError, DockerException) as error:
             raise self.unavailable(error) from error
+
+    def began_at(self) -> float | None:
+        """UTC seconds at which the engine's process began, or the machine; None where that cannot be known."""
+        if self.socket_path is None:
+            return None
+        try:
+            with _connect_unix(self.socket_path) as connection:
+                credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            return psutil.Process(_CREDENTIALS.unpack(credentials)[0]).create_time()
+        except (OSError, psutil.Error):
+            return None
 
     def close(self) -> None:
         with self._lock:

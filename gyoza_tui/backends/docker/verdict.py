@@ -16,6 +16,11 @@ from gyoza_tui.backends.docker.frames import Demuxer
 _SECOND_LOOKS_S: Final = 2.0
 """How long an engine is watched after an end by a signal that was not ours."""
 _LOOK_S: Final = 0.25
+_MISSED: Final = 255
+"""The exit code that an engine gives to a container that it had running, and that is no longer there."""
+_COMING_UP_S: Final = 120.0
+_ROUGHLY_S: Final = 1.0
+"""How exactly the beginning of a process is known: the kernel counts it from a boot time in whole seconds."""
 
 
 class Verdicts:
@@ -51,6 +56,8 @@ class Verdicts:
         return known
 
     def _judged(self, container: str, end: Exit, *, ours: bool) -> Exit:
+        if not ours and self._lost_by_a_restart(end):
+            return replace(end, machine_fault="the Docker engine or the machine was restarted under it")
         answers = self._answers()
         if end.signal and not ours and not end.oom:
             end, answers = self._second_looks(container, end, answers)
@@ -61,6 +68,13 @@ class Verdicts:
         if may_be_init_failure(end):
             return replace(end, not_executable=init_failure(end, self._last_words(container)))
         return end
+
+    def _lost_by_a_restart(self, end: Exit) -> bool:
+        """An engine that comes up and misses a container records this end, at the time of its own start."""
+        if end.code != _MISSED or end.started_at is None or end.finished_at is None:
+            return False
+        began = self._engine.began_at()
+        return began is not None and end.started_at < began + _ROUGHLY_S and end.finished_at < began + _COMING_UP_S
 
     def _second_looks(self, container: str, end: Exit, answers: bool) -> tuple[Exit, bool]:
         """The engine may tell of memory a moment later, or itself be about to leave."""
