@@ -24,6 +24,7 @@ class Request:
     path: str
     query: dict[str, str]
     body: Any
+    content: bytes
     headers: dict[str, str]
     at: float
     """Monotonic seconds of its arrival."""
@@ -55,7 +56,7 @@ def accepted(_request: Request) -> Reply:
 class ScriptedServer:
     """Answers a kind of request by what `script` queued for it, then by its default."""
 
-    def __init__(self, **defaults: Answer) -> None:
+    def __init__(self, *, port: int = 0, **defaults: Answer) -> None:
         self.defaults: dict[str, Answer] = {
             "beat": Reply({"protocol": 1, "lease_s": 30, "grace_s": 300, "heartbeat_s": 5, "server_id": SERVER_ID}),
             "claim": Reply([]),
@@ -69,7 +70,7 @@ class ScriptedServer:
         self._queued: defaultdict[str, deque[Answer]] = defaultdict(deque)
         self._lock = threading.Lock()
         self.requests: list[Request] = []
-        self._http = _Http(("127.0.0.1", 0), _Handler)
+        self._http = _Http(("127.0.0.1", port), _Handler)
         self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self.url = f"http://127.0.0.1:{self._http.server_port}"
@@ -97,9 +98,13 @@ class ScriptedServer:
         flat = [event for body in bodies for event in (body if isinstance(body, list) else [body])]
         return [(event["type"], event.get("seq")) for event in flat]
 
-    def answer(self, request: Request) -> Reply:
+    def note(self, request: Request) -> None:
         with self._lock:
             self.requests.append(request)
+
+    def answer(self, request: Request) -> Reply:
+        self.note(request)
+        with self._lock:
             queued = self._queued[request.kind]
             answer = queued.popleft() if queued else self.defaults[request.kind]
         return answer(request) if callable(answer) else answer
@@ -125,6 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             path=url.path,
             query={name: values[0] for name, values in parse_qs(url.query).items()},
             body=json.loads(content) if content else None,
+            content=content,
             headers=dict(self.headers.items()),
             at=at,
         )

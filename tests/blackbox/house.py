@@ -117,7 +117,9 @@ class WorkerProcess:
     def leftovers(self) -> list[str]:
         """Run directories that are there."""
         folders = [self.root / name for name in ("runs", "local")]
-        return [str(path) for folder in folders if folder.is_dir() for path in folder.iterdir()]
+        # hidden there: what the backend keeps for all runs
+        found = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+        return [str(path) for path in found if not path.name.startswith(".")]
 
 
 class House:
@@ -127,7 +129,7 @@ class House:
         self.root = root
         self.ops_file = root / "ops.toml"
         self.ops_file.write_text("")
-        self._ops: dict[str, str] = {}
+        self._ops: dict[str, list[str]] = {}
         options = {"api_key": KEY, "timings": {"heartbeat_s": heartbeat_s, **timings}}
         self.server = ServerProcess(root / "server.db", ", " + json.dumps(options)[1:-1])
         self.url = self.server.url
@@ -152,11 +154,11 @@ class House:
             self.client.close()
             self.server.close()
 
-    def op(self, name: str, script: str) -> str:
-        """Let workers made from here on run this shell script as a local op; its image."""
-        self._ops[name] = script
-        lines = [f"[ops.{op}]\ncommand = ['sh', '-c', {json.dumps(text)}]\n" for op, text in self._ops.items()]
-        self.ops_file.write_text("".join(lines).replace("{", "{{").replace("}", "}}"))
+    def op(self, name: str, *command: str) -> str:
+        """Let workers made from here on run this command as a local op; its image."""
+        self._ops[name] = [part.replace("{", "{{").replace("}", "}}") for part in command]
+        entries = [f"[ops.{op}]\ncommand = {json.dumps(argv)}\n" for op, argv in self._ops.items()]
+        self.ops_file.write_text("".join(entries))
         return f"local://{name}"
 
     def worker(self, *, max_runs: int = 2, wait: bool = True, **environment: str) -> WorkerProcess:

@@ -306,6 +306,20 @@ def test_a_disk_that_hangs_delays_no_beat(scripted: ScriptedServer, tmp_path: Pa
     rig.close()
 
 
+def test_an_engine_that_hangs_delays_no_beat(scripted: ScriptedServer, tmp_path: Path) -> None:
+    scripted.defaults["beat"] = Reply({"protocol": 1, "lease_s": 30, "heartbeat_s": 0.2, "server_id": SERVER_ID})
+    rig = Rig(scripted, tmp_path / "state", clock=SystemClock())
+    go = threading.Event()
+    rig.backend.check = lambda: None if go.wait(20) else None  # type: ignore[method-assign]
+    rig.worker.begin()
+    until(lambda: len(scripted.of("beat")) >= 8, "beats")
+    arrivals = [request.at for request in scripted.of("beat")]
+    assert max(later - earlier for earlier, later in itertools.pairwise(arrivals)) < 0.7
+    assert {request.body["free_slots"] for request in scripted.of("beat")} == {0}, "nothing is claimed for it"
+    go.set()
+    rig.close()
+
+
 # Good-bye
 
 

@@ -1,0 +1,42 @@
+"""An HTTP proxy in front of a real server that answers in its place as a test says, and keeps when requests came."""
+
+from __future__ import annotations
+
+import itertools
+
+import httpx
+
+from tests.scripted_server import Reply, Request, ScriptedServer
+
+_KEPT_HEADERS = ("X-API-Key", "Content-Type")
+
+
+class FaultProxy(ScriptedServer):
+    """`faults` answers kinds of requests; all others are passed on."""
+
+    def __init__(self, upstream: str, port: int = 0) -> None:
+        super().__init__(port=port)
+        self.faults: dict[str, Reply] = {}
+        self.point_to(upstream)
+
+    def point_to(self, upstream: str) -> None:
+        self._upstream = httpx.Client(base_url=upstream, timeout=60, limits=httpx.Limits(max_connections=None))
+
+    def answer(self, request: Request) -> Reply:
+        self.note(request)
+        if (fault := self.faults.get(request.kind)) is not None:
+            return fault
+        headers = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
+        try:
+            reply = self._upstream.request(
+                request.method, request.path, params=request.query, content=request.content, headers=headers
+            )
+        except httpx.HTTPError:
+            return Reply(drop=True)
+        passed_on = {name: value for name, value in reply.headers.items() if name.startswith("x-")}
+        return Reply(reply.content, reply.status_code, passed_on)
+
+    def longest_gap_s(self) -> float:
+        """Between two beats that arrived here, whatever they were answered."""
+        arrivals = [request.at for request in self.of("beat")]
+        return max(later - earlier for earlier, later in itertools.pairwise(arrivals))
