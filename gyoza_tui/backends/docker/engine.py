@@ -15,11 +15,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import docker
-import psutil
 import requests
 import urllib3
 from docker.errors import APIError, DockerException
@@ -39,6 +39,8 @@ PROBE_TIMEOUT_S: Final = 2.2
 _POOL_SIZE: Final = 256
 _CREDENTIALS: Final = struct.Struct("3i")
 """Process, user and group of whoever listens at a socket."""
+_STARTTIME: Final = 19
+"""Its place in /proc/<pid>/stat behind the name; psutil rounds it to whole seconds."""
 _ENGINE_BROKEN: Final = ("transport is closing", "ttrpc: closed", "connection error: desc", "shutting down")
 """Answers of an engine whose other half, containerd, is away: the machine's fault, as if it had not answered."""
 
@@ -146,9 +148,12 @@ class Engine:
         try:
             with _connect_unix(self.socket_path) as connection:
                 credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            return psutil.Process(_CREDENTIALS.unpack(credentials)[0]).create_time()
-        except (OSError, psutil.Error):
+            stat = Path(f"/proc/{_CREDENTIALS.unpack(credentials)[0]}/stat").read_text()
+        except OSError:
             return None
+        ticks = int(stat.rpartition(")")[2].split()[_STARTTIME])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return time.time() - age
 
     def close(self) -> None:
         with self._lock:

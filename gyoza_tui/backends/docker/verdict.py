@@ -19,8 +19,6 @@ _LOOK_S: Final = 0.25
 _MISSED: Final = 255
 """The exit code that an engine gives to a container that it had running, and that is no longer there."""
 _COMING_UP_S: Final = 120.0
-_ROUGHLY_S: Final = 1.0
-"""How exactly the beginning of a process is known: the kernel counts it from a boot time in whole seconds."""
 
 
 class Verdicts:
@@ -74,7 +72,7 @@ class Verdicts:
         if end.code != _MISSED or end.started_at is None or end.finished_at is None:
             return False
         began = self._engine.began_at()
-        return began is not None and end.started_at < began + _ROUGHLY_S and end.finished_at < began + _COMING_UP_S
+        return began is not None and end.started_at < began and end.finished_at < began + _COMING_UP_S
 
     def _second_looks(self, container: str, end: Exit, answers: bool) -> tuple[Exit, bool]:
         """The engine may tell of memory a moment later, or itself be about to leave."""
