@@ -312,8 +312,8 @@ class Starts:
     def __init__(self, *workers: WorkerProcess) -> None:
         self._engine = docker.APIClient(**kwargs_from_env(), timeout=24 * 3600)
         self._ids = {worker.id for worker in workers}
-        self.created: list[str] = []
-        """The attempts' container names, in order."""
+        self.created: list[tuple[int, str]] = []
+        """When (ns) each container was made, and which attempt's it is by its name."""
         self._changes: list[tuple[int, int]] = []
         self._stream = self._engine.events(filters={"type": "container", "label": Label.WORKER}, decode=True)
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -333,12 +333,12 @@ class Starts:
     def deaths(self) -> int:
         return sum(1 for _, change in self._changes if change < 0)
 
-    def levels(self) -> Iterator[tuple[float, float, int]]:
-        """(from, to, containers running), in seconds since the first start."""
-        running, changes = 0, sorted(self._changes)
-        for (at, change), (then, _) in itertools.pairwise(changes):
+    def levels(self) -> Iterator[tuple[int, int, int]]:
+        """(from, to, containers running), in ns."""
+        running = 0
+        for (at, change), (then, _) in itertools.pairwise(sorted(self._changes)):
             running += change
-            yield (at - changes[0][0]) / 1e9, (then - changes[0][0]) / 1e9, running
+            yield at, then, running
 
     def _read(self) -> None:
         for event in self._stream:
@@ -346,6 +346,6 @@ class Starts:
             if attributes.get(Label.WORKER) not in self._ids:
                 continue
             if event["Action"] == "create":
-                self.created.append(attributes["name"])
+                self.created.append((event["timeNano"], attributes["name"]))
             elif event["Action"] in ("start", "die"):
                 self._changes.append((event["timeNano"], 1 if event["Action"] == "start" else -1))
