@@ -104,7 +104,7 @@ class SideEffects:
             return answer
 
         Journal._transaction = counted  # type: ignore[method-assign, assignment]
-        GyozaClient._exchange = sent  # type: ignore[method-assign]
+        GyozaClient._exchange = sent  # type: ignore[method-assign, assignment]
         RunDirs.make_run_dir = self.after(RunDirs.make_run_dir)  # type: ignore[method-assign]
         RunDirs.remove_run_dir = self.after(RunDirs.remove_run_dir)  # type: ignore[method-assign]
         for backend in backends.values():
@@ -133,7 +133,7 @@ def _worker(scenario: Scenario, kill_at: int) -> int:
 def _settings(scenario: Scenario) -> Settings:
     return Settings(
         server_url=scenario.url,
-        api_key=scenario.key,  # type: ignore[arg-type]
+        api_key=scenario.key,
         worker_id="killed",
         state_dir=Path(scenario.home) / "state",
         ops_file=Path(scenario.ops_file) if scenario.ops_file else None,
