@@ -1,0 +1,93 @@
+"""Runs taken up again: what is on record is not done twice, and what nothing can run goes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.models.runs import EventReport, OpRun
+from gyoza_tui.models.states import EventType
+from gyoza_tui.worker.run_row import Intent, Outcome
+from gyoza_tui.worker.slots import Slots
+from tests.scripted_server import SERVER_ID, ScriptedServer
+from tests.waiting import until
+from tests.worker.fake_backend import FakeOp
+from tests.worker.rig import Rig
+
+
+@pytest.fixture
+def rig(scripted: ScriptedServer, tmp_path: Path) -> Rig:
+    """Its slots run threads, as in a worker."""
+    made = Rig(scripted, tmp_path / "state", {"stop_grace_s": 0}, clock=SystemClock())
+    del made.worker.slots.start
+    return made
+
+
+def _slots(rig: Rig) -> Slots:
+    return rig.worker.slots
+
+
+def test_an_end_on_record_is_only_cleaned_up_after(rig: Rig) -> None:
+    """Killed between FAILED (no image) and the clean-up: nothing is pulled, started or told again."""
+    row = rig.row(started=False)
+    failed = EventReport(type=EventType.FAILED)
+    rig.record(row).finish(Outcome.FAILED, "no such image", failed)
+    rig.runtime.state_dir.make_run_dir(row.name)
+    _slots(rig).start(rig.now(row))
+    until(lambda: rig.now(row).cleaned and not _slots(rig).count, "cleaned up")
+    assert [report.event.type for report in rig.journal.outbox() if report.event] == [EventType.FAILED]
+    assert (rig.backend.pulled, rig.backend.created, rig.runtime.state_dir.run_dirs()) == ([], [], [])
+    rig.close()
+
+
+def test_a_row_of_no_backend_goes_back(rig: Rig) -> None:
+    """Killed between the row and its refusal."""
+    run = OpRun(id="r1", image="slurm://x", attempt=1, lease="l1")
+    row = rig.journal.take(SERVER_ID, run, "")
+    _slots(rig).start(row)
+    until(lambda: rig.now(row).cleaned, "given back")
+    assert rig.now(row).outcome is Outcome.RELEASED
+    assert len(rig.journal.outbox()) == 1
+    rig.close()
+
+
+def test_inputs_are_put_again_into_a_container_made_before(rig: Rig) -> None:
+    """Killed between the container and its inputs."""
+    rig.backend.known["op"] = FakeOp(ends_at_once=False)
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    row = rig.row(inputs={"a": 1})
+    _slots(rig).start(row)
+    container = until(lambda: next(iter(rig.backend.containers.values()), None), "the container")
+    until(lambda: container.starts, "its start")
+    rig.close()
+    assert "input.json" in container.files
+    container.files.clear()
+    container.starts = 0
+
+    again = Rig(rig.server, rig.state, clock=SystemClock(), backends={"docker": rig.backend})
+    again.journal.update(row.key, start_asked=False)
+    del again.worker.slots.start
+    _slots(again).start(again.now(row))
+    until(lambda: container.starts, "the start")
+    assert "input.json" in container.files
+    assert len(rig.backend.created) == 1
+    again.close()
+    container.op.go.set()
+
+
+def test_an_older_attempt_ends_before_the_newer_begins(rig: Rig) -> None:
+    rig.backend.known["op"] = FakeOp(ends_at_once=False)
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    older = rig.row(attempt=1)
+    _slots(rig).start(older)
+    until(lambda: rig.backend.started, "the older one's start")
+    newer = rig.row(attempt=2, lease="l2")
+    _slots(rig).start(newer)
+    until(lambda: len(rig.backend.started) == 2, "the newer one's start")
+    assert rig.backend.removed == [older.name], "never two containers of one run"
+    assert rig.closed(older)
+    rig.worker.slots.intend(rig.now(newer), Intent.LOST, "the test is over")
+    until(lambda: rig.closed(newer), "the end")
+    rig.close()
