@@ -246,6 +246,9 @@ class Backend(Protocol):
     def check(self) -> None:
         """Raise BackendUnavailable with words when it cannot take work now. Takes at most 5 s."""
 
+    def disks(self) -> tuple[Path, ...]:
+        """The directories of this machine that images and containers fill; cheap, and empty while unknown."""
+
     def refuses(self, image: str, volumes: Mapping[str, str]) -> str | None:
         """Why this machine will never run that (no such local op, a volume not allowed); None when it may."""
 

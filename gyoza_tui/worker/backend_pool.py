@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 from gyoza_tui.backends.base import Backend, BackendError
 from gyoza_tui.models.images import ImageRef
@@ -48,6 +49,11 @@ class BackendPool:
     def ops(self) -> list[str]:
         """The owner's own ops."""
         return [op for backend in self._backends.values() for op in backend.ops()]
+
+    @property
+    def disks(self) -> list[Path]:
+        """What the backends fill."""
+        return [disk for backend in self._backends.values() for disk in backend.disks()]
 
     def check(self) -> bool:
         """Look at every backend; whether something changed."""

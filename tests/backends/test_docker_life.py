@@ -376,3 +376,9 @@ def test_the_shell_is_one_of_that_container(plain: DockerOps) -> None:
     argv = plain.backend.shell(handle)
     assert argv[0] == "docker"
     assert handle["id"] in argv
+
+
+def test_the_engines_disk_is_known_once_it_was_looked_at(ops: DockerOps) -> None:
+    assert ops.backend.disks() == ()
+    ops.backend.check()
+    assert [disk.is_dir() for disk in ops.backend.disks()] == [True]

@@ -82,6 +82,7 @@ class FakeBackend:
         self.created: list[str] = []
         self.started: list[str] = []
         self.pulled: list[str] = []
+        self.disk: tuple[Path, ...] = ()
         self.down: str | None = None
         """Set: the engine does not answer, for this reason."""
         self.fail: dict[str, BackendError] = {}
@@ -95,6 +96,9 @@ class FakeBackend:
 
     def check(self) -> None:
         self._answer("check")
+
+    def disks(self) -> tuple[Path, ...]:
+        return self.disk
 
     def refuses(self, image: str, volumes: Mapping[str, str]) -> str | None:
         return None if not volumes else "no volumes here"

@@ -107,6 +107,14 @@ def test_a_low_disk_is_noticed_and_over(scripted: ScriptedServer, tmp_path: Path
     rig.close()
 
 
+def test_the_engines_disk_counts_too(rig: Rig) -> None:
+    rig.registered().reconcile.step()
+    assert rig.runtime.mode.refusal is None
+    rig.backend.disk = (Path("/nowhere/docker"),)
+    rig.reconcile.step()
+    assert rig.runtime.mode.refusal == "disk: /nowhere/docker cannot be looked at: No such file or directory"
+
+
 # A server whose replies say nothing of runs
 
 

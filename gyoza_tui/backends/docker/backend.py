@@ -57,6 +57,7 @@ class DockerBackend:
         self._containers = Containers(self._engine, options)
         self._verdicts = Verdicts(self._engine, self._containers.inspect)
         self._usage = UsageReader(self._engine)
+        self._disks: tuple[Path, ...] = ()
         self.capabilities = Capabilities(
             separate_streams=True,
             usage=True,
@@ -67,6 +68,11 @@ class DockerBackend:
 
     def check(self) -> None:
         self._engine.ping()
+        if not self._disks:
+            self._disks = self._engine.disks()
+
+    def disks(self) -> tuple[Path, ...]:
+        return self._disks
 
     def refuses(self, image: str, volumes: Mapping[str, str]) -> str | None:
         sockets = [Path(path).resolve() for path in (self._engine.socket_path, *_ENGINE_SOCKETS) if path]

@@ -141,6 +141,14 @@ class Engine:
         except (OSError, DockerException) as error:
             raise self.unavailable(error) from error
 
+    def disks(self) -> tuple[Path, ...]:
+        """Where an engine of this machine keeps images and containers."""
+        if self.socket_path is None:
+            return ()
+        with self.api(PROBE_TIMEOUT_S) as api:
+            root = Path(api.info().get("DockerRootDir") or "/")
+        return (root,) if root.is_dir() else ()
+
     def began_at(self) -> float | None:
         """UTC seconds at which the engine's process began, or the machine; None where that cannot be known."""
         if self.socket_path is None:

@@ -80,6 +80,9 @@ class LocalBackend:
         if not os.access(self._root, os.W_OK | os.X_OK):
             raise BackendUnavailable(f"{self._root} is not writable")
 
+    def disks(self) -> tuple[Path, ...]:
+        return ()
+
     def refuses(self, image: str, volumes: Mapping[str, str]) -> str | None:
         if image not in self._ops:
             return f"local://{image} is not in this worker's list of ops"

@@ -38,7 +38,8 @@ class Reconcile(Duty):
         if runtime.pool.check():
             runtime.wakes.beat.set()
             runtime.wakes.claim.set()
-        runtime.mode.disk_low(low_disk([runtime.state_dir.root], runtime.settings.min_free_mb))
+        disks = [runtime.state_dir.root, *runtime.pool.disks]
+        runtime.mode.disk_low(low_disk(disks, runtime.settings.min_free_mb))
         for name in runtime.pool.available:
             if self._clock.boot() - self._swept_at.get(name, -SWEEP_S) >= SWEEP_S:
                 self._sweep(runtime.pool[name])
