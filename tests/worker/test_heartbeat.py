@@ -310,7 +310,11 @@ def test_an_engine_that_hangs_delays_no_beat(scripted: ScriptedServer, tmp_path:
     scripted.defaults["beat"] = Reply({"protocol": 1, "lease_s": 30, "heartbeat_s": 0.2, "server_id": SERVER_ID})
     rig = Rig(scripted, tmp_path / "state", clock=SystemClock())
     go = threading.Event()
-    rig.backend.check = lambda: None if go.wait(20) else None  # type: ignore[method-assign]
+
+    def hang() -> None:
+        go.wait(20)
+
+    rig.backend.check = hang  # type: ignore[method-assign]
     rig.worker.begin()
     until(lambda: len(scripted.of("beat")) >= 8, "beats")
     arrivals = [request.at for request in scripted.of("beat")]
