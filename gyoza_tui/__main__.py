@@ -13,7 +13,11 @@ def main() -> None:
         # a terminal that cannot show a character shows its code instead of ending the verb
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # as early as in the imports
+        code = 130
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

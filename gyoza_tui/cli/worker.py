@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import ExitStack
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from gyoza_tui.cli.failures import usage
+from gyoza_tui.cli.failures import ExitCode, usage
 from gyoza_tui.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -29,14 +31,27 @@ def serve_as_worker(settings_flags: dict[str, Any], mode: Mode) -> NoReturn:
         raise usage("--demo goes with --local: it is submitted to this machine's own server")
     if mode.local and settings_flags["server_url"] is not None:
         raise usage("--local starts a server of its own: leave out --server")
-    settings = _settings(settings_flags)
-    if not mode.no_ui:
-        say("gyoza-tui: the terminal app is still to come; going on headless, as with --no-ui")
-    code = _local(settings, mode) if mode.local else _worker(settings, mode.new_journal)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop_early)  # until the worker's own
+    try:
+        settings = _settings(settings_flags)
+        if not mode.no_ui:
+            say("gyoza-tui: the terminal app is still to come; going on headless, as with --no-ui")
+        code = _local(settings, mode) if mode.local else _worker(settings, mode.new_journal)
+    except _StoppedEarly:
+        code = ExitCode.DONE
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # as in a process that was started without it
             stream.flush()
     os._exit(code)
+
+
+class _StoppedEarly(BaseException):
+    """A signal before the worker runs: there is nothing to drain, only to take down."""
+
+
+def _stop_early(_number: int, _frame: FrameType | None) -> None:
+    raise _StoppedEarly
 
 
 def _settings(flags: dict[str, Any]) -> Settings:

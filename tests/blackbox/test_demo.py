@@ -33,7 +33,7 @@ def is_over(home: Path) -> None:
     """No server, no process, no run directory."""
     root = state(home)
     assert not (root / "server.json").exists()
-    assert list((root / "runs").iterdir()) == []
+    assert list(root.glob("runs/*")) == []
     assert processes_of(root) == []
 
 
@@ -131,6 +131,16 @@ def test_a_server_that_was_killed_comes_back_at_its_address(tmp_path: Path) -> N
         until(lambda: installed(tmp_path, "runs").returncode == 0, "the server at the same address", 30)
         worker.process.terminate()
         assert worker.process.wait(30) == 0, worker.said
+    is_over(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_starts_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    with Started(tmp_path, "--local", env=NO_DOCKER) as worker:
+        until(lambda: "still to come" in worker.said, "its first words")
+        worker.process.send_signal(number)
+        assert worker.process.wait(30) == 0, worker.said
+    assert "Traceback" not in worker.said
     is_over(tmp_path)
 
 

@@ -93,6 +93,7 @@ def _nothing_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gyoza_tui.worker.runner.Worker.run", lambda _self: 0)
     monkeypatch.setattr("gyoza_tui.server.launch._Server.serve", served)
     monkeypatch.setattr("gyoza_tui.cli.worker.os._exit", ended)
+    monkeypatch.setattr("gyoza_tui.cli.worker.signal.signal", lambda *_: None)
 
 
 def judge(said: Said, what: str) -> None:
