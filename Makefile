@@ -30,7 +30,9 @@ docs: setup
 	@$(BIN)/python -m gyoza_tui.cli.settings_docs
 
 bench: setup
-	@failed=0; for file in bench/bench_*.py; do $(BIN)/python "$$file" || failed=1; done; exit $$failed
+	@failed=0; for file in $$(grep -l __main__ bench/*.py); do \
+	    name=$${file##*/}; $(BIN)/python -m bench.$${name%.py} || failed=1; \
+	done; exit $$failed
 
 # The lock is for two `make` at once; what is out of date is looked up when it is held.
 setup:
