@@ -48,9 +48,9 @@ def _resources(worker: WorkerProcess) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("count", "op_s"),
     [
-        pytest.param(48, "3"),
-        pytest.param(200, "3", marks=[pytest.mark.long, pytest.mark.timeout(300)]),
-        pytest.param(2000, "2", marks=[pytest.mark.long, pytest.mark.timeout(1700)]),
+        pytest.param(32, "6"),
+        pytest.param(200, "5", marks=[pytest.mark.long, pytest.mark.timeout(300)]),
+        pytest.param(2000, "5", marks=[pytest.mark.long, pytest.mark.timeout(1790)]),
     ],
 )
 def test_slots_are_full_and_never_more(docker_house: House, count: int, op_s: str) -> None:
@@ -61,7 +61,7 @@ def test_slots_are_full_and_never_more(docker_house: House, count: int, op_s: st
     before = _resources(worker)
     with Starts(worker) as starts:
         submit(docker_house, count, "sleep", op_s)
-        until_all_completed(docker_house, SLOTS + count, 1600)
+        until_all_completed(docker_house, SLOTS + count, 1700)
         docker_house.until_free(worker)
         until(lambda: starts.deaths == count, "the engine has told every end")
     assert len(starts.created) == count
