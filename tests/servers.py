@@ -37,7 +37,6 @@ class ServerThread:
         self._thread = threading.Thread(target=serve, args=(options,), daemon=True)
         self._thread.start()
         assert self._ready.wait(20), "the server does not start"
-        os.environ["GYOZA_API_KEY"] = KEY
         self.client = GyozaClient(self.url, KEY)
         return self
 

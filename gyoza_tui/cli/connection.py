@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from gyoza_tui.cli import server_file
 from gyoza_tui.cli.failures import CliError, of_http, usage
 from gyoza_tui.cli.options import Connection
-from gyoza_tui.cli.terminal import say, visible
+from gyoza_tui.cli.terminal import say
+from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
     from gyoza_tui.client import GyozaClient

@@ -12,6 +12,7 @@ import typer
 from gyoza_tui.cli import options
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.options import Connection
+from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +96,6 @@ def _find(text: str, settings: Settings) -> tuple[LogFile, Path]:
 
     CliError names the worker that has it otherwise.
     """
-    from gyoza_tui.cli import terminal
     from gyoza_tui.worker.state_dir import JOURNAL, log_files, worker_dir
 
     if not text.strip(".") or not text.isprintable():
@@ -109,26 +109,26 @@ def _find(text: str, settings: Settings) -> tuple[LogFile, Path]:
         return newest, root / JOURNAL
     if ids:
         listed = "\n".join(f"  {run_id}" for run_id in ids[:10])
-        raise CliError(f"{len(ids)} runs here have ids that begin with {terminal.visible(text)}:\n{listed}")
+        raise CliError(f"{len(ids)} runs here have ids that begin with {visible(text)}:\n{listed}")
     raise _not_here(text, settings, root)
 
 
 def _not_here(text: str, settings: Settings, root: Path) -> CliError:
-    from gyoza_tui.cli import connection, terminal
+    from gyoza_tui.cli import connection
 
     try:
         with connection.connected_by(settings) as at:
             run = connection.find_run(at.client, text)
     except CliError as error:
         if error.code is ExitCode.UNREACHABLE:
-            return CliError(f"no log of {terminal.visible(text)} in {root}; {error}", ExitCode.UNREACHABLE)
+            return CliError(f"no log of {visible(text)} in {root}; {error}", ExitCode.UNREACHABLE)
         raise
-    name = terminal.visible(run.id)
+    name = visible(run.id)
     if run.worker_id is None:
         return CliError(f"{name} is {run.state.value} and has no log: no worker has it")
     if run.worker_id == settings.worker_id:
         return CliError(f"{name} is {run.state.value} and has no log in {root}")
-    worker = terminal.visible(run.worker_id)
+    worker = visible(run.worker_id)
     return CliError(f"{name} is a run of worker {worker}: its log is on that machine, `gyoza-tui logs` there shows it")
 
 

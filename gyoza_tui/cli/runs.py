@@ -10,6 +10,7 @@ import typer
 from gyoza_tui.cli import options
 from gyoza_tui.cli.failures import CliError
 from gyoza_tui.cli.options import Connection
+from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
     from gyoza_tui.models.runs import Event, OpAttempt, OpRun
@@ -63,6 +64,7 @@ def print_runs(listed: list[OpRun]) -> None:
             ]
             for run in listed
         ],
+        elastic={"OP", "WORKER", "NOTE"},
     )
 
 
@@ -89,7 +91,7 @@ def show(
 
 def print_run(run: OpRun) -> None:
     from gyoza_tui.cli import run_words
-    from gyoza_tui.cli.terminal import brief, moment, out, visible
+    from gyoza_tui.cli.terminal import brief, moment, out
 
     facts = {
         "run": run.id,
@@ -116,7 +118,7 @@ def print_run(run: OpRun) -> None:
 
 
 def _print_attempt(run: OpRun, attempt: OpAttempt) -> None:
-    from gyoza_tui.cli.terminal import moment, out, visible
+    from gyoza_tui.cli.terminal import moment, out
 
     worker = attempt.execution_summary.worker_id or (run.worker_id if attempt.attempt == run.current_attempt else None)
     where = f" on {visible(worker)}" if worker else ""
@@ -126,7 +128,7 @@ def _print_attempt(run: OpRun, attempt: OpAttempt) -> None:
 
 def _print_events(events: list[Event]) -> None:
     from gyoza_tui.cli import run_words
-    from gyoza_tui.cli.terminal import brief, out, visible
+    from gyoza_tui.cli.terminal import brief, out
     from gyoza_tui.models.states import EventType
 
     for event in events:
@@ -159,9 +161,9 @@ def cancel(
     with connection.connected(flags) as at:
         found = connection.find_run(at.client, run)
         if found.state.terminal:
-            raise CliError(f"{terminal.visible(found.id)} is already {found.state.value}")
+            raise CliError(f"{visible(found.id)} is already {found.state.value}")
         done = at.client.update_run(found.id, state=RunState.CANCELLED)
     if as_json:
         terminal.out_json(done.model_dump(mode="json"))
     else:
-        terminal.out(f"{terminal.visible(done.id)} {done.state.value}")
+        terminal.out(f"{visible(done.id)} {done.state.value}")

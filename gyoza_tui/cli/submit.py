@@ -12,6 +12,7 @@ import typer
 from gyoza_tui.cli import options
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.options import Connection
+from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
     from gyoza_tui.client import GyozaClient
@@ -22,6 +23,8 @@ POLL_MAX_S = 2.0
 CREATE_AGAIN_S = (0.2, 1.0)
 TROUBLE_MAX_S = 15.0
 """Between tries while the server does not answer."""
+QUIET_S = 2.0
+"""A run that waits this long is told why."""
 
 
 def submit(
@@ -52,7 +55,7 @@ def submit(
     with connection.connected(flags) as at:
         run = _created(at.client, request)
         if not as_json:
-            terminal.out(terminal.visible(run.id))
+            terminal.out(visible(run.id))
         if wait:
             run = _waited(at.client, run)
     if as_json:
@@ -103,7 +106,8 @@ def _waited(client: GyozaClient, run: OpRun) -> OpRun:
     from gyoza_tui.cli import terminal
     from gyoza_tui.client.answers import Meaning, meaning, words
 
-    pause, trouble = POLL_MIN_S, 0.0
+    pause, trouble, told = POLL_MIN_S, 0.0, ""
+    begin = time.monotonic()
     try:
         while not run.state.terminal:
             time.sleep(max(pause, trouble))
@@ -117,11 +121,29 @@ def _waited(client: GyozaClient, run: OpRun) -> OpRun:
                 if not trouble:
                     terminal.say(f"the server does not answer ({words(error)}); waiting for it")
                 trouble = min(TROUBLE_MAX_S, max(1.0, trouble * 2))
+            if (news := _hold_up(run)) not in ("", told) and time.monotonic() > begin + QUIET_S:
+                terminal.say(told := news)
     except KeyboardInterrupt:
         raise CliError(
             f"no longer waiting; {run.id} goes on. Stop it: gyoza-tui cancel {run.id}", ExitCode.INTERRUPTED
         ) from None
     return run
+
+
+def _hold_up(run: OpRun) -> str:
+    """Why the run does not run: an attempt that failed, or what it waits for."""
+    from gyoza_tui.cli import run_words
+    from gyoza_tui.models.states import RunState
+
+    if run.state is RunState.PENDING and run.placement:
+        return f"waiting: {run.placement}"
+    faults = (
+        run_words.failure(attempt.events) for attempt in run.attempts if attempt.attempt == run.current_attempt - 1
+    )
+    return next(
+        (f"attempt {run.current_attempt - 1} failed, trying again: {run_words.failure_words(f)}" for f in faults if f),
+        "",
+    )
 
 
 def _server_error(error: Exception) -> bool:
@@ -137,7 +159,7 @@ def _tell_end(run: OpRun, as_json: bool) -> None:
     if not as_json:
         terminal.out(f"{run.state.value} {run_words.run_time(run)}")
         for name, value in run.outputs.items():
-            terminal.out(f"{terminal.visible(name)} = {terminal.visible(terminal.brief(value, 2000))}")
+            terminal.out(f"{visible(name)} = {visible(terminal.brief(value, 2000))}")
     if run.state is RunState.COMPLETED:
         return
     fault = run_words.failure(run.events)

@@ -5,32 +5,22 @@ from __future__ import annotations
 import json
 import re
 import sys
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from gyoza_tui.models.text import visible
+
 PIPE_WIDTH = 10_000
 """Columns of a table when nobody looks at it: no line is ever wrapped for a program."""
+COLUMN_MIN = 10
+"""Characters to which a column of a table may be cut on a narrow terminal."""
 MESSAGE_LINE = 1000
 """Characters of one line of a message; it may quote what somebody else wrote."""
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _ESCAPES = re.compile(
     rb"\x1b\[[0-9;:]*m|(?P<drop>\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?"
     rb"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f])"
 )
-
-
-def visible(text: object) -> str:
-    """`text` on one line, with control, bidi and other hidden characters made visible."""
-    return "".join(_shown(c) if unicodedata.category(c) in _HIDDEN else c for c in str(text))
-
-
-def _shown(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"\\u{code:04x}"
 
 
 def visible_lines(text: str) -> str:
@@ -62,25 +52,43 @@ def out_json(value: Any) -> None:
     out(json.dumps(value, ensure_ascii=True))
 
 
-def table(headings: Iterable[str], rows: Iterable[Iterable[tuple[str, str]]]) -> None:
-    """Columns of (text, style). Styles are for terminals only; no colour when piped or with NO_COLOR."""
+def table(headings: list[str], rows: Iterable[Iterable[tuple[str, str]]], elastic: Collection[str] = ()) -> None:
+    """Columns of (text, style). Styles are for terminals only; no colour when piped or with NO_COLOR.
+
+    On a terminal that is too narrow the `elastic` columns are cut, the others never.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in headings:
-        grid.add_column(heading, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        grid.add_row(*(Text(visible(text), style) for text, style in row))
     terminal = sys.stdout.isatty()
     console = Console(
         file=sys.stdout, highlight=False, markup=False, emoji=False, width=None if terminal else PIPE_WIDTH
     )
+    cells = [[Text(visible(text), style) for text, style in row] for row in rows]
+    columns = zip(map(Text, headings), *cells, strict=True)
+    widths = [max(cell.cell_len for cell in column) for column in columns]
+    gaps = 2 * (len(widths) - 1)
+    _cut(widths, [i for i, heading in enumerate(headings) if heading in elastic], console.width - gaps)
+    console.width = max(console.width, sum(widths) + gaps)
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    for heading, width in zip(headings, widths, strict=True):
+        grid.add_column(heading, no_wrap=True, overflow="ellipsis", width=width)
+    for row in cells:
+        grid.add_row(*row)
     with console.capture() as capture:
         console.print(grid)
     for line in capture.get().splitlines():
         out(line.rstrip())
+
+
+def _cut(widths: list[int], elastic: list[int], room: int) -> None:
+    """Take from the widest elastic columns until all fit, or no more can be taken."""
+    while elastic and sum(widths) > room:
+        widest = max(elastic, key=widths.__getitem__)
+        if widths[widest] <= COLUMN_MIN:
+            return
+        widths[widest] -= 1
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TextIO
 
 import structlog
 
+from gyoza_tui.models.text import visible
 from gyoza_tui.worker.notices import Notice, Notices
 
 _BACKLOG: Final = 10_000
@@ -95,8 +96,3 @@ def _json(notice: Notice) -> str:
 
 
 _RENDERER: Final = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
-
-
-def visible(text: str) -> str:
-    """One line of text from anywhere: control characters can neither style nor escape."""
-    return "".join(c if c.isprintable() else "␛" if c == "\x1b" else " " if c in "\r\n\t" else "�" for c in text)

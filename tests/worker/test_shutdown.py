@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from gyoza_tui.models.text import visible
 from gyoza_tui.worker.control import Ending
-from gyoza_tui.worker.headless import visible
 from gyoza_tui.worker.run_row import Intent
 from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_LEFT, Shutdown
 from tests.scripted_server import Reply, ScriptedServer, refusal
@@ -220,7 +220,7 @@ def test_one_line_per_event_without_control_characters() -> None:
     told = _printer("text", 3, stdout=subprocess.PIPE, env=os.environ | {"PYTHONIOENCODING": "utf-8"})
     lines = told.stdout.decode().splitlines()
     assert len(lines) == 3
-    assert "café ␛[31mred line xxx" in lines[0]
+    assert "café ␛[31mred␊line xxx" in lines[0]
 
 
 def test_json_lines() -> None:
@@ -264,4 +264,4 @@ def test_no_stdout_at_all_writes_into_nobodys_file(tmp_path: Path) -> None:
 
 
 def test_visible_keeps_one_line() -> None:
-    assert visible("a\x1b[2Jb\r\nc\td\x00é\u202e") == "a␛[2Jb  c d�é�"
+    assert visible("a\x1b[2Jb\r\nc\td\x00é\u202e") == "a␛[2Jb␍␊c␉d␀é\\u202e"

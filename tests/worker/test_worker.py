@@ -20,7 +20,7 @@ from gyoza_tui.worker.log_spool import SpoolReader
 from gyoza_tui.worker.run_row import Outcome
 from gyoza_tui.worker.runner import Worker
 from tests.histories import check_histories
-from tests.servers import ServerThread
+from tests.servers import KEY, ServerThread
 from tests.waiting import until
 from tests.worker.fake_backend import FakeBackend, FakeOp
 
@@ -52,7 +52,7 @@ class Bench:
             **settings,  # type: ignore[arg-type]
         )
         self.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
-        worker = Worker(made, backends={"docker": self.backend}, new_journal=new_journal)
+        worker = Worker(made, api_key=KEY, backends={"docker": self.backend}, new_journal=new_journal)
         worker.begin()
         self.workers.append(worker)
         return worker
