@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from typing import Final
 
-from gyoza_tui.backends.base import Label
+from gyoza_tui.backends.base import BackendError, Label
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
@@ -88,9 +89,18 @@ class Slots:
             finally:
                 spool.close()
         except Exception as error:
-            runtime.notices.say(f"{row.run_id}: {type(error).__name__}: {error}", "error", run=row.run_id)
+            self._tell(row, error)
         now = runtime.journal.get(row.key)
         return now is None or not now.active
+
+    def _tell(self, row: RunRow, error: Exception) -> None:
+        """A backend's words are told with the run's end already; anything else comes with its traceback, as data."""
+        now = self._runtime.journal.get(row.key)
+        if isinstance(error, BackendError) and (now is None or now.outcome is not None):
+            return
+        trace = "".join(traceback.format_exception(error))
+        text = f"{row.run_id}: {type(error).__name__}: {error}"
+        self._runtime.notices.say(text, "error", run=row.run_id, traceback=trace)
 
     def _give_back(self, row: RunRow) -> None:
         """Journaled by a start that ended before it could refuse the run, or that had more backends."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.settings import Settings
+from gyoza_tui.worker import state_dir
 from gyoza_tui.worker.control import Ending
 from gyoza_tui.worker.log_spool import SpoolReader
 from gyoza_tui.worker.run_row import Outcome
@@ -108,6 +111,27 @@ def test_inputs_reach_the_op(bench: Bench) -> None:
     assert container.spec.labels[Label.RUN] == run.id
     op.go.set()
     _ended(bench.server.client, run.id, RunState.COMPLETED)
+
+
+def test_a_directory_that_cannot_be_removed_keeps_no_slot(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.backend.known["op"] = FakeOp()
+    worker = bench.worker(max_runs=1)
+
+    def busy(_path: Path) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(state_dir, "remove_tree", busy)
+        for _ in range(2):
+            run = bench.server.client.create_run("op", {})
+            _ended(bench.server.client, run.id, RunState.COMPLETED)
+        until(lambda: not worker.runtime.journal.rows(), "the journal rows closed")
+        assert len(worker.runtime.state_dir.run_dirs()) == 2
+        assert any("cannot be removed" in notice.text for notice in worker.runtime.notices.recent())
+    bench.close()
+    bench.workers.clear()
+    again = bench.worker()
+    until(lambda: again.runtime.state_dir.run_dirs() == [], "the next sweep removed them")
 
 
 def test_a_failing_op_tells_its_exit_and_its_last_words(bench: Bench) -> None:
@@ -207,7 +231,7 @@ def test_an_engine_that_is_away_for_a_moment_fails_no_run(bench: Bench) -> None:
 def test_the_machines_failure_is_not_told_as_the_ops(bench: Bench) -> None:
     bench.backend.known["op"] = FakeOp()
     bench.backend.fail["create"] = DiskFull("no space left for the container")
-    bench.worker()
+    worker = bench.worker()
     run = bench.server.client.create_run("op", {})
     events = until(
         lambda: [
@@ -217,6 +241,8 @@ def test_the_machines_failure_is_not_told_as_the_ops(bench: Bench) -> None:
     )
     assert events[0].payload is not None
     assert events[0].payload["reason"] == "disk_full"
+    told = [notice.text for notice in worker.control.notices() if run.id in notice.text]
+    assert [text for text in told if "no space left" in text] == [f"{run.id} failed: no space left for the container"]
 
 
 def test_a_downed_backend_is_no_offer(bench: Bench) -> None:
