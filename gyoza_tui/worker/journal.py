@@ -34,6 +34,8 @@ from gyoza_tui.worker.state_dir import attempt_name
 REPLACED: Final = "replaced"
 """The words of a report that others were sent for."""
 
+_TOLD_AGAIN: Final = frozenset({"create_asked", "handle", "started_at", "exit"})
+"""What the backend tells again if the machine's power took it: by the attempt's name, and of its end."""
 _CLOSED: Final = "acked = 1 AND cleaned = 1"
 _IS_STARTED: Final = "refused IS NULL AND json_extract(body, '$.type') = 'STARTED'"
 
@@ -109,7 +111,7 @@ class Journal:
 
     def update(self, key: int, **changes: Any) -> None:
         """Set columns of a row, by the names of RunRow."""
-        with self._transaction() as db:
+        with self._transaction(outlives_power=not _TOLD_AGAIN.issuperset(changes)) as db:
             self._set(db, key, changes)
         self._refresh(key)
 
