@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
+from gyoza_tui.backends.base import Label
 from gyoza_tui.worker.execution_pipeline import ExecutionContext, Pipeline
 from gyoza_tui.worker.execution_pipeline.types.step import always
+from tests.images import BUSYBOX
 from tests.servers import ServerThread
 
 _CONTEXT = (
@@ -210,6 +214,22 @@ def test_a_run_in_a_plain_script_without_a_server(tmp_path: Path, ops: dict[str,
     assert told.stdout.splitlines()[0] == "True 0 {'greeting': 'hello Ada'} 'hello Ada\\n'", told.stderr
     assert "no server at http://127.0.0.1:9" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.docker
+def test_a_container_in_a_plain_script(tmp_path: Path, docker_engine: docker.APIClient) -> None:
+    """As the reference's own example has it: an image, inputs, and what came of it."""
+    script = "echo hello; sed s/name/greeting/ $GYOZA_INPUT_JSON > $GYOZA_OUTPUT_JSON"
+    made = docker_engine.create_container(BUSYBOX)
+    docker_engine.commit(made, "gyoza-test/greet", "1", changes=[f"CMD {json.dumps(['sh', '-c', script])}"])
+    try:
+        env = {"GYOZA_SERVER_URL": "http://127.0.0.1:9", "GYOZA_PULL_POLICY": "never"}
+        told = _script(_RUN.replace("local://greet", "gyoza-test/greet:1"), tmp_path, **env)
+        assert told.stdout.splitlines()[0] == "True 0 {'greeting': 'Ada'} 'hello\\n'", told.stderr
+    finally:
+        docker_engine.remove_container(made)
+        docker_engine.remove_image("gyoza-test/greet:1")
+    assert docker_engine.containers(all=True, filters={"label": f"{Label.RUN}=run_abc123"}) == []
 
 
 def test_a_failing_run_in_a_plain_script(tmp_path: Path, ops: dict[str, str]) -> None:
