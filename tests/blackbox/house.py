@@ -161,7 +161,7 @@ class House:
         self.ops_file.write_text("".join(entries))
         return f"local://{name}"
 
-    def worker(self, *, max_runs: int = 2, wait: bool = True, **environment: str) -> WorkerProcess:
+    def worker(self, max_runs: int = 2, /, *, wait: bool = True, **environment: str) -> WorkerProcess:
         """A started worker, by default one that the server has heard of and that has looked at its backends."""
         made = WorkerProcess(self, f"w-{uuid.uuid4().hex[:12]}", max_runs, environment)
         self.workers.append(made.start())

@@ -30,10 +30,10 @@ def begun(request: pytest.FixtureRequest) -> Begun:
     scripts = {"sleep": "echo up; exec sleep 100", "deaf": DEAF, "collected": COLLECTED}
     if request.param == "docker":
         made: House = request.getfixturevalue("docker_house")
-        return made, made.worker(max_runs=1), lambda name: made.script(scripts[name])
+        return made, made.worker(1), lambda name: made.script(scripts[name])
     made = request.getfixturevalue("house")
     images = {name: made.op(name, "sh", "-c", script) for name, script in scripts.items()}
-    return made, made.worker(max_runs=1), lambda name: made.client.create_run(images[name])
+    return made, made.worker(1), lambda name: made.client.create_run(images[name])
 
 
 def cancel(house: House, run: OpRun) -> None:
@@ -99,7 +99,7 @@ def test_while_its_outputs_are_collected(begun: Begun) -> None:
 
 @pytest.mark.docker
 def test_while_pulling(docker_house: House, hanging_registry: str) -> None:
-    worker = docker_house.worker(max_runs=1)
+    worker = docker_house.worker(1)
     run = docker_house.client.create_run(f"{hanging_registry}/none:1")
 
     def pulls() -> bool:
@@ -122,5 +122,7 @@ def test_release_by_a_second_signal(begun: Begun) -> None:
     assert worker.drain(30) == 0
     now = house.client.get_run(run.id)
     assert (now.state, now.current_attempt) == (RunState.PENDING, 2)
-    assert worker.leftovers() == house.containers(worker) == op_processes(worker) == []
+    assert not worker.leftovers()
+    assert not house.containers(worker)
+    assert not op_processes(worker)
     cancel(house, run)

@@ -59,7 +59,7 @@ def hurt(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             images = dict.fromkeys(scripts, BUSYBOX)
         else:
             images = {name: house.op(name, "sh", "-c", script) for name, script in scripts.items()}
-        worker = house.worker(max_runs=4)
+        worker = house.worker(4)
         with HeartbeatWatch(house, worker) as watch:
             runs = {}
             for name, script in scripts.items():

@@ -54,7 +54,7 @@ def _resources(worker: WorkerProcess) -> tuple[int, int]:
     ],
 )
 def test_slots_are_full_and_never_more(docker_house: House, count: int, op_s: str) -> None:
-    worker = docker_house.worker(max_runs=SLOTS)
+    worker = docker_house.worker(SLOTS)
     submit(docker_house, SLOTS, "true")
     until_all_completed(docker_house, SLOTS, 60)
     docker_house.until_free(worker)
@@ -79,7 +79,7 @@ def test_slots_are_full_and_never_more(docker_house: House, count: int, op_s: st
 )
 def test_two_workers_share(docker_house: House, count: int) -> None:
     """Each run on one of them, once, and neither idles."""
-    workers = [docker_house.worker(max_runs=4) for _ in range(2)]
+    workers = [docker_house.worker(4) for _ in range(2)]
     with Starts(*workers) as starts:
         submit(docker_house, count, "true")
         until_all_completed(docker_house, count, 550)

@@ -14,7 +14,8 @@ from tests.waiting import until
 
 ACTIVE = 4
 LINES = 25
-SCRIPT = f"i=0; while [ $i -lt {LINES} ]; do echo $i; i=$((i+1)); sleep 0.1; done; echo '{{\"n\": {LINES}}}' > $GYOZA_OUTPUT_JSON"
+COUNT = f"i=0; while [ $i -lt {LINES} ]; do echo $i; i=$((i+1)); sleep 0.1; done"
+SCRIPT = COUNT + "; echo '{\"n\": 25}' > $GYOZA_OUTPUT_JSON"
 few = [pytest.param(backend, 4, id=backend) for backend in ("local", "docker")]
 many = [
     pytest.param(backend, 30, id=f"{backend}-long", marks=[pytest.mark.long, pytest.mark.timeout(600)])
@@ -30,7 +31,7 @@ def test_kills_while_four_runs_are_active(request: pytest.FixtureRequest, backen
     chance = random.Random(seed)
     house: House = request.getfixturevalue("docker_house" if backend == "docker" else "house")
     image = house.op("op", "sh", "-c", SCRIPT)
-    worker = house.worker(max_runs=ACTIVE)
+    worker = house.worker(ACTIVE)
     runs: list[OpRun] = []
 
     def active() -> int:

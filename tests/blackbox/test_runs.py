@@ -89,12 +89,12 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         made = {}
         if request.param == "docker":
             house.engine = request.getfixturevalue("docker_engine")
-            worker = house.worker(max_runs=4, GYOZA_PULL_POLICY="never")
+            worker = house.worker(4, GYOZA_PULL_POLICY="never")
             for name, op in (OPS | DOCKER_OPS).items():
                 made[name] = house.client.create_run(op.image, command=list(op.argv), **op.more)
         else:
             images = {name: house.op(name, *op.argv) for name, op in OPS.items()}
-            worker = house.worker(max_runs=4)
+            worker = house.worker(4)
             for name, image in images.items():
                 made[name] = house.client.create_run(image, **OPS[name].more)
         yield Runs(house, worker, made)
@@ -158,7 +158,7 @@ def test_a_line_of_100_mb(runs: Runs) -> None:
 def submit(request: pytest.FixtureRequest) -> Callable[..., tuple[House, WorkerProcess, OpRun]]:
     """A house with one worker and one run of the script."""
 
-    def submitted(script: str, **environment: str) -> tuple[House, WorkerProcess, OpRun]:
+    def submitted(script: str, **environment: Any) -> tuple[House, WorkerProcess, OpRun]:
         if request.param == "docker":
             made: House = request.getfixturevalue("docker_house")
             worker = made.worker(**environment)
