@@ -35,7 +35,7 @@ def test_the_worker_outlives_its_engine(
     monkeypatch.setenv("DOCKER_HOST", private_engine.host)
     with closing(private_engine.client()) as engine, House(tmp_path) as house:
         house.engine = engine
-        worker = house.worker(max_runs=3)
+        worker = house.worker(3)
         running = house.script("echo up; sleep 12; echo '{\"x\": 1}' > $GYOZA_OUTPUT_JSON")
         until(lambda: house.state(running) is RunState.RUNNING and house.containers(worker), "it runs")
         with HeartbeatWatch(house, worker) as watch:
