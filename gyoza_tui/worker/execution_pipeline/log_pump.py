@@ -20,6 +20,7 @@ from gyoza_tui.worker.event_lines import EventGate, EventLines, OpEvent
 from gyoza_tui.worker.log_spool import LogSpool
 
 BUFFER_MAX = 32 * MIB
+"""Read and not yet written, what is just being written included."""
 IDLE_S = 0.25
 """How long an event held back for its rate may wait without new output."""
 _WAIT_SLICE_S = 30.0
@@ -146,7 +147,7 @@ class LogPump:
         while True:
             with self._drained:
                 self._drained.wait_for(lambda: self._buffer or self._read_all, timeout=IDLE_S)
-                chunks, self._buffer, self._buffered = self._buffer, deque(), 0
+                chunks, self._buffer = self._buffer, deque()
                 self._writing = bool(chunks)
                 done = self._read_all and not chunks
             now = self._clock.utc().timestamp()
@@ -157,6 +158,7 @@ class LogPump:
                     events += self._lines.feed(chunk.data)
             self._tell_events(events, done=done)
             with self._drained:
+                self._buffered -= sum(len(chunk.data) for chunk in chunks)
                 self._writing = False
                 self._drained.notify_all()
             if done:
