@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gyoza_tui.cli.terminal import brief, duration
 from gyoza_tui.models.failures import Failure
@@ -59,11 +59,15 @@ def note(run: OpRun) -> str:
             fault = failure(run.events)
             return failure_words(fault) if fault else run.execution_summary.error_message or ""
         case RunState.COMPLETED:
-            return ", ".join(f"{name}={brief(value, 40)}" for name, value in run.outputs.items())
+            return ", ".join(f"{name}={_rough(value)}" for name, value in run.outputs.items())
         case RunState.PENDING:
             return run.placement or ""
         case _:
             return ""
+
+
+def _rough(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else brief(value, 40)
 
 
 def run_time(run: OpRun) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
+from rich.cells import cell_len
 
 from gyoza_tui.cli import terminal
+from gyoza_tui.models.text import visible
 
 
 def test_hidden_characters_are_made_visible() -> None:
-    assert terminal.visible("a\x1b[2Jb\r\n\x00\x7f") == "a␛[2Jb␍␊␀␡"
-    assert terminal.visible("\u202eevil\u200b\x9b\udc80") == "\\u202eevil\\u200b\\u009b\\udc80"
-    assert terminal.visible("ünïcode 餃子 😀") == "ünïcode 餃子 😀"
+    assert visible("a\x1b[2Jb\r\n\x00\x7f") == "a␛[2Jb␍␊␀␡"
+    assert visible("\u202eevil\u200b\x9b\udc80") == "\\u202eevil\\u200b\\u009b\\udc80"
+    assert visible("ünïcode 餃子 😀") == "ünïcode 餃子 😀"
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,22 @@ def test_a_table_for_a_program_wraps_nothing_and_has_no_colour(capsys: pytest.Ca
     assert head.split() == ["A", "B"]
     assert row == "[/red]x␛[2J" + "  " + "y" * 500 or row.split() == ["[/red]x␛[2J", "y" * 500]
     assert "\x1b" not in row
+
+
+def test_a_narrow_terminal_cuts_only_what_may_be_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("LINES", "20")
+    row = [("COMPLETED", ""), ("train-ba", ""), ("gyoza-demo:3.11.7", ""), ("餃子 " * 40, "")]
+    for columns in (60, 20):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        terminal.table(["STATE", "RUN", "OP", "NOTE"], [row], elastic={"OP", "NOTE"})
+        head, line = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()
+        assert head.split() == ["STATE", "RUN", "OP", "NOTE"]
+        assert line.startswith("COMPLETED  train-ba  gyoza-dem")
+        assert line.endswith("…")
+        assert cell_len(line) <= max(columns, 9 + 8 + 2 * terminal.COLUMN_MIN + 6)
 
 
 def test_json_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
