@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,8 +107,9 @@ def _waited(client: GyozaClient, run: OpRun) -> OpRun:
     from gyoza_tui.cli import terminal
     from gyoza_tui.client.answers import Meaning, meaning, words
 
-    pause, trouble, told = POLL_MIN_S, 0.0, ""
+    pause, trouble = POLL_MIN_S, 0.0
     begin = time.monotonic()
+    told: set[str] = set()
     try:
         while not run.state.terminal:
             time.sleep(max(pause, trouble))
@@ -121,8 +123,11 @@ def _waited(client: GyozaClient, run: OpRun) -> OpRun:
                 if not trouble:
                     terminal.say(f"the server does not answer ({words(error)}); waiting for it")
                 trouble = min(TROUBLE_MAX_S, max(1.0, trouble * 2))
-            if (news := _hold_up(run)) not in ("", told) and time.monotonic() > begin + QUIET_S:
-                terminal.say(told := news)
+            if time.monotonic() > begin + QUIET_S:
+                news = [line for line in _hold_ups(run) if line not in told]
+                told.update(news)
+                for line in news:
+                    terminal.say(line)
     except KeyboardInterrupt:
         raise CliError(
             f"no longer waiting; {run.id} goes on. Stop it: gyoza-tui cancel {run.id}", ExitCode.INTERRUPTED
@@ -130,20 +135,16 @@ def _waited(client: GyozaClient, run: OpRun) -> OpRun:
     return run
 
 
-def _hold_up(run: OpRun) -> str:
-    """Why the run does not run: an attempt that failed, or what it waits for."""
+def _hold_ups(run: OpRun) -> Iterator[str]:
+    """Why the run does not run yet: an attempt that failed, what it waits for."""
     from gyoza_tui.cli import run_words
     from gyoza_tui.models.states import RunState
 
+    for attempt in run.attempts:
+        if attempt.attempt == run.current_attempt - 1 and (fault := run_words.failure(attempt.events)):
+            yield f"attempt {attempt.attempt} failed, to be tried again: {run_words.failure_words(fault)}"
     if run.state is RunState.PENDING and run.placement:
-        return f"waiting: {run.placement}"
-    faults = (
-        run_words.failure(attempt.events) for attempt in run.attempts if attempt.attempt == run.current_attempt - 1
-    )
-    return next(
-        (f"attempt {run.current_attempt - 1} failed, trying again: {run_words.failure_words(f)}" for f in faults if f),
-        "",
-    )
+        yield f"{run.state.value}: {run.placement}"
 
 
 def _server_error(error: Exception) -> bool:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -296,6 +297,28 @@ def test_wait_tells_why_it_failed(verb: Verb, served: ServerThread) -> None:
     assert json.loads(said.out)["state"] == "FAILED"
     assert "op_error, exit 3: no good" in said.err
     assert "| the last line␛[2J" in said.err
+
+
+def test_wait_says_what_it_waits_for(verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gyoza_tui.cli.submit.QUIET_S", 0.0)
+
+    def work() -> None:
+        client = served.client
+        client.heartbeat(worker_id="scripted", resources={"cpu_cores": 4, "ram_mb": 4096})
+        run = take(client, "scripted")
+        fault = {"reason": "image_pull_failed", "message": "no such host"}
+        fence: dict[str, Any] = {"worker_id": "scripted", "attempt": run.attempt, "lease": run.lease}
+        client.add_event(run.id, "FAILED", "no such host", fault, **fence)
+        time.sleep(1)
+        client.update_run(run.id, state=RunState.CANCELLED)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    said = verb("submit", "busybox", "--wait")
+    worker.join()
+    assert said.code == 1
+    assert said.err.count("attempt 1 failed, to be tried again: image_pull_failed: no such host\n") == 1
+    assert "PENDING: waits" in said.err
 
 
 def run_ending(server: ServerThread, outputs: dict[str, object] | None) -> threading.Thread:
