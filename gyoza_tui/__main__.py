@@ -39,7 +39,8 @@ def run(arguments: list[str]) -> int:
         say(f"gyoza-tui: {error}")
         return ExitCode.USAGE
     except typer.TyperException as error:
-        say(f"gyoza-tui: {error.format_message()}\nTry `gyoza-tui --help`, or --help behind a verb.")
+        at = getattr(error, "ctx", None)
+        say(f"gyoza-tui: {error.format_message()}\nTry `{at.command_path if at else 'gyoza-tui'} --help`.")
         return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED

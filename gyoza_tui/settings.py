@@ -36,6 +36,8 @@ OP_VARIABLES = frozenset(
 """What an op finds in its environment; an op may well start a client of ours."""
 
 
+_FLAGS = {"server_url": "--server", "server_host": "--host", "server_port": "--port"}
+"""Of the settings whose flag has another name than they."""
 _KEY_MAX = 4096
 
 
@@ -272,7 +274,11 @@ def _faults_in_files() -> tuple[list[str], list[str]]:
         broken.append(f"{path} cannot be read: {_cause(error)}")
     else:
         names = list(Settings.model_fields)
-        unknown += [f"{path}: {name} is not a setting{nearest(name, names)}" for name in content if name not in names]
+        unknown += [
+            f"{path}: {name} is not a setting{nearest(name.lower().removeprefix(PREFIX.lower()), names)}"
+            for name in content
+            if name not in names
+        ]
     return broken, unknown
 
 
@@ -320,6 +326,6 @@ def load(**flags: Any) -> Settings:
 
 def _origin(field: str, given: dict[str, Any]) -> str:
     if field in given:
-        return "--" + field.replace("_", "-").replace("server-url", "server")
+        return _FLAGS.get(field, "--" + field.replace("_", "-"))
     variable = PREFIX + field.upper()
     return variable if variable in os.environ else f"{variable} / {field}"
