@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import socket
 import stat
 import time
@@ -16,6 +15,8 @@ from typing import Final, NamedTuple
 
 import psutil
 from filelock import FileLock, Timeout
+
+from gyoza_tui.worker.removal import remove_tree
 
 _NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs"})
 JOURNAL: Final = "journal.db"
@@ -71,7 +72,8 @@ class RunDirs:
         marker = self._marker(name)
         if not marker.exists():
             marker.touch()
-        path.chmod(0o777)
+        if stat.S_ISDIR(_mode(path)):  # after a restart it may be a link that a local op has put there
+            path.chmod(0o777)
         return path
 
     def remove_run_dir(self, name: str) -> None:
@@ -80,8 +82,10 @@ class RunDirs:
         if not marker.exists():
             return
         if stat.S_ISDIR(_mode(path)):
-            shutil.rmtree(path)
-        marker.unlink()
+            remove_tree(path)
+        else:
+            path.unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
 
     def run_dirs(self) -> list[str]:
         """The names of all attempts that have a directory here."""

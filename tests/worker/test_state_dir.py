@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from gyoza_tui.models.identity import check_id
+from gyoza_tui.worker.removal import remove_tree
 from gyoza_tui.worker.state_dir import StateDir, StateDirError, attempt_name, log_files, worker_dir
 
 
@@ -53,6 +54,7 @@ def test_another_process_is_refused_and_let_in_when_the_holder_was_killed(tmp_pa
 _HOLD = """
 import sys
 from pathlib import Path
+from gyoza_tui.worker.removal import remove_tree
 from gyoza_tui.worker.state_dir import StateDir
 held = StateDir.open(Path(sys.argv[1]), "desk")
 print("held", flush=True)
@@ -161,14 +163,60 @@ def test_nothing_is_deleted_through_a_link(state_dir: StateDir, tmp_path: Path) 
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis").write_text("years")
+    mode = precious.stat().st_mode & 0o777
     inside = state_dir.make_run_dir("gyoza-c-1-x")
     (inside / "link").symlink_to(precious)
     state_dir.remove_run_dir("gyoza-c-1-x")
     replaced = state_dir.make_run_dir("gyoza-d-1-x")
     replaced.rmdir()
     replaced.symlink_to(precious)
+    assert state_dir.make_run_dir("gyoza-d-1-x") == replaced, "as after a restart of the worker"
     state_dir.remove_run_dir("gyoza-d-1-x")
     assert (precious / "thesis").read_text() == "years"
+    assert precious.stat().st_mode & 0o777 == mode
+    assert list((state_dir.root / "runs").iterdir()) == []
+
+
+def test_a_directory_of_any_depth_goes(state_dir: StateDir) -> None:
+    path = state_dir.make_run_dir("gyoza-e-1-x")
+    subprocess.run([sys.executable, "-c", _DIG, str(path)], check=True)
+    state_dir.remove_run_dir("gyoza-e-1-x")
+    assert not path.exists()
+
+
+_DIG = """
+import os
+import sys
+os.chdir(sys.argv[1])
+for _ in range(3000):
+    for name in ("a", "b"):
+        os.mkdir(name)
+        open(f"{name}/file", "w").close()
+    os.chdir("a")
+"""
+
+
+def test_a_directory_that_was_closed_to_its_owner_goes(tmp_path: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(_remove_closed(tmp_path))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def _remove_closed(tmp_path: Path) -> int:
+    """As somebody who is not root, whom a mode stops."""
+    os.chdir(tmp_path)
+    tree = Path("tree")
+    (tree / "a" / "b").mkdir(parents=True)
+    (tree / "a" / "b" / "file").touch()
+    if os.geteuid() == 0:
+        for path in (Path(), tree, tree / "a", tree / "a" / "b"):
+            os.chown(path, 65534, 65534)
+        os.setuid(65534)
+    for path in (tree / "a" / "b", tree / "a", tree):
+        path.chmod(0)
+    remove_tree(tree)
+    return int(tree.exists())
 
 
 # names

@@ -98,7 +98,8 @@ class Reconcile(Duty):
         active = {row.name for row in self._runtime.active()}
         for name in names:
             if name not in active:
-                self._runtime.state_dir.remove_run_dir(name)
+                with contextlib.suppress(OSError):  # told when its run was cleaned up
+                    self._runtime.state_dir.remove_run_dir(name)
 
     def _ask_for_runs(self) -> None:
         """For a server whose beats answer nothing about runs."""

@@ -18,6 +18,10 @@ def cleanup_op_dir(ctx: ExecutionContext) -> ExecutionContext:
     services.spool.flush()
     if row.create_asked:
         services.remove_attempt()
-    services.place.remove_run_dir(row.name)
+    try:
+        services.place.remove_run_dir(row.name)
+    except OSError as error:
+        # a mount in it, an immutable file: that must not keep the slot, and the worker's sweep tries again
+        services.warn(f"its directory cannot be removed: {error}")
     services.record.update(cleaned=True)
     return ctx
