@@ -121,7 +121,11 @@ class Database:
         except OSError as error:
             raise ServerError(f"the database {_shown(path)} cannot be used: {error.strerror}") from None
         try:
+            _make_private(path)
             return cls(path, lock)
+        except OSError as error:
+            lock.release()
+            raise ServerError(f"the database {_shown(path)} cannot be used: {error.strerror}") from None
         except DatabaseError as error:
             lock.release()
             raise ServerError(f"the database {_shown(path)} cannot be used: {error.orig}") from None
@@ -139,7 +143,6 @@ class Database:
                 )
             schema.bring_up_to_date(connection, version, str(uuid.uuid4()))
             row = connection.execute(schema.meta.select().where(schema.meta.c.key == "server_id")).one()
-        self.path.chmod(0o600)
         return str(row.value)
 
     def start(self) -> None:
@@ -272,6 +275,15 @@ def _absolute(path: str) -> Path:
         return Path(path).expanduser().absolute()
     except RuntimeError:
         raise ServerError(f"{path[:80]!a}: there is no such home directory") from None
+
+
+def _make_private(path: Path) -> None:
+    """Before SQLite opens it: the files beside it get its mode."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(file, 0o600)
+    finally:
+        os.close(file)
 
 
 def _locked(path: Path) -> FileLock:

@@ -205,6 +205,14 @@ def test_50_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path / "db", kills=50, changes=5000)
 
 
+def test_nobody_else_can_read_what_the_server_writes(tmp_path: Path) -> None:
+    database = tmp_path / "db"
+    with server_process(database) as server, httpx.Client(base_url=server.url) as http:
+        http.get("/runs")
+        modes = {file.name: file.stat().st_mode & 0o077 for file in tmp_path.glob("db*") if file.stat().st_size > 100}
+    assert modes == {"db": 0, "db-wal": 0, "db-shm": 0}
+
+
 def test_a_second_server_on_the_database_is_refused_with_the_firsts_pid(tmp_path: Path) -> None:
     with server_process(tmp_path / "db") as first, server_process(tmp_path / "db") as second:
         assert second.process.wait(10) == 2
