@@ -33,9 +33,17 @@ def usage(message: str) -> CliError:
 
 def of_http(error: httpx.HTTPError, server: str) -> CliError:
     """What an error of the client means to whoever typed the verb. `server` names it: URL and where that came from."""
+    import httpx
+
     from gyoza_tui.client.answers import Meaning, meaning, words
 
     match meaning(error):
+        case Meaning.SERVER_FAULT if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 404:
+            return CliError(
+                f"what answers at {server} is no gyoza server: {words(error)}. Name one by --server or "
+                "GYOZA_SERVER_URL",
+                ExitCode.UNREACHABLE,
+            )
         case Meaning.SERVER_FAULT:
             return CliError(
                 f"the server {server} cannot be reached: {words(error)}. Start one with `gyoza-tui serve`, or name "

@@ -75,7 +75,7 @@ def words(error: httpx.HTTPError) -> str:
         case httpx.HTTPStatusError():
             status = error.response.status_code
             if status in (401, 403):
-                return f"key refused ({status})"
+                return f"key refused ({status}): set GYOZA_API_KEY or GYOZA_API_KEY_FILE"
             return f"{status} {_detail(error) or error.response.reason_phrase}".strip()
         case httpx.ConnectTimeout() | httpx.ReadTimeout() | httpx.WriteTimeout() | httpx.PoolTimeout():
             return "no answer in time"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import socket
@@ -111,6 +112,15 @@ def test_no_server_is_code_3(verb: Verb) -> None:
     said = verb("runs", "--server", "http://127.0.0.1:1")
     assert said.code == 3
     assert "connection refused" in said.err
+
+
+def test_another_server_than_a_gyoza_is_code_3(verb: Verb) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        said = verb("runs", "--server", f"http://127.0.0.1:{other.server_port}")
+        other.shutdown()
+    assert said.code == 3
+    assert "is no gyoza server: 404" in said.err
 
 
 def test_an_unknown_variable_is_a_warning(verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch) -> None:
