@@ -96,11 +96,13 @@ class Shutdown:
         self._control.end(ending)
 
     def _say(self, ending: Ending) -> None:
-        runs = len(self._runtime.active())
+        runs = _counted(len(self._runtime.active()), "run")
+        reports = self._deliver.waiting()
+        untold = f" and telling the server {_counted(reports, 'report')}" if reports else ""
         words = {
-            Ending.DRAIN: f"draining: finishing {runs} runs, then exit; a second signal stops and gives them back",
-            Ending.DETACH: f"detaching: {runs} containers go on, the next start adopts them",
-            Ending.RELEASE: f"stopping {runs} runs and giving them back; a third signal leaves at once",
+            Ending.DRAIN: f"draining: finishing {runs}{untold}, then exit; a second signal stops and gives them back",
+            Ending.DETACH: f"detaching: {runs} left to go on, the next start adopts them",
+            Ending.RELEASE: f"stopping {runs} and giving them back{untold}; a third signal leaves at once",
             Ending.LEAVE: "leaving at once; containers stay for the next start",
         }
         self._runtime.notices.say(words[ending], "warning", ending=ending)
@@ -148,3 +150,7 @@ class Shutdown:
         except httpx.HTTPError as error:
             runtime.notices.say(f"the good-bye was not heard: {type(error).__name__}", "warning")
         return EXIT_DONE
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
