@@ -115,6 +115,7 @@ def _find(text: str, settings: Settings) -> tuple[LogFile, Path]:
 
 def _not_here(text: str, settings: Settings, root: Path) -> CliError:
     from gyoza_tui.cli import connection
+    from gyoza_tui.worker.state_dir import worker_dir
 
     try:
         with connection.connected_by(settings) as at:
@@ -129,6 +130,10 @@ def _not_here(text: str, settings: Settings, root: Path) -> CliError:
     if run.worker_id == settings.worker_id:
         return CliError(f"{name} is {run.state.value} and has no log in {root}")
     worker = visible(run.worker_id)
+    if worker_dir(settings.state_dir, run.worker_id).is_dir():
+        return CliError(
+            f"{name} is a run of worker {worker} of this machine: gyoza-tui logs --worker-id {worker} {name}"
+        )
     return CliError(f"{name} is a run of worker {worker}: its log is on that machine, `gyoza-tui logs` there shows it")
 
 

@@ -66,6 +66,7 @@ def _worker(settings: Settings, new_journal: bool) -> int:
 
 def _local(settings: Settings, mode: Mode) -> int:
     """The lock first: who does not get it starts nothing."""
+    from gyoza_tui.settings import default_worker_id
     from gyoza_tui.worker.state_dir import StateDir, StateDirError
 
     try:
@@ -77,7 +78,8 @@ def _local(settings: Settings, mode: Mode) -> int:
 
         server = stack.enter_context(LocalServer(state_dir)).file
         settings = settings.model_copy(update={"server_url": server.url})
-        say(f"gyoza server at {server.url}; `gyoza-tui runs`, `submit`, `show` find it by themselves")
+        named = "" if settings.worker_id == default_worker_id() else f" with --worker-id {settings.worker_id}"
+        say(f"gyoza server at {server.url}; `gyoza-tui runs`, `submit`, `show` find it by themselves{named}")
         if mode.demo:
             return _demo(settings, mode.new_journal, state_dir, server.key)
         return _made(settings, mode.new_journal, state_dir, server.key).run()

@@ -27,7 +27,7 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import ClaimRequest
 from gyoza_tui.worker.log_spool import LogSpool
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.state_dir import StateDir, worker_dir
 from tests.cli.conftest import Verb
 from tests.commands import COMMAND, environment
 from tests.servers import KEY, ServerThread
@@ -242,7 +242,7 @@ def test_logs_of_two_runs_that_begin_alike(verb: Verb, state_dir: StateDir) -> N
     assert "abd" in said.err
 
 
-def test_logs_names_the_worker_that_has_the_run(verb: Verb, served: ServerThread) -> None:
+def test_logs_names_the_worker_that_has_the_run(verb: Verb, served: ServerThread, clean_environment: Path) -> None:
     ids(served, "abc")
     assert "no worker has it" in verb("logs", "abc").err
     served.client.heartbeat(worker_id="elsewhere", resources={"cpu_cores": 4, "ram_mb": 4096})
@@ -250,6 +250,8 @@ def test_logs_names_the_worker_that_has_the_run(verb: Verb, served: ServerThread
     said = verb("logs", "abc")
     assert said.code == 1
     assert "a run of worker elsewhere" in said.err
+    worker_dir(clean_environment / "state", "elsewhere").mkdir(parents=True)
+    assert "gyoza-tui logs --worker-id elsewhere abc" in verb("logs", "abc").err
 
 
 def take(client: GyozaClient, worker_id: str) -> OpRun:
