@@ -67,6 +67,26 @@ def test_what_is_anothers_is_not_looked_at(rig: Rig) -> None:
     assert rig.backend.removed == []
 
 
+def test_what_only_carries_our_labels_is_left_alone(rig: Rig) -> None:
+    """As a container of an image that somebody committed from one of ours."""
+    row = rig.registered().row()
+    rig.journal.update(row.key, handle={"name": _container(rig)})
+    (ours,) = rig.backend.find({})
+    for number, labels in enumerate([ours.labels, {**ours.labels, Label.ATTEMPT: "x"}, _without_run(ours)]):
+        rig.backend.create(Spec(name=f"debug-{number}", image="op", run_dir=Path("/nowhere"), labels=labels))
+    rig.reconcile.step()
+    rig.end(row)
+    rig.clock.turn(60)
+    rig.reconcile.step()
+    assert rig.reconcile.status.last_error is None
+    assert rig.started == []
+    assert not any(name.startswith("debug") for name in rig.backend.removed)
+
+
+def _without_run(found: Found) -> dict[str, str]:
+    return {name: value for name, value in found.labels.items() if name != Label.RUN}
+
+
 def test_the_engine_is_compared_once_a_minute(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[object] = []
 

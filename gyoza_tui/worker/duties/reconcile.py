@@ -18,6 +18,7 @@ from gyoza_tui.worker.retention import Retention
 from gyoza_tui.worker.run_row import Intent, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.state_dir import attempt_name
 
 INTERVAL_S: Final = 5.0
 SWEEP_S: Final = 60.0
@@ -65,7 +66,7 @@ class Reconcile(Duty):
         found = backend.find(ours)
         active = {row.name for row in runtime.active()}
         for stray in found:
-            if stray.name in active:
+            if stray.name in active or not _is_ours(stray):
                 continue
             if runtime.journal.known(stray.name):
                 if stray.state in (Phase.RUNNING, Phase.CREATED):
@@ -125,3 +126,14 @@ class Reconcile(Duty):
             self._slots.intend(row, Intent.LOST, "the server gave it to another")
         elif now.state is RunState.CANCELLED:
             self._slots.intend(row, Intent.CANCEL, "cancelled at the server", by_server=True)
+
+
+def _is_ours(found: Found) -> bool:
+    """Whether its name is what its labels say.
+
+    What a person runs from an image that was committed from one of our containers inherits the labels alone.
+    """
+    run_id, attempt = found.labels.get(Label.RUN), found.labels.get(Label.ATTEMPT, "")
+    if run_id is None or not attempt.isdecimal():
+        return False
+    return found.name == attempt_name(run_id, int(attempt), found.labels.get(Label.LEASE) or None)

@@ -120,10 +120,10 @@ class Services:
         self._persistently("remove", self._remove)
 
     def _remove(self) -> None:
-        handle = self.record.row.handle
-        handles = [handle] if handle else [found.handle for found in self.backend.find(self.labels)]
-        for known in handles:
-            self.backend.remove(known)
+        row = self.record.row
+        found = [] if row.handle else [made for made in self.backend.find(self.labels) if made.name == row.name]
+        for handle in [row.handle] if row.handle else [made.handle for made in found]:
+            self.backend.remove(handle)
 
     def _persistently(self, what: str, call: Callable[[], None]) -> None:
         tries = 0
