@@ -72,7 +72,7 @@ class _Report:
         event, run = self.event, self.run
         fence = Fence(event.worker_id, event.attempt, event.lease)
         row = self._owned_once(fence)
-        if event.seq is not None and event.lease is not None and event.seq <= row.last_seq:
+        if event.seq is not None and event.lease is not None and event.seq <= row.last_seq and not self._is_news(row):
             return True
         if row.worker_id is None:
             raise not_yours(run.run.id)
@@ -82,8 +82,14 @@ class _Report:
         else:
             self._late(row)
         if event.seq is not None:
-            run.set_attempt(row.attempt, last_seq=event.seq)
+            run.set_attempt(row.attempt, last_seq=max(event.seq, row.last_seq))
         return taken
+
+    def _is_news(self, row: Row[Any]) -> bool:
+        """An end of an attempt that has none is no repeat: a journal put back from a backup counts again from there."""
+        kind = self.event.type
+        ends = kind in EVENT_STATE and EVENT_STATE[kind].terminal
+        return ends and bool(row.held) and row.state in OWNED
 
     def _owned_once(self, fence: Fence) -> Row[Any]:
         """As the fence has it, but an attempt that went back unstarted remembers its last lease for known seqs."""

@@ -37,6 +37,19 @@ def test_a_known_seq_is_answered_and_does_nothing_also_after_the_end(gyoza: Clus
     assert kinds == ["ASSIGNED", "STARTED", "INFO", "COMPLETED"]
 
 
+@pytest.mark.parametrize(("kind", "state"), [("COMPLETED", "COMPLETED"), ("FAILED", "FAILED")])
+def test_an_end_is_taken_from_a_journal_that_was_put_back(gyoza: Cluster, kind: str, state: str) -> None:
+    """It counts its reports again from the backup on; the worker drops what was answered, so this is the last try."""
+    worker = gyoza.worker()
+    run = running(gyoza, worker)
+    worker.report(run, "INFO", seq=50, msg="before")
+    assert worker.report(run, "INFO", seq=3, msg="known")["state"] == "RUNNING"
+    for _ in range(2):
+        assert worker.report(run, kind, seq=4, payload={"a": 1})["state"] == state
+    kinds = [event["type"] for event in gyoza.run(run["id"])["events"]]
+    assert kinds == ["ASSIGNED", "STARTED", "INFO", kind]
+
+
 def test_a_refused_report_is_refused_again(gyoza: Cluster) -> None:
     worker = gyoza.worker()
     run = running(gyoza, worker)
