@@ -269,7 +269,8 @@ def _faults_in_files() -> tuple[list[str], list[str]]:
         broken.append(f".env cannot be read: {_cause(error)}")
     path = config_file()
     try:
-        content = tomllib.loads(path.read_text()) if path.exists() else {}
+        wanted = path.exists() or bool(os.environ.get("GYOZA_CONFIG"))
+        content = tomllib.loads(path.read_text()) if wanted else {}
     except (OSError, ValueError, RecursionError) as error:
         broken.append(f"{path} cannot be read: {_cause(error)}")
     else:

@@ -13,9 +13,11 @@ COMMAND = str(Path(sys.executable).parent / "gyoza-tui")
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """This process's without any setting, and what the test adds; all state below `home`."""
+    config = home / "config.toml"
+    config.touch()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GYOZA_")}
     return clean | {
-        "GYOZA_CONFIG": str(home / "config.toml"),
+        "GYOZA_CONFIG": str(config),
         "GYOZA_STATE_DIR": str(home / "state"),
         "GYOZA_WORKER_ID": "desk",
         **more,

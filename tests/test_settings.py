@@ -22,6 +22,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in list(os.environ):
         if name.startswith("GYOZA_"):
             monkeypatch.delenv(name)
+    (tmp_path / "config.toml").touch()
     monkeypatch.setenv("GYOZA_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -101,6 +102,7 @@ def test_a_damaged_toml_file_is_told(home: Path, content: bytes, words: str) -> 
 
 
 def test_a_toml_file_that_cannot_be_read(home: Path) -> None:
+    (home / "config.toml").unlink()
     (home / "config.toml").mkdir()
     assert "config.toml" in fails()
 
@@ -192,3 +194,9 @@ def test_the_hosts_name_as_a_worker_id(host: str, worker_id: str, monkeypatch: p
 @pytest.mark.parametrize("worker_id", ["", "a b", "../x", "a/b", "-a", ".a", "a\n", "\x1b[2J", "x" * 65, "é", "a\x00"])
 def test_worker_ids_that_are_refused(worker_id: str) -> None:
     assert "--worker-id: " in fails(worker_id=worker_id)
+
+
+def test_a_named_settings_file_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GYOZA_CONFIG", str(tmp_path / "typo.toml"))
+    with pytest.raises(SettingsError, match=r"typo\.toml cannot be read: No such file"):
+        load()

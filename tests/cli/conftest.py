@@ -30,6 +30,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in list(os.environ):
         if name.startswith("GYOZA_"):
             monkeypatch.delenv(name)
+    (tmp_path / "config.toml").touch()
     monkeypatch.setenv("GYOZA_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.setenv("GYOZA_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("GYOZA_WORKER_ID", "desk")

@@ -168,4 +168,4 @@ def test_a_process_of_each_verb_refuses_in_words(name: str, tmp_path: Path) -> N
     done = installed(tmp_path, *SENTENCES[name])
     judge(Said(done.returncode, done.stdout, done.stderr), name)
     assert done.returncode == 2
-    assert not os.listdir(tmp_path), "nothing is half done"
+    assert os.listdir(tmp_path) == ["config.toml"], "nothing is half done"

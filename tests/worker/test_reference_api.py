@@ -174,7 +174,7 @@ def test_importing_looks_at_nothing(tmp_path: Path) -> None:
 
 
 def _script(code: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    variables = {"PATH": "/usr/bin:/bin", "HOME": str(home), "GYOZA_CONFIG": str(home / "none.toml")} | env
+    variables = {"PATH": "/usr/bin:/bin", "HOME": str(home)} | env
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
