@@ -74,7 +74,7 @@ _FAULTS = {
 def test_every_endpoint_in_every_trouble(house: House, proxy: FaultProxy) -> None:
     """For a moment each: process alive, beats at their interval, every run done, told once and in order."""
     image = house.op("quick", _QUICK)
-    worker = house.worker(max_runs=4)
+    worker = house.worker(4)
     runs = []
     for fault, kind in itertools.product(_FAULTS.values(), ("beat", "claim", "event", "all")):
         runs.append(house.client.create_run(image, {}))
@@ -108,7 +108,7 @@ def test_first_nobody_then_a_server(house: House) -> None:
 def _stopped_for(house: House, proxy: FaultProxy, tmp_path: Path, seconds: float) -> None:
     flag = tmp_path / "flag"
     slow = house.op("slow", _UNTIL_TOLD.format(flag=flag))
-    worker = house.worker(max_runs=3)
+    worker = house.worker(3)
     runs = [house.client.create_run(slow, {}) for _ in range(2)]
     for run in runs:
         house.until_state(run, RunState.RUNNING)
@@ -140,7 +140,7 @@ def test_a_server_killed_and_started_again(house: House, proxy: FaultProxy, tmp_
     flag = tmp_path / "flag"
     slow = house.op("slow", _UNTIL_TOLD.format(flag=flag))
     quick = house.op("quick", _QUICK)
-    worker = house.worker(max_runs=2)
+    worker = house.worker(2)
     first, second = (house.client.create_run(slow, {}) for _ in range(2))
     waiting = house.client.create_run(quick, {})
     for run in (first, second):
