@@ -215,6 +215,11 @@ def test_what_cannot_be_started_is_told_from_what_failed(plain: DockerOps) -> No
         plain.backend.create(plain.spec("true", image="gyoza-test/none:1"))
 
 
+def test_what_the_engine_finds_wrong_in_a_request_is_not_the_machines_fault(plain: DockerOps) -> None:
+    with pytest.raises(NotExecutable, match="emory limit"):
+        plain.backend.create(plain.spec("true", constraints=Constraints(ram_mb=1)))
+
+
 def test_an_image_without_a_command_is_not_executable(plain: DockerOps, docker_engine: docker.APIClient) -> None:
     docker_engine.import_image_from_data(b"\0" * 10240, repository="gyoza-test/empty", tag="1")
     try:

@@ -59,6 +59,8 @@ class Containers:
             except APIError as error:
                 if error.status_code == 409:
                     return self._adopt(spec, str(error.explanation))
+                if error.status_code == 400:  # what the run asks for is wrong, on any machine
+                    raise NotExecutable(f"the engine makes no such container: {error.explanation}") from error
                 raise self._not_started(error) from error
         return str(made["Id"])
 
