@@ -9,6 +9,10 @@ from io import TextIOWrapper
 
 def main() -> None:
     """Run the command line; ends the process with one of its exit codes."""
+    # started without them, as by `>&-`: what is printed goes nowhere, and no file gets their numbers
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     for stream in (sys.stdout, sys.stderr):
         # a terminal that cannot show a character shows its code instead of ending the verb
         if isinstance(stream, TextIOWrapper):

@@ -146,6 +146,19 @@ def test_a_full_disk_behind_stdout_is_told(desk: Desk) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_error(desk: Desk, closed: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"'{COMMAND}' runs {closed}"],
+        env=environment(desk.home, GYOZA_SERVER_URL=desk.url),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
 def test_any_locale(desk: Desk, locale: str) -> None:
     done = installed(
