@@ -8,6 +8,7 @@ import socket
 import stat
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -112,9 +113,7 @@ class Settings(BaseSettings):
     """A file that holds the API key, readable by its owner alone."""
     worker_id: Annotated[str, AfterValidator(check_id)] = Field(default_factory=default_worker_id)
     """The worker's name at the server. Default: the host's name."""
-    state_dir: LocalPath = Field(
-        default_factory=lambda: Path(platformdirs.user_state_dir("gyoza-tui", appauthor=False))
-    )
+    state_dir: LocalPath = Field(default_factory=lambda: _users(platformdirs.user_state_dir))
     """Where the journal, logs and run directories live, below it `<host>/<worker_id>/`. Not on NFS."""
     max_runs: int = Field(default_factory=default_max_runs, ge=1, le=CPU_MAX)
     """Runs at the same time. Default: the number of cores, at most 8."""
@@ -227,7 +226,15 @@ def config_file() -> Path:
     """The TOML file of settings: `GYOZA_CONFIG`, or `config.toml` in the user's configuration directory."""
     if named := os.environ.get("GYOZA_CONFIG"):
         return Path(named)
-    return Path(platformdirs.user_config_dir("gyoza-tui", appauthor=False)) / "config.toml"
+    return _users(platformdirs.user_config_dir) / "config.toml"
+
+
+def _users(directory: Callable[..., str]) -> Path:
+    """One of this user's directories; SettingsError for a user without a home, as a bare number in a container."""
+    try:
+        return Path(directory("gyoza-tui", appauthor=False))
+    except RuntimeError:
+        raise SettingsError(f"user {os.getuid()} has no home directory: set HOME") from None
 
 
 def read_key_file(path: Path) -> str:

@@ -200,3 +200,16 @@ def test_a_named_settings_file_must_be_there(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("GYOZA_CONFIG", str(tmp_path / "typo.toml"))
     with pytest.raises(SettingsError, match=r"typo\.toml cannot be read: No such file"):
         load()
+
+
+@pytest.mark.parametrize("missing", ["GYOZA_CONFIG", "GYOZA_STATE_DIR"])
+def test_a_user_without_a_home_is_told(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_STATE_DIR", "state")
+
+    def nobody(*_arguments: object, **_options: object) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv(missing)
+    monkeypatch.setattr("platformdirs.user_config_dir", nobody)
+    monkeypatch.setattr("platformdirs.user_state_dir", nobody)
+    assert "set HOME" in fails()
