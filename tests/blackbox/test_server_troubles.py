@@ -73,7 +73,7 @@ _FAULTS = {
 
 def test_every_endpoint_in_every_trouble(house: House, proxy: FaultProxy) -> None:
     """For a moment each: process alive, beats at their interval, every run done, told once and in order."""
-    image = house.op("quick", _QUICK)
+    image = house.op("quick", "sh", "-c", _QUICK)
     worker = house.worker(4)
     runs = []
     for fault, kind in itertools.product(_FAULTS.values(), ("beat", "claim", "event", "all")):
@@ -95,7 +95,7 @@ def test_first_nobody_then_a_server(house: House) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    image = house.op("quick", _QUICK)
+    image = house.op("quick", "sh", "-c", _QUICK)
     run = house.client.create_run(image, {})
     upstream, house.url = house.url, f"http://127.0.0.1:{port}"
     worker = house.worker(wait=False)
@@ -107,7 +107,7 @@ def test_first_nobody_then_a_server(house: House) -> None:
 
 def _stopped_for(house: House, proxy: FaultProxy, tmp_path: Path, seconds: float) -> None:
     flag = tmp_path / "flag"
-    slow = house.op("slow", _UNTIL_TOLD.format(flag=flag))
+    slow = house.op("slow", "sh", "-c", _UNTIL_TOLD.format(flag=flag))
     worker = house.worker(3)
     runs = [house.client.create_run(slow, {}) for _ in range(2)]
     for run in runs:
@@ -138,8 +138,8 @@ def test_a_server_that_hangs_for_half_a_minute(house: House, proxy: FaultProxy, 
 def test_a_server_killed_and_started_again(house: House, proxy: FaultProxy, tmp_path: Path) -> None:
     """Runs end while nobody is there; after its return all is told."""
     flag = tmp_path / "flag"
-    slow = house.op("slow", _UNTIL_TOLD.format(flag=flag))
-    quick = house.op("quick", _QUICK)
+    slow = house.op("slow", "sh", "-c", _UNTIL_TOLD.format(flag=flag))
+    quick = house.op("quick", "sh", "-c", _QUICK)
     worker = house.worker(2)
     first, second = (house.client.create_run(slow, {}) for _ in range(2))
     waiting = house.client.create_run(quick, {})
@@ -163,7 +163,7 @@ def test_a_server_killed_and_started_again(house: House, proxy: FaultProxy, tmp_
 
 def test_a_first_signal_drains(house: House, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
-    image = house.op("slow", _UNTIL_TOLD.format(flag=flag))
+    image = house.op("slow", "sh", "-c", _UNTIL_TOLD.format(flag=flag))
     worker = house.worker()
     run = house.client.create_run(image, {})
     house.until_state(run, RunState.RUNNING)
@@ -179,7 +179,7 @@ def test_a_first_signal_drains(house: House, tmp_path: Path) -> None:
 
 
 def test_a_second_signal_gives_back(house: House, tmp_path: Path) -> None:
-    image = house.op("slow", _UNTIL_TOLD.format(flag=tmp_path / "never"))
+    image = house.op("slow", "sh", "-c", _UNTIL_TOLD.format(flag=tmp_path / "never"))
     worker = house.worker()
     run = house.client.create_run(image, {})
     house.until_state(run, RunState.RUNNING)
@@ -194,7 +194,7 @@ def test_a_second_signal_gives_back(house: House, tmp_path: Path) -> None:
 def test_a_third_signal_leaves_and_the_next_start_adopts(house: House, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     # it ignores SIGTERM, so that the release takes a while
-    image = house.op("stubborn", "trap '' TERM; " + _UNTIL_TOLD.format(flag=flag))
+    image = house.op("stubborn", "sh", "-c", "trap '' TERM; " + _UNTIL_TOLD.format(flag=flag))
     worker = house.worker(GYOZA_STOP_GRACE_S="30")
     run = house.client.create_run(image, {})
     house.until_state(run, RunState.RUNNING)
@@ -226,7 +226,7 @@ def test_a_second_process_in_the_same_state_directory(house: House) -> None:
 
 @pytest.mark.parametrize("reader", ["sleeps", "gone", "never there"])
 def test_nobody_reads_what_it_prints(house: House, reader: str) -> None:
-    image = house.op("quick", _QUICK)
+    image = house.op("quick", "sh", "-c", _QUICK)
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     if reader == "gone":
