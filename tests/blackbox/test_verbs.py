@@ -173,4 +173,4 @@ def test_version_and_help(tmp_path: Path) -> None:
         done = installed(tmp_path, verb, "--help")
         assert done.returncode == 0
         assert "\x1b" not in done.stdout
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == ["config.toml"]
