@@ -77,6 +77,10 @@ def bench(shared: Bench) -> Iterator[Bench]:
     shared.clear()
 
 
+_THREADS_OWN = 0b11 << 31
+"""Signals 32 and 33, which the C library keeps for its threads: what an ancestor did to them nobody can undo."""
+
+
 def test_an_op_finds_little_else_than_what_it_is_given(bench: Bench) -> None:
     gpu = GpuInfo(1, "GPU-abc", "x", 1)
     _, out, _ = bench.run("env", env={"GYOZA_RUN_ID": "r", "WHO": "run"}, gpu=gpu)
@@ -123,7 +127,7 @@ def test_it_starts_in_its_directory_with_clean_signals_and_no_stray_files(bench:
     masks = {
         line.split()[0]: int(line.split()[1], 16) for line in signals if line.startswith("Sig") and "/" not in line
     }
-    assert masks["SigIgn:"] == 0
+    assert masks["SigIgn:"] & ~_THREADS_OWN == 0
     assert masks["SigBlk:"] == 0
 
 
