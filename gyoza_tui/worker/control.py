@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
-from gyoza_tui.worker.duties.duty import Duty
-from gyoza_tui.worker.notices import Notice
-from gyoza_tui.worker.run_row import Intent, RunRow
-from gyoza_tui.worker.runtime import Runtime
-from gyoza_tui.worker.slots import Slots
-from gyoza_tui.worker.snapshot import RunView, Snapshot
+from gyoza_tui.backends.base import Stream
+from gyoza_tui.models.filters import RunFilter
+from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker.checks import Check, CheckState
+from gyoza_tui.worker.log_spool import LogLine
+from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot
+
+__all__ = [
+    "Check",
+    "CheckState",
+    "ControlError",
+    "Ending",
+    "HistoryPage",
+    "LogHits",
+    "LogLine",
+    "LogPage",
+    "LogQuery",
+    "RunDetails",
+    "Stream",
+    "WorkerControl",
+]
 
 
 class Ending(StrEnum):
@@ -26,12 +45,78 @@ class Ending(StrEnum):
     """Exit at once, whatever state things are in; containers stay for adoption."""
 
 
+class ControlError(Exception):
+    """What was asked could not be done; `str()` is a message to a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    runs: tuple[RunView, ...]
+    """Closed attempts, the one that ended last first."""
+    total: int
+    """How many there are, this page included."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    view: RunView
+    server: OpRun | None
+    """The run as the server tells it now, with events and attempts; None when it could not be asked."""
+    trouble: str | None
+    """Why it could not."""
+    refused: tuple[str, ...]
+    """What the server refused of this attempt's reports, in its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    lines: tuple[LogLine, ...]
+    total: int
+    """Lines of the whole log so far, an unfinished last one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """What to look for in a log, as its lines are shown: without escape sequences."""
+
+    pattern: str
+    """A regular expression of Python's `re`."""
+    ignore_case: bool = True
+
+    @classmethod
+    def plain(cls, text: str) -> LogQuery:
+        """Just that text. Without a capital letter in it, case does not matter."""
+        return cls(re.escape(text), text == text.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class LogHits:
+    """What one slice of a search found."""
+
+    numbers: tuple[int, ...]
+    """Numbers of matching lines, ascending."""
+    next_line: int | None
+    """Where the next slice begins (backwards: the line above which it begins); None when there is no more."""
+
+
 class WorkerControl(Protocol):
-    """Thread-safe. Commands return at once; what they bring about shows in the snapshot."""
+    """Thread-safe.
+
+    Commands return at once; what they bring about shows in the snapshot. What says "blocks" may wait for a disk, an
+    engine or the server and is never called on a view's loop; it raises ControlError, or KeyError for an attempt that
+    is neither here nor in the history.
+    """
 
     def snapshot(self) -> Snapshot: ...
 
-    def notices(self) -> tuple[Notice, ...]: ...
+    def samples(self) -> tuple[HardwareSample, ...]:
+        """The machine's readings of the last ten minutes, one a second, oldest first."""
+
+    def notices(self) -> tuple[Notice, ...]:
+        """The last thousand messages, oldest first."""
+
+    def checks(self) -> tuple[Check, ...]:
+        """The checklist, from what is known already."""
 
     def pause(self) -> None:
         """Stop claiming; runs go on, and what arrives after this is given back."""
@@ -51,79 +136,29 @@ class WorkerControl(Protocol):
     def try_now(self) -> None:
         """Try the server now instead of waiting."""
 
+    def seen(self, key: int) -> None:
+        """Somebody has looked at how that attempt ended. Blocks."""
 
-class LocalControl:
-    """Of the worker in this process."""
+    def retry(self, run_id: str) -> None:
+        """Ask the server to queue an ended run again. Blocks."""
 
-    def __init__(self, runtime: Runtime, slots: Slots, duties: list[Duty]) -> None:
-        self._runtime = runtime
-        self._slots = slots
-        self._duties = duties
-        self._version = 0
-        self.asked: Ending | None = None
-        """The highest ending asked for so far; the main thread acts on it."""
+    def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
+        """The closed attempts that match, at most `limit`. Blocks."""
 
-    def snapshot(self) -> Snapshot:
-        runtime = self._runtime
-        link, context = runtime.link.state, runtime.context
-        self._version += 1
-        rows = runtime.journal.rows()
-        views = tuple(RunView(row, context.get_run_state(row.run_id), runtime.held(row)) for row in rows)
-        return Snapshot(
-            version=self._version,
-            taken_at=runtime.clock.boot(),
-            worker_id=context.worker_id,
-            state=runtime.mode.state,
-            refusal=runtime.mode.refusal,
-            max_runs=runtime.admission.max_runs,
-            free_slots=max(0, runtime.admission.max_runs - sum(row.active for row in rows)),
-            server_url=runtime.client.base_url,
-            link=link,
-            next_try_s=runtime.link.backoff.remaining_s,
-            backends=runtime.pool.trouble,
-            to_deliver=runtime.journal.waiting,
-            runs=views,
-            duties=tuple(duty.status for duty in self._duties),
-            hardware=runtime.history.latest(),
-        )
+    def details(self, key: int) -> RunDetails:
+        """Blocks; asks the server."""
 
-    def notices(self) -> tuple[Notice, ...]:
-        return self._runtime.notices.recent()
+    def log_lines(self, key: int, start: int, count: int) -> LogPage:
+        """Up to `count` lines of its log from number `start` on; a negative start counts from the end. Blocks."""
 
-    def pause(self) -> None:
-        self._runtime.mode.pause(True)
+    def log_search(self, key: int, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:
+        """Search one slice of its log, about 256 KiB from `line` on, or above it. Blocks for a few milliseconds."""
 
-    def resume(self) -> None:
-        self._runtime.mode.pause(False)
+    def log_bytes(self, key: int) -> Iterator[bytes]:
+        """Its whole log as it came, to save it. Blocks."""
 
-    def end(self, ending: Ending) -> None:
-        order = list(Ending)
-        if self.asked is None or order.index(ending) > order.index(self.asked):
-            self.asked = ending
-        if ending is Ending.DRAIN:
-            self._runtime.mode.drain(True)
+    def describe(self, key: int) -> dict[str, Any]:
+        """The engine's own view of the attempt, its environment masked. Blocks."""
 
-    def undo_drain(self) -> None:
-        if self.asked is Ending.DRAIN:
-            self.asked = None
-            self._runtime.mode.drain(False)
-
-    def cancel(self, run_id: str, attempt: int) -> bool:
-        return self._intend(run_id, attempt, Intent.CANCEL, "cancelled at the worker")
-
-    def release(self, run_id: str, attempt: int) -> bool:
-        return self._intend(run_id, attempt, Intent.RELEASE, "released at the worker")
-
-    def try_now(self) -> None:
-        runtime = self._runtime
-        runtime.link.backoff.succeed()
-        for wake in (runtime.wakes.beat, runtime.wakes.claim, runtime.wakes.deliver, runtime.wakes.reconcile):
-            wake.set()
-
-    def _intend(self, run_id: str, attempt: int, intent: Intent, note: str) -> bool:
-        news = [self._slots.intend(row, intent, note) for row in self._rows(run_id, attempt)]
-        return any(news)
-
-    def _rows(self, run_id: str, attempt: int) -> list[RunRow]:
-        rows = self._runtime.journal.rows()
-        return [row for row in rows if (row.run_id, row.attempt) == (run_id, attempt) and row.outcome is None]
+    def shell(self, key: int) -> tuple[str, ...]:
+        """The argv of a shell where the attempt runs. Blocks."""

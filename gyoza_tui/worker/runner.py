@@ -20,7 +20,6 @@ from gyoza_tui.worker import worker_context
 from gyoza_tui.worker.admission import Admission, Reserve
 from gyoza_tui.worker.assembly import all_backends, backend_options, image_pulls
 from gyoza_tui.worker.backend_pool import BackendPool
-from gyoza_tui.worker.control import LocalControl
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.duty import Duty
@@ -35,6 +34,7 @@ from gyoza_tui.worker.headless import Printer
 from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.journal_file import JournalError
 from gyoza_tui.worker.link import ServerLink
+from gyoza_tui.worker.local_control import LocalControl
 from gyoza_tui.worker.mode import Mode
 from gyoza_tui.worker.notices import Notices
 from gyoza_tui.worker.runtime import Runtime, Wakes

@@ -9,9 +9,10 @@ from typing import Final
 
 import httpx
 
-from gyoza_tui.worker.control import Ending, LocalControl
+from gyoza_tui.worker.control import Ending
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
+from gyoza_tui.worker.local_control import LocalControl
 from gyoza_tui.worker.run_row import Intent
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots

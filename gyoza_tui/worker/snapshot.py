@@ -1,24 +1,101 @@
-"""The frozen picture of the worker that every view reads."""
+"""The frozen picture of the worker that every view reads, and the words that it is made of.
+
+Times of runs are UTC seconds, for they outlive the process; times of duties and of the link are boot time, as
+`taken_at` is.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gyoza_tui.backends.base import Exit, PullProgress
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.duties.duty import DutyStatus
 from gyoza_tui.worker.link import LinkState
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.notices import Notice
+from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+
+__all__ = [
+    "DutyStatus",
+    "Exit",
+    "Failures",
+    "Intent",
+    "LinkState",
+    "Notice",
+    "Outcome",
+    "Progress",
+    "PullProgress",
+    "RunRow",
+    "RunView",
+    "Snapshot",
+    "StepView",
+    "Tally",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """A step of the pipeline, whatever the pipeline is."""
+
+    name: str
+    began_at: float | None = None
+    """None: not entered yet."""
+    ended_at: float | None = None
+    """None: not left yet, or nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the op last said of itself."""
+
+    percent: float
+    at: float
+    left_s: float | None = None
+    """From `at` on, by the pace since its first word; None while there is no pace."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One run here, with the server's last word on it."""
+    """One attempt here, with the server's last word on its run."""
 
     row: RunRow
     server_state: str | None
     held: bool
     """Its server is not the one that answers now."""
+    adopted: bool = False
+    """Taken over from an earlier start of this worker."""
+    steps: tuple[StepView, ...] = ()
+    """All steps of the pipeline in order."""
+    progress: Progress | None = None
+    pull: PullProgress | None = None
+    """While its image is pulled."""
+    seen: bool = True
+    """Whether somebody has looked at how it ended."""
+
+    @property
+    def key(self) -> int:
+        """What the control's methods name an attempt by; stays the same when the run ends."""
+        return self.row.key
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many of the attempts that ended here, and are still in the history, ended how."""
+
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    other: int = 0
+    """Released or lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed attempts that nobody has looked at yet."""
+
+    count: int = 0
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +103,9 @@ class Snapshot:
     version: int
     """Grows with each snapshot taken."""
     taken_at: float
-    """Boot time, as all times here."""
+    """Boot time."""
+    utc: float
+    """The same moment in UTC seconds."""
     worker_id: str
     state: WorkerState
     refusal: str | None
@@ -41,5 +120,16 @@ class Snapshot:
     """Per backend why it cannot take work, or None."""
     to_deliver: int
     runs: tuple[RunView, ...]
+    """What is not closed, oldest first."""
     duties: tuple[DutyStatus, ...]
     hardware: HardwareSample | None
+    disk: str | None = None
+    """Why the disk lets no run be taken, in words; None when it does."""
+    disk_free_mb: int | None = None
+    """Of the disk with the least room."""
+    tally: Tally = Tally()
+    failures: Failures = Failures()
+    history_version: int = 0
+    """Grows with each change of what `WorkerControl.history` would answer."""
+    down_since: float | None = None
+    """Boot time since which the server does not answer; None while it does, or never did."""

@@ -1,0 +1,127 @@
+"""The control of the worker in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gyoza_tui.models.filters import RunFilter
+from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.worker.checks import Check, checklist
+from gyoza_tui.worker.control import Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
+from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.run_row import Intent, RunRow
+from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot
+
+
+class LocalControl:
+    """Of the worker in this process."""
+
+    def __init__(self, runtime: Runtime, slots: Slots, duties: list[Duty]) -> None:
+        self._runtime = runtime
+        self._slots = slots
+        self._duties = duties
+        self._version = 0
+        self.asked: Ending | None = None
+        """The highest ending asked for so far; the main thread acts on it."""
+
+    def snapshot(self) -> Snapshot:
+        runtime = self._runtime
+        link, context = runtime.link.state, runtime.context
+        self._version += 1
+        rows = runtime.journal.rows()
+        views = tuple(RunView(row, context.get_run_state(row.run_id), runtime.held(row)) for row in rows)
+        return Snapshot(
+            version=self._version,
+            taken_at=runtime.clock.boot(),
+            utc=runtime.clock.utc().timestamp(),
+            worker_id=context.worker_id,
+            state=runtime.mode.state,
+            refusal=runtime.mode.refusal,
+            max_runs=runtime.admission.max_runs,
+            free_slots=max(0, runtime.admission.max_runs - sum(row.active for row in rows)),
+            server_url=runtime.client.base_url,
+            link=link,
+            next_try_s=runtime.link.backoff.remaining_s,
+            backends=runtime.pool.trouble,
+            to_deliver=runtime.journal.waiting,
+            runs=views,
+            duties=tuple(duty.status for duty in self._duties),
+            hardware=runtime.history.latest(),
+        )
+
+    def samples(self) -> tuple[HardwareSample, ...]:
+        return self._runtime.history.samples()
+
+    def checks(self) -> tuple[Check, ...]:
+        return checklist(self.snapshot())
+
+    def seen(self, key: int) -> None:
+        raise NotImplementedError
+
+    def retry(self, run_id: str) -> None:
+        raise NotImplementedError
+
+    def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
+        raise NotImplementedError
+
+    def details(self, key: int) -> RunDetails:
+        raise NotImplementedError
+
+    def log_lines(self, key: int, start: int, count: int) -> LogPage:
+        raise NotImplementedError
+
+    def log_search(self, key: int, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:
+        raise NotImplementedError
+
+    def log_bytes(self, key: int) -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def describe(self, key: int) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def shell(self, key: int) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def notices(self) -> tuple[Notice, ...]:
+        return self._runtime.notices.recent()
+
+    def pause(self) -> None:
+        self._runtime.mode.pause(True)
+
+    def resume(self) -> None:
+        self._runtime.mode.pause(False)
+
+    def end(self, ending: Ending) -> None:
+        order = list(Ending)
+        if self.asked is None or order.index(ending) > order.index(self.asked):
+            self.asked = ending
+        if ending is Ending.DRAIN:
+            self._runtime.mode.drain(True)
+
+    def undo_drain(self) -> None:
+        if self.asked is Ending.DRAIN:
+            self.asked = None
+            self._runtime.mode.drain(False)
+
+    def cancel(self, run_id: str, attempt: int) -> bool:
+        return self._intend(run_id, attempt, Intent.CANCEL, "cancelled at the worker")
+
+    def release(self, run_id: str, attempt: int) -> bool:
+        return self._intend(run_id, attempt, Intent.RELEASE, "released at the worker")
+
+    def try_now(self) -> None:
+        runtime = self._runtime
+        runtime.link.backoff.succeed()
+        for wake in (runtime.wakes.beat, runtime.wakes.claim, runtime.wakes.deliver, runtime.wakes.reconcile):
+            wake.set()
+
+    def _intend(self, run_id: str, attempt: int, intent: Intent, note: str) -> bool:
+        news = [self._slots.intend(row, intent, note) for row in self._rows(run_id, attempt)]
+        return any(news)
+
+    def _rows(self, run_id: str, attempt: int) -> list[RunRow]:
+        rows = self._runtime.journal.rows()
+        return [row for row in rows if (row.run_id, row.attempt) == (run_id, attempt) and row.outcome is None]
