@@ -1,1 +1,6 @@
-"""The terminal app: to come. It will know the worker by its control and its snapshot only."""
+"""The terminal app: it knows the worker by its control and its snapshot only.
+
+`app.py` holds screens and global keys, `host.py` runs it beside the worker and outlives it, `driver.py` is all that
+writes to the terminal. Screens are made of panels, panels of widgets. Data flows one way: the app takes a snapshot
+twice a second and shows it to the screens in its stack, those to their panels.
+"""

@@ -26,6 +26,10 @@ class DutyStatus:
     """The last failure's words; kept after a success, `last_ok` tells which came later."""
     last_error_at: float | None = None
     next_try: float | None = None
+    alive: bool = True
+    """Whether its thread runs."""
+    deaths: int = 0
+    """How often its thread ended by an error; it is started again each time."""
 
 
 class Duty:

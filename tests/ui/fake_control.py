@@ -1,0 +1,175 @@
+"""A worker that does nothing but be looked at, and remember what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gyoza_tui.models.filters import RunFilter
+from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.worker.control import (
+    Check,
+    ControlError,
+    Ending,
+    HistoryPage,
+    LogHits,
+    LogLine,
+    LogPage,
+    LogQuery,
+    RunDetails,
+    Stream,
+    WorkerControl,
+)
+from gyoza_tui.worker.duties.duty import DutyStatus
+from gyoza_tui.worker.link import LinkState
+from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot
+
+NOW = 1773454450.0
+"""2026-03-14 02:14:10 UTC, as StillClock's."""
+BOOT = 100_000.0
+
+
+def row(key: int, run_id: str, image: str = "classify:1", **more: Any) -> RunRow:
+    run = OpRun(
+        id=run_id, image=image, attempt=1, lease="lease", op_definition=image.partition(":")[0], op_version="1.0.0"
+    )
+    found = RunRow(key=key, server_id="s", run=run, name=f"gyoza-{run_id}", backend="docker", claimed_at=NOW - 190)
+    return replace(found, **more)
+
+
+def snapshot(**more: Any) -> Snapshot:
+    """A worker that is well and has nothing to do."""
+    base = Snapshot(
+        version=1,
+        taken_at=BOOT,
+        utc=NOW,
+        worker_id="lab-gpu-01",
+        state=WorkerState.CLAIMING,
+        refusal=None,
+        max_runs=4,
+        free_slots=4,
+        server_url="http://localhost:5555",
+        link=LinkState(registered=True, queued=14, latency_ms=12.0, beat_at=BOOT - 1, lease_s=30.0),
+        next_try_s=0.0,
+        backends={"docker": None},
+        to_deliver=0,
+        runs=(),
+        duties=tuple(
+            DutyStatus(name, last_ok=BOOT - 1, next_try=BOOT + 4)
+            for name in ("heartbeat", "heed", "claim", "deliver", "reconcile", "sample")
+        ),
+        hardware=HardwareSample(
+            BOOT, cpu_percent=43.0, cpu_cores=32, load_1m=14.0, ram_total_mb=65536, ram_used_mb=31744
+        ),
+        disk_free_mb=412 * 1024,
+    )
+    return replace(base, **more)
+
+
+@dataclass
+class FakeControl:
+    """Implements WorkerControl. `asked` holds every command as (name, *arguments)."""
+
+    now: Snapshot = field(default_factory=snapshot)
+    past: list[RunView] = field(default_factory=list)
+    logs: dict[int, list[bytes]] = field(default_factory=dict)
+    """By key: whole lines."""
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    told: tuple[Notice, ...] = ()
+    readings: tuple[HardwareSample, ...] = ()
+    checklist: tuple[Check, ...] = ()
+    trouble: str | None = None
+    """What every blocking call fails with."""
+
+    def snapshot(self) -> Snapshot:
+        return self.now
+
+    def samples(self) -> tuple[HardwareSample, ...]:
+        return self.readings or ((self.now.hardware,) if self.now.hardware else ())
+
+    def notices(self) -> tuple[Notice, ...]:
+        return self.told
+
+    def checks(self) -> tuple[Check, ...]:
+        return self.checklist
+
+    def pause(self) -> None:
+        self._note("pause")
+        self.now = replace(self.now, state=WorkerState.PAUSED)
+
+    def resume(self) -> None:
+        self._note("resume")
+        self.now = replace(self.now, state=WorkerState.CLAIMING)
+
+    def end(self, ending: Ending) -> None:
+        self._note("end", ending)
+        if ending is Ending.DRAIN:
+            self.now = replace(self.now, state=WorkerState.DRAINING)
+
+    def undo_drain(self) -> None:
+        self._note("undo_drain")
+        self.now = replace(self.now, state=WorkerState.CLAIMING)
+
+    def cancel(self, run_id: str, attempt: int) -> bool:
+        self._note("cancel", run_id, attempt)
+        return True
+
+    def release(self, run_id: str, attempt: int) -> bool:
+        self._note("release", run_id, attempt)
+        return True
+
+    def try_now(self) -> None:
+        self._note("try_now")
+
+    def seen(self, key: int) -> None:
+        self._note("seen", key)
+
+    def retry(self, run_id: str) -> None:
+        self._blocking("retry", run_id)
+
+    def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
+        self._blocking()
+        return HistoryPage(tuple(self.past[:limit]), len(self.past))
+
+    def details(self, key: int) -> RunDetails:
+        self._blocking()
+        view = next(view for view in (*self.now.runs, *self.past) if view.key == key)
+        return RunDetails(view, view.row.run, None, ())
+
+    def log_lines(self, key: int, start: int, count: int) -> LogPage:
+        self._blocking()
+        lines = self.logs.get(key, [])
+        start = max(0, len(lines) + start) if start < 0 else start
+        found = enumerate(lines[start : start + count], start)
+        return LogPage(tuple(LogLine(n, Stream.STDOUT, NOW + n / 10, data) for n, data in found), len(lines))
+
+    def log_search(self, key: int, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:
+        raise NotImplementedError
+
+    def log_bytes(self, key: int) -> Iterator[bytes]:
+        self._blocking()
+        return (line + b"\n" for line in self.logs.get(key, []))
+
+    def describe(self, key: int) -> dict[str, Any]:
+        self._blocking("describe", key)
+        return {"State": {"Status": "running", "Pid": 4121}, "Config": {"Image": "classify:1", "Env": ["TOKEN=***"]}}
+
+    def shell(self, key: int) -> tuple[str, ...]:
+        self._blocking("shell", key)
+        return ("true",)
+
+    def _note(self, *asked: Any) -> None:
+        self.asked.append(asked)
+
+    def _blocking(self, *asked: Any) -> None:
+        if asked:
+            self._note(*asked)
+        if self.trouble is not None:
+            raise ControlError(self.trouble)
+
+
+_proof: type[WorkerControl] = FakeControl
