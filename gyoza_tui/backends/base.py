@@ -281,7 +281,7 @@ class Backend(Protocol):
         """Start it; one already started is left alone. Raises NotExecutable, VanishedHandle, BackendUnavailable."""
 
     def wait(self, handle: Handle, timeout_s: float) -> State:
-        """Wait for the end, at most `timeout_s`; then the state, freshly looked up. Raises BackendUnavailable."""
+        """Wait for the end, at most `timeout_s`; then the state as it is by now. Raises BackendUnavailable."""
 
     def state(self, handle: Handle) -> State:
         """Raises BackendUnavailable when that cannot be known now."""

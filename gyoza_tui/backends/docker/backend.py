@@ -16,6 +16,7 @@ from gyoza_tui.backends.base import (
     BackendOptions,
     BackendUnavailable,
     Capabilities,
+    Exit,
     Found,
     Handle,
     Output,
@@ -29,6 +30,7 @@ from gyoza_tui.backends.base import (
 )
 from gyoza_tui.backends.docker import creation, files, image
 from gyoza_tui.backends.docker.containers import Containers
+from gyoza_tui.backends.docker.end_notice import EndNotice
 from gyoza_tui.backends.docker.ends import read_state
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
 from gyoza_tui.backends.docker.log_source import EngineLog
@@ -131,7 +133,9 @@ class DockerBackend:
         self._containers.start(handle["id"])
 
     def wait(self, handle: Handle, timeout_s: float) -> State:
-        return self._verdicts.complete(handle["id"], self._containers.wait(handle["id"], timeout_s))
+        container = handle["id"]
+        known = self._verdicts.known(container)
+        return known or self._verdicts.complete(container, self._containers.wait(container, timeout_s))
 
     def state(self, handle: Handle) -> State:
         return self._verdicts.complete(handle["id"], self._containers.phase(handle["id"]))
@@ -197,29 +201,27 @@ class DockerBackend:
         return os.geteuid() == 0 and self._engine.socket_path is not None
 
     def _attached(self, container: str) -> Output:
-        stream = self._engine.stream(
-            "POST",
-            f"/containers/{container}/attach",
-            {"stream": "1", "stdout": "1", "stderr": "1"},
-            timeout_s=_ATTACH_TIMEOUT_S,
-        )
-        try:
-            status = stream.status
-            if status == 404:
-                raise VanishedHandle(f"the container {container[:12]} is gone")
-            if status != 200:
-                raise self._engine.refused(stream.read_all(4096).decode(errors="replace"), status)
-            stream.wait_for_ever()
-        except OSError as error:
-            stream.close()
-            raise self._engine.unavailable(error) from error
-        except BackendError:
-            stream.close()
-            raise
-        return LiveOutput(stream, lambda: self._stream_ended(container))
+        query = {"stream": "1", "stdout": "1", "stderr": "1"}
+        path = f"/containers/{container}/attach"
+        with contextlib.ExitStack() as opened:
+            stream = opened.enter_context(self._engine.stream("POST", path, query, timeout_s=_ATTACH_TIMEOUT_S))
+            notice = opened.enter_context(EndNotice(self._engine, container))
+            try:
+                if stream.status == 404:
+                    raise VanishedHandle(f"the container {container[:12]} is gone")
+                if stream.status != 200:
+                    raise self._engine.refused(stream.read_all(4096).decode(errors="replace"), stream.status)
+                stream.wait_for_ever()
+            except OSError as error:
+                raise self._engine.unavailable(error) from error
+            opened.pop_all()
+        return LiveOutput(stream, notice, lambda end: self._stream_ended(container, end))
 
-    def _stream_ended(self, container: str) -> None:
+    def _stream_ended(self, container: str, good_end: Exit | None) -> None:
         """A stream that ends before its op was lost, and is remembered: the op may end for the same cause."""
+        if good_end is not None:
+            self._verdicts.learnt(container, good_end)
+            return
         with contextlib.suppress(BackendUnavailable):  # noted where it was raised
             if self._containers.wait(container, _END_WAIT_S) is Phase.RUNNING:
                 self._engine.troubles.note()

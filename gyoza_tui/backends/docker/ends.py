@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gyoza_tui.backends.base import Exit, Phase, State
 
+KILLED_INSIDE: Final = "a process inside was killed for memory"
 _SIGNALLED: Final = 128
 _NEVER: Final = "0001-01-01T00:00:00Z"
 _INIT_FAILED: Final = re.compile(rb"\[FATAL tini \(\d+\)\] exec (.+) failed: (.+)")
@@ -38,7 +39,7 @@ def read_state(record: dict[str, Any]) -> State:
         code=code,
         signal=_signal_name(code),
         oom=oom,
-        warning="a process inside was killed for memory" if killed_for_memory and not oom else None,
+        warning=KILLED_INSIDE if killed_for_memory and not oom else None,
         started_at=started,
         finished_at=parse_time(record.get("FinishedAt")),
     )

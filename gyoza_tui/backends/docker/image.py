@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -23,9 +22,9 @@ from gyoza_tui.backends.base import (
     PullProgress,
 )
 from gyoza_tui.backends.docker.engine import Engine
+from gyoza_tui.backends.docker.json_lines import LINE_MAX, json_lines, parsed
 from gyoza_tui.backends.docker.stream import RawStream
 
-_LINE_MAX: Final = 1 << 20
 _CANCEL_LOOK_S: Final = 0.1
 _DONE: Final = frozenset({"Pull complete", "Already exists"})
 _NOT_FOUND: Final = re.compile(r"manifest unknown|manifest for .* not found|name unknown|repository .* not found", re.I)
@@ -56,10 +55,10 @@ def pull(engine: Engine, image: str, on_progress: Callable[[PullProgress], None]
 
 def _follow(engine: Engine, image: str, stream: RawStream, on_progress: Callable[[PullProgress], None]) -> None:
     if stream.status != 200:
-        body = stream.read_all(_LINE_MAX)
+        body = stream.read_all(LINE_MAX)
         raise _failure(engine, image, _message(body), stream.status)
     layers = _Layers()
-    for line in _lines(stream):
+    for line in json_lines(stream):
         if words := _error_in(line):
             raise _failure(engine, image, words, 500)
         layers.take(line)
@@ -125,29 +124,9 @@ def _closed_by(stream: RawStream, cancel: threading.Event) -> Iterator[None]:
         watcher.join()
 
 
-def _lines(stream: RawStream) -> Iterator[dict[str, Any]]:
-    rest = b""
-    while data := stream.read():
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            if isinstance(parsed := _parsed(line), dict):
-                yield parsed
-        if len(rest) > _LINE_MAX:
-            raise ConnectionError("a line of progress has no end")
-    if isinstance(parsed := _parsed(rest), dict):
-        yield parsed
-
-
-def _parsed(line: bytes) -> object:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
-
-
 def _message(body: bytes) -> str:
-    parsed = _parsed(body)
-    return str(parsed.get("message") or parsed) if isinstance(parsed, dict) else body.decode(errors="replace").strip()
+    said = parsed(body)
+    return str(said.get("message") or said) if isinstance(said, dict) else body.decode(errors="replace").strip()
 
 
 def _error_in(line: dict[str, Any]) -> str | None:

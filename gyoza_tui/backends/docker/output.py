@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gyoza_tui.backends.base import Chunk
+from gyoza_tui.backends.base import Chunk, Exit
+from gyoza_tui.backends.docker.end_notice import EndNotice
 from gyoza_tui.backends.docker.frames import Demuxer
 from gyoza_tui.backends.docker.stream import RawStream
 
@@ -12,9 +13,10 @@ from gyoza_tui.backends.docker.stream import RawStream
 class LiveOutput:
     """An attached output. An attached reader that does not read freezes the op: whoever iterates must be quick."""
 
-    def __init__(self, stream: RawStream, on_end: Callable[[], None]) -> None:
-        """`on_end` is called when the stream ended by itself: it finds out whether the op did."""
+    def __init__(self, stream: RawStream, notice: EndNotice, on_end: Callable[[Exit | None], None]) -> None:
+        """`on_end` is called when the stream ended by itself, with the good end of the op where that is known."""
         self._stream = stream
+        self._notice = notice
         self._on_end = on_end
         self._closed = False
 
@@ -29,8 +31,9 @@ class LiveOutput:
         finally:
             self._stream.close()
         if not self._closed:
-            self._on_end()
+            self._on_end(self._notice.good_end())
 
     def close(self) -> None:
         self._closed = True
         self._stream.close()
+        self._notice.close()

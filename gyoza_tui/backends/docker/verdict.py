@@ -36,6 +36,16 @@ class Verdicts:
         with self._lock:
             self._stopped.add(container)
 
+    def known(self, container: str) -> Exit | None:
+        """The end that was found out already."""
+        with self._lock:
+            return self._known.get(container)
+
+    def learnt(self, container: str, end: Exit) -> None:
+        """A good end, which needs no completing."""
+        with self._lock:
+            self._known[container] = end
+
     def forget(self, container: str) -> None:
         with self._lock:
             self._stopped.discard(container)
