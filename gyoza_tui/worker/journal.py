@@ -148,11 +148,14 @@ class Journal:
             self._refresh(key)
 
     def start(self, key: int, report: EventReport) -> None:
-        """Queue STARTED unless it waits already, from before a restart, or the end is on record."""
+        """Queue STARTED unless it waits already, from before a restart, or the end is on record.
+
+        If the machine's power takes it nobody knows of it: `tried` is on disk, and this with it, before it is sent.
+        """
         with self._write:
             if not self._unended(key):
                 return
-            with self._transaction() as db:
+            with self._transaction(outlives_power=False) as db:
                 waiting = db.execute(f"SELECT 1 FROM outbox WHERE run = ? AND {_IS_STARTED}", (key,)).fetchone()
                 if waiting is None:
                     self._queue(db, key, report)
@@ -199,10 +202,13 @@ class Journal:
             db.executemany("UPDATE outbox SET tried = tried + 1 WHERE id = ?", [(i,) for i in ids])
 
     def settled(self, rows: Iterable[OutboxRow], *, refused: str | None = None) -> None:
-        """The server has taken these reports, or refused them in these words."""
+        """The server has taken these reports, or refused them in these words.
+
+        What it has taken it knows by its number, and says so again if the machine's power takes this.
+        """
         rows = list(rows)
         keys = {row.run for row in rows}
-        with self._transaction() as db:
+        with self._transaction(outlives_power=refused is not None) as db:
             for row in rows:
                 if refused is None:
                     db.execute("DELETE FROM outbox WHERE id = ?", (row.id,))
