@@ -9,11 +9,17 @@ DOCKER: Final = "docker"
 """The backend of a name without a scheme."""
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::\d{{1,5}})?"
+_HOST = rf"(?=localhost[:/]|[^/]*[.:])(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]{{1,5}})?"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _DOCKER_IMAGE = re.compile(
-    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
+    rf"(?:(?P<host>{_HOST})/)?(?P<path>{_PART}(?:/{_PART})*)"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
+"""Docker's own grammar (github.com/distribution/reference)."""
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+_HUB: Final = ("docker.io", "index.docker.io", None)
+_REPOSITORY_MAX: Final = 255
+"""Characters of a repository's name as Docker completes it."""
 _SCHEMED = re.compile(r"([a-z][a-z0-9]{0,15})://([A-Za-z0-9][A-Za-z0-9._/-]{0,199})")
 
 
@@ -37,12 +43,22 @@ class ImageRef(NamedTuple):
             if ".." in name or "//" in name:
                 raise ValueError(f"{_quoted(text)}: a {scheme}:// name holds no '..' and no empty part")
             return cls(scheme, name)
-        if _DOCKER_IMAGE.fullmatch(text):
+        if _IMAGE_ID.fullmatch(text):
+            raise ValueError(f"{_quoted(text)} is an image's id; a registry knows it by its name, name@sha256:…")
+        if match := _DOCKER_IMAGE.fullmatch(text):
+            if (length := len(_repository(**match.groupdict()))) > _REPOSITORY_MAX:
+                raise ValueError(f"{_quoted(text)}: its repository has {length} characters, over {_REPOSITORY_MAX}")
             return cls(DOCKER, text)
         raise ValueError(
             f"{_quoted(text)} is not an image name: write it as [registry/]name[:tag][@sha256:…] in lower case, "
             "or local://name for a command of the worker's owner"
         )
+
+
+def _repository(host: str | None, path: str) -> str:
+    if host not in _HUB:
+        return f"{host}/{path}"
+    return f"{_HUB[0]}/{path}" if "/" in path else f"{_HUB[0]}/library/{path}"
 
 
 def _quoted(text: str) -> str:

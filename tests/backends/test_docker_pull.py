@@ -115,3 +115,9 @@ def test_a_cancel_ends_the_wait_for_a_silent_registry(ops: DockerOps, hanging_re
     with pytest.raises(PullCancelled):
         _pull(ops, f"{hanging_registry}/op:1", cancel)
     assert time.monotonic() - began < 1.5
+
+
+def test_a_name_that_only_the_engine_refuses_names_no_image(ops: DockerOps) -> None:
+    for look in (ops.backend.image_id, lambda name: _pull(ops, name)):
+        with pytest.raises(ImageNotFound, match="does not take that name"):
+            look("Upper/case")

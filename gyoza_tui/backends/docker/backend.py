@@ -28,7 +28,8 @@ from gyoza_tui.backends.base import (
     Usage,
     VanishedHandle,
 )
-from gyoza_tui.backends.docker import creation, files, image
+from gyoza_tui.backends.docker import creation, files
+from gyoza_tui.backends.docker import image as pulling
 from gyoza_tui.backends.docker.containers import Containers
 from gyoza_tui.backends.docker.end_notice import EndNotice
 from gyoza_tui.backends.docker.ends import read_state
@@ -93,11 +94,15 @@ class DockerBackend:
                 found = dict(api.inspect_image(image))  # type: ignore[no-untyped-call]
             except NotFound:
                 return None
+            except APIError as error:
+                if error.status_code == 400:
+                    raise pulling.name_refused(image, str(error.explanation)) from error
+                raise
         digests = found.get("RepoDigests") or []
         return str(digests[0].partition("@")[2] if digests else found["Id"])
 
-    def pull(self, image_name: str, on_progress: Callable[[PullProgress], None], cancel: threading.Event) -> None:
-        image.pull(self._engine, image_name, on_progress, cancel)
+    def pull(self, image: str, on_progress: Callable[[PullProgress], None], cancel: threading.Event) -> None:
+        pulling.pull(self._engine, image, on_progress, cancel)
 
     def create(self, spec: Spec) -> Handle:
         if refusal := self.refuses(spec.image, spec.volumes):

@@ -84,11 +84,16 @@ def _failure(engine: Engine, image: str, words: str, status: int) -> BackendErro
             retryable=False,
         )
     if status == 400:
-        return PullFailed(f"{image}: the engine does not take that name: {words}", retryable=False)
+        return name_refused(image, words)
     refusal = engine.refused(words, status)
     if type(refusal) is not BackendError:
         return refusal
     return PullFailed(f"{image} could not be pulled: {words}", retryable=True)
+
+
+def name_refused(image: str, words: str) -> ImageNotFound:
+    """An engine of another age may know another grammar than our check of names."""
+    return ImageNotFound(f"{image}: the engine does not take that name: {words}")
 
 
 def _login(repository: str) -> dict[str, str]:
