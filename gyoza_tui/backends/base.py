@@ -286,6 +286,9 @@ class Backend(Protocol):
     def state(self, handle: Handle) -> State:
         """Raises BackendUnavailable when that cannot be known now."""
 
+    def started_at(self, handle: Handle) -> float | None:
+        """UTC seconds; None when it was never started or is gone. Raises BackendUnavailable."""
+
     def stop(self, handle: Handle, grace_s: float) -> None:
         """SIGTERM, `grace_s`, SIGKILL, to every process of the attempt; returns when all are gone."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def test_a_child_killed_for_memory_is_still_a_warning(ops: DockerOps) -> None:
     _, _, end = ops.run(script, image=PYTHON, constraints=Constraints(ram_mb=50))
     assert (end.code, end.oom) == (0, False)
     assert "memory" in str(end.warning)
+
+
+def test_the_start_is_known_while_it_runs(ops: DockerOps) -> None:
+    handle = ops.shell("sleep 100")
+    assert ops.backend.started_at(handle) is None
+    before = time.time()
+    ops.backend.start(handle)
+    assert ops.backend.started_at(handle) == pytest.approx(before, abs=5)
+    ops.backend.stop(handle, 0)
+    ops.backend.remove(handle)
+    assert ops.backend.started_at(handle) is None
 
 
 def test_an_output_let_go_leaves_the_end_to_a_wait(ops: DockerOps) -> None:

@@ -183,6 +183,14 @@ def test_secrets_do_not_stay_on_disk_and_are_masked(bench: Bench) -> None:
     assert described["op"] == "local://env"
 
 
+def test_the_start_is_known_while_it_runs(bench: Bench) -> None:
+    handle = bench.create("hold")
+    assert bench.backend.started_at(handle) is None
+    before = time.time()
+    bench.backend.start(handle)
+    assert bench.backend.started_at(handle) == pytest.approx(before, abs=5)
+
+
 def test_create_and_start_again_change_nothing(bench: Bench) -> None:
     spec = bench.spec("hold")
     handle = bench.backend.create(spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,7 @@ class FakeContainer:
     op: FakeOp
     files: dict[str, bytes] = field(default_factory=dict)
     starts: int = 0
+    started_at: float | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     exit: Exit | None = None
 
@@ -136,6 +138,7 @@ class FakeBackend:
         if container.starts:
             return
         container.starts += 1
+        container.started_at = time.time()
         self.started.append(handle["name"])
         threading.Thread(target=self._live, args=(container,), daemon=True).start()
 
@@ -159,6 +162,10 @@ class FakeBackend:
     def state(self, handle: Handle) -> State:
         self._answer("state")
         return self._of(handle).state if handle["name"] in self.containers else Phase.GONE
+
+    def started_at(self, handle: Handle) -> float | None:
+        self._answer("started_at")
+        return self._of(handle).started_at
 
     def stop(self, handle: Handle, grace_s: float) -> None:
         self._answer("stop")

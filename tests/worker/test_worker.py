@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker import state_dir
 from gyoza_tui.worker.control import Ending
+from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.log_spool import SpoolReader
 from gyoza_tui.worker.run_row import Outcome
 from gyoza_tui.worker.runner import Worker
@@ -202,6 +204,31 @@ def test_a_restarted_worker_adopts_its_container(bench: Bench) -> None:
     row = until(lambda: second.runtime.journal.closed(1), "closed")[0]
     spool = SpoolReader(second.runtime.state_dir.log_path(run.id, 1, row.lease))
     assert b"".join(spool.raw()) == b"one\ntwo\n"
+
+
+def test_a_time_limit_counts_from_the_start_also_when_the_worker_died_behind_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.backend.known["op"] = FakeOp(ends_at_once=False)
+    update = Journal.update
+
+    def dead_behind_the_start(journal: Journal, key: int, **changes: object) -> None:
+        if "started_at" in changes:
+            threading.Event().wait()
+        update(journal, key, **changes)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "update", dead_behind_the_start)
+        first = bench.worker()
+        run = bench.server.client.create_run("op", {}, timeout_s=3600)
+        until(lambda: bench.backend.started, "the start")
+    first.close()
+    (container,) = bench.backend.containers.values()
+    container.started_at = time.time() - 3601
+    bench.worker()
+    payload = _ended(bench.server.client, run.id, RunState.FAILED).events[-1].payload
+    assert payload is not None
+    assert payload["reason"] == "timeout"
 
 
 def test_a_new_journal_gives_unknown_containers_back(bench: Bench) -> None:

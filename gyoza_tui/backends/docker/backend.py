@@ -32,7 +32,7 @@ from gyoza_tui.backends.docker import creation, files
 from gyoza_tui.backends.docker import image as pulling
 from gyoza_tui.backends.docker.containers import Containers
 from gyoza_tui.backends.docker.end_notice import EndNotice
-from gyoza_tui.backends.docker.ends import read_state
+from gyoza_tui.backends.docker.ends import parse_time, read_state
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
 from gyoza_tui.backends.docker.log_source import EngineLog
 from gyoza_tui.backends.docker.output import LiveOutput
@@ -144,6 +144,10 @@ class DockerBackend:
 
     def state(self, handle: Handle) -> State:
         return self._verdicts.complete(handle["id"], self._containers.phase(handle["id"]))
+
+    def started_at(self, handle: Handle) -> float | None:
+        inspected = self._containers.inspect(handle["id"])
+        return None if inspected is None else parse_time(inspected["State"].get("StartedAt"))
 
     def stop(self, handle: Handle, grace_s: float) -> None:
         self._verdicts.stopping(handle["id"])

@@ -155,6 +155,9 @@ class LocalBackend:
     def state(self, handle: Handle) -> State:
         return self._control(handle).state()
 
+    def started_at(self, handle: Handle) -> float | None:
+        return self._control(handle).started_at()
+
     def stop(self, handle: Handle, grace_s: float) -> None:
         control = self._control(handle)
         state = control.state()

@@ -101,6 +101,13 @@ class Control:
         boot, pid, since = started
         return pid if boot == shim.boot_id() and shim.alive_since(pid) == since else 0
 
+    def started_at(self) -> float | None:
+        """UTC seconds at which the shim took the attempt; None when none did."""
+        try:
+            return (self.path / shim.STARTED).stat().st_mtime
+        except OSError:
+            return None
+
     def started_by(self) -> int:
         """The pid that the shim had, whoever has it now; 0 when it was never started."""
         started = self._started()

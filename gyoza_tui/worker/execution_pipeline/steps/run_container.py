@@ -110,6 +110,9 @@ def _opened(services: Services, pump: LogPump, handle: Handle, *, fresh: bool) -
             output.close()
             raise
         services.record.update(started_at=services.clock.utc().timestamp())
+    elif services.record.row.started_at is None:  # the worker ended just behind the start
+        started_at = services.patiently("started", lambda: services.backend.started_at(handle))
+        services.record.update(started_at=started_at)
     return output
 
 
