@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gyoza_tui.worker.state_dir import LogFile
 
 ASK_S = 1.0
-"""Between questions to the server whether a followed run has ended."""
+"""Between questions whether a followed run has ended."""
 _BATCH = 1000
 _FOLLOW_POLL_S = 0.1
 
@@ -30,7 +30,7 @@ _FOLLOW_POLL_S = 0.1
 def logs(
     ctx: typer.Context,
     run: options.Run,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended here.")] = False,
     as_json: options.AsJson = False,
     server: options.Server = None,
     api_key_file: options.ApiKeyFile = None,
@@ -39,14 +39,15 @@ def logs(
 ) -> None:
     """Print a run's output; for runs of this machine's worker."""
     from gyoza_tui.cli import connection
+    from gyoza_tui.worker.journal_look import secrets_of
     from gyoza_tui.worker.log_spool import SpoolReader
-    from gyoza_tui.worker.redaction import redact_pieces, secrets_of
+    from gyoza_tui.worker.redaction import redact_pieces
 
     settings = connection.loaded(Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj))
     log, journal = _find(run, settings)
     secrets = secrets_of(journal, log.run_id)
     reader = SpoolReader(log.path)
-    ended = _Ended(log, settings) if follow else _at_once
+    ended = _Ended(log, journal, settings) if follow else _at_once
     if as_json:
         _print_lines(reader.read_lines, ended, secrets)
     else:
@@ -138,10 +139,14 @@ def _not_here(text: str, settings: Settings, root: Path) -> CliError:
 
 
 class _Ended:
-    """Whether a followed run has ended, by the server's word; a server that does not answer says nothing."""
+    """Whether a followed run has ended: once its worker has cleaned up, for a cancelled op may write until then.
 
-    def __init__(self, log: LogFile, settings: Settings) -> None:
+    Of a run that the worker knows no more the server tells; when it does not answer the run has not ended.
+    """
+
+    def __init__(self, log: LogFile, journal: Path, settings: Settings) -> None:
         self._log = log
+        self._journal = journal
         self._settings = settings
         self._next = 0.0
         self._ended = False
@@ -153,6 +158,12 @@ class _Ended:
         return self._ended
 
     def _ask(self) -> bool:
+        from gyoza_tui.worker.journal_look import cleaned
+
+        over = cleaned(self._journal, self._log.path.stem)
+        return self._ask_server() if over is None else over
+
+    def _ask_server(self) -> bool:
         from gyoza_tui.cli import connection
 
         try:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import sqlite3
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Final
 
 from gyoza_tui.models.runs import SECRET_SHOWN
@@ -51,12 +47,3 @@ def _beginning(data: bytes, values: list[bytes]) -> int:
         if any(value.startswith(data[-size:]) for value in values):
             return size
     return 0
-
-
-def secrets_of(journal: Path, run_id: str) -> tuple[str, ...]:
-    """The secret values of a run that the journal at that path knows; none when it cannot be read."""
-    uri = f"{journal.as_uri()}?mode=ro"
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
-        rows = db.execute("SELECT run FROM runs WHERE run_id = ?", (run_id,)).fetchall()
-        return tuple({value for (run,) in rows for value in json.loads(run).get("secret_env", {}).values()})
-    return ()

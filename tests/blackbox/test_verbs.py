@@ -21,6 +21,8 @@ command = ["/bin/sh", "-c", "echo doubling; echo '{{\\"twice\\": 84}}' > \\"$GYO
 command = ["/bin/sh", "-c", "echo 'no such thing'; exit 7"]
 [ops.long]
 command = ["/bin/sh", "-c", "echo begun; exec sleep 600"]
+[ops.saves]
+command = ["/bin/sh", "-c", "exec 2>/dev/null; trap 'sleep 0.5; echo saved; exit' TERM; echo begun; sleep 600 & wait"]
 """
 HERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "GYOZA_MIN_FREE_MB": "0", "GYOZA_STOP_GRACE_S": "1"}
 
@@ -90,7 +92,7 @@ def test_a_run_that_no_worker_takes_says_why(desk: Desk) -> None:
 
 
 def test_cancel_and_follow(desk: Desk) -> None:
-    run_id = desk("submit", "local://long").stdout.strip()
+    run_id = desk("submit", "local://saves").stdout.strip()
     follow = subprocess.Popen(
         [COMMAND, "logs", run_id, "--follow"],
         env=environment(desk.home, GYOZA_SERVER_URL=desk.url),
@@ -99,7 +101,7 @@ def test_cancel_and_follow(desk: Desk) -> None:
     )
     until(lambda: desk("logs", run_id).stdout == "begun\n", "the op's output")
     assert desk("cancel", run_id).returncode == 0
-    follow.communicate(timeout=30)
+    assert follow.communicate(timeout=30)[0] == "begun\nsaved\n"
     assert desk("cancel", run_id).returncode == 1
     state = json.loads(desk("show", run_id, "--json").stdout)["state"]
     assert state == "CANCELLED"

@@ -22,10 +22,12 @@ from gyoza_tui.cli import server_file
 from gyoza_tui.cli.connection import all_runs, short_ids
 from gyoza_tui.cli.server_file import ServerFile
 from gyoza_tui.client import GyozaClient
+from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import ClaimRequest
+from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.state_dir import StateDir, worker_dir
 from tests.cli.conftest import Verb
@@ -276,6 +278,28 @@ def test_logs_follows_until_the_run_has_ended(verb: Verb, served: ServerThread, 
         timer.join()
     assert said.code == 0
     assert [json.loads(line)["text"] for line in said.out.splitlines()] == ["begin", "end"]
+
+
+def test_logs_follows_what_a_cancelled_run_says_while_it_is_stopped(
+    verb: Verb, served: ServerThread, state_dir: StateDir
+) -> None:
+    ids(served, "abc")
+    journal = Journal(state_dir.journal, SystemClock())
+    row = journal.take("s", OpRun(id="abc", image="busybox", attempt=1, lease="abcdef0123"), "docker")
+    served.client.update_run("abc", state=RunState.CANCELLED)
+    with spool(state_dir, "abc") as log:
+
+        def end() -> None:
+            log.append(Chunk(Stream.STDOUT, b"saved\n"), 2.0)
+            log.flush()
+            journal.update(row.key, cleaned=True)
+
+        timer = threading.Timer(1.5, end)
+        timer.start()
+        said = verb("logs", "abc", "-f")
+        timer.join()
+    journal.close()
+    assert (said.code, said.out) == (0, "saved\n")
 
 
 # submit --wait

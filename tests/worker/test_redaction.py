@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyoza_tui.models.clock import SystemClock
-from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.redaction import redact_pieces, redacted, secrets_of
+from gyoza_tui.worker.redaction import redact_pieces, redacted
 
 SECRET = "hunter2hunter3"
 
@@ -30,13 +26,3 @@ def test_pieces_say_what_the_whole_says(cuts: list[int], noise: str) -> None:
 def test_short_values_and_none_change_nothing() -> None:
     assert redacted("a 1 b", ["1", ""]) == "a 1 b"
     assert list(redact_pieces([b"a", b"b"], [])) == [b"a", b"b"]
-
-
-def test_the_journal_knows_a_runs_secrets(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    journal = Journal(path, SystemClock())
-    journal.take("s", OpRun(id="r1", image="op", secret_env={"TOKEN": SECRET}), "docker")
-    assert secrets_of(path, "r1") == (SECRET,)
-    assert secrets_of(path, "r2") == ()
-    assert secrets_of(tmp_path / "none.db", "r1") == ()
-    journal.close()

@@ -1,0 +1,43 @@
+"""A journal as another process sees it while its worker writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker.journal import Journal
+from gyoza_tui.worker.journal_look import cleaned, secrets_of
+from gyoza_tui.worker.run_row import Outcome
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    journal = Journal(path, SystemClock())
+    yield journal
+    journal.close()
+
+
+def test_a_runs_secrets(journal: Journal, path: Path) -> None:
+    journal.take("s", OpRun(id="r1", image="op", secret_env={"TOKEN": "hunter2"}), "docker")
+    assert secrets_of(path, "r1") == ("hunter2",)
+    assert secrets_of(path, "r2") == ()
+    assert secrets_of(path.with_name("none.db"), "r1") == ()
+
+
+def test_whether_an_attempt_is_over(journal: Journal, path: Path) -> None:
+    row = journal.take("s", OpRun(id="r1", image="op", attempt=1, lease="l"), "docker")
+    journal.finish(row.key, Outcome.CANCELLED, "", [])
+    assert cleaned(path, row.name) is False
+    journal.update(row.key, cleaned=True)
+    assert cleaned(path, row.name) is True
+    assert cleaned(path, "gyoza-r2-1-l") is None
+    assert cleaned(path.with_name("none.db"), row.name) is None
