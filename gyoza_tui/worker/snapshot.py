@@ -14,6 +14,7 @@ from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.duties.duty import DutyStatus
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.notices import Notice
+from gyoza_tui.worker.phase import Phase, phase_of
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "LinkState",
     "Notice",
     "Outcome",
+    "Phase",
     "Progress",
     "PullProgress",
     "RunRow",
@@ -31,6 +33,7 @@ __all__ = [
     "Snapshot",
     "StepView",
     "Tally",
+    "phase_of",
 ]
 
 

@@ -1,0 +1,70 @@
+"""The word for what an attempt is at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gyoza_tui.backends.base import Exit
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from gyoza_tui.worker.snapshot import Phase, RunView, phase_of
+
+_ENDED = Exit(code=0)
+
+
+def _view(**changes: Any) -> RunView:
+    run = OpRun(id="r1", image="job:1", attempt=1)
+    row = RunRow(key=1, server_id="", run=run, name="gyoza-r1-1-none", backend="docker", claimed_at=0.0)
+    return RunView(row.with_(**changes), server_state=None, held=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "phase"),
+    [
+        ({}, Phase.QUEUED),
+        ({"step": "prepare_inputs"}, Phase.QUEUED),
+        ({"step": "pull_latest_image"}, Phase.PULLING),
+        ({"step": "start_oprun"}, Phase.STARTING),
+        ({"step": "run_container"}, Phase.STARTING),
+        ({"step": "run_container", "start_asked": True}, Phase.STARTING),
+        ({"step": "run_container", "started_at": 5.0}, Phase.RUNNING),
+        ({"step": "run_container", "started_at": 5.0, "exit": _ENDED}, Phase.COLLECTING),
+        ({"step": "complete_oprun"}, Phase.COLLECTING),
+        ({"step": "cleanup_op_dir", "outcome": Outcome.COMPLETED}, Phase.TO_DELIVER),
+        ({"step": "cleanup_op_dir", "outcome": Outcome.COMPLETED, "acked": True}, Phase.COMPLETED),
+        ({"outcome": Outcome.FAILED, "acked": True}, Phase.FAILED),
+        ({"outcome": Outcome.CANCELLED, "acked": True}, Phase.CANCELLED),
+        ({"outcome": Outcome.RELEASED, "acked": True}, Phase.RELEASED),
+        ({"outcome": Outcome.LOST, "acked": True}, Phase.LOST),
+    ],
+)
+def test_step_and_outcome_make_the_word(changes: dict[str, Any], phase: Phase) -> None:
+    assert phase_of(_view(**changes)) is phase
+
+
+@pytest.mark.parametrize(
+    ("intent", "phase"),
+    [(Intent.CANCEL, Phase.CANCELLING), (Intent.RELEASE, Phase.RELEASING), (Intent.LOST, Phase.LOST)],
+)
+@pytest.mark.parametrize("step", ["", "pull_latest_image", "run_container", "mine"])
+def test_an_intent_is_shown_at_once_whatever_the_step(step: str, intent: Intent, phase: Phase) -> None:
+    assert phase_of(_view(step=step, intent=intent)) is phase
+
+
+@pytest.mark.parametrize("intent", [Intent.CANCEL, Intent.RELEASE])
+def test_what_has_ended_is_collected_in_spite_of_a_late_cancel(intent: Intent) -> None:
+    assert phase_of(_view(step="complete_oprun", exit=_ENDED, intent=intent)) is Phase.COLLECTING
+
+
+@pytest.mark.parametrize(
+    ("changes", "phase"),
+    [
+        ({}, Phase.STARTING),
+        ({"started_at": 5.0}, Phase.RUNNING),
+        ({"started_at": 5.0, "exit": _ENDED}, Phase.COLLECTING),
+    ],
+)
+def test_a_step_of_another_pipeline_goes_by_what_the_container_does(changes: dict[str, Any], phase: Phase) -> None:
+    assert phase_of(_view(step="upload_model", **changes)) is phase
