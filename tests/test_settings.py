@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,6 @@ from gyoza_tui.settings import (
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    for name in list(os.environ):
-        if name.startswith("GYOZA_"):
-            monkeypatch.delenv(name)
     (tmp_path / "config.toml").touch()
     monkeypatch.setenv("GYOZA_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.chdir(tmp_path)

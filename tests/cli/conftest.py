@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,9 +26,6 @@ Verb = Callable[..., Said]
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No setting from anywhere but the test; an empty directory to be in."""
-    for name in list(os.environ):
-        if name.startswith("GYOZA_"):
-            monkeypatch.delenv(name)
     (tmp_path / "config.toml").touch()
     monkeypatch.setenv("GYOZA_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.setenv("GYOZA_STATE_DIR", str(tmp_path / "state"))
