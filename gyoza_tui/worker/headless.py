@@ -18,23 +18,26 @@ _BACKLOG: Final = 10_000
 _LEAVE_S: Final = 0.5
 
 
-class Printer:
-    """Prints notices to stdout in a thread of its own: a pipe that nobody reads holds up nothing else."""
+class Outlet:
+    """Writes notices somewhere in a thread of its own, so that whatever does not take them holds up nothing else."""
 
-    def __init__(self, notices: Notices, log_format: Literal["text", "json"]) -> None:
+    def __init__(self, notices: Notices, name: str) -> None:
         self._queue: queue.Queue[Notice | None] = queue.Queue(_BACKLOG)
-        self._render = _json if log_format == "json" else _text
-        self._out = _descriptor(sys.stdout)
-        self._thread = threading.Thread(target=self._serve, name="printer", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         notices.listen(self._offer)
 
     def start(self) -> None:
         self._thread.start()
 
     def finish(self) -> None:
-        """Print what is left, for at most half a second."""
+        """Write what is left, for at most half a second. Nothing is lost by doing it twice, or without a start."""
         self._offer(None)
-        self._thread.join(_LEAVE_S)
+        if self._thread.ident is not None:
+            self._thread.join(_LEAVE_S)
+
+    def put(self, notice: Notice) -> None:
+        """Write it, however long that takes; raises nothing."""
+        raise AssertionError
 
     def _offer(self, notice: Notice | None) -> None:
         try:
@@ -44,8 +47,39 @@ class Printer:
 
     def _serve(self) -> None:
         while (notice := self._queue.get()) is not None:
-            if self._out is None:
-                continue
+            self.put(notice)
+
+
+class Printer(Outlet):
+    """Prints notices to stdout, but not while it is paused: then a screen has the terminal."""
+
+    def __init__(self, notices: Notices, log_format: Literal["text", "json"]) -> None:
+        super().__init__(notices, "printer")
+        self._render = _json if log_format == "json" else _text
+        self._out = _descriptor(sys.stdout)
+        self._paused = False
+        self._writing = threading.Lock()
+
+    def pause(self) -> None:
+        """Print nothing from here on; what was said before and is not printed yet is left out."""
+        self._paused = True
+        if self._writing.acquire(timeout=_LEAVE_S):
+            self._writing.release()
+
+    def resume(self) -> None:
+        """Print what is said from here on."""
+        self._paused = False
+
+    def _offer(self, notice: Notice | None) -> None:
+        if notice is None or not self._paused:
+            super()._offer(notice)
+
+    def put(self, notice: Notice) -> None:
+        if self._out is None:
+            return
+        with self._writing:
+            if self._paused:
+                return
             try:
                 _write(self._out, (self._render(notice) + "\n").encode(_encoding(), "backslashreplace"))
             except OSError:

@@ -1,7 +1,7 @@
 """Worker main loop.
 
-The heartbeat, claim, deliver, reconcile and sample duties run in threads of their own, each claimed run in another;
-the main thread waits for signals and for the end.
+The heartbeat, claim, deliver, reconcile and sample duties run in threads of their own, each claimed run in another. One
+thread waits for signals and for the end: headless the main one, with a screen another.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from gyoza_tui.worker.shutdown import Shutdown, Signals
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.state_dir import StateDir, StateDirError
 from gyoza_tui.worker.worker_context.types import WorkerContext
+from gyoza_tui.worker.worker_log import WorkerLog
 
 
 class WorkerError(Exception):
@@ -49,7 +50,10 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """One worker. Making it takes the state directory and reads the journal; `run` starts the duties and serves.
+    """One worker. Making it takes the state directory and reads the journal; nothing of it runs before `begin`.
+
+    `run` is all of it without a screen. With one: `signals.install()` in the main thread, `printer.pause()`, `begin()`,
+    then `serve()` in a thread beside the screen, and `close()` when it has returned.
 
     Raises WorkerError, StateDirError or JournalError, each in words.
     """
@@ -67,10 +71,13 @@ class Worker:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        self._signals = Signals()
+        self.signals = Signals()
+        self._closed = False
         self._new_journal = new_journal
         state_dir = state_dir or StateDir.open(settings.state_dir, settings.worker_id)
         notices = Notices(clock)
+        self.printer = Printer(notices, settings.log_format)
+        self._log = WorkerLog(notices, state_dir.worker_log)
         wakes = Wakes()
         if backends is None:
             backends = _made_backends(settings, state_dir)
@@ -96,6 +103,7 @@ class Worker:
             history=history,
             wakes=wakes,
         )
+        notices.hide(self._secrets)
         self.slots = Slots(self.runtime)
         heed = Heed(self.runtime, self.slots)
         self._heartbeat = Heartbeat(self.runtime, heed)
@@ -108,33 +116,44 @@ class Worker:
         worker_context.worker_context = self.runtime.context
 
     def run(self) -> int:
-        """Serve until a signal or the control ends it; the exit code. Call it in the main thread."""
-        self._signals.install()
-        printer = Printer(self.runtime.notices, self.runtime.settings.log_format)
-        printer.start()
+        """Serve without a screen until a signal or the control ends it; the exit code. Call it in the main thread."""
+        self.signals.install()
         try:
             self.begin()
-            code = self.shutdown().wait()
-            self.runtime.notices.say("bye", exit=code)
-            return code
+            return self.serve()
         finally:
-            printer.finish()
             self.close()
+
+    def serve(self) -> int:
+        """Wait for the end and bring it about; the exit code. From any thread, once, after `begin`."""
+        code = self.shutdown().wait()
+        self.runtime.notices.say("bye", exit=code)
+        return code
 
     def close(self) -> None:
         """The last act: the journal is closed, the lock let go. Threads still at work end with the process."""
+        if self._closed:
+            return
+        self._closed = True
         for duty in self.duties:
             duty.stop()
+        self._log.finish()
+        self.printer.finish()
         self.runtime.journal.close()
         self.runtime.state_dir.close()
 
     def shutdown(self) -> Shutdown:
         """What waits for the end of this worker."""
-        return Shutdown(self.runtime, self.slots, self.control, self._heartbeat, self._deliver, self._signals)
+        return Shutdown(self.runtime, self.slots, self.control, self._heartbeat, self._deliver, self.signals)
 
     def begin(self) -> None:
-        """Adopt what a former start left, and start the duties."""
+        """Adopt what a former start left, and start the duties.
+
+        Returns at once, for nothing here asks the network; only a new journal makes it look at the engines first.
+        """
         runtime = self.runtime
+        self.printer.start()
+        self._log.start()
         runtime.notices.say(
             f"gyoza-tui {__version__}: worker {runtime.context.worker_id}, server {runtime.client.base_url}, "
             f"{runtime.admission.max_runs} runs at once",
@@ -151,6 +170,9 @@ class Worker:
             self.slots.start(row)
         for duty in self.duties:
             duty.start()
+
+    def _secrets(self) -> list[str]:
+        return [value for row in self.runtime.journal.rows() for value in row.run.secret_env.values()]
 
 
 def _made_backends(settings: Settings, state_dir: StateDir) -> dict[str, Backend]:

@@ -1,4 +1,4 @@
-"""How the worker ends: signals, their stages, and the last words to the server. Runs in the main thread."""
+"""How the worker ends: signals, their stages, and the last words to the server. Runs in any one thread."""
 
 from __future__ import annotations
 
@@ -22,16 +22,20 @@ EXIT_LEFT: Final = 130
 DELIVER_AFTER_RELEASE_S: Final = 10.0
 _GOOD_BYE_S: Final = 2.0
 _LOOK_S: Final = 0.2
-"""How often the main thread looks for a signal: a handler may only put a word into a queue."""
+"""How often it looks for a signal: a handler may only put a word into a queue."""
 
 
 class Signals:
-    """Handlers that only put a word into a queue: no lock, no logging, right from the first moment."""
+    """Handlers that only put a word into a queue: no lock, no logging, right from the first moment.
+
+    The main thread runs them, whoever else has it; another thread may read the queue.
+    """
 
     def __init__(self) -> None:
         self._words: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def install(self) -> None:
+        """In the main thread; again after anything that set handlers of its own, as a screen does."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda received, _frame: self._words.put(received))
         signal.signal(signal.SIGHUP, lambda _received, _frame: None)

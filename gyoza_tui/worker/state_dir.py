@@ -131,6 +131,11 @@ class StateDir(RunDirs):
         return self.root / JOURNAL
 
     @property
+    def worker_log(self) -> Path:
+        """What the worker itself says."""
+        return self.root / "worker.log"
+
+    @property
     def server_file(self) -> Path:
         """Where the server of this machine, if there is one, says its URL and key."""
         return self.root / "server.json"
