@@ -148,8 +148,11 @@ class WorkerControl(Protocol):
     def details(self, key: int) -> RunDetails:
         """Blocks; asks the server."""
 
-    def log_lines(self, key: int, start: int, count: int) -> LogPage:
-        """Up to `count` lines of its log from number `start` on; a negative start counts from the end. Blocks."""
+    def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
+        """Up to `count` lines of its log from number `start` on; a negative start counts from the end. Blocks.
+
+        Of a line longer than `line_max` bytes its begin and its end may be all that is given.
+        """
 
     def log_search(self, key: int, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:
         """Search one slice of its log, about 256 KiB from `line` on, or above it. Blocks for a few milliseconds."""

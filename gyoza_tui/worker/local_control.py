@@ -70,7 +70,7 @@ class LocalControl:
     def details(self, key: int) -> RunDetails:
         raise NotImplementedError
 
-    def log_lines(self, key: int, start: int, count: int) -> LogPage:
+    def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
         raise NotImplementedError
 
     def log_search(self, key: int, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gyoza_tui.models.ansi import without_escapes
 from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.runs import OpRun
@@ -30,6 +32,8 @@ from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot
 
 NOW = 1773454450.0
 """2026-03-14 02:14:10 UTC, as StillClock's."""
+SLICE_LINES = 100
+"""What one slice of a search covers."""
 BOOT = 100_000.0
 
 
@@ -140,7 +144,7 @@ class FakeControl:
         view = next(view for view in (*self.now.runs, *self.past) if view.key == key)
         return RunDetails(view, view.row.run, None, ())
 
-    def log_lines(self, key: int, start: int, count: int) -> LogPage:
+    def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
         self._blocking()
         lines = self.logs.get(key, [])
         start = max(0, len(lines) + start) if start < 0 else start
@@ -148,7 +152,14 @@ class FakeControl:
         return LogPage(tuple(LogLine(n, Stream.STDOUT, NOW + n / 10, data) for n, data in found), len(lines))
 
     def log_search(self, key: int, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:
-        raise NotImplementedError
+        self._blocking()
+        lines = [without_escapes(data.decode(errors="replace")) for data in self.logs.get(key, [])]
+        begin = max(0, line - SLICE_LINES) if backwards else max(0, line)
+        end = min(len(lines), line if backwards else begin + SLICE_LINES)
+        pattern = re.compile(query.pattern, re.IGNORECASE if query.ignore_case else 0)
+        found = tuple(n for n in range(begin, end) if pattern.search(lines[n]))
+        more = begin > 0 if backwards else end < len(lines)
+        return LogHits(found, (begin if backwards else end) if more else None)
 
     def log_bytes(self, key: int) -> Iterator[bytes]:
         self._blocking()

@@ -10,7 +10,9 @@ from gyoza_tui.backends.base import Stream
 from gyoza_tui.worker.log_spool.records import STREAM_OF, Record, Segment
 
 LINE_MAX: Final = 256 * 1024
-"""Bytes of one line that `read_lines` gives; the rest is in the file."""
+"""Bytes of one line that `read_lines` gives unless told otherwise; the rest is in the file."""
+TAIL_MAX: Final = 8 * 1024
+"""Bytes of `LogLine.tail`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class LogLine:
     """Not the whole line: not ended yet, ended by the other stream, cut, or longer than LINE_MAX."""
     cut_lines: int = 0
     """How many lines this one stands for, when it marks a cut."""
+    lacks: int = 0
+    """How many bytes longer the line is than `data`, when it is longer than what was asked for of a line."""
+    tail: bytes = b""
+    """Its last bytes then, TAIL_MAX at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,47 +59,96 @@ class Place(NamedTuple):
         return self.segment.read(self.record.start, self.record.length)
 
 
+class Walk:
+    """All records from one on, in order, as an iterator."""
+
+    def __init__(self, segments: list[Segment], chosen: int, position: int) -> None:
+        self._segments = segments
+        self._chosen = chosen
+        self._records = segments[chosen].records(position)
+
+    def __iter__(self) -> Walk:
+        return self
+
+    def __next__(self) -> Place:
+        while True:
+            for record in self._records:
+                return Place(self._segments[self._chosen], record)
+            if self._chosen + 1 == len(self._segments):
+                raise StopIteration
+            self._chosen += 1
+            self._records = self._segments[self._chosen].records(0)
+
+    def skip(self, place: Place, number: int) -> None:
+        """Go on, behind that record, with the last TAIL_MAX bytes or more of line `number`.
+
+        Within a segment only, so never over a cut.
+        """
+        segment, here = place
+        last = segment.record(segment.search(lambda record: record.line > number) - 1)
+        if last.start - TAIL_MAX > here.end:
+            self._records = segment.records(segment.search(lambda record: record.end > last.start - TAIL_MAX))
+
+
 class _Unfinished:
     """The line being put together."""
 
-    def __init__(self, record: Record, *, whole: bool) -> None:
+    def __init__(self, record: Record, line_max: int, *, whole: bool) -> None:
         self.number = record.line
         self._stream = STREAM_OF[record.kind]
         self._at = record.at
+        self._max = line_max
         self._parts: list[bytes] = []
         self._size = 0
+        self._lacks = 0
+        self._tail = b""
         self._whole = whole
 
+    @property
+    def full(self) -> bool:
+        return self._lacks > 0
+
     def add(self, data: bytes) -> None:
-        room = LINE_MAX - self._size
+        room = self._max - self._size
         if len(data) > room:
-            data, self._whole = data[: max(0, room)], False
+            self._tail = ((self._tail if self.full else b"".join(self._parts)) + data)[-TAIL_MAX:]
+            self.skipped(len(data) - room)
+            data = data[:room]
         if data:
             self._parts.append(data)
             self._size += len(data)
 
+    def skipped(self, size: int) -> None:
+        self._lacks += size
+
     def line(self, *, ended: bool) -> LogLine:
-        return LogLine(self.number, self._stream, self._at, b"".join(self._parts), not (ended and self._whole))
+        whole = ended and self._whole and not self.full
+        data = b"".join(self._parts)
+        return LogLine(self.number, self._stream, self._at, data, not whole, 0, self._lacks, self._tail)
 
 
-def lines_of(records: Iterator[Place], cuts: Mapping[int, Cut]) -> Iterator[LogLine]:
+def lines_of(records: Walk, cuts: Mapping[int, Cut], line_max: int = LINE_MAX) -> Iterator[LogLine]:
     """The lines of consecutive records; `cuts` by the offset at which the log goes on behind them.
 
     The first one may be the rest of a line, which the caller skips by its number.
     """
     open_line: _Unfinished | None = None
+    end = 0
     for place in records:
         record = place.record
         cut = cuts.get(record.start)
         if open_line is not None and (cut or not record.continues):
             yield open_line.line(ended=False)
             open_line = None
+        if open_line is not None and record.start > end:
+            open_line.skipped(record.start - end)
+        end = record.end
         if cut:
             yield LogLine(cut.first_line, None, record.at, cut.words.encode(), True, cut.lines)
         *ended, rest = place.data().split(b"\n")
         number = record.line
         if ended:
-            first = open_line or _Unfinished(record, whole=not record.continues)
+            first = open_line or _Unfinished(record, line_max, whole=not record.continues)
             first.add(ended[0])
             yield first.line(ended=True)
             open_line = None
@@ -104,7 +159,10 @@ def lines_of(records: Iterator[Place], cuts: Mapping[int, Cut]) -> Iterator[LogL
             number += 1
         if rest:
             if open_line is None:
-                open_line = _Unfinished(record._replace(line=number), whole=bool(ended) or not record.continues)
+                whole = bool(ended) or not record.continues
+                open_line = _Unfinished(record._replace(line=number), line_max, whole=whole)
             open_line.add(rest)
+            if open_line.full:
+                records.skip(place, number)
     if open_line is not None:
         yield open_line.line(ended=False)

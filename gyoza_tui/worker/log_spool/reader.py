@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from gyoza_tui.backends.base import Resume, Stream, StreamMark
-from gyoza_tui.worker.log_spool.lines import Cut, LogLine, Place, lines_of
+from gyoza_tui.worker.log_spool.lines import LINE_MAX, Cut, LogLine, Place, Walk, lines_of
 from gyoza_tui.worker.log_spool.records import KIND_OF, Kind, Record, Segment, segment_numbers
 
 TAIL_MARK: Final = 4096
@@ -91,14 +91,17 @@ class SpoolReader:
                     return
                 time.sleep(FOLLOW_POLL_S)
 
-    def read_lines(self, start: int, count: int) -> list[LogLine]:
-        """Up to `count` lines from number `start` on. A cut is one line of words, numbered as its first lost line."""
+    def read_lines(self, start: int, count: int, line_max: int = LINE_MAX) -> list[LogLine]:
+        """Up to `count` lines from number `start` on. A cut is one line of words, numbered as its first lost line.
+
+        Of a line longer than `line_max` bytes only its begin and its end are read.
+        """
         segments = self._segments()
         if not segments or count <= 0:
             return []
         chosen, position = _line_start(segments, start)
         lines: list[LogLine] = []
-        for line in lines_of(places(segments, chosen, position), cuts(segments)):
+        for line in lines_of(Walk(segments, chosen, position), cuts(segments), line_max):
             if line.number + max(1, line.cut_lines) > start:
                 lines.append(line)
                 if len(lines) == count:
@@ -126,7 +129,7 @@ class SpoolReader:
             return [], offset, False
         pieces: list[builtins.bytes] = []
         begin = offset
-        for segment, record in places(segments, *_find(segments, lambda r: r.end > begin)):
+        for segment, record in Walk(segments, *_find(segments, lambda r: r.end > begin)):
             if record.start > offset:
                 cut = cuts(segments)[record.start]
                 cut = Cut(offset, record.start - offset, cut.first_line, cut.lines)
@@ -137,14 +140,6 @@ class SpoolReader:
             if offset - begin >= _RAW_BATCH:
                 return pieces, offset, True
         return pieces, offset, False
-
-
-def places(segments: list[Segment], chosen: int, position: int) -> Iterator[Place]:
-    """All records from that one on."""
-    for segment in segments[chosen:]:
-        for record in segment.records(position):
-            yield Place(segment, record)
-        position = 0
 
 
 def cuts(segments: list[Segment]) -> dict[int, Cut]:
@@ -216,7 +211,7 @@ def _stream_places(segments: list[Segment], kind: Kind, offset: int) -> Iterator
     size = _stream_size(segments, kind)
     while offset < size:
         strangers = 0
-        for place in places(segments, *_holding(segments, kind, offset)):
+        for place in Walk(segments, *_holding(segments, kind, offset)):
             record = place.record
             offset = max(offset, record.before(kind))
             if record.kind is kind:
