@@ -11,13 +11,13 @@ from sqlalchemy import select
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.failures import Failure, Reason
 from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.server import schema, workers
+from gyoza_tui.server import assignment, ends, schema, workers
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.hub import Hub
-from gyoza_tui.server.lifecycle import Entry, Lifecycle
 from gyoza_tui.server.roster import held_attempts
 from gyoza_tui.server.rows import loads
+from gyoza_tui.server.run_change import Entry, RunChange
 
 TICK_S = 1.0
 LATE_S = 5.0
@@ -86,11 +86,13 @@ class Clockwork:
             given = known.heard.get(one.key)
             if given is None or now - given <= hub.timings.unlisted_s:
                 continue
-            run = Lifecycle(hub, tx, one.run_id)
+            run = RunChange(hub, tx, one.run_id)
             if workers.over(one):
                 run.free(one.attempt)
             else:
-                run.unassign(f"no beat of worker {one.worker_id} listed it for {hub.timings.unlisted_s:.0f} s")
+                assignment.unassign(
+                    run, f"no beat of worker {one.worker_id} listed it for {hub.timings.unlisted_s:.0f} s"
+                )
 
     def _stop_overdue(self, tx: Transaction) -> None:
         """The worker counts `timeout_s`; this is for one that does not."""
@@ -108,7 +110,7 @@ class Clockwork:
             if hub.moments.due() - row.started_at > allowed_s * 1e6:
                 words = f"still running {hub.timings.eviction_s:.0f} s after its timeout of {timeout_s:g} s"
                 failure = Failure(reason=Reason.TIMEOUT, message=words).model_dump(mode="json")
-                run = Lifecycle(hub, tx, row.id)
+                run = RunChange(hub, tx, row.id)
                 worker_id = run.attempt.worker_id
-                run.fail(Entry(EventType.FAILED, words, failure), released=False)
+                ends.fail(run, Entry(EventType.FAILED, words, failure), released=False)
                 hub.nudge(tx, worker_id)

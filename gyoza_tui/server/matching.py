@@ -11,14 +11,14 @@ from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.server import schema
+from gyoza_tui.server import assignment, schema
 from gyoza_tui.server.claims import OpenClaim
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
 from gyoza_tui.server.hub import Hub
-from gyoza_tui.server.lifecycle import Lifecycle
 from gyoza_tui.server.roster import Known, held_attempts
 from gyoza_tui.server.rows import run_of
+from gyoza_tui.server.run_change import RunChange
 from gyoza_tui.server.scheduler import Match, Need, Offer, Waiting, match
 from gyoza_tui.server.workers import over, refuse_while_live
 
@@ -67,7 +67,7 @@ def _lost_answers(hub: Hub, tx: Transaction, known: Known, claim: OpenClaim) -> 
     for held in held_attempts(tx.connection, [known.worker_id]):
         if (held.run_id, held.attempt) in have:
             continue
-        run = Lifecycle(hub, tx, held.run_id)
+        run = RunChange(hub, tx, held.run_id)
         if over(held):
             # its answer never arrived, and now it is not wanted any more
             if not held.started and held.key not in known.listed:
@@ -127,8 +127,8 @@ def _assign(hub: Hub, tx: Transaction, claims: dict[int, OpenClaim], matches: li
         known = hub.roster.get(claim.worker_id)
         if known is None:
             continue
-        run = Lifecycle(hub, tx, one.run_id)
-        run.assign(known.worker_id, known.instance_id, one.constraints)
+        run = RunChange(hub, tx, one.run_id)
+        assignment.assign(run, known.worker_id, known.instance_id, one.constraints)
         known.heard[(one.run_id, run.attempt.attempt, run.attempt.lease)] = hub.moments.boot()
         answers[one.key].append(run_of(run.run, run.attempt, for_worker=True))
     for key, runs in answers.items():

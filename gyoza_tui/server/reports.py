@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row
 
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.limits import EVENTS_PER_ATTEMPT_MAX
 from gyoza_tui.models.runs import EventReport, EventsAccepted
 from gyoza_tui.models.states import EVENT_STATE, OP_EVENTS, OWNED, EventType, RunState
 from gyoza_tui.models.values import json_size
-from gyoza_tui.server import schema
+from gyoza_tui.server import assignment, ends, eviction
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, invalid, not_yours
 from gyoza_tui.server.hub import Hub
-from gyoza_tui.server.lifecycle import Entry, Lifecycle
 from gyoza_tui.server.moments import to_micros
 from gyoza_tui.server.rows import attempt_row, dumps
+from gyoza_tui.server.run_change import Entry, RunChange
 
 SEQ_MAX = 2**53
 
@@ -26,7 +26,7 @@ def report(hub: Hub, tx: Transaction, run_id: str, reports: list[EventReport]) -
     """Take one event, or a list of one attempt's in one transaction."""
     if len({(r.attempt, r.lease, r.worker_id) for r in reports}) > 1:
         raise invalid("a list holds events of one attempt and lease only")
-    run = Lifecycle(hub, tx, run_id)
+    run = RunChange(hub, tx, run_id)
     taken = [_Report(run, one, alone=len(reports) == 1).take() for one in reports]
     return EventsAccepted(
         accepted=sum(taken),
@@ -44,7 +44,7 @@ class Fence:
         self.attempt = attempt
         self.lease = lease
 
-    def passed(self, run: Lifecycle) -> Row[Any]:
+    def passed(self, run: RunChange) -> Row[Any]:
         """The attempt it is about; Refused when the lease is not the attempt's last one."""
         number = run.run.current_attempt if self.attempt is None else self.attempt
         row = attempt_row(run.tx.connection, run.run.id, number)
@@ -58,7 +58,7 @@ class Fence:
 
 
 class _Report:
-    def __init__(self, run: Lifecycle, event: EventReport, *, alone: bool) -> None:
+    def __init__(self, run: RunChange, event: EventReport, *, alone: bool) -> None:
         if event.seq is not None and event.seq > SEQ_MAX:
             raise invalid(f"seq is at most {SEQ_MAX}")
         self.run = run
@@ -104,13 +104,13 @@ class _Report:
         run, entry = self.run, self.entry
         match entry.type:
             case EventType.STARTED:
-                run.start(entry)
+                assignment.start(run, entry)
             case EventType.COMPLETED:
-                run.complete(entry)
+                ends.complete(run, entry)
             case EventType.FAILED:
-                run.fail(entry)
+                ends.fail(run, entry)
             case EventType.CANCELLED:
-                run.end_cancelled(entry)
+                ends.end_cancelled(run, entry)
             case EventType.ASSIGNED | EventType.RETRIED:
                 raise Refused(400, ErrorCode.TRANSITION, f"{entry.type} is the server's own event")
             case _:
@@ -131,8 +131,8 @@ class _Report:
     def _late(self, row: Row[Any]) -> None:
         """About an attempt that is over, or not the run's any more."""
         run, kind = self.run, self.entry.type
-        if kind is EventType.COMPLETED and row.taken_back and may_come_late(run, row.attempt):
-            run.complete_late(row.attempt, self.entry)
+        if kind is EventType.COMPLETED and row.taken_back and eviction.may_come_late(run, row.attempt):
+            eviction.complete_late(run, row.attempt, self.entry)
             return
         ended = kind in EVENT_STATE and kind is not EventType.STARTED
         if ended and row.held:
@@ -146,12 +146,3 @@ class _Report:
             words = f"run {run.run.id}: attempt {row.attempt} is {row.state} already"
             raise Refused(409, ErrorCode.TERMINAL, words, keep=keep)
         raise not_yours(run.run.id, keep=keep)
-
-
-def may_come_late(run: Lifecycle, number: int) -> bool:
-    """Whether the attempt that was taken back may still win: no later one has started, and the run has not ended."""
-    table = schema.attempts
-    started = select(table.c.attempt).where(
-        table.c.run_id == run.run.id, table.c.attempt > number, table.c.started_at.is_not(None)
-    )
-    return not run.state.terminal and run.tx.connection.execute(started.limit(1)).first() is None

@@ -14,13 +14,13 @@ from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import DefinitionRunRequest, OpRun, RunPatch, RunRequest
 from gyoza_tui.models.states import OWNED, EventType, RunState
-from gyoza_tui.server import definitions, rows, schema
+from gyoza_tui.server import assignment, definitions, ends, retries, rows, schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, not_yours, run_unknown
 from gyoza_tui.server.hub import Hub
-from gyoza_tui.server.lifecycle import Entry, Lifecycle, new_attempt
 from gyoza_tui.server.moments import Micros
 from gyoza_tui.server.reports import Fence
+from gyoza_tui.server.run_change import Entry, RunChange
 from gyoza_tui.server.scheduler import Need, placement
 
 PAGE_BYTES = 16 * MIB
@@ -86,7 +86,7 @@ def _create(hub: Hub, tx: Transaction, new: _New) -> OpRun:
             need=Need.of(new.spec).dumps(),
         )
     )
-    new_attempt(tx, run_id, 1, spec["constraints"])
+    retries.new_attempt(tx, run_id, 1, spec["constraints"])
     hub.work_changed = True
     return one(hub, tx.connection, run_id, events=False)
 
@@ -198,7 +198,7 @@ def _filled(hub: Hub, connection: Connection, found: Any, limit: int) -> tuple[l
 
 
 def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch) -> OpRun:
-    run = Lifecycle(hub, tx, run_id)
+    run = RunChange(hub, tx, run_id)
     if change.priority is not None:
         if run.state.terminal and change.state is None:
             raise Refused(409, ErrorCode.TERMINAL, f"run {run_id} is {run.state} already")
@@ -216,11 +216,11 @@ def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch) -> OpRun:
     return one(hub, tx.connection, run_id, events=True)
 
 
-def _move(run: Lifecycle, change: RunPatch) -> None:
+def _move(run: RunChange, change: RunPatch) -> None:
     match change.state:
         case RunState.CANCELLED if change.lease is None:
             if run.state is not RunState.CANCELLED:
-                run.cancel(change.reason)
+                ends.cancel(run, change.reason)
         case RunState.PENDING:
             _to_pending(run, change)
         case RunState.RUNNING | RunState.COMPLETED | RunState.FAILED | RunState.CANCELLED:
@@ -229,10 +229,10 @@ def _move(run: Lifecycle, change: RunPatch) -> None:
             raise Refused(400, ErrorCode.TRANSITION, "only the server assigns a run")
 
 
-def _to_pending(run: Lifecycle, change: RunPatch) -> None:
+def _to_pending(run: RunChange, change: RunPatch) -> None:
     """Retry of a run that has ended, or the giving back of one that has not."""
     if run.state in (RunState.FAILED, RunState.CANCELLED) and change.lease is None:
-        run.retry(change.reason)
+        retries.by_hand(run, change.reason)
         return
     if _given_back_before(run, change):
         return
@@ -246,10 +246,10 @@ def _to_pending(run: Lifecycle, change: RunPatch) -> None:
             run.free(row.attempt)
         code = ErrorCode.TERMINAL if run.state.terminal else ErrorCode.NOT_YOURS
         raise Refused(409, code, f"run {run.run.id} is {run.state}: attempt {row.attempt} cannot go back", keep=True)
-    run.give_back(row.worker_id, change.reason or "no reason given")
+    assignment.give_back(run, row.worker_id, change.reason or "no reason given")
 
 
-def _given_back_before(run: Lifecycle, change: RunPatch) -> bool:
+def _given_back_before(run: RunChange, change: RunPatch) -> bool:
     """Whether this giving back was done already and only its answer was lost."""
     if change.lease is None:
         return False
@@ -269,7 +269,7 @@ _EVENTS = {
 }
 
 
-def _as_report(run: Lifecycle, change: RunPatch) -> None:
+def _as_report(run: RunChange, change: RunPatch) -> None:
     """A worker that changes the state instead of sending the event."""
     row = Fence(change.worker_id, change.attempt, change.lease).passed(run)
     if run.state.terminal or row.attempt != run.run.current_attempt or not row.held:
@@ -283,10 +283,10 @@ def _as_report(run: Lifecycle, change: RunPatch) -> None:
     entry = Entry(_EVENTS[change.state], change.reason, change.outputs)
     match change.state:
         case RunState.RUNNING:
-            run.start(entry)
+            assignment.start(run, entry)
         case RunState.COMPLETED:
-            run.complete(entry)
+            ends.complete(run, entry)
         case RunState.FAILED:
-            run.fail(entry)
+            ends.fail(run, entry)
         case _:
-            run.end_cancelled(entry)
+            ends.end_cancelled(run, entry)

@@ -17,14 +17,13 @@ from gyoza_tui.models.workers import (
     Verdict,
     WorkerState,
 )
-from gyoza_tui.server import schema
+from gyoza_tui.server import eviction, schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
 from gyoza_tui.server.hub import Hub
-from gyoza_tui.server.lifecycle import Lifecycle
-from gyoza_tui.server.reports import may_come_late
 from gyoza_tui.server.roster import CHANGING, Held, Known, held_attempts
 from gyoza_tui.server.rows import attempt_row, constraints_of, run_row
+from gyoza_tui.server.run_change import RunChange
 from gyoza_tui.server.scheduler import Need, Room
 
 
@@ -175,12 +174,12 @@ def _verdict(hub: Hub, tx: Transaction, known: Known, op: RunningOpReport) -> Ru
     row = run_row(tx.connection, op.id)
     if row is None:
         return RunVerdict(verdict=Verdict.UNKNOWN)
-    run = Lifecycle(hub, tx, op.id)
+    run = RunChange(hub, tx, op.id)
     verdict = _judged(hub, run, known, op)
     return RunVerdict(state=run.state, attempt=run.run.current_attempt, verdict=verdict)
 
 
-def _judged(hub: Hub, run: Lifecycle, known: Known, op: RunningOpReport) -> Verdict:
+def _judged(hub: Hub, run: RunChange, known: Known, op: RunningOpReport) -> Verdict:
     number = run.run.current_attempt if op.attempt is None else op.attempt
     row = attempt_row(run.tx.connection, run.run.id, number)
     if row is None or row.worker_id != known.worker_id:
@@ -198,19 +197,19 @@ def _judged(hub: Hub, run: Lifecycle, known: Known, op: RunningOpReport) -> Verd
             return Verdict.CANCEL
         # ended by its own report, of which the worker has not seen the answer; or by the server
         return Verdict.OK if not row.held and not row.taken_back else Verdict.LOST
-    if row.taken_back and run.state is RunState.PENDING and may_come_late(run, row.attempt):
+    if row.taken_back and run.state is RunState.PENDING and eviction.may_come_late(run, row.attempt):
         return _resumed(hub, run, known, row)
     if row.state == RunState.CANCELLED and row.held:
         return Verdict.CANCEL
     return Verdict.LOST
 
 
-def _resumed(hub: Hub, run: Lifecycle, known: Known, row: Any) -> Verdict:
+def _resumed(hub: Hub, run: RunChange, known: Known, row: Any) -> Verdict:
     """Take the attempt back into the run, unless what it holds was given to others meanwhile."""
     room = hub.roster.rooms(run.tx.connection, hub.moments.boot())[known.worker_id]
     if not _still_fits(room, row):
         return Verdict.LOST
-    run.resume_late(row.attempt)
+    eviction.resume_late(run, row.attempt)
     key = (run.run.id, row.attempt, row.lease)
     known.heard[key] = hub.moments.boot()
     known.listed.add(key)
@@ -242,10 +241,10 @@ def _miss(hub: Hub, tx: Transaction, known: Known) -> None:
         overdue = now - at > hub.timings.unlisted_s
         if over(one):
             if overdue or one.started or one.key in known.listed:
-                Lifecycle(hub, tx, one.run_id).free(one.attempt)
+                RunChange(hub, tx, one.run_id).free(one.attempt)
         elif overdue:
             why = f"worker {known.worker_id} has not listed it for {hub.timings.unlisted_s:.0f} s"
-            Lifecycle(hub, tx, one.run_id).lose(why)
+            eviction.lose(RunChange(hub, tx, one.run_id), why)
 
 
 def over(held: Held) -> bool:
@@ -257,11 +256,11 @@ def put_back(hub: Hub, tx: Transaction, worker_id: str, why: str) -> int:
     """All that is counted for this worker goes back; how many."""
     held = held_attempts(tx.connection, [worker_id])
     for one in held:
-        run = Lifecycle(hub, tx, one.run_id)
+        run = RunChange(hub, tx, one.run_id)
         if over(one):
             run.free(one.attempt)
         else:
-            run.lose(why)
+            eviction.lose(run, why)
     return len(held)
 
 

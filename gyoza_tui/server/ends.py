@@ -1,0 +1,61 @@
+"""How a run ends: by its worker's report, or cancelled by a person."""
+
+from __future__ import annotations
+
+from gyoza_tui.models.failures import MACHINE_REASONS
+from gyoza_tui.models.states import Cause, EventType, RunState
+from gyoza_tui.server import retries
+from gyoza_tui.server.rows import dumps
+from gyoza_tui.server.run_change import Entry, RunChange
+
+
+def complete(run: RunChange, entry: Entry) -> None:
+    run.move(RunState.COMPLETED, Cause.REPORT)
+    completed(run, run.run.current_attempt, entry)
+
+
+def completed(run: RunChange, number: int, entry: Entry) -> None:
+    run.set_attempt(
+        number,
+        state=RunState.COMPLETED,
+        progress=dumps(100),
+        outputs=dumps(entry.payload or {}),
+        finished_at=run.hub.moments.due(),
+        held=False,
+        taken_back=False,
+        error_message=None,
+    )
+    run.record(number, entry)
+
+
+def fail(run: RunChange, entry: Entry, *, released: bool = True) -> None:
+    """FAILED, and in the same transaction the next attempt, if policy or budget allow one."""
+    number, worker_id = run.run.current_attempt, run.attempt.worker_id
+    run.move(RunState.FAILED, Cause.REPORT)
+    run.close(number, RunState.FAILED, entry.words)
+    if released:
+        run.free(number)
+    run.record(number, entry)
+    if (entry.payload or {}).get("reason") in MACHINE_REASONS:
+        retries.by_infra(run, Cause.RETRY, worker_id, entry.words)
+    else:
+        retries.by_policy(run, entry.words)
+
+
+def end_cancelled(run: RunChange, entry: Entry) -> None:
+    """The worker says that it was cancelled there."""
+    number = run.run.current_attempt
+    run.move(RunState.CANCELLED, Cause.REPORT)
+    run.close(number, RunState.CANCELLED, entry.words)
+    run.free(number)
+    run.record(number, entry)
+
+
+def cancel(run: RunChange, reason: str | None) -> None:
+    """The attempt's resources stay counted until its worker has released them."""
+    number, worker_id = run.run.current_attempt, run.attempt.worker_id
+    run.move(RunState.CANCELLED, Cause.CANCEL, not_before=None)
+    run.close(number, RunState.CANCELLED, reason)
+    run.record(number, Entry(EventType.CANCELLED, reason or "cancelled"))
+    if run.attempt.held:
+        run.hub.nudge(run.tx, worker_id)

@@ -1,0 +1,72 @@
+"""The attempt after one that failed: by the run's policy, from the machine's own budget, or by hand."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import func, select
+
+from gyoza_tui.models.definitions import RetryPolicy
+from gyoza_tui.models.states import Cause, EventType, RunState
+from gyoza_tui.server import schema
+from gyoza_tui.server.database import Transaction
+from gyoza_tui.server.moments import Micros
+from gyoza_tui.server.rows import dumps, loads
+from gyoza_tui.server.run_change import Entry, RunChange
+
+INFRA_BACKOFF_S = 5.0
+
+
+def new_attempt(tx: Transaction, run_id: str, number: int, constraints: dict[str, Any]) -> None:
+    tx.connection.execute(
+        schema.attempts.insert().values(
+            run_id=run_id, attempt=number, id=str(uuid.uuid4()), state=RunState.PENDING, constraints=dumps(constraints)
+        )
+    )
+
+
+def by_hand(run: RunChange, reason: str | None) -> None:
+    """Both budgets begin anew."""
+    next_attempt(
+        run,
+        Cause.RETRY,
+        reason or "retried by hand",
+        op_failures=0,
+        infra_retries=0,
+        avoid_worker=None,
+        not_before=None,
+    )
+
+
+def by_policy(run: RunChange, why: str | None) -> None:
+    """The op's own failure."""
+    policy, failures = policy_of(run), run.run.op_failures + 1
+    run.set_run(op_failures=failures)
+    if failures < policy.max_attempts:
+        next_attempt(run, Cause.RETRY, why, not_before=_in(run, policy.delay_s(failures)), avoid_worker=None)
+
+
+def by_infra(run: RunChange, cause: Cause, worker_id: str | None, why: str | None) -> None:
+    """The machine's failure: preferably on another worker than this one."""
+    spent = run.run.infra_retries
+    if spent < policy_of(run).max_infra_retries:
+        delay = INFRA_BACKOFF_S * 2.0**spent
+        next_attempt(run, cause, why, not_before=_in(run, delay), avoid_worker=worker_id, infra_retries=spent + 1)
+
+
+def next_attempt(run: RunChange, cause: Cause, why: str | None, **values: Any) -> None:
+    table, last = schema.attempts, run.run.current_attempt
+    highest = select(func.max(table.c.attempt)).where(table.c.run_id == run.run.id)
+    number = (run.tx.connection.execute(highest).scalar() or 0) + 1
+    new_attempt(run.tx, run.run.id, number, loads(run.run.spec).get("constraints", {}))
+    run.move(RunState.PENDING, cause, current_attempt=number, **values)
+    run.record(number, Entry(EventType.RETRIED, why, {"after_attempt": last}))
+
+
+def policy_of(run: RunChange) -> RetryPolicy:
+    return RetryPolicy.model_validate(loads(run.run.spec).get("retry_policy", {}))
+
+
+def _in(run: RunChange, seconds: float) -> Micros | None:
+    return run.hub.moments.due() + int(seconds * 1e6) if seconds > 0 else None

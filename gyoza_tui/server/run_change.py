@@ -1,0 +1,134 @@
+"""Changing a run: on a transaction, along the table of transitions, with an entry in the timeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, bindparam, func, select
+
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.states import Cause, EventType, RunState, allowed
+from gyoza_tui.server import schema
+from gyoza_tui.server.database import Transaction
+from gyoza_tui.server.errors import Refused, run_unknown
+from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.moments import Micros
+from gyoza_tui.server.rows import attempt_row, dumps, run_row
+
+_MESSAGE_MAX = 2000
+
+# built once: to build a statement takes longer than to execute it
+_SET_RUN = schema.runs.update().where(schema.runs.c.id == bindparam("the_id"))
+_SET_ATTEMPT = schema.attempts.update().where(
+    schema.attempts.c.run_id == bindparam("the_run"), schema.attempts.c.attempt == bindparam("the_attempt")
+)
+_NEXT_ID = (
+    select(func.coalesce(func.max(schema.events.c.id) + 1, 0))
+    .where(schema.events.c.run_id == bindparam("the_run"), schema.events.c.attempt == bindparam("the_attempt"))
+    .scalar_subquery()
+)
+_RECORD = schema.events.insert().values(id=_NEXT_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a timeline is told."""
+
+    type: EventType
+    msg: str | float | None = None
+    payload: dict[str, Any] | None = None
+    t: Micros | None = None
+
+    @property
+    def words(self) -> str | None:
+        """Its message in words: the payload's, where that has one."""
+        message = (self.payload or {}).get("message")
+        if isinstance(message, str) and message:
+            return message
+        return None if self.msg is None else str(self.msg)
+
+
+class RunChange:
+    """One run within one transaction; `run` and `attempt` (its current one) are as the last change left them."""
+
+    def __init__(self, hub: Hub, tx: Transaction, run_id: str) -> None:
+        self.hub = hub
+        self.tx = tx
+        self._id = run_id
+        self._run: Row[Any] | None = None
+        self._attempt: Row[Any] | None = None
+
+    @property
+    def run(self) -> Row[Any]:
+        """Refused (404) when there is no such run."""
+        if self._run is None:
+            self._run = run_row(self.tx.connection, self._id)
+        if self._run is None:
+            raise run_unknown(self._id)
+        return self._run
+
+    @property
+    def attempt(self) -> Row[Any]:
+        if self._attempt is None:
+            self._attempt = attempt_row(self.tx.connection, self._id, self.run.current_attempt)
+        if self._attempt is None:
+            raise LookupError(f"run {self._id} has no attempt {self.run.current_attempt}")
+        return self._attempt
+
+    @property
+    def state(self) -> RunState:
+        return RunState(self.run.state)
+
+    # Writing
+
+    def set_run(self, **values: Any) -> None:
+        now = self.hub.moments.shown()
+        self.tx.connection.execute(_SET_RUN, {"the_id": self._id, "updated_at": now, **values})
+        self._run = self._attempt = None
+
+    def set_attempt(self, number: int, **values: Any) -> None:
+        self.tx.connection.execute(_SET_ATTEMPT, {"the_run": self._id, "the_attempt": number, **values})
+        self._attempt = None
+
+    def move(self, target: RunState, cause: Cause, **values: Any) -> None:
+        """Change the run's state; Refused when the table of transitions has no such line."""
+        if not allowed(self.state, target, cause):
+            raise Refused(
+                400, ErrorCode.TRANSITION, f"run {self.run.id} is {self.state}: it cannot become {target} ({cause})"
+            )
+        self.hub.work_changed = True
+        self.set_run(state=target, **values)
+
+    def record(self, number: int, entry: Entry) -> None:
+        """Enter it into the attempt's timeline, with the state that the run has now."""
+        now, topic = self.hub.moments.shown(), self.run.topic
+        payload = None if entry.type is EventType.COMPLETED or entry.payload is None else dumps(entry.payload)
+        self.tx.connection.execute(
+            _RECORD,
+            {
+                "run_id": self._id,
+                "attempt": number,
+                "the_run": self._id,
+                "the_attempt": number,
+                "type": entry.type,
+                "sent_at": now if entry.t is None else entry.t,
+                "received_at": now,
+                "msg": None if entry.msg is None else dumps(entry.msg),
+                "payload": payload,
+                "state": self.run.state,
+                "topic": topic,
+            },
+        )
+        if topic:
+            self.tx.after_commit(lambda: self.hub.feeds.wake(topic))
+
+    def close(self, number: int, state: RunState, message: str | None) -> None:
+        """The attempt's own end."""
+        short = None if message is None else message[:_MESSAGE_MAX]
+        self.set_attempt(number, state=state, finished_at=self.hub.moments.due(), error_message=short)
+
+    def free(self, number: int) -> None:
+        """The worker's resources are no longer counted for that attempt."""
+        self.hub.work_changed = True
+        self.set_attempt(number, held=False)
