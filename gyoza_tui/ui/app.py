@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar, Protocol, runtime_checkable
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
+from textual.screen import Screen
 
+from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.ui import questions, refusals, run_tools
 from gyoza_tui.ui.actions import Scope, bindings
+from gyoza_tui.ui.commands import commands
 from gyoza_tui.ui.duties import follow
+from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import LOG_S, SNAPSHOT_S, UiOptions
+from gyoza_tui.ui.questions import Way
+from gyoza_tui.ui.screens.dialog import Confirm
+from gyoza_tui.ui.screens.help import HelpScreen
 from gyoza_tui.ui.screens.main import MainScreen
-from gyoza_tui.worker.control import WorkerControl
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.ui.screens.palette import Palette
+from gyoza_tui.ui.screens.quit import QuitDialog
+from gyoza_tui.ui.toasts import say
+from gyoza_tui.worker.control import Ending, WorkerControl
+from gyoza_tui.worker.snapshot import RunView, Snapshot
 
 
 @runtime_checkable
@@ -30,12 +43,16 @@ class ShowsLog(Protocol):
     def look_at_log(self) -> None: ...
 
 
-class GyozaApp(App[None]):
+class GyozaApp(App[Leave], inherit_bindings=False):
     """Opens on a worker that runs already; its end, however it comes, does nothing to the worker."""
 
     TITLE = "gyoza-tui"
     CSS_PATH = "gyoza.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.APP)
+    ENABLE_COMMAND_PALETTE = False
+    """Textual's own key for it; `action_palette` opens it."""
+    ESCAPE_TO_MINIMIZE = False
+    """Else Textual takes esc before any binding."""
 
     def __init__(
         self, control: WorkerControl, options: UiOptions | None = None, driver_class: type[Driver] | None = None
@@ -44,6 +61,7 @@ class GyozaApp(App[None]):
         self.control = control
         self.options = options or UiOptions()
         self.snapshot = control.snapshot()
+        self.set_keymap(self.options.keymap)
 
     def get_default_screen(self) -> MainScreen:
         return MainScreen(self.control, self.options)
@@ -67,3 +85,94 @@ class GyozaApp(App[None]):
         """Let the log on the screen look for new lines."""
         if isinstance(self.screen, ShowsLog):
             self.screen.look_at_log()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        return commands(self, screen)
+
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen(self.screen, self.options.keymap))
+
+    def action_palette(self) -> None:
+        self.push_screen(Palette())
+
+    def action_pause(self) -> None:
+        if self._refused(refusals.pause(self.snapshot)):
+            return
+        if self.snapshot.state is WorkerState.PAUSED:
+            self.control.resume()
+        else:
+            self.control.pause()
+        self.tick()
+
+    def action_try_now(self) -> None:
+        if not self._refused(refusals.try_now(self.snapshot)):
+            self.control.try_now()
+            say(self.screen, "trying the server now")
+
+    def action_drain(self) -> None:
+        if self._refused(refusals.drain(self.snapshot)):
+            return
+        if self.snapshot.state is WorkerState.DRAINING:
+            self.control.undo_drain()
+            self.tick()
+        else:
+            self.push_screen(Confirm(questions.drain(self.snapshot)), lambda yes: self._drain() if yes else None)
+
+    def action_cancel_all(self) -> None:
+        if not self._refused(refusals.stop_all(self.snapshot)):
+            self._ask_cancel_all(exits=False)
+
+    def action_mouse(self) -> None:
+        """Not in the drivers' public interface, so neither has the name a leading letter."""
+
+    def action_copy_or_quit(self) -> None:
+        if selection := self.screen.get_selected_text():
+            self.run_worker(run_tools.copy(self.screen, selection))
+        else:
+            self._ask_quit()
+
+    async def action_quit(self) -> None:
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        else:
+            self._ask_quit()
+
+    def _refused(self, why: str | None) -> bool:
+        if why:
+            say(self.screen, why)
+        return why is not None
+
+    def _ask_quit(self) -> None:
+        self.push_screen(QuitDialog(self.snapshot), self._leave)
+
+    def _leave(self, way: Way | None) -> None:
+        match way:
+            case Way.BACKGROUND:
+                self.exit(Leave.BACKGROUND)
+            case Way.DRAIN:
+                self._drain()
+            case Way.DETACH:
+                self.control.end(Ending.DETACH)
+                self.exit(Leave.ENDED)
+            case Way.CANCEL_ALL if refusals.stoppable(self.snapshot):
+                self._ask_cancel_all(exits=True)
+            case Way.CANCEL_ALL:
+                self._drain()
+
+    def _ask_cancel_all(self, *, exits: bool) -> None:
+        runs = refusals.stoppable(self.snapshot)
+        question = questions.cancel_all(runs, self.snapshot, exits=exits)
+        self.push_screen(Confirm(question), partial(self._cancel_all, runs, exits))
+
+    def _cancel_all(self, runs: tuple[RunView, ...], exits: bool, yes: bool | None) -> None:
+        if not yes:
+            return
+        if exits:
+            self.control.end(Ending.DRAIN)
+        for run in runs:
+            self.control.cancel(run.row.run_id, run.row.attempt)
+        self.tick()
+
+    def _drain(self) -> None:
+        self.control.end(Ending.DRAIN)
+        self.tick()

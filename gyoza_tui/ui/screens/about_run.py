@@ -2,21 +2,113 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.binding import BindingType
 from textual.screen import Screen
 
+from gyoza_tui.ui import questions, refusals, run_tools
 from gyoza_tui.ui.actions import Scope, bindings
-from gyoza_tui.worker.snapshot import RunView
+from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.screens.dialog import Confirm
+from gyoza_tui.ui.toasts import say
+from gyoza_tui.worker.control import WorkerControl
+from gyoza_tui.worker.snapshot import Intent, RunView, Snapshot
+
+
+@runtime_checkable
+class HasText(Protocol):
+    """A widget that knows what `c` copies when nothing is selected."""
+
+    def text_to_copy(self) -> str | None: ...
 
 
 class AboutRun(Screen[None], inherit_bindings=False):
-    """MainScreen and RunScreen. Subclasses say which run is meant, and have `action_find` and `action_back`."""
+    """MainScreen and RunScreen. What it asks is about the run at the key press, wherever the cursor is later."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.RUN) + bindings(Scope.LOG, through="log")
+
+    def __init__(self, control: WorkerControl, options: UiOptions) -> None:
+        super().__init__()
+        self._control = control
+        self._options = options
 
     @property
     def shown_run(self) -> RunView | None:
         """The run that an action pressed now is about; None: there is none."""
         raise NotImplementedError
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        raise NotImplementedError
+
+    def action_find(self) -> None:
+        raise NotImplementedError
+
+    def action_back(self) -> None:
+        raise NotImplementedError
+
+    def action_next_panel(self) -> None:
+        raise NotImplementedError
+
+    def action_previous_panel(self) -> None:
+        raise NotImplementedError
+
+    async def action_log(self, id_: str) -> None:
+        """A key of the log pane, pressed elsewhere."""
+        await self.app.run_action(id_, self.query_one("LogPane"))
+
+    def action_cancel(self) -> None:
+        if run := self._meant(partial(refusals.stopping, intent=Intent.CANCEL)):
+            question = questions.cancel(run, self._control.snapshot())
+            self.app.push_screen(Confirm(question), partial(self._stop, run, self._control.cancel))
+
+    def action_release(self) -> None:
+        if run := self._meant(partial(refusals.stopping, intent=Intent.RELEASE)):
+            question = questions.release(run, self._control.snapshot())
+            self.app.push_screen(Confirm(question), partial(self._stop, run, self._control.release))
+
+    def action_retry(self) -> None:
+        if run := self._meant(refusals.retry):
+            question = questions.retry(run, self._control.snapshot())
+            self.app.push_screen(Confirm(question), partial(self._retry, run.row.run_id))
+
+    def action_copy(self) -> None:
+        text = self.get_selected_text()
+        focused = self.focused.ancestors_with_self if self.focused else ()
+        text = text or next((node.text_to_copy() for node in focused if isinstance(node, HasText)), None)
+        if text is None and (run := self._meant()):
+            text = run.row.run_id
+        if text:
+            self.app.run_worker(run_tools.copy(self, text))
+
+    def action_save(self) -> None:
+        if run := self._meant():
+            self.app.run_worker(run_tools.save_log(self, self._control, run))
+
+    def action_pager(self) -> None:
+        if run := self._meant():
+            self.app.run_worker(run_tools.page_log(self, self._control, run), group="terminal", exclusive=True)
+
+    def action_shell(self) -> None:
+        if run := self._meant(refusals.shell):
+            self.app.run_worker(run_tools.open_shell(self, self._control, run), group="terminal", exclusive=True)
+
+    def _meant(self, refusal: Callable[[RunView], str | None] = lambda _: None) -> RunView | None:
+        """The run, unless there is none, or the action is refused for it: which is said."""
+        run = self.shown_run
+        refused = "no run is selected" if run is None else refusal(run)
+        if refused is None:
+            return run
+        say(self, refused)
+        return None
+
+    def _stop(self, run: RunView, stop: Callable[[str, int], bool], yes: bool | None) -> None:
+        if yes and not stop(run.row.run_id, run.row.attempt):
+            say(self, f"{run.row.run_id} has ended meanwhile")
+        self.show_snapshot(self._control.snapshot())
+
+    def _retry(self, run_id: str, yes: bool | None) -> None:
+        if yes:
+            self.app.run_worker(run_tools.retry(self, self._control, run_id))

@@ -6,22 +6,19 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.screen import Screen
 from textual.widgets import Static
 
 from gyoza_tui.ui.actions import Scope, bindings
-from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.worker.control import WorkerControl
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.ui.screens.about_run import AboutRun
+from gyoza_tui.worker.snapshot import RunView, Snapshot
 
 
-class MainScreen(Screen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.MAIN) + bindings(Scope.RUN)
+class MainScreen(AboutRun):
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.MAIN)
 
-    def __init__(self, control: WorkerControl, options: UiOptions) -> None:
-        super().__init__()
-        self._control = control
-        self._options = options
+    @property
+    def shown_run(self) -> RunView | None:
+        return None
 
     def compose(self) -> ComposeResult:
         yield Static(id="header", markup=False)

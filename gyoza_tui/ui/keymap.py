@@ -1,0 +1,63 @@
+"""The user's own keys: checked before the app starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from itertools import combinations
+from typing import Final
+
+from gyoza_tui.ui.actions import ACTIONS, Action, Scope
+from gyoza_tui.ui.key_names import keys_of, written
+
+_BY_ID: Final = {action.id: action for action in ACTIONS}
+_IN_TABLE: Final = frozenset(key for action in ACTIONS for key in keys_of(action, {}))
+_PLAIN: Final = re.compile(r"[a-zA-Z]|f([1-9]|1[0-2])|ctrl\+[a-z]")
+_NOT_TOLD_APART: Final = {"ctrl+h": "backspace", "ctrl+i": "tab", "ctrl+j": "enter", "ctrl+m": "enter"}
+_APART: Final = frozenset({Scope.RUNS, Scope.LOG})
+"""The focus is in one or the other; the run list has its keys before the log."""
+
+
+class KeymapError(ValueError):
+    """A keymap that cannot be used; `str()` lists all that is wrong with it."""
+
+
+def check_keymap(keymap: Mapping[str, str]) -> None:
+    """Raises KeymapError for ids and keys that there are not, and for keys that two actions share."""
+    if faults := [*_faults(keymap), *_clashes(keymap)]:
+        raise KeymapError("keymap: " + "; ".join(faults))
+
+
+def overlap(one: Scope, other: Scope) -> bool:
+    """Whether a key of one scope can be pressed where the other's would be meant."""
+    return {one, other} != _APART
+
+
+def _faults(keymap: Mapping[str, str]) -> Iterator[str]:
+    for id_, keys in keymap.items():
+        action = _BY_ID.get(id_)
+        if action is None:
+            near = get_close_matches(id_, _BY_ID, n=1, cutoff=0)
+            yield f"there is no action {id_!r}; the nearest is {near[0]!r}"
+        elif not action.keys:
+            yield f"{id_}: takes no key, it is in the palette only"
+        elif not keys.strip():
+            yield f"{id_}: needs a key"
+        for key in keys.split(",") if keys.strip() else ():
+            if key.strip() in _NOT_TOLD_APART:
+                yield f"{id_}: to a terminal {key.strip()} is {_NOT_TOLD_APART[key.strip()]}"
+            elif key.strip() not in _IN_TABLE and not _PLAIN.fullmatch(key.strip()):
+                yield f"{id_}: {key.strip()!r} is no key; letters, f1 to f12 and ctrl+a to ctrl+z are"
+
+
+def _clashes(keymap: Mapping[str, str]) -> Iterator[str]:
+    for one, other in combinations(ACTIONS, 2):
+        if overlap(one.scope, other.scope):
+            for key in _shared(one, other, keymap):
+                yield f"{written(key)} would be {one.id} and {other.id}"
+
+
+def _shared(one: Action, other: Action, keymap: Mapping[str, str]) -> list[str]:
+    others = keys_of(other, keymap)
+    return [key for key in keys_of(one, keymap) if key in others]

@@ -1,0 +1,140 @@
+"""What the dialogs ask, in words: each names what it is about, as it stood when the key was pressed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from textual.content import Content
+
+from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.ui.plain import duration, one_line
+from gyoza_tui.ui.refusals import stoppable
+from gyoza_tui.ui.screens.dialog import Choice, Question, yes_or_no
+from gyoza_tui.worker.snapshot import RunView, Snapshot
+
+_LISTED: Final = 8
+
+
+class Way(StrEnum):
+    """Ways to leave."""
+
+    STAY = "stay"
+    BACKGROUND = "background"
+    DRAIN = "drain"
+    DETACH = "detach"
+    CANCEL_ALL = "cancel all"
+
+
+def cancel(run: RunView, snapshot: Snapshot) -> Question[bool]:
+    return yes_or_no(
+        Content("Cancel this run?"),
+        (_named(run, snapshot), Content(""), Content("Its container is stopped, and the server is told CANCELLED.")),
+        no="Keep it running",
+        yes="Cancel the run",
+    )
+
+
+def release(run: RunView, snapshot: Snapshot) -> Question[bool]:
+    return yes_or_no(
+        Content("Release this run?"),
+        (
+            _named(run, snapshot),
+            Content(""),
+            Content("Its container is stopped and the run given back: it starts anew, here or at another worker."),
+        ),
+        no="Keep it running",
+        yes="Release the run",
+    )
+
+
+def retry(run: RunView, snapshot: Snapshot) -> Question[bool]:
+    return yes_or_no(
+        Content("Retry this run?"),
+        (
+            _named(run, snapshot),
+            Content(""),
+            Content("The server queues it again, from its beginning. It may go to another worker."),
+        ),
+        no="Leave it as it is",
+        yes="Retry the run",
+    )
+
+
+def cancel_all(runs: tuple[RunView, ...], snapshot: Snapshot, *, exits: bool) -> Question[bool]:
+    """`exits`: and then drain, which has nothing left to wait for."""
+    after = "Their containers are stopped, and the server is told CANCELLED."
+    return yes_or_no(
+        Content(f"Cancel {_count(runs)}{' and exit' if exits else ''}?"),
+        (*_list(runs, snapshot), Content(""), Content(f"{after} Then this worker exits." if exits else after)),
+        no="Keep them running",
+        yes=f"Cancel {_count(runs)}{' and exit' if exits else ''}",
+    )
+
+
+def drain(snapshot: Snapshot) -> Question[bool]:
+    runs = snapshot.runs
+    if runs:
+        lines = (Content(f"Nothing new is claimed. Then {_count(runs)} will finish:"), *_list(runs, snapshot))
+    else:
+        lines = (Content("Nothing new is claimed, and no run is here that would have to finish."),)
+    return yes_or_no(
+        Content("Drain this worker?"),
+        (*lines, Content(""), Content(f"{_reports(snapshot)}Then it exits. Until then D undoes it.")),
+        no="Go on claiming",
+        yes="Drain, then exit",
+    )
+
+
+def leave(snapshot: Snapshot) -> Question[Way]:
+    runs = snapshot.runs
+    drains = f"finishes {_count(runs)}" if runs else "has no run to finish"
+    claims = "goes on claiming" if snapshot.state is WorkerState.CLAIMING else f"stays {snapshot.state}"
+    on = f"and {_count(runs)} here {'goes' if len(runs) == 1 else 'go'} on" if runs else "no run is here"
+    return Question(
+        Content("Leave?"),
+        (Content.assemble(one_line(snapshot.worker_id), f" · {_count(runs)} here · {snapshot.to_deliver} to deliver"),),
+        (
+            Choice(Way.STAY, "Stay", "Nothing changes."),
+            Choice(Way.BACKGROUND, "Leave the screen, the worker goes on", f"It {claims}, {on}."),
+            Choice(Way.DRAIN, "Drain, then exit", f"Claims nothing new, {drains}, delivers, exits. D undoes it."),
+            Choice(Way.DETACH, "Detach", _detach(runs)),
+            Choice(Way.CANCEL_ALL, "Cancel all and exit", _cancel_all(stoppable(snapshot))),
+        ),
+    )
+
+
+def _detach(runs: tuple[RunView, ...]) -> str:
+    if not runs:
+        return "Exits at once; no run is here."
+    return f"Exits at once. {_count(runs).capitalize()} {'goes' if len(runs) == 1 else 'go'} on, adopted at next start."
+
+
+def _cancel_all(runs: tuple[RunView, ...]) -> str:
+    return f"Stops {_count(runs)}: lists and asks first." if runs else "Nothing to cancel: drains and exits."
+
+
+def _named(run: RunView, snapshot: Snapshot) -> Content:
+    age = duration(max(0.0, snapshot.utc - run.row.claimed_at))
+    op = run.row.run.op_definition or run.row.run.image
+    version = f"@{run.row.run.op_version}" if run.row.run.op_definition and run.row.run.op_version else ""
+    return Content.assemble(one_line(run.row.run_id).stylize("bold"), "  ", one_line(op + version), f"  {age}")
+
+
+def _list(runs: tuple[RunView, ...], snapshot: Snapshot) -> tuple[Content, ...]:
+    lines = tuple(Content.assemble("  ", _named(run, snapshot)) for run in runs[:_LISTED])
+    return (*lines, Content(f"  and {len(runs) - _LISTED} more")) if len(runs) > _LISTED else lines
+
+
+def _count(runs: tuple[RunView, ...]) -> str:
+    return "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+
+
+def _reports(snapshot: Snapshot) -> str:
+    match snapshot.to_deliver:
+        case 0:
+            return ""
+        case 1:
+            return "1 report is still to be delivered. "
+        case count:
+            return f"{count} reports are still to be delivered. "

@@ -1,0 +1,53 @@
+"""When an action is not possible: why, in words for a toast. None: it is."""
+
+from __future__ import annotations
+
+from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.worker.snapshot import Intent, RunView, Snapshot
+
+
+def stopping(run: RunView, intent: Intent) -> str | None:
+    """Why that run cannot be cancelled or released."""
+    if run.row.outcome is not None:
+        return f"{run.row.run_id} has ended already: {run.row.outcome.upper()}"
+    if not run.row.may_become(intent):
+        return f"{run.row.run_id} is being stopped already"
+    return None
+
+
+def retry(run: RunView) -> str | None:
+    return None if run.row.outcome is not None else f"{run.row.run_id} has not ended: cancel it first"
+
+
+def shell(run: RunView) -> str | None:
+    if run.row.outcome is not None or run.row.exit is not None:
+        return f"{run.row.run_id} has ended: there is no container to look into"
+    return None if run.row.start_asked else f"{run.row.run_id} has no container yet"
+
+
+def stop_all(snapshot: Snapshot) -> str | None:
+    return None if stoppable(snapshot) else "no run is here that could be cancelled"
+
+
+def pause(snapshot: Snapshot) -> str | None:
+    """Why claiming can be neither paused nor resumed."""
+    match snapshot.state:
+        case WorkerState.DRAINING:
+            return "draining: nothing is claimed until D undoes it"
+        case WorkerState.AWAY:
+            return "the worker is leaving"
+        case _:
+            return None
+
+
+def drain(snapshot: Snapshot) -> str | None:
+    return "the worker is leaving" if snapshot.state is WorkerState.AWAY else None
+
+
+def try_now(snapshot: Snapshot) -> str | None:
+    return "the server answers: there is nothing to wait for" if snapshot.link.trouble is None else None
+
+
+def stoppable(snapshot: Snapshot) -> tuple[RunView, ...]:
+    """The runs that can be cancelled."""
+    return tuple(run for run in snapshot.runs if run.row.may_become(Intent.CANCEL))

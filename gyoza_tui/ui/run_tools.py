@@ -1,0 +1,103 @@
+"""What is done with a run beside the event loop: each ends in a toast that says what came of it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from textual.widget import Widget
+
+from gyoza_tui.ui import clipboard, log_files
+from gyoza_tui.ui.aside import aside
+from gyoza_tui.ui.suspension import NoTerminalError, lend_terminal
+from gyoza_tui.ui.toasts import say
+from gyoza_tui.worker.control import ControlError, WorkerControl
+from gyoza_tui.worker.snapshot import RunView
+
+_TMUX_S: Final = 5.0
+_NOT_FOUND: Final = "the worker does not know this attempt any more"
+
+
+async def copy(node: Widget, text: str) -> None:
+    try:
+        if clipboard.in_tmux():
+            said = await aside(partial(clipboard.by_tmux, text))
+        else:
+            said = clipboard.by_terminal(text, node.app.copy_to_clipboard)
+    except clipboard.CopyError as error:
+        say(node, str(error), "warning")
+    else:
+        say(node, said)
+
+
+async def retry(node: Widget, control: WorkerControl, run_id: str) -> None:
+    try:
+        await aside(partial(control.retry, run_id))
+    except (ControlError, KeyError) as error:
+        say(node, f"{run_id} is not retried: {_words(error)}", "error")
+    else:
+        say(node, f"{run_id} is queued again")
+
+
+async def save_log(node: Widget, control: WorkerControl, run: RunView) -> None:
+    def save() -> Path:
+        return log_files.save(control.log_bytes(run.key), _op(run), run.row.run_id, Path.cwd())
+
+    try:
+        path = await aside(save)
+    except (ControlError, KeyError, OSError) as error:
+        say(node, f"the log is not saved: {_words(error)}", "error")
+    else:
+        say(node, f"saved {path}")
+
+
+async def page_log(node: Widget, control: WorkerControl, run: RunView) -> None:
+    try:
+        pager = shlex.split(os.environ.get("PAGER", "")) or ["less", "-R"]
+        path = await aside(lambda: log_files.for_pager(control.log_bytes(run.key)))
+    except (ControlError, KeyError, OSError, ValueError) as error:
+        say(node, f"no pager: {_words(error)}", "error")
+        return
+    try:
+        await lend_terminal(node.app, [*pager, str(path)])
+    except NoTerminalError as error:
+        say(node, f"no pager: {error}", "error")
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def open_shell(node: Widget, control: WorkerControl, run: RunView) -> None:
+    try:
+        argv = await aside(partial(control.shell, run.key))
+        if clipboard.in_tmux():
+            await aside(partial(_split, argv))
+        elif code := await lend_terminal(node.app, argv):
+            say(node, f"the shell ended with exit {code}", "warning")
+    except (ControlError, KeyError, NoTerminalError, OSError, subprocess.SubprocessError) as error:
+        say(node, f"no shell: {_words(error)}", "error")
+
+
+def _split(argv: tuple[str, ...]) -> None:
+    subprocess.run(
+        ("tmux", "split-window", *argv),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_TMUX_S,
+        check=True,
+    )
+
+
+def _op(run: RunView) -> str:
+    return run.row.run.op_definition or run.row.run.image
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return _NOT_FOUND
+    if isinstance(error, subprocess.CalledProcessError):
+        return str(error.stderr.decode(errors="replace")).strip()
+    return str(error)

@@ -1,0 +1,136 @@
+"""A question over the screen, and the choices there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, Generic, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[_T]):
+    value: _T
+    label: str
+    means: str = ""
+    """What becomes of things then; a line of its own."""
+    key: str = ""
+    """Shown; the dialog has the binding."""
+
+    def content(self) -> Content:
+        head = Content.assemble((f"{self.key}  " if self.key else "", "bold"), self.label)
+        return Content.assemble(head, "\n", (f"    {self.means}", "dim")) if self.means else head
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[_T]):
+    title: Content
+    lines: tuple[Content, ...]
+    choices: tuple[Choice[_T], ...]
+    """The first is safe: it has the focus, and is what every way out of the dialog answers."""
+
+
+class Dialog(ModalScreen[_T], inherit_bindings=False):
+    """Answers the value of a choice; a dialog that is closed from outside answers nothing."""
+
+    DEFAULT_CSS = """
+    Dialog {
+        align: center middle;
+        background: transparent;
+        & > Vertical {
+            width: 78;
+            max-width: 100%;
+            height: auto;
+            max-height: 100%;
+            background: $surface;
+            border: round $border;
+            padding: 0 1;
+        }
+        .dialog--title { text-style: bold; }
+        VerticalScroll { height: auto; max-height: 1fr; scrollbar-size-vertical: 1; }
+        OptionList { height: auto; margin-top: 1; border: none; padding: 0; background: $surface; }
+        OptionList:focus { border: none; background-tint: transparent; }
+    }
+    Dialog.-short OptionList { margin-top: 0; }
+    """
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]  # noqa: RUF012  # as Textual declares it
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "yes", show=False),
+        Binding("n,escape,q,ctrl+q,ctrl+c", "stay", show=False),
+        Binding("j,tab", "move(1)", show=False),
+        Binding("k,shift+tab", "move(-1)", show=False),
+    ]
+    AUTO_FOCUS = "OptionList"
+
+    def __init__(self, question: Question[_T]) -> None:
+        super().__init__()
+        self._question = question
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(self._question.title, classes="dialog--title")
+            with VerticalScroll(can_focus=False):
+                yield Static(Content("\n").join(self._question.lines), id="lines")
+            yield OptionList(*(Option(choice.content()) for choice in self._question.choices))
+
+    def on_mount(self) -> None:
+        self._list.highlighted = 0
+
+    @property
+    def question(self) -> Question[_T]:
+        return self._question
+
+    def ask(self, question: Question[_T]) -> None:
+        """The same question with other numbers; the highlight stays."""
+        before, self._question = self._question, question
+        if question.lines != before.lines:
+            self.query_one("#lines", Static).update(Content("\n").join(question.lines))
+        for number, (old, new) in enumerate(zip(before.choices, question.choices, strict=True)):
+            if old != new:
+                self._list.replace_option_prompt_at_index(number, new.content())
+
+    def on_option_list_option_selected(self, message: OptionList.OptionSelected) -> None:
+        message.stop()
+        self._answer(message.option_index)
+
+    def action_yes(self) -> None:
+        """Take what is highlighted."""
+        self._answer(self._list.highlighted or 0)
+
+    def action_stay(self) -> None:
+        self._answer(0)
+
+    def action_move(self, step: int) -> None:
+        choices = self._list
+        choices.highlighted = ((choices.highlighted or 0) + step) % choices.option_count
+
+    @property
+    def _list(self) -> OptionList:
+        return self.query_one(OptionList)
+
+    def _answer(self, number: int) -> None:
+        self.dismiss(self._question.choices[number].value)
+
+
+_NO: Final = 0
+_YES: Final = 1
+
+
+def yes_or_no(title: Content, lines: Sequence[Content], *, no: str, yes: str) -> Question[bool]:
+    return Question(title, tuple(lines), (Choice(False, no, key="n"), Choice(True, yes, key="y")))
+
+
+class Confirm(Dialog[bool]):
+    """`y` says yes whatever is highlighted."""
+
+    def action_yes(self) -> None:
+        self._answer(_YES)

@@ -1,0 +1,116 @@
+"""The last line: what keys do here, and on the right what there is to see further down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from rich.cells import cell_len
+from textual import events
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widget import Widget
+
+from gyoza_tui.ui.actions import ACTIONS
+from gyoza_tui.ui.key_names import written
+
+_GAP: Final = "  "
+_EDGE: Final = " "
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    key: str
+    label: str
+    action: str
+    node: DOMNode
+
+    @property
+    def width(self) -> int:
+        return len(self.key) + 1 + len(self.label)
+
+
+class KeyBar(Widget):
+    """One line. Whole entries only: the last of the table stays, those before it go first."""
+
+    DEFAULT_CSS = """
+    KeyBar {
+        height: 1;
+        & > .key-bar--key { color: $text-accent; text-style: bold; }
+        & > .key-bar--label { color: $text-muted; }
+        & > .key-bar--note { color: $text-warning; text-style: bold; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--label", "key-bar--note"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: tuple[Entry, ...] = ()
+        self._note = ""
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._look)
+        self._look(self.screen)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All that could be shown here, in the table's order."""
+        return self._entries
+
+    def show_note(self, note: str) -> None:
+        """Say something short at the right end; nothing when it is empty."""
+        if note != self._note:
+            self._note = note
+            self.refresh()
+
+    def render(self) -> Content:
+        key, label, note = (self.get_visual_style(f"key-bar--{part}") for part in ("key", "label", "note"))
+        left = Content(_GAP).join(
+            Content.assemble((entry.key, key), " ", (entry.label, label)) for entry in self._shown()
+        )
+        if not self._note_width:
+            return Content.assemble(_EDGE, left)
+        gap = self.size.width - len(_EDGE) * 2 - left.cell_length - cell_len(self._note)
+        return Content.assemble(_EDGE, left, " " * gap, (self._note, note))
+
+    async def on_click(self, event: events.Click) -> None:
+        x = len(_EDGE)
+        for entry in self._shown():
+            if x <= event.x < x + entry.width:
+                await self.app.run_action(entry.action, entry.node)
+                return
+            x += entry.width + len(_GAP)
+
+    @property
+    def _note_width(self) -> int:
+        """0 for a note that has no room."""
+        width = cell_len(self._note)
+        return width if width + len(_EDGE) * 2 <= self.size.width else 0
+
+    def _shown(self) -> tuple[Entry, ...]:
+        note = self._note_width
+        return fitting(self._entries, self.size.width - len(_EDGE) * 2 - (note + len(_GAP) if note else 0))
+
+    def _look(self, screen: Screen[object]) -> None:
+        entries = _entries(screen)
+        if entries != self._entries:
+            self._entries = entries
+            self.refresh()
+
+
+def fitting(entries: tuple[Entry, ...], width: int) -> tuple[Entry, ...]:
+    """As many as there is room for; the last entry is the last to go."""
+    shown = list(entries)
+    while shown and sum(entry.width + len(_GAP) for entry in shown) - len(_GAP) > width:
+        shown.pop(-2 if len(shown) > 1 else -1)
+    return tuple(shown)
+
+
+def _entries(screen: Screen[object]) -> tuple[Entry, ...]:
+    active: dict[str, Entry] = {}
+    for bound in screen.active_bindings.values():
+        id_ = bound.binding.id
+        if id_ is not None and bound.binding.show and id_ not in active:
+            active[id_] = Entry(written(bound.binding.key), bound.binding.description, bound.binding.action, bound.node)
+    return tuple(active[action.id] for action in ACTIONS if action.id in active)
