@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
+from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.journal_file import (
     COLUMNS,
     JournalError,
@@ -27,7 +28,9 @@ from gyoza_tui.worker.journal_file import (
     stored,
     words,
 )
+from gyoza_tui.worker.journal_memory import Memory
 from gyoza_tui.worker.outbox import OutboxKind, OutboxRow
+from gyoza_tui.worker.progress import progressed
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.state_dir import attempt_name
 
@@ -51,12 +54,15 @@ class Journal:
         self._path = path
         self._clock = clock
         self._write = threading.RLock()
-        self._read = threading.Lock()
         if new:
             set_aside(path, clock)
         try:
             self._db = opened(path)
-            self._rows = {row.key: row for row in self._load()}
+            self._memory = Memory(self._load())
+            self._count_ended()
+            for row in self.rows():
+                for step, at in self.steps(row.key):
+                    self._memory.entered(row.key, step, at)
             self._waiting = len(self.outbox())
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
             raise JournalError(words(path, error)) from None
@@ -65,13 +71,11 @@ class Journal:
 
     def rows(self) -> tuple[RunRow, ...]:
         """Every row that is not closed, oldest first."""
-        with self._read:
-            return tuple(self._rows.values())
+        return self._memory.rows()
 
     def get(self, key: int) -> RunRow | None:
         """The row while it is not closed."""
-        with self._read:
-            return self._rows.get(key)
+        return self._memory.get(key)
 
     def find(self, server_id: str, run_id: str, attempt: int, lease: str | None = None) -> RunRow | None:
         """The row of that attempt while it is not closed; any lease when none is named."""
@@ -79,6 +83,11 @@ class Journal:
             if (row.server_id, row.run_id, row.attempt) == (server_id, run_id, attempt) and lease in (None, row.lease):
                 return row
         return None
+
+    @property
+    def memory(self) -> Memory:
+        """The rest of what is read from memory."""
+        return self._memory
 
     @property
     def waiting(self) -> int:
@@ -94,10 +103,10 @@ class Journal:
         name = attempt_name(run.id, attempt, run.lease)
         body = run.model_dump_json(exclude={"events", "attempts"})
         with self._transaction() as db:
-            db.execute(
+            replaced = db.execute(
                 f"DELETE FROM runs WHERE server_id = ? AND run_id = ? AND attempt = ? AND lease = ? AND {_CLOSED}",
                 (server_id, run.id, attempt, run.lease or ""),
-            )
+            ).rowcount
             cursor = db.execute(
                 "INSERT INTO runs (server_id, run_id, attempt, lease, run, name, backend, claimed_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -105,12 +114,16 @@ class Journal:
             )
             key = int(cursor.lastrowid or 0)
         self._refresh(key)
+        if replaced:
+            self._count_ended()
         row = self.get(key)
         assert row is not None
         return row
 
     def update(self, key: int, **changes: Any) -> None:
         """Set columns of a row, by the names of RunRow."""
+        if changes.get("cleaned"):
+            changes["left_at"] = self._clock.utc().timestamp()
         with self._transaction(outlives_power=not _TOLD_AGAIN.issuperset(changes)) as db:
             self._set(db, key, changes)
         self._refresh(key)
@@ -121,6 +134,7 @@ class Journal:
             self._set(db, key, {"step": step})
             now = self._clock.utc().timestamp()
             db.execute("INSERT INTO steps (run, step, began_at) VALUES (?, ?, ?)", (key, step, now))
+        self._memory.entered(key, step, now)
         self._refresh(key)
 
     def intend(self, key: int, intent: Intent, note: str, *, by_server: bool = False) -> bool:
@@ -138,13 +152,17 @@ class Journal:
         The last output of a stopped container is still read when its end is told already.
         """
         with self._write:
-            if not self._unended(key):
+            row = self.get(key)
+            if row is None or row.outcome is not None:
                 return
+            changes: dict[str, Any] = {} if parsed is None else {"parsed": parsed}
             with self._transaction() as db:
                 for report in reports:
                     self._queue(db, key, report)
-                if parsed is not None:
-                    self._set(db, key, {"parsed": parsed})
+                    if report.type is EventType.PROGRESS and isinstance(report.msg, int | float):
+                        changes |= progressed(row.with_(**changes), float(report.msg), self._clock.utc().timestamp())
+                if changes:
+                    self._set(db, key, changes)
             self._refresh(key)
 
     def start(self, key: int, report: EventReport) -> None:
@@ -161,7 +179,9 @@ class Journal:
                     self._queue(db, key, report)
             self._refresh(key)
 
-    def finish(self, key: int, outcome: Outcome, note: str, reports: Iterable[EventReport | RunPatch]) -> bool:
+    def finish(
+        self, key: int, outcome: Outcome, note: str, reports: Iterable[EventReport | RunPatch], *, last_line: str = ""
+    ) -> bool:
         """The outcome and the reports that tell it, in one transaction; False when there is an outcome already.
 
         Without a report to deliver the row needs no answer. A STARTED never tried goes with CANCELLED and RELEASED.
@@ -182,9 +202,18 @@ class Journal:
                     self._queue(db, key, report)
                 at = self._clock.utc().timestamp()
                 ended = {"outcome": outcome, "outcome_note": note, "outcome_at": at, "acked": not reports}
-                self._set(db, key, ended)
+                self._set(db, key, ended | {"last_line": last_line})
             self._refresh(key)
             return True
+
+    def seen(self, key: int) -> bool:
+        """Somebody has looked at how it ended; whether there is such an attempt, closed or not."""
+        with self._transaction(outlives_power=False) as db:
+            db.execute("UPDATE runs SET seen = 1 WHERE key = ? AND outcome IS NOT NULL", (key,))
+            known = db.execute("SELECT 1 FROM runs WHERE key = ?", (key,)).fetchone() is not None
+        self._refresh(key)
+        self._memory.saw(key)
+        return known
 
     # The outbox
 
@@ -259,7 +288,10 @@ class Journal:
         """Delete closed rows that ended before `before`; their names, so that their logs can go too."""
         with self._transaction() as db:
             found = db.execute(f"DELETE FROM runs WHERE {_CLOSED} AND outcome_at < ? RETURNING name", (before,))
-            return [str(name) for (name,) in found.fetchall()]
+            names = [str(name) for (name,) in found.fetchall()]
+        if names:
+            self._count_ended()
+        return names
 
     def known(self, name: str) -> bool:
         """Whether an attempt of that name was ever taken on, closed or not."""
@@ -317,15 +349,21 @@ class Journal:
         with self._write:
             found = self._load("key = ?", (key,))
             self._waiting = self._count_waiting()
-            with self._read:
-                if not found or found[0].closed:
-                    self._rows.pop(key, None)
-                else:
-                    self._rows[key] = found[0]
+            for row in found:
+                self._memory.changed(row)
 
     def _load(self, where: str = "acked = 0 OR cleaned = 0 ORDER BY key", values: tuple[Any, ...] = ()) -> list[RunRow]:
         found = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs WHERE {where}", values)
         return [row_of(columns) for columns in found]
+
+    def _count_ended(self) -> None:
+        with self._write:
+            counted = self._db.execute("SELECT outcome, count(*) FROM runs WHERE outcome IS NOT NULL GROUP BY outcome")
+            outcomes = {Outcome(outcome): int(count) for outcome, count in counted}
+            unseen = self._db.execute(
+                "SELECT key, ifnull(outcome_at, claimed_at) FROM runs WHERE outcome = ? AND seen = 0", (Outcome.FAILED,)
+            )
+            self._memory.ended(outcomes, {int(key): float(at) for key, at in unseen})
 
     def _count_waiting(self) -> int:
         (count,) = self._db.execute("SELECT count(*) FROM outbox WHERE refused IS NULL").fetchone()

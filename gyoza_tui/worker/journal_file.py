@@ -14,7 +14,7 @@ from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _SCHEMA = """
 CREATE TABLE runs (
@@ -28,10 +28,13 @@ CREATE TABLE runs (
     parsed INTEGER NOT NULL DEFAULT 0,
     outcome TEXT, outcome_note TEXT NOT NULL DEFAULT '', outcome_at REAL,
     acked INTEGER NOT NULL DEFAULT 0, cleaned INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0,
+    progress REAL, progress_at REAL, progress_from REAL, progress_since REAL, adopted INTEGER NOT NULL DEFAULT 0,
+    last_line TEXT NOT NULL DEFAULT '', seen INTEGER NOT NULL DEFAULT 0, left_at REAL,
     UNIQUE (server_id, run_id, attempt, lease)
 );
 CREATE INDEX runs_open ON runs (acked, cleaned);
 CREATE TABLE steps (run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, step TEXT NOT NULL, began_at REAL NOT NULL);
+CREATE INDEX steps_of_run ON steps (run);
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
     seq INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
@@ -40,7 +43,24 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_waiting ON outbox (refused, run, id);
 """
 
+_UPGRADES: Final = {
+    1: """
+ALTER TABLE runs ADD COLUMN progress REAL;
+ALTER TABLE runs ADD COLUMN progress_at REAL;
+ALTER TABLE runs ADD COLUMN progress_from REAL;
+ALTER TABLE runs ADD COLUMN progress_since REAL;
+ALTER TABLE runs ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN last_line TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN left_at REAL;
+CREATE INDEX steps_of_run ON steps (run);
+UPDATE runs SET seen = 1 WHERE outcome IS NOT NULL;
+""",
+}
+"""From each older version to the next."""
+
 COLUMNS: Final = tuple(RunRow.__dataclass_fields__)
+_FLAGS: Final = tuple(name for name, field in RunRow.__dataclass_fields__.items() if field.type == "bool")
 
 
 class JournalError(Exception):
@@ -94,8 +114,9 @@ def _prepare(db: sqlite3.Connection) -> None:
     (damage,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if damage != "ok":
         raise ValueError(f"damaged: {damage}")
-    if version == 0:
-        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+    changes = [_SCHEMA] if version == 0 else [_UPGRADES[old] for old in range(version, SCHEMA_VERSION)]
+    if changes:
+        db.executescript(f"BEGIN IMMEDIATE; {''.join(changes)} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
 
 
 def set_aside(path: Path, clock: Clock) -> None:
@@ -113,7 +134,7 @@ def row_of(columns: tuple[Any, ...]) -> RunRow:
     found["outcome"] = Outcome(found["outcome"]) if found["outcome"] else None
     found["handle"] = json.loads(found["handle"]) if found["handle"] else None
     found["exit"] = Exit(**json.loads(found["exit"])) if found["exit"] else None
-    for name in ("by_server", "create_asked", "start_asked", "started_acked", "timed_out", "acked", "cleaned"):
+    for name in _FLAGS:
         found[name] = bool(found[name])
     return RunRow(**found)
 

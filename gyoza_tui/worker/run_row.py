@@ -69,13 +69,28 @@ class RunRow:
     exit: Exit | None = None
     parsed: int = 0
     """Bytes of stdout whose event lines are in the outbox."""
+    progress: float | None = None
+    """What the op last said, 0 to 100, and when."""
+    progress_at: float | None = None
+    progress_from: float | None = None
+    """What it said first since it last went back, and when: the pace is counted from there."""
+    progress_since: float | None = None
+    adopted: bool = False
+    """Taken over, at work, from an earlier start of this worker."""
     outcome: Outcome | None = None
     outcome_note: str = ""
+    """`outputs: 3`, `oom_killed, exit 137: …`, or why it was cancelled or given back."""
+    last_line: str = ""
+    """Of a failed one: the last line of its output, as far as the report tells it."""
     outcome_at: float | None = None
+    seen: bool = False
+    """Whether somebody has looked at how it ended."""
     acked: bool = False
     """The server has taken or refused the end; nothing is left to report."""
     cleaned: bool = False
     """Container and directories are gone."""
+    left_at: float | None = None
+    """When they were, which ends the last step."""
 
     @property
     def run_id(self) -> str:
