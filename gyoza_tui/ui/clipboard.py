@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 from collections.abc import Callable, Mapping
@@ -41,12 +40,12 @@ def by_tmux(text: str) -> str:
     return f"copied {_size(text)} into tmux's buffer; if your terminal lets it, into its clipboard too"
 
 
-def by_terminal(text: str, write: Callable[[str], None]) -> str:
-    """Ask the terminal; what to say. Raises CopyError."""
+def by_terminal(text: str, send: Callable[[str], None]) -> str:
+    """`send` asks the terminal by OSC 52; what to say. Raises CopyError."""
     data = text.encode(errors="replace")
     if len(data) > OSC_52_MAX:
         raise CopyError(f"not copied: {_size(text)} is more than the 100 KB that terminals take; s saves the log")
-    write(f"\x1b]52;c;{base64.b64encode(data).decode()}\a")
+    send(data.decode())
     return f"sent {_size(text)} to your terminal's clipboard (OSC 52); some terminals ignore it"
 
 

@@ -8,7 +8,8 @@ from typing import Final
 from textual.content import Content
 
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.ui.plain import duration, one_line
+from gyoza_tui.ui.format import duration
+from gyoza_tui.ui.outside import one_line
 from gyoza_tui.ui.refusals import stoppable
 from gyoza_tui.ui.screens.dialog import Choice, Question, yes_or_no
 from gyoza_tui.worker.snapshot import RunView, Snapshot
@@ -115,7 +116,7 @@ def _cancel_all(runs: tuple[RunView, ...]) -> str:
 
 
 def _named(run: RunView, snapshot: Snapshot) -> Content:
-    age = duration(max(0.0, snapshot.utc - run.row.claimed_at))
+    age = duration(snapshot.utc - run.row.claimed_at)
     op = run.row.run.op_definition or run.row.run.image
     version = f"@{run.row.run.op_version}" if run.row.run.op_definition and run.row.run.op_version else ""
     return Content.assemble(one_line(run.row.run_id).stylize("bold"), "  ", one_line(op + version), f"  {age}")

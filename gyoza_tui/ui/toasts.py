@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.notifications import SeverityLevel
 from textual.widget import Widget
 
-from gyoza_tui.ui.plain import one_line
+from gyoza_tui.ui.outside import plain_line
 
 
 def say(node: Widget, text: str, severity: SeverityLevel = "information") -> None:
     """Never markup: most of these words come from outside."""
-    node.notify(one_line(text).plain, severity=severity, markup=False)
+    node.notify(plain_line(text), severity=severity, markup=False)

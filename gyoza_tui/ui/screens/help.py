@@ -19,7 +19,7 @@ from gyoza_tui.ui.key_names import keys_of, written
 _TITLES: Final = {
     Scope.LOG: "Log",
     Scope.RUNS: "Run list",
-    Scope.RUN: "The run that is shown",
+    Scope.RUN: "The run",
     Scope.MAIN: "Main screen",
     Scope.APP: "Everywhere",
 }

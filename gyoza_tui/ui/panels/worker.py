@@ -1,0 +1,85 @@
+"""The worker itself: how its duties do, and what it has to say."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Final
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from gyoza_tui.ui.format import NOT_APPLICABLE, duration
+from gyoza_tui.ui.outside import one_line
+from gyoza_tui.worker.snapshot import DutyStatus, Notice, Snapshot
+
+_LEVELS: Final = {"info": (" ", ""), "warning": ("!", "$text-warning"), "error": ("✗", "$text-error")}
+
+
+class WorkerPanel(Vertical):
+    """Newest notice last; it stays in sight as long as nobody has scrolled up."""
+
+    DEFAULT_CSS = """
+    WorkerPanel {
+        Static { text-wrap: nowrap; text-overflow: ellipsis; }
+        #duties { height: auto; max-height: 50%; padding: 0 1; }
+        #notices { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
+    }
+    """
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        super().__init__()
+        self._zone = zone
+        self._duties = Content()
+        self._notices: tuple[Notice, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="duties", markup=False)
+        with VerticalScroll(id="notices"):
+            yield Static(id="told", markup=False)
+
+    def show_snapshot(self, snapshot: Snapshot, notices: tuple[Notice, ...]) -> None:
+        followed = {worker.name: worker.state.name for worker in self.app.workers if worker.group == "worker"}
+        duties = Content("\n").join(duty_line(duty, snapshot.taken_at, followed) for duty in snapshot.duties)
+        if not self._duties.is_same(duties):
+            self._duties = duties
+            self.query_one("#duties", Static).update(duties)
+        if notices != self._notices:
+            self._notices = notices
+            self._tell()
+
+    def _tell(self) -> None:
+        scroll = self.query_one("#notices", VerticalScroll)
+        at_end = scroll.scroll_y >= scroll.max_scroll_y
+        told = Content("\n").join(notice_line(notice, self._zone) for notice in self._notices)
+        self.query_one("#told", Static).update(told)
+        if at_end:
+            scroll.scroll_end(animate=False)
+
+
+def duty_line(duty: DutyStatus, now: float, followed: dict[str, str]) -> Content:
+    """`now` is boot time; `followed` the state of the app's task that follows each duty."""
+    failing = duty.last_error_at is not None and duty.last_error_at > (duty.last_ok or 0)
+    if not duty.alive:
+        mark, style = "✗ dead", "$text-error"
+    elif failing:
+        mark, style = "! failing", "$text-warning"
+    else:
+        mark, style = "✓ well", "$text-success"
+    ok = NOT_APPLICABLE if duty.last_ok is None else f"ok {duration(now - duty.last_ok)} ago"
+    next_try = NOT_APPLICABLE if duty.next_try is None else f"next in {duration(duty.next_try - now)}"
+    parts = [f"{ok:<18}", f"{next_try:<18}", f"{followed.get(duty.name, '?').lower():<9}"]
+    if duty.deaths:
+        parts.append(f"died {duty.deaths}x")
+    line = Content.assemble((f"{duty.name:<11}", "bold"), (f"{mark:<11}", style), "".join(parts))
+    if duty.last_error is None or duty.last_error_at is None:
+        return line
+    age = duration(now - duty.last_error_at)
+    return Content.assemble(line, f"  {age} ago: ", one_line(duty.last_error).stylize(style if failing else "dim"))
+
+
+def notice_line(notice: Notice, zone: tzinfo | None) -> Content:
+    mark, style = _LEVELS[notice.level]
+    at = notice.at.astimezone(zone).strftime("%H:%M:%S")
+    return Content.assemble((at, "dim"), " ", (mark, style), " ", one_line(notice.text))

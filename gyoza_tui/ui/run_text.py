@@ -1,0 +1,136 @@
+"""All that is known of one attempt, here and at the server, as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+
+from textual.content import Content
+
+from gyoza_tui.models.runs import Event, OpAttempt
+from gyoza_tui.ui.format import duration, took
+from gyoza_tui.ui.outside import one_line, plain_line
+from gyoza_tui.worker.control import LogLine, RunDetails
+from gyoza_tui.worker.snapshot import Exit, Outcome, RunRow, RunView, StepView, phase_of
+
+_JSON_LINES: Final = 200
+_JSON_LINE: Final = 2000
+_EVENTS: Final = 200
+_PAYLOAD: Final = 200
+
+
+def run_text(details: RunDetails, tail: Sequence[LogLine], now: float, zone: tzinfo | None) -> Content:
+    """`now` in UTC seconds; `tail` is how its log ends, when that says why."""
+    sections = [
+        _section("Run", _facts(details, now, zone)),
+        _section("Why it failed", _why(details.view.row, tail)),
+        _section("Steps", [_step(step, now, zone) for step in details.view.steps]),
+    ]
+    if details.server is not None:
+        run = details.server
+        sections += [
+            _section("Events", _events(run.events, zone)),
+            _section("Inputs", json_lines(run.inputs) if run.inputs else []),
+            _section("Outputs", json_lines(run.outputs) if run.outputs else []),
+            _section("Attempts", [_attempt(attempt) for attempt in run.attempts]),
+        ]
+    return Content("\n\n").join(section for section in sections if section)
+
+
+def json_lines(value: object) -> list[Content]:
+    """Pretty, cut where it is long, with how much is left out."""
+    lines = json.dumps(value, indent=2, ensure_ascii=False, default=str).split("\n")
+    shown = [_cut(line, _JSON_LINE) for line in lines[:_JSON_LINES]]
+    left = len(lines) - len(shown)
+    return [*shown, Content.styled(f"… +{left:,} lines", "dim")] if left else shown
+
+
+def _section(title: str, lines: Sequence[Content] | Iterator[Content]) -> Content:
+    """Empty without lines."""
+    body = [Content.assemble("  ", line) for line in lines]
+    return Content("\n").join([Content.styled(title, "bold $text-accent"), *body]) if body else Content()
+
+
+def _facts(details: RunDetails, now: float, zone: tzinfo | None) -> Iterator[Content]:
+    row = details.view.row
+    yield _fact("id", one_line(row.run_id), f"  attempt {row.attempt}")
+    yield _fact("image", one_line(row.run.image), f"  on {row.backend}")
+    yield _fact("claimed", _clock(row.claimed_at, zone), f"  {duration(now - row.claimed_at)} ago")
+    yield _fact("here", phase_of(details.view), _marks(details.view))
+    yield _fact("server", *_server(details))
+    for refused in details.refused:
+        yield _fact("refused", one_line(refused))
+
+
+def _server(details: RunDetails) -> tuple[str | Content, ...]:
+    run = details.server
+    if run is None:
+        known = details.view.server_state or "?"
+        return known, "  not asked now: ", one_line(details.trouble or "no reason known")
+    placed = f"  worker {run.worker_id}" if run.worker_id else ""
+    return run.state, one_line(f"{placed}  attempt {run.current_attempt}")
+
+
+def _marks(view: RunView) -> str:
+    marks = [mark for mark, holds in (("adopted", view.adopted), ("held: of another server", view.held)) if holds]
+    if view.row.intent_note and view.row.outcome is None:
+        marks.append(plain_line(view.row.intent_note))
+    return f"  {' · '.join(marks)}" if marks else ""
+
+
+def _why(row: RunRow, tail: Sequence[LogLine]) -> Iterator[Content]:
+    if row.outcome is not Outcome.FAILED:
+        return
+    yield one_line(row.outcome_note or "no reason known").stylize("$text-error")
+    if row.exit is not None:
+        yield Content(exit_words(row.exit))
+    for line in tail:
+        yield Content.assemble(("│ ", "dim"), _cut(line.data.decode(errors="replace"), _JSON_LINE))
+
+
+def exit_words(ended: Exit) -> str:
+    """Exit code or signal, and what else is known of the end."""
+    code = f"exit {ended.code}" if ended.code is not None else "exit code unknown"
+    words = [code, ended.signal, "killed for memory" if ended.oom else None, ended.not_executable]
+    return ", ".join(plain_line(word) for word in (*words, ended.machine_fault, ended.warning) if word)
+
+
+def _step(step: StepView, now: float, zone: tzinfo | None) -> Content:
+    if step.began_at is None:
+        return Content.assemble(("· ", "dim"), one_line(step.name).stylize("dim"))
+    at = (f"  {_clock(step.began_at, zone)}", "dim")
+    if step.ended_at is None:
+        return Content.assemble("► ", one_line(step.name), f"  {took(now - step.began_at)}", at)
+    return Content.assemble("✓ ", one_line(step.name), f"  {took(step.ended_at - step.began_at)}", at)
+
+
+def _events(events: Sequence[Event], zone: tzinfo | None) -> Iterator[Content]:
+    if (left := len(events) - _EVENTS) > 0:
+        yield Content.styled(f"… {left:,} earlier ones", "dim")
+    for event in events[-_EVENTS:]:
+        said = "" if event.msg is None else f"  {event.msg}"
+        payload = f"  {json.dumps(event.payload, ensure_ascii=False, default=str)}" if event.payload else ""
+        at = event.t.astimezone(zone).strftime("%H:%M:%S")
+        yield Content.assemble((at, "dim"), f" {event.type:<9}", _cut(said, _PAYLOAD), _cut(payload, _PAYLOAD))
+
+
+def _attempt(attempt: OpAttempt) -> Content:
+    summary = attempt.execution_summary
+    ran = "" if summary.duration_ms is None else f"  {took(summary.duration_ms / 1000)}"
+    worker = f"  {summary.worker_id}" if summary.worker_id else ""
+    error = f"  {summary.error_message}" if summary.error_message else ""
+    return Content.assemble(f"{attempt.attempt}  {attempt.state}{ran}", _cut(f"{worker}{error}", _PAYLOAD))
+
+
+def _fact(name: str, *parts: str | Content) -> Content:
+    return Content.assemble((f"{name:<9}", "dim"), *parts)
+
+
+def _cut(text: str, length: int) -> Content:
+    return one_line(text if len(text) <= length else f"{text[:length]}… +{len(text) - length:,}")
+
+
+def _clock(utc: float, zone: tzinfo | None) -> str:
+    return datetime.fromtimestamp(utc, UTC).astimezone(zone).strftime("%H:%M:%S")

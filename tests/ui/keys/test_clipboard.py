@@ -1,0 +1,67 @@
+"""Copying says what was done, and that it may not arrive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gyoza_tui.ui import clipboard
+from gyoza_tui.ui.clipboard import CopyError
+
+
+def test_the_terminal_is_asked_by_osc_52() -> None:
+    sent: list[str] = []
+    said = clipboard.by_terminal("héllo", sent.append)
+    assert sent == ["héllo"]
+    assert "6 B" in said
+    assert "ignore" in said
+
+
+def test_what_terminals_would_drop_is_refused() -> None:
+    sent: list[str] = []
+    with pytest.raises(CopyError, match="100 KB"):
+        clipboard.by_terminal("x" * (clipboard.OSC_52_MAX + 1), sent.append)
+    assert sent == []
+    clipboard.by_terminal("x" * clipboard.OSC_52_MAX, sent.append)
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize(("environ", "found"), [({}, False), ({"TMUX": ""}, False), ({"TMUX": "/tmp/t,1,0"}, True)])
+def test_tmux_is_known_by_its_variable(environ: dict[str, str], found: bool) -> None:
+    assert clipboard.in_tmux(environ) is found
+
+
+@pytest.fixture
+def tmux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A tmux server of this test's own, and this process as if in it."""
+    if not shutil.which("tmux"):
+        pytest.skip("no tmux here")
+    monkeypatch.delenv("TMUX", raising=False)
+    monkeypatch.setenv("TMUX_TMPDIR", str(tmp_path))
+    subprocess.run(("tmux", "-f", "/dev/null", "new-session", "-d", "sleep 60"), check=True, timeout=10)
+    shown = subprocess.run(
+        ("tmux", "display-message", "-p", "#{socket_path},#{pid},0"),
+        check=True, timeout=10, capture_output=True, text=True,
+    )  # fmt: skip
+    monkeypatch.setenv("TMUX", shown.stdout.strip())
+    yield
+    subprocess.run(("tmux", "kill-server"), check=True, timeout=10)
+
+
+@pytest.mark.usefixtures("tmux")
+def test_in_tmux_its_buffer_has_the_text() -> None:
+    said = clipboard.by_tmux("line 1\nlïne 2")
+    assert "tmux" in said
+    buffer = subprocess.run(("tmux", "show-buffer"), check=True, timeout=10, capture_output=True, text=True).stdout
+    assert buffer == "line 1\nlïne 2"
+
+
+def test_a_tmux_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "PATH", "/nowhere")
+    with pytest.raises(CopyError, match="no tmux"):
+        clipboard.by_tmux("x")

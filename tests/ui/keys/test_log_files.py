@@ -1,0 +1,50 @@
+"""Logs as files: whole, new, and where the user is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gyoza_tui.ui import log_files
+
+
+def test_the_log_is_saved_as_it_came(tmp_path: Path) -> None:
+    path = log_files.save([b"\x1b[31mred\r\n", b"\xff\x00"], "classify", "a1b2", tmp_path)
+    assert path == tmp_path / "classify-a1b2.log"
+    assert path.read_bytes() == b"\x1b[31mred\r\n\xff\x00"
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    paths = [log_files.save([bytes([n])], "op", "r", tmp_path) for n in range(3)]
+    assert [path.name for path in paths] == ["op-r.log", "op-r-2.log", "op-r-3.log"]
+    assert [path.read_bytes() for path in paths] == [b"\0", b"\1", b"\2"]
+
+
+@pytest.mark.parametrize("op", ["../../etc/cron", "/abs", ".hidden", "a\nb", "\x1b]0;x\x07", "", "x" * 500, "."])
+def test_a_name_from_outside_leads_nowhere_else(tmp_path: Path, op: str) -> None:
+    path = log_files.save([b""], op, "../r", tmp_path)
+    assert path.parent == tmp_path
+    assert path.name.isprintable()
+    assert not path.name.startswith(".")
+    assert path.exists()
+
+
+def test_a_log_that_cannot_be_read_to_its_end_leaves_no_file(tmp_path: Path) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"begin"
+        raise OSError("spool gone")
+
+    with pytest.raises(OSError, match="spool gone"):
+        log_files.save(broken(), "op", "r", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pagers_file_is_private() -> None:
+    path = log_files.for_pager([b"secret"])
+    try:
+        assert path.read_bytes() == b"secret"
+        assert path.stat().st_mode & 0o077 == 0
+    finally:
+        path.unlink()
