@@ -1,0 +1,114 @@
+"""Why nothing runs, or nothing new: in words, from the snapshot alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import tzinfo
+from enum import StrEnum
+
+from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.ui.format import clock, duration
+from gyoza_tui.ui.outside import plain_line
+from gyoza_tui.worker.snapshot import Snapshot
+
+
+class Cause(StrEnum):
+    NAME_HELD = "name held by another"
+    KEY_REFUSED = "key refused"
+    UNREACHABLE = "server unreachable"
+    AWAY = "leaving"
+    DRAINING = "draining"
+    PAUSED = "paused"
+    DISK_FULL = "disk full"
+    ENGINE_DOWN = "engine down"
+    NO_SLOT = "no free slot"
+    WAITING = "waiting for work"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    cause: Cause
+    text: str
+    """Why, since when, what happens next; from outside in parts, on one line."""
+    act: str = ""
+    """What a person can do."""
+
+    @property
+    def wrong(self) -> bool:
+        """Whether something is broken, and not just as somebody wants it."""
+        return self.cause in _WRONG
+
+
+_WRONG = {Cause.NAME_HELD, Cause.KEY_REFUSED, Cause.UNREACHABLE, Cause.DISK_FULL, Cause.ENGINE_DOWN}
+
+
+def why_nothing_runs(snapshot: Snapshot, zone: tzinfo | None) -> tuple[Reason, ...]:
+    """All that stand in the way, the one to mend first first; without any, that there is no work."""
+    found = (server_trouble(snapshot, zone), _wish(snapshot), *_machine(snapshot), _slots(snapshot))
+    return tuple(reason for reason in found if reason) or (_waiting(snapshot),)
+
+
+def server_trouble(snapshot: Snapshot, zone: tzinfo | None) -> Reason | None:
+    link = snapshot.link
+    if link.name_held:
+        return Reason(Cause.NAME_HELD, plain_line(link.name_held), "stop the other worker, or set GYOZA_WORKER_ID")
+    if link.trouble is None:
+        return None
+    words, next_try = plain_line(link.trouble), _next_try(snapshot)
+    if link.unauthorized:
+        return Reason(Cause.KEY_REFUSED, f"the server refuses the key: {words}{next_try}", "set GYOZA_API_KEY")
+    return Reason(Cause.UNREACHABLE, f"{words}{since(snapshot, zone)}{next_try}", "R tries now")
+
+
+def since(snapshot: Snapshot, zone: tzinfo | None) -> str:
+    """` since 02:10 (4:10)`, as long as the server is silent; empty when nobody knows."""
+    if snapshot.down_since is None:
+        return ""
+    silent = max(0.0, snapshot.taken_at - snapshot.down_since)
+    return f" since {clock(snapshot.utc - silent, zone)} ({duration(silent)})"
+
+
+def _next_try(snapshot: Snapshot) -> str:
+    return f", next try in {snapshot.next_try_s:.0f} s" if snapshot.next_try_s >= 1 else ", trying now"
+
+
+def _wish(snapshot: Snapshot) -> Reason | None:
+    match snapshot.state:
+        case WorkerState.PAUSED:
+            return Reason(Cause.PAUSED, "nothing is claimed", "p resumes")
+        case WorkerState.DRAINING:
+            return Reason(Cause.DRAINING, f"nothing is claimed; {_left(snapshot)}then this worker exits", "D undoes it")
+        case WorkerState.AWAY:
+            return Reason(Cause.AWAY, "this worker exits")
+        case _:
+            return None
+
+
+def _left(snapshot: Snapshot) -> str:
+    waiting = snapshot.to_deliver
+    return f"{waiting} {'report is' if waiting == 1 else 'reports are'} to be delivered, " if waiting else ""
+
+
+def _machine(snapshot: Snapshot) -> list[Reason]:
+    reasons = []
+    if snapshot.disk is not None:
+        reasons.append(Reason(Cause.DISK_FULL, plain_line(snapshot.disk)))
+    for name, trouble in snapshot.backends.items():
+        if trouble is not None:
+            reasons.append(Reason(Cause.ENGINE_DOWN, f"{name}: {plain_line(trouble)}"))
+    return reasons
+
+
+def _slots(snapshot: Snapshot) -> Reason | None:
+    if snapshot.free_slots > 0:
+        return None
+    return Reason(Cause.NO_SLOT, f"all {snapshot.max_runs} are taken" if snapshot.max_runs else "this worker has none")
+
+
+def _waiting(snapshot: Snapshot) -> Reason:
+    if snapshot.link.beat_at is None:
+        return Reason(Cause.WAITING, "the server is being asked for the first time")
+    queued = snapshot.link.queued
+    if not queued:
+        return Reason(Cause.WAITING, "the server's queue is empty" if queued == 0 else "the server has none")
+    return Reason(Cause.WAITING, f"{queued} queued at the server, none of them for this worker now")

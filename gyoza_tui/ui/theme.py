@@ -1,0 +1,141 @@
+"""Our colours. Grey and one blue; green, amber and red are kept for what somebody should look at.
+
+Each is told from its background in 16 colours too: ssh seldom forwards COLORTERM.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from textual.app import App
+from textual.theme import Theme
+
+DEFAULT: Final = "gyoza-dark"
+
+
+@dataclass(frozen=True, slots=True)
+class _Palette:
+    background: str
+    surface: str
+    panel: str
+    foreground: str
+    muted: str
+    faint: str
+    primary: str
+    """Of meters."""
+    track: str
+    """Of the part of a meter that is empty."""
+    accent: str
+    """Of what has the focus."""
+    success: str
+    warning: str
+    error: str
+    cursor: str
+    """Behind the row of the cursor."""
+
+    def theme(self, name: str, *, dark: bool) -> Theme:
+        return Theme(
+            name=name,
+            dark=dark,
+            primary=self.primary,
+            secondary=self.accent,
+            accent=self.accent,
+            success=self.success,
+            warning=self.warning,
+            error=self.error,
+            foreground=self.foreground,
+            background=self.background,
+            surface=self.surface,
+            panel=self.panel,
+            variables=self._variables(),
+        )
+
+    def _variables(self) -> dict[str, str]:
+        return {
+            "text": self.foreground,
+            "text-muted": self.muted,
+            "text-disabled": self.faint,
+            "text-primary": self.primary,
+            "text-secondary": self.accent,
+            "text-accent": self.accent,
+            "text-success": self.success,
+            "text-warning": self.warning,
+            "text-error": self.error,
+            "primary-muted": self.track,
+            "border": self.accent,
+            "border-blurred": self.faint,
+            "block-cursor-background": self.accent,
+            "block-cursor-foreground": self.background,
+            "block-cursor-blurred-background": self.cursor,
+            "block-cursor-blurred-foreground": self.foreground,
+            "input-selection-background": self.cursor,
+            "scrollbar": self.faint,
+            "scrollbar-hover": self.muted,
+            "scrollbar-active": self.accent,
+            "scrollbar-background": self.background,
+            "scrollbar-background-hover": self.background,
+            "scrollbar-background-active": self.background,
+            "scrollbar-corner-color": self.background,
+        }
+
+
+_DARK: Final = _Palette(
+    background="#0e1116",
+    surface="#151a21",
+    panel="#1b222b",
+    foreground="#d5dae1",
+    muted="#8d96a3",
+    faint="#5d6673",
+    primary="#4f9fdc",
+    track="#1f3547",
+    accent="#7cc4ff",
+    success="#56c57f",
+    warning="#e3b341",
+    error="#f4656d",
+    cursor="#1e2a38",
+)
+_LIGHT: Final = _Palette(
+    background="#fbfcfd",
+    surface="#f1f3f6",
+    panel="#e7ebf0",
+    foreground="#1d232b",
+    muted="#5b6673",
+    faint="#8c96a2",
+    primary="#1b6fc2",
+    track="#cfe0f1",
+    accent="#0b57b8",
+    success="#1a7f3c",
+    warning="#8f5e00",
+    error="#c4202c",
+    cursor="#dbe8f6",
+)
+_CONTRAST: Final = _Palette(
+    background="#000000",
+    surface="#000000",
+    panel="#1c1c1c",
+    foreground="#ffffff",
+    muted="#d0d0d0",
+    faint="#a0a0a0",
+    primary="#00d7ff",
+    track="#4e4e4e",
+    accent="#ffff00",
+    success="#00ff5f",
+    warning="#ffaf00",
+    error="#ff6060",
+    cursor="#00005f",
+)
+
+THEMES: Final = (
+    _DARK.theme("gyoza-dark", dark=True),
+    _LIGHT.theme("gyoza-light", dark=False),
+    _CONTRAST.theme("gyoza-contrast", dark=True),
+)
+"""Textual's own stay available beside them."""
+
+
+def dress(app: App[object], theme: str | None) -> None:
+    """Make our themes available and wear `theme`, or our own default. Raises InvalidThemeError."""
+    for ours in THEMES:
+        app.register_theme(ours)
+    app.theme = theme or DEFAULT

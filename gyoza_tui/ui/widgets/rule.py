@@ -1,0 +1,62 @@
+"""The line that begins a section: what it is called and what is to be said of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from textual.content import Content
+from textual.style import Style
+from textual.widget import Widget
+
+_LEAST_TITLE: Final = 12
+_BEGIN: Final = "── "
+_END: Final = "──"
+
+
+class Rule(Widget):
+    """`── title ──── right ──`, in the accent colour when its section has the focus.
+
+    Text without a colour of its own has the rule's: that is how a section's name shows the focus.
+    """
+
+    DEFAULT_CSS = """
+    Rule {
+        height: 1;
+        text-wrap: nowrap;
+        & > .rule--line { color: $foreground 30%; }
+    }
+    *:focus-within > Rule {
+        color: $accent;
+        & > .rule--line { color: $accent; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"rule--line"}
+
+    def __init__(self, title: str | Content = "", *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._title = Content(title) if isinstance(title, str) else title
+        self._right = Content()
+
+    def update(self, title: Content, right: Content | None = None) -> None:
+        right = right or Content()
+        if not (title.is_same(self._title) and right.is_same(self._right)):
+            self._title, self._right = title, right
+            self.refresh()
+
+    def render(self) -> Content:
+        return ruled(self._title, self._right, self.size.width, self.get_visual_style("rule--line"))
+
+
+def ruled(title: Content, right: Content, width: int, line: Style) -> Content:
+    """Exactly `width` cells. What is on the right goes before the title is cut."""
+    ending = _ending(right, line)
+    room = width - len(_BEGIN) - 1
+    if room - ending.cell_length < min(title.cell_length, _LEAST_TITLE):
+        ending = _ending(Content(), line)
+    title = title.truncate(max(0, room - ending.cell_length), ellipsis=True)
+    fill = max(0, room - title.cell_length - ending.cell_length)
+    return Content.assemble((_BEGIN, line), title, " ", ("─" * fill, line), ending).truncate(width, pad=True)
+
+
+def _ending(right: Content, line: Style) -> Content:
+    return Content.assemble(" ", right, " ", (_END, line)) if right else Content.styled(_END, line)
