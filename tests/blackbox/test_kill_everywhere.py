@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
@@ -18,6 +19,7 @@ from tests.servers import KEY, ServerThread
 SUCCEED = "echo out; echo err >&2; sleep 0.1; echo '{\"x\": 1}' > $GYOZA_OUTPUT_JSON"
 FAIL = "echo out; echo err >&2; sleep 0.1; exit 3"
 RUN_ON = "echo out; echo err >&2; exec sleep 100"
+LANES = 3
 ENDS = {SUCCEED: "COMPLETED", FAIL: "FAILED", RUN_ON: "CANCELLED"}
 
 local = pytest.param("local", id="local")
@@ -25,17 +27,25 @@ engine = pytest.param("docker", id="docker", marks=pytest.mark.docker)
 engine_long = pytest.param("docker", id="docker", marks=[pytest.mark.docker, pytest.mark.long])
 
 
-def _results(tmp_path: Path, backend: str, script: str) -> list[Result]:
-    scenario: dict[str, object] = {"home": str(tmp_path), "key": KEY, "cancel": script == RUN_ON}
+def _results(tmp_path: Path, backend: str, script: str) -> list[list[Result]]:
+    """By lane: each has a server and a worker of its own and takes every third moment, for a trial mostly waits."""
+    with ThreadPoolExecutor(LANES) as pool:
+        return list(pool.map(lambda first: _lane(tmp_path / str(first), backend, script, first), range(1, LANES + 1)))
+
+
+def _lane(home: Path, backend: str, script: str, first: int) -> list[Result]:
+    home.mkdir()
+    scenario: dict[str, object] = {"home": str(home), "key": KEY, "cancel": script == RUN_ON}
+    scenario |= {"first": first, "every": LANES}
     if backend == "local":
-        ops = tmp_path / "ops.toml"
+        ops = home / "ops.toml"
         command = json.dumps(script.replace("{", "{{").replace("}", "}}"))
         ops.write_text(f"[ops.op]\ncommand = ['sh', '-c', {command}]\n")
         scenario |= {"image": "local://op", "ops_file": str(ops)}
     else:
         scenario |= {"image": BUSYBOX, "command": ["sh", "-c", script]}
-    with ServerThread(tmp_path / "server.db") as server:
-        config = tmp_path / "scenario.json"
+    with ServerThread(home / "server.db") as server:
+        config = home / "scenario.json"
         config.write_text(json.dumps(scenario | {"url": server.url}))
         ended = subprocess.run(
             [sys.executable, "-m", "tests.blackbox.killing", str(config)],
@@ -48,9 +58,11 @@ def _results(tmp_path: Path, backend: str, script: str) -> list[Result]:
     return [Result(**json.loads(line)) for line in ended.stdout.splitlines()]
 
 
-def _check(results: list[Result], script: str) -> None:
-    assert len(results) > 15, "there are more side effects than that"
-    assert [result.killed for result in results] == [True] * (len(results) - 1) + [False]
+def _check(lanes: list[list[Result]], script: str) -> None:
+    for lane in lanes:
+        assert [result.killed for result in lane] == [True] * (len(lane) - 1) + [False]
+    results = [result for lane in lanes for result in lane]
+    assert len(results) > 15 + LANES, "there are more side effects than that"
     for result in results:
         assert result.state == ENDS[script], result
         assert (result.started, result.ends, result.attempts) == (1, 1, 1), result

@@ -48,7 +48,7 @@ def _resources(worker: WorkerProcess) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("count", "op_s"),
     [
-        pytest.param(32, "6"),
+        pytest.param(24, "6"),
         pytest.param(200, "5", marks=[pytest.mark.long, pytest.mark.timeout(300)]),
         pytest.param(2000, "5", marks=[pytest.mark.long, pytest.mark.timeout(1790)]),
     ],
@@ -75,7 +75,7 @@ def test_slots_are_full_and_never_more(docker_house: House, count: int, op_s: st
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(60), pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+    "count", [pytest.param(32), pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
 )
 def test_two_workers_share(docker_house: House, count: int) -> None:
     """Each run on one of them, once, and neither idles."""
