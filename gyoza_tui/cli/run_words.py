@@ -42,22 +42,12 @@ def failure(events: list[Event]) -> Failure | None:
     return None
 
 
-def failure_words(fault: Failure) -> str:
-    """`oom_killed, exit 137, SIGKILL: words`."""
-    parts = [fault.reason.value]
-    if fault.exit_code is not None:
-        parts.append(f"exit {fault.exit_code}")
-    if fault.signal:
-        parts.append(fault.signal)
-    return ", ".join(parts) + (f": {fault.message}" if fault.message else "")
-
-
 def note(run: OpRun) -> str:
     """What a person wants to know next: why it failed, why it waits, or its outputs."""
     match run.state:
         case RunState.FAILED:
             fault = failure(run.events)
-            return failure_words(fault) if fault else run.execution_summary.error_message or ""
+            return fault.words if fault else run.execution_summary.error_message or ""
         case RunState.COMPLETED:
             return ", ".join(f"{name}={_rough(value)}" for name, value in run.outputs.items())
         case RunState.PENDING:

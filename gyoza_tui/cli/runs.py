@@ -139,7 +139,7 @@ def _print_events(events: list[Event]) -> None:
     fault = run_words.failure(events)
     if fault is None:
         return
-    out(f"  failed: {visible(run_words.failure_words(fault))}")
+    out(f"  failed: {visible(fault.words)}")
     for line in fault.log_tail.splitlines()[-20:]:
         out(f"    | {visible(line)}")
 

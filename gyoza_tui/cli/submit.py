@@ -142,7 +142,7 @@ def _hold_ups(run: OpRun) -> Iterator[str]:
 
     for attempt in run.attempts:
         if attempt.attempt == run.current_attempt - 1 and (fault := run_words.failure(attempt.events)):
-            yield f"attempt {attempt.attempt} failed, to be tried again: {run_words.failure_words(fault)}"
+            yield f"attempt {attempt.attempt} failed, to be tried again: {fault.words}"
     if run.state is RunState.PENDING and run.placement:
         yield f"{run.state.value}: {run.placement}"
 
@@ -164,7 +164,7 @@ def _tell_end(run: OpRun, as_json: bool) -> None:
     if run.state is RunState.COMPLETED:
         return
     fault = run_words.failure(run.events)
-    words = [f"{run.id} is {run.state.value}" + (f": {run_words.failure_words(fault)}" if fault else "")]
+    words = [f"{run.id} is {run.state.value}" + (f": {fault.words}" if fault else "")]
     if fault:
         words += [f"  | {line}" for line in fault.log_tail.splitlines()[-20:]]
     raise CliError("\n".join(words))

@@ -46,3 +46,13 @@ class Failure(Wire):
     reason: Reason
     message: str
     log_tail: str = ""
+
+    @property
+    def words(self) -> str:
+        """`oom_killed, exit 137, SIGKILL: words`."""
+        parts = [self.reason.value]
+        if self.exit_code is not None:
+            parts.append(f"exit {self.exit_code}")
+        if self.signal:
+            parts.append(self.signal)
+        return ", ".join(parts) + (f": {self.message}" if self.message else "")

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from gyoza_tui.models.limits import MIB
 
 
-def low_disk(paths: Iterable[Path], min_free_mb: int) -> str | None:
-    """Which disk is low, in words; None when all have at least `min_free_mb` MiB free."""
+@dataclass(frozen=True, slots=True)
+class DiskLook:
+    trouble: str | None = None
+    """Which disk is low, or cannot be looked at, in words."""
+    free_mb: int | None = None
+    """MiB free on the disk with the least room; None when none could be looked at."""
+
+
+def look(paths: Iterable[Path], min_free_mb: int) -> DiskLook:
+    """At the disks below these paths; one with less than `min_free_mb` MiB free is low."""
+    trouble: str | None = None
+    least: int | None = None
     for path in paths:
         try:
             free_mb = shutil.disk_usage(path).free // MIB
         except OSError as error:
-            return f"disk: {path} cannot be looked at: {error.strerror}"
+            trouble = trouble or f"disk: {path} cannot be looked at: {error.strerror}"
+            continue
         if free_mb < min_free_mb:
-            return f"disk full: {path} has {free_mb} MB free, GYOZA_MIN_FREE_MB is {min_free_mb}"
-    return None
+            trouble = trouble or f"disk full: {path} has {free_mb} MB free, GYOZA_MIN_FREE_MB is {min_free_mb}"
+        least = free_mb if least is None else min(least, free_mb)
+    return DiskLook(trouble, least)

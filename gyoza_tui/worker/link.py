@@ -38,6 +38,8 @@ class LinkState:
     latency_ms: float | None = None
     beat_at: float | None = None
     """Boot time from before the last accepted beat was sent."""
+    down_since: float | None = None
+    """Boot time of the first failure since the server last answered; None while it does, or never did."""
 
 
 class ServerLink:
@@ -100,7 +102,7 @@ class ServerLink:
         with self._lock:
             old = self._state
             well = old.trouble is None
-            self._state = replace(old, trouble=None, unauthorized=False)
+            self._state = replace(old, trouble=None, unauthorized=False, down_since=None)
         self.backoff.succeed()
         if beaten and (old.beat_at is None or old.name_held):
             self._notices.say(f"the server answers ({old.latency_ms or 0:.0f} ms)", server="ok")
@@ -122,6 +124,7 @@ class ServerLink:
                 trouble=text,
                 unauthorized=meaning(error) is Meaning.UNAUTHORIZED,
                 name_held=held,
+                down_since=old.down_since if old.beat_at is None or old.down_since else self._clock.boot(),
                 registered=old.registered and code not in HELD_BY_ANOTHER and code != ErrorCode.WORKER_UNKNOWN,
             )
         self.backoff.fail(retry_after_s(error))

@@ -10,10 +10,11 @@ from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.worker.checks import Check, checklist
 from gyoza_tui.worker.control import Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
 from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.picture import Picture
 from gyoza_tui.worker.run_row import Intent, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
-from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot
+from gyoza_tui.worker.snapshot import Notice, Snapshot
 
 
 class LocalControl:
@@ -22,35 +23,12 @@ class LocalControl:
     def __init__(self, runtime: Runtime, slots: Slots, duties: list[Duty]) -> None:
         self._runtime = runtime
         self._slots = slots
-        self._duties = duties
-        self._version = 0
+        self._picture = Picture(runtime, slots, duties)
         self.asked: Ending | None = None
         """The highest ending asked for so far; the main thread acts on it."""
 
     def snapshot(self) -> Snapshot:
-        runtime = self._runtime
-        link, context = runtime.link.state, runtime.context
-        self._version += 1
-        rows = runtime.journal.rows()
-        views = tuple(RunView(row, context.get_run_state(row.run_id), runtime.held(row)) for row in rows)
-        return Snapshot(
-            version=self._version,
-            taken_at=runtime.clock.boot(),
-            utc=runtime.clock.utc().timestamp(),
-            worker_id=context.worker_id,
-            state=runtime.mode.state,
-            refusal=runtime.mode.refusal,
-            max_runs=runtime.admission.max_runs,
-            free_slots=max(0, runtime.admission.max_runs - sum(row.active for row in rows)),
-            server_url=runtime.client.base_url,
-            link=link,
-            next_try_s=runtime.link.backoff.remaining_s,
-            backends=runtime.pool.trouble,
-            to_deliver=runtime.journal.waiting,
-            runs=views,
-            duties=tuple(duty.status for duty in self._duties),
-            hardware=runtime.history.latest(),
-        )
+        return self._picture.snapshot()
 
     def samples(self) -> tuple[HardwareSample, ...]:
         return self._runtime.history.samples()
@@ -59,7 +37,8 @@ class LocalControl:
         return checklist(self.snapshot())
 
     def seen(self, key: int) -> None:
-        raise NotImplementedError
+        if not self._runtime.journal.seen(key):
+            raise KeyError(key)
 
     def retry(self, run_id: str) -> None:
         raise NotImplementedError

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.worker.disk import DiskLook
 
 
 class Mode:
@@ -18,6 +19,7 @@ class Mode:
         self._draining = False
         self._away = False
         self._disk: str | None = None
+        self._free_mb: int | None = None
 
     @property
     def state(self) -> WorkerState:
@@ -37,7 +39,13 @@ class Mode:
 
     @property
     def disk(self) -> str | None:
+        """Why the disk lets no run be taken."""
         return self._disk
+
+    @property
+    def disk_free_mb(self) -> int | None:
+        """Of the disk with the least room, when it was last looked at."""
+        return self._free_mb
 
     def pause(self, paused: bool) -> None:
         self._set("_paused", paused)
@@ -50,6 +58,10 @@ class Mode:
 
     def disk_low(self, words: str | None) -> None:
         self._set("_disk", words)
+
+    def disk_looked(self, look: DiskLook) -> None:
+        self._free_mb = look.free_mb
+        self.disk_low(look.trouble)
 
     def _set(self, name: str, value: object) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from gyoza_tui.models.runs import EventReport, RunPatch
 from gyoza_tui.models.states import EventType, RunState
+from gyoza_tui.worker.ending_words import ending_words
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.notices import Level
 from gyoza_tui.worker.run_row import Outcome, RunRow
@@ -54,7 +55,8 @@ class JournalRecord:
         reports: list[EventReport | RunPatch] = [self._stamped(report)] if report else []
         if outcome is Outcome.RELEASED:
             reports = [self.giving_back(self.row, self._runtime.context.worker_id, note)]
-        if self._journal.finish(self._key, outcome, note, reports):
+        note, last_line = ending_words(note, report)
+        if self._journal.finish(self._key, outcome, note, reports, last_line=last_line):
             row = self.row
             level: Level = "warning" if outcome is Outcome.FAILED else "info"
             text = f"{row.run_id} {outcome}" + (f": {note}" if note else "")

@@ -7,8 +7,10 @@ thread waits for signals and for the end: headless the main one, with a screen a
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from gyoza_tui import __version__
 from gyoza_tui.backends.base import Backend
@@ -167,6 +169,8 @@ class Worker:
         for row in runtime.active():
             if row.handle is not None and row.outcome is None:
                 runtime.notices.say(f"{row.run_id} adopted", run=row.run_id, attempt=row.attempt, state="adopted")
+                with suppress(OSError, sqlite3.Error):  # a full disk must not keep a worker from starting
+                    runtime.journal.update(row.key, adopted=True)
             self.slots.start(row)
         for duty in self.duties:
             duty.start()

@@ -6,7 +6,7 @@ import threading
 import traceback
 from typing import Final
 
-from gyoza_tui.backends.base import BackendError, Label
+from gyoza_tui.backends.base import BackendError, Label, PullProgress
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
@@ -26,6 +26,7 @@ class Slots:
         self._runtime = runtime
         self._lock = threading.Lock()
         self._running: dict[int, Services | None] = {}
+        self._pulls: dict[int, PullProgress] = {}
 
     def start(self, row: RunRow) -> None:
         """Run the pipeline for the row in a thread of its own; once per row."""
@@ -54,6 +55,10 @@ class Slots:
                 services.interrupt.set()
             services.wake.set()
 
+    def pull(self, key: int) -> PullProgress | None:
+        """How far the pull of its image is, while it is pulled."""
+        return self._pulls.get(key)
+
     @property
     def count(self) -> int:
         return len(self._running)
@@ -67,6 +72,7 @@ class Slots:
         finally:
             with self._lock:
                 self._running.pop(row.key, None)
+            self._pulls.pop(row.key, None)
             if not any(other.run_id == row.run_id for other in runtime.active()):
                 runtime.context.remove_running_op(row.run_id)
             for wake in (runtime.wakes.beat, runtime.wakes.claim):
@@ -124,6 +130,7 @@ class Slots:
             gpu=runtime.admission.gpu_of(run.constraints),
             keep_logs=False,
             wake=wake,
+            on_pull=lambda progress: self._pulls.__setitem__(row.key, progress),
             warn=lambda words: runtime.notices.say(f"{run.id}: {words}", "warning", run=run.id),
         )
         with self._lock:

@@ -63,6 +63,7 @@ class RunView:
     """One attempt here, with the server's last word on its run."""
 
     row: RunRow
+    """Its `outcome_note` and `last_line` are made for the run list."""
     server_state: str | None
     held: bool
     """Its server is not the one that answers now."""
@@ -74,7 +75,9 @@ class RunView:
     pull: PullProgress | None = None
     """While its image is pulled."""
     seen: bool = True
-    """Whether somebody has looked at how it ended."""
+    """False for a failed one as long as nobody has looked at how it ended."""
+    gpu: int | None = None
+    """The index of the one GPU that it may see."""
 
     @property
     def key(self) -> int:

@@ -269,7 +269,9 @@ def test_the_machines_failure_is_not_told_as_the_ops(bench: Bench) -> None:
     assert events[0].payload is not None
     assert events[0].payload["reason"] == "disk_full"
     told = [notice.text for notice in worker.control.notices() if run.id in notice.text]
-    assert [text for text in told if "no space left" in text] == [f"{run.id} failed: no space left for the container"]
+    assert [text for text in told if "no space left" in text] == [
+        f"{run.id} failed: disk_full: no space left for the container"
+    ]
 
 
 def test_a_downed_backend_is_no_offer(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from gyoza_tui.client.answers import error_code
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
-from gyoza_tui.worker.disk import low_disk
+from gyoza_tui.worker import disk
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.retention import Retention
 from gyoza_tui.worker.run_row import Intent, RunRow
@@ -40,7 +40,7 @@ class Reconcile(Duty):
             runtime.wakes.beat.set()
             runtime.wakes.claim.set()
         disks = [runtime.state_dir.root, *runtime.pool.disks]
-        runtime.mode.disk_low(low_disk(disks, runtime.settings.min_free_mb))
+        runtime.mode.disk_looked(disk.look(disks, runtime.settings.min_free_mb))
         for name in runtime.pool.available:
             if self._clock.boot() - self._swept_at.get(name, -SWEEP_S) >= SWEEP_S:
                 self._sweep(runtime.pool[name])
