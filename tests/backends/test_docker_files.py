@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.backends.docker.files import fetch_bound, put_bound
+from tests.waiting import until
 
 
 def test_a_file_swapped_while_it_is_read_is_whole_or_refused(tmp_path: Path) -> None:
@@ -57,20 +58,23 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path) -> None:
 
     def grow() -> None:
         with (tmp_path / "f").open("ab", buffering=0) as file:
-            while not stop.is_set() and file.tell() < 50_000_000:
+            while not stop.is_set():
                 file.write(b"x" * 1000)
 
-    writer = threading.Thread(target=grow)
-    writer.start()
-    refused = 0
-    for _ in range(50):
+    def refused() -> bool:
         try:
             fetch_bound(tmp_path, "f", 1 << 30)
         except ValueError as error:
-            refused += "changed" in str(error)
-    stop.set()
-    writer.join()
-    assert refused
+            return "changed" in str(error)
+        return False
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        until(refused, "a read while it grows")
+    finally:
+        stop.set()
+        writer.join()
 
 
 def test_a_directory_that_became_a_link_is_not_entered(tmp_path: Path) -> None:
