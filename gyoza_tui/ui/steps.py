@@ -1,0 +1,83 @@
+"""The steps of a run, in words and signs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.content import Content
+
+from gyoza_tui.ui.format import duration, part_of, took
+from gyoza_tui.ui.outside import one_line
+from gyoza_tui.worker.snapshot import Outcome, PullProgress, RunView, StepView
+
+_WORDS: Final = {
+    "prepare_inputs": "inputs",
+    "pull_latest_image": "image",
+    "start_oprun": "start",
+    "run_container": "container",
+    "complete_oprun": "complete",
+    "cleanup_op_dir": "cleanup",
+}
+_MB: Final = 1024 * 1024
+
+
+def step_word(name: str) -> str:
+    """A short word for one of our steps; the name of any other."""
+    return _WORDS.get(name) or one_line(name.replace("_", " ")).plain
+
+
+def current_step(view: RunView) -> StepView | None:
+    """The step that it is in, or ended in."""
+    return next((step for step in reversed(view.steps) if step.began_at is not None), None)
+
+
+def steps_line(view: RunView, now: float, cells: int) -> Content:
+    """As much of all its steps as goes into so many cells; `now` in UTC seconds."""
+    here = current_step(view)
+    signs = [_sign(view, step, step is here) for step in view.steps]
+    words = [step_word(step.name) for step in view.steps]
+    where = _where(view, here, now)
+    between = "  " if view.steps and where else ""
+    forms = (
+        Content(" ").join(
+            Content.assemble(sign, where if step is here else _with_time(word, step))
+            for sign, word, step in zip(signs, words, view.steps, strict=True)
+        ),
+        Content(" ").join(
+            Content.assemble(sign, where if step is here else word)
+            for sign, word, step in zip(signs, words, view.steps, strict=True)
+        ),
+        Content.assemble(*signs, between, where),
+        Content(where),
+        Content.assemble(*signs),
+    )
+    return next((form for form in forms if form.cell_length <= cells), Content())
+
+
+def _where(view: RunView, here: StepView | None, now: float) -> str:
+    if here is None or here.began_at is None:
+        return ""
+    time = took(here.ended_at - here.began_at) if here.ended_at is not None else duration(now - here.began_at)
+    pulled = f" {_pulled(view.pull)}" if view.pull is not None else ""
+    return f"{step_word(here.name)}{pulled} {time}"
+
+
+def _pulled(pull: PullProgress) -> str:
+    total = None if pull.bytes_total is None else pull.bytes_total / _MB
+    return f"{pull.layers_done}/{pull.layers_total or '?'} layers {part_of(pull.bytes_done / _MB, total)}"
+
+
+def _with_time(word: str, step: StepView) -> str:
+    if step.began_at is None or step.ended_at is None:
+        return word
+    return f"{word} {took(step.ended_at - step.began_at)}"
+
+
+def _sign(view: RunView, step: StepView, here: bool) -> Content:
+    if here and view.row.outcome is Outcome.FAILED:
+        return Content.styled("✗", "$text-error")
+    if here and step.ended_at is None and view.row.outcome is None:
+        return Content("►")
+    if step.began_at is not None:
+        return Content("✓")
+    return Content("·")

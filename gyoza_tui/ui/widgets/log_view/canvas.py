@@ -1,0 +1,200 @@
+"""Drawing a window of a log, and the text selected in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import partial
+from typing import ClassVar, Final, NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.widget import Widget
+
+from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.widgets.log_view import selecting
+from gyoza_tui.ui.widgets.log_view.layout import Row
+from gyoza_tui.ui.widgets.log_view.paint import Brush, Margin, Span, paint
+from gyoza_tui.ui.widgets.log_view.scrollbar import thumb
+from gyoza_tui.ui.widgets.log_view.shown import ShownLine, show
+from gyoza_tui.ui.widgets.log_view.window import Window
+from gyoza_tui.worker.control import Stream
+
+_TIME: Final = "%H:%M:%S "
+_TIMES_FROM_WIDTH: Final = 100
+"""Cells from which on times are shown unless the user said otherwise."""
+_MARGINS: Final = 2
+"""Cells left and right of the text: the gutter and the scrollbar."""
+
+
+class Drawn(NamedTuple):
+    """What one row of the screen shows, but for the selection."""
+
+    row: Row | None
+    cursor: bool
+
+
+class Canvas(Widget, can_focus=True):
+    """Its size never depends on the log: nothing is laid out again when that grows."""
+
+    DEFAULT_CSS = """
+    Canvas {
+        height: 1fr;
+        & > .log--time { color: $text-muted; }
+        & > .log--mark { color: $text-muted; text-style: italic; }
+        & > .log--error { color: $error; }
+        & > .log--cursor { background: $foreground 12%; }
+        & > .log--match { background: $warning; color: $background; }
+        & > .log--here { background: $accent; color: $background; text-style: bold; }
+        & > .log--bar { background: $foreground 8%; }
+        & > .log--thumb { background: $foreground 40%; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"log--{name}" for name in ("time", "mark", "error", "cursor", "match", "here", "bar", "thumb")
+    }
+
+    def __init__(self, options: UiOptions, line_max: int) -> None:
+        super().__init__()
+        self._options = options
+        self._show = partial(show, limit=line_max)
+        self._empty = ""
+        self._times: bool | None = None
+        self._wrap = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._window = Window(self._show)
+        self._cursor: int | None = None
+        self._first_cell = 0
+        self._marked: list[re.Pattern[str]] = []
+        """What is highlighted."""
+        self._drawn: list[Drawn] = []
+        self._thumb = range(0)
+
+    @property
+    def wraps(self) -> bool:
+        return self._wrap
+
+    def say_when_empty(self, words: str) -> None:
+        """What stands where the first line would be."""
+        if words != self._empty:
+            self._empty = words
+            if not self._window.rows:
+                self.refresh()
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self.refresh()
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        rows = self._window.rows
+        if not rows:
+            return None
+        text = selecting.selected(selection, self._window.order, rows[0].number, rows[-1].number)
+        return text, "\n"
+
+    def render_line(self, y: int) -> Strip:
+        drawn = self._drawn[y] if y < len(self._drawn) else Drawn(None, False)
+        base = self.rich_style
+        if not y and drawn.row is None:
+            return Strip([Segment(f" {self._empty}", base + self._style("mark"))]).adjust_cell_length(
+                self.size.width, base
+            )
+        strip = paint(
+            drawn.row,
+            self._brush(base),
+            self._margin(drawn, y, base),
+            self._spans(drawn),
+            self._style("cursor") if drawn.cursor else None,
+        )
+        return strip.adjust_cell_length(self.size.width, base)
+
+    def _fit(self) -> None:
+        """Take up the size, and what stands beside the text."""
+        self._window.height = self.size.height
+        self._window.wrap_at = self._text_width if self._wrap else None
+
+    def _redraw(self) -> None:
+        """Have the rows painted that are not on the screen as they are now."""
+        self._window.arrange()
+        rows: list[Row | None] = [*self._window.rows]
+        rows += [None] * (self._window.height - len(rows))
+        drawn = [Drawn(row, row is not None and row.number == self._cursor) for row in rows]
+        width = self.size.width
+        changed = [y for y, each in enumerate(drawn) if y >= len(self._drawn) or each != self._drawn[y]]
+        self._drawn = drawn
+        bar = self._bar()
+        if bar != self._thumb:
+            self._thumb = bar
+            changed = list(range(len(drawn)))
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    @property
+    def _time_width(self) -> int:
+        wanted = self.size.width >= _TIMES_FROM_WIDTH if self._times is None else self._times
+        return len("00:00:00 ") if wanted else 0
+
+    @property
+    def _text_width(self) -> int:
+        return max(1, self.size.width - _MARGINS - self._time_width)
+
+    def _bar(self) -> range:
+        window = self._window
+        visible = len({row.number for row in window.rows})
+        lines, first = window.total, window.top
+        if window.only is not None:
+            lines, first = len(window.only), window.only.index(window.top)
+        return thumb(window.height, lines, first, visible)
+
+    def _brush(self, base: Style) -> Brush:
+        return Brush(
+            width=self._text_width,
+            first_cell=0 if self._wrap else self._first_cell,
+            base=base,
+            time_width=self._time_width,
+            time=self._style("time"),
+            more=self._style("time"),
+        )
+
+    def _margin(self, drawn: Drawn, y: int, base: Style) -> Margin:
+        line = drawn.row.line if drawn.row else None
+        bar = Segment(" ", base + self._style("thumb" if y in self._thumb else "bar")) if self._thumb else None
+        return Margin(
+            self._gutter(line, drawn, base),
+            self._time(line) if drawn.row and not drawn.row.start else "",
+            bar or Segment(" ", base),
+        )
+
+    def _gutter(self, line: ShownLine | None, drawn: Drawn, base: Style) -> Segment:
+        if drawn.cursor:
+            base += self._style("cursor")
+        if line is not None and line.source.stream is Stream.STDERR:
+            return Segment("▎", base + self._style("error"))
+        return Segment("►" if drawn.cursor else " ", base)
+
+    def _time(self, line: ShownLine | None) -> str:
+        if line is None or not line.source.at:
+            return ""
+        return datetime.fromtimestamp(line.source.at, UTC).astimezone(self._options.clock.zone).strftime(_TIME)
+
+    def _spans(self, drawn: Drawn) -> list[Span]:
+        row = drawn.row
+        if row is None or row.line is None:
+            return []
+        spans: list[Span] = list(row.line.spans)
+        if row.line.source.stream is None:
+            spans.append((0, len(row.line.text), self._style("mark")))
+        match = self._style("here" if row.number == self._cursor else "match") if self._marked else Style.null()
+        for pattern in self._marked:
+            spans += [(*found.span(), match) for found in pattern.finditer(row.line.text)]
+        if (selection := self.text_selection) and (chosen := selection.get_span(row.number)):
+            end = len(row.line.text) if chosen[1] < 0 else chosen[1]
+            spans.append((max(0, chosen[0]), end, self.screen.get_component_rich_style("screen--selection")))
+        return spans
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"log--{name}", partial=True)

@@ -1,0 +1,78 @@
+"""Asking for the lines that a window lacks, beside the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+from gyoza_tui.ui.aside import aside
+from gyoza_tui.ui.widgets.log_view.source import LogSource
+from gyoza_tui.ui.widgets.log_view.window import Window
+from gyoza_tui.worker.control import ControlError, LogPage
+
+_FIRST_PAGE: Final = 100
+"""Lines asked for before the window has a size."""
+
+Question = tuple[int, int]
+"""Start and count, as `LogSource.lines` takes them."""
+
+
+class Feed:
+    """One question at a time, however often it is told to ask; what is asked for next is decided when it is asked."""
+
+    def __init__(
+        self,
+        source: LogSource,
+        window: Window,
+        run: Callable[[Coroutine[Any, Any, None]], object],
+        came: Callable[[Feed, int], None],
+    ) -> None:
+        self._source = source
+        self._window = window
+        self._run = run
+        self._came = came
+        """Told after each answer, with the total that was known before it."""
+        self._busy = self._due = False
+        self.trouble: str | None = None
+        """Why there was no answer."""
+
+    def look(self) -> None:
+        """Ask whether there are more lines."""
+        self._due = True
+        self.ask()
+
+    def ask(self) -> None:
+        """Ask for what is missing."""
+        if not self._busy and (self._due or self._window.missing()):
+            self._busy = True
+            self._run(self._answers())
+
+    async def _answers(self) -> None:
+        try:
+            while asked := self._questions():
+                pages = await aside(partial(_read, self._source, asked))
+                before = self._window.total
+                for page, (start, count) in zip(pages, asked, strict=True):
+                    first = start if start >= 0 else max(0, page.total + start)
+                    self._window.take(page, range(first, first + count))
+                self.trouble = None
+                self._came(self, before)
+        except (ControlError, KeyError) as error:
+            self.trouble = str(error)
+            self._came(self, self._window.total)
+        finally:
+            self._busy = False
+
+    def _questions(self) -> list[Question]:
+        window = self._window
+        asked = [(run.start, len(run)) for run in window.missing()]
+        if self._due:
+            self._due = False
+            count = (window.height or _FIRST_PAGE) if window.follow and window.only is None else 1
+            asked.append((-count, count))
+        return asked
+
+
+def _read(source: LogSource, asked: list[Question]) -> list[LogPage]:
+    return [source.lines(start, count) for start, count in asked]

@@ -1,0 +1,79 @@
+"""Searching a log beside the event loop, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+from gyoza_tui.ui.aside import aside
+from gyoza_tui.ui.widgets.log_view.search import Search
+from gyoza_tui.ui.widgets.log_view.source import LogSource
+from gyoza_tui.worker.control import ControlError, LogQuery
+
+ERRORS: Final = LogQuery(
+    r"error|exception|traceback|fatal|panic|critical|segmentation fault|core dumped|out of memory|\bkilled\b"
+)
+
+
+class Hunt:
+    """What is looked for in one log: to go to (`find`), and to leave the rest out (`only`).
+
+    While a log grows, one slice of each is searched at a time: a flood costs no more than that.
+    """
+
+    def __init__(
+        self, source: LogSource, run: Callable[[Coroutine[Any, Any, None]], object], came: Callable[[Search], None]
+    ) -> None:
+        self._source = source
+        self._run = run
+        self._came = came
+        """Told after each slice."""
+        self._busy: set[Search] = set()
+        self.find: Search | None = None
+        self.only: Search | None = None
+
+    def start(self, text: str, origin: int) -> Search:
+        """Look for a text from a line on; the caller keeps it as `find` or `only`."""
+        search = Search(LogQuery.plain(text), text, origin)
+        self._go_on(search, to_the_end=True)
+        return search
+
+    def look(self, since: int | None) -> None:
+        """Go on where lines were not looked at yet; `since` is where the log has grown, None: it has not."""
+        for search in (self.find, self.only):
+            if search is not None:
+                if since is not None:
+                    search.grown(since)
+                self._go_on(search, to_the_end=since is None)
+
+    async def seek(self, query: LogQuery, line: int, *, backwards: bool) -> int | None:
+        """The first line that matches from that one on, or above it."""
+        following: int | None = line
+        while following is not None:
+            call = partial(self._source.search, query, following, backwards=backwards)
+            found = await aside(call)
+            if found.numbers:
+                return found.numbers[-1 if backwards else 0]
+            following = found.next_line
+        return None
+
+    def _go_on(self, search: Search, *, to_the_end: bool) -> None:
+        if search not in self._busy and search.next_slice() is not None:
+            self._busy.add(search)
+            self._run(self._slices(search, to_the_end=to_the_end))
+
+    async def _slices(self, search: Search, *, to_the_end: bool) -> None:
+        try:
+            while (following := search.next_slice()) is not None:
+                line, backwards = following
+                found = await aside(partial(self._source.search, search.query, line, backwards=backwards))
+                search.take(found, backwards=backwards)
+                self._came(search)
+                if not to_the_end or search not in (self.find, self.only):
+                    return
+        except (ControlError, KeyError):
+            search.give_up()
+            self._came(search)
+        finally:
+            self._busy.discard(search)

@@ -1,0 +1,102 @@
+"""One row as a strip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from gyoza_tui.ui.widgets.log_view.cells import cutout
+from gyoza_tui.ui.widgets.log_view.layout import Row
+
+_MORE: Final = "»"
+Span = tuple[int, int, Style]
+
+
+@dataclass(frozen=True, slots=True)
+class Brush:
+    """What is the same for all rows of a window."""
+
+    width: int
+    """Cells of text."""
+    first_cell: int
+    """Of the text in the first column; 0 when lines are wrapped."""
+    base: Style
+    time_width: int
+    time: Style
+    more: Style
+    """Of the sign that a row goes on beyond the edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """What stands left and right of a row's text."""
+
+    gutter: Segment
+    time: str
+    bar: Segment
+
+
+def paint(row: Row | None, brush: Brush, margin: Margin, spans: Sequence[Span], over: Style | None = None) -> Strip:
+    """`spans` colour the row's text, later ones on top of earlier ones; `over` the row as far as there is text or none.
+
+    The text carries the place in the log that a selection is made of: (character of the line, line).
+    """
+    base = brush.base + over if over else brush.base
+    segments = [margin.gutter]
+    if brush.time_width:
+        segments.append(Segment(margin.time.ljust(brush.time_width), base + brush.time))
+    used = 0
+    if row is not None and row.line is not None:
+        text, number = row.line.text, row.number
+        start, end, blank = cutout(text[: row.end], brush.first_cell, brush.width) if not row.start else (*_of(row), 0)
+        if blank:
+            segments.append(Segment(" " * blank, base))
+        pieces = _pieces(text, start, end, base, spans)
+        more = end < row.end
+        segments += [Segment(text[a:b], style + Style.from_meta({"offset": (a, number)})) for a, b, style in pieces]
+        used = blank + cell_len(text[start:end])
+        if more:
+            segments, used = _with_sign(segments, used, brush)
+    if used < brush.width:
+        segments.append(Segment(" " * (brush.width - used), base))
+    segments.append(margin.bar)
+    return Strip(segments, cell_len(margin.gutter.text) + brush.time_width + brush.width + cell_len(margin.bar.text))
+
+
+def _of(row: Row) -> tuple[int, int]:
+    return row.start, row.end
+
+
+def _pieces(text: str, start: int, end: int, base: Style, spans: Sequence[Span]) -> list[Span]:
+    """The text between two characters, cut where a style changes."""
+    inside = [(max(a, start), min(b, end), style) for a, b, style in spans if a < end and b > start]
+    if not inside:
+        return [(start, end, base)] if end > start else []
+    edges = sorted({start, end, *(a for a, _, _ in inside), *(b for _, b, _ in inside)})
+    pieces: list[Span] = []
+    for a, b in pairwise(edges):
+        style = base
+        for begin, stop, each in inside:
+            if begin <= a and b <= stop:
+                style += each
+        pieces.append((a, b, style))
+    return pieces
+
+
+def _with_sign(segments: list[Segment], used: int, brush: Brush) -> tuple[list[Segment], int]:
+    """With the last cell of text given to the sign that there is more."""
+    *kept, last = segments
+    room = brush.width - used
+    text = last.text
+    while text and room < 1:
+        room += cell_len(text[-1])
+        text = text[:-1]
+    sign = Segment(_MORE, brush.base + brush.more)
+    return [*kept, Segment(text, last.style), Segment(" " * (room - 1), brush.base), sign], brush.width
