@@ -121,11 +121,13 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "previous_error", "left_square_bracket", "previous error", "Go to the previous error or traceback.", Scope.LOG
     ),
-    Action("log_top", "g", "top", "Go to the log's first line.", Scope.LOG),
-    Action("log_end", "G", "end", "Go to the log's last line.", Scope.LOG),
+    Action("log_top", "g,home", "top", "Go to the log's first line.", Scope.LOG),
+    Action("log_end", "G,end", "end", "Go to the log's last line, and follow it.", Scope.LOG),
     Action("log_wrap", "w", "wrap", "Wrap long lines, or cut them at the edge.", Scope.LOG),
     Action("log_times", "t", "timestamps", "Show when each line came, or not.", Scope.LOG),
-    Action("log_go_time", "T", "go to a time", "Go to the first line after a time.", Scope.LOG),
+    Action("log_go_time", "T", "go to a time", "Go to the first line at or after a time.", Scope.LOG),
+    Action("log_up", "up,k", "line up", "The line above.", Scope.LOG),
+    Action("log_down", "down,j", "line down", "The line below.", Scope.LOG),
     Action("log_left", "left", "left", "Half a screen to the left.", Scope.LOG),
     Action("log_right", "right", "right", "Half a screen to the right.", Scope.LOG),
     Action("log_page_down", "space,pagedown", "page down", "One page down.", Scope.LOG),
