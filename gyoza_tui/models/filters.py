@@ -1,21 +1,244 @@
-"""The filter grammar of run lists, on the screen and on the command line: `state:failed op:train since:1h text`."""
+"""The filter grammar of run lists, on the screen and on the command line: `state:failed op:train since:1h text`.
+
+Every term must hold. A term is `key:value` or a word; a comma between values means any of them, quotes keep spaces and
+colons as they are, `-` before a term turns it round. An open quote at the end is taken as closed there: filters are
+applied while they are typed.
+"""
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from gyoza_tui.models.states import RunState
+
+STATES: Final = (
+    *("queued", "pulling", "starting", "running", "cancelling", "releasing", "collecting", "to_deliver"),
+    *("completed", "failed", "cancelled", "released", "lost"),
+    *(state.lower() for state in (RunState.PENDING, RunState.ASSIGNED)),
+)
+"""What `state:` takes: the words of a worker's screen, and the server's that are not among them."""
+
+_DAY_S: Final = 86400.0
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY_S, "w": 7 * _DAY_S}
+_AGO: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([a-z]*)")
+_SINCE: Final = "since:30m, since:1h, since:2d, since:2026-11-20 or since:2026-11-20T10:00"
 
 
-@dataclass(frozen=True, slots=True)
-class RunFilter:
-    """Every condition must hold; the empty filter lets everything through."""
+class Key(StrEnum):
+    STATE = "state"
+    OP = "op"
+    """A part of the op's name, its version or its image."""
+    RUN = "run"
+    """The beginning of a run's id."""
+    SINCE = "since"
+    """What goes on, or ended after that time."""
+    WORKER = "worker"
+    """A part of the worker's name."""
+    TOPIC = "topic"
+    """A part of the topic's name."""
 
-    words: tuple[str, ...] = ()
+
+_EXAMPLES: Final = {
+    Key.STATE: ", ".join(STATES),
+    Key.OP: "op:train",
+    Key.RUN: "run:a1b2",
+    Key.SINCE: _SINCE,
+    Key.WORKER: "worker:gpu-01",
+    Key.TOPIC: "topic:nightly",
+}
 
 
 class FilterError(ValueError):
     """A filter that cannot be understood; `str()` says what and what is allowed."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a filter looks at, of a worker's attempt or of a server's run."""
+
+    id: str
+    states: tuple[str, ...]
+    """Words of STATES; case, spaces and hyphens do not matter."""
+    op: str = ""
+    """Name and version."""
+    image: str = ""
+    note: str = ""
+    worker: str = ""
+    topic: str = ""
+    ended_at: float | None = None
+    """UTC seconds; None while it goes on."""
+
+
+class Moment(NamedTuple):
+    """`ago_s` before the time of looking, or a time in UTC seconds."""
+
+    ago_s: float | None = None
+    at: float = 0.0
+
+    def seconds(self, now: float) -> float:
+        return self.at if self.ago_s is None else now - self.ago_s
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    key: Key | None
+    """None: text, which is looked for in id, op, image and note."""
+    values: tuple[str, ...]
+    """Folded; any of them will do."""
+    negated: bool = False
+    since: Moment | None = None
+
+    def matches(self, facts: RunFacts, now: float) -> bool:
+        return self._holds(facts, now) is not self.negated
+
+    def _holds(self, facts: RunFacts, now: float) -> bool:
+        match self.key:
+            case None:
+                return self._in(facts.id, facts.op, facts.image, facts.note)
+            case Key.STATE:
+                return any(_state_word(state) in self.values for state in facts.states)
+            case Key.OP:
+                return self._in(facts.op, facts.image)
+            case Key.RUN:
+                return facts.id.casefold().startswith(self.values)
+            case Key.SINCE:
+                return facts.ended_at is None or self.since is None or facts.ended_at >= self.since.seconds(now)
+            case Key.WORKER:
+                return self._in(facts.worker)
+            case Key.TOPIC:
+                return self._in(facts.topic)
+
+    def _in(self, *texts: str) -> bool:
+        folded = [text.casefold() for text in texts]
+        return any(value in text for value in self.values for text in folded)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Every term must hold; the empty filter lets everything through."""
+
+    terms: tuple[Term, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.terms)
+
+    def matches(self, facts: RunFacts, now: float) -> bool:
+        """`now` is UTC seconds."""
+        return all(term.matches(facts, now) for term in self.terms)
+
+
 def parse(text: str) -> RunFilter:
     """The filter that a person wrote. Raises FilterError."""
-    return RunFilter(tuple(text.lower().split()))
+    return RunFilter(tuple(_term(token) for token in _tokens(text)))
+
+
+class _Token(NamedTuple):
+    key: str | None
+    value: str
+    negated: bool
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    for word in _split(text):
+        negated = len(word) > 1 and word.startswith("-")
+        rest = word[1:] if negated else word
+        key, colon, value = rest.partition(":")
+        plain = _unquoted(rest)
+        if colon and key.replace("_", "").isalpha():
+            yield _Token(key, value, negated)
+        elif plain and word != "-":
+            yield _Token(None, plain, negated)
+
+
+def _split(text: str) -> Iterator[str]:
+    """At spaces outside of quotes; the quotes stay."""
+    word, quoted = "", False
+    for character in text:
+        if character.isspace() and not quoted:
+            if word:
+                yield word
+            word = ""
+            continue
+        quoted ^= character == '"'
+        word += character
+    if word:
+        yield word
+
+
+def _unquoted(text: str) -> str:
+    return text.replace('"', "")
+
+
+def _values(text: str) -> list[str]:
+    """The values between commas outside of quotes, without empty ones."""
+    values, value, quoted = [], "", False
+    for character in text + ",":
+        if character == "," and not quoted:
+            values.append(value)
+            value = ""
+        elif character == '"':
+            quoted = not quoted
+        else:
+            value += character
+    if value:
+        values.append(value[:-1])  # an open quote has taken the comma that was put behind it
+    return [value for value in values if value]
+
+
+def _term(token: _Token) -> Term:
+    if token.key is None:
+        return Term(None, (token.value.casefold(),), token.negated)
+    key = _key(token.key)
+    values = _values(token.value)
+    if not values:
+        raise FilterError(f"{key}: wants a value: {_EXAMPLES[key]}")
+    if key is Key.SINCE:
+        return Term(key, (), token.negated, _moment(",".join(values)))
+    if key is Key.STATE:
+        return Term(key, tuple(_state(value) for value in values), token.negated)
+    return Term(key, tuple(value.casefold() for value in values), token.negated)
+
+
+def _key(word: str) -> Key:
+    try:
+        return Key(word.casefold())
+    except ValueError:
+        words = f'no filter key "{word}"{_nearest(word, Key)}; keys are {", ".join(Key)}; quote it to look for the text'
+        raise FilterError(words) from None
+
+
+def _state_word(text: str) -> str:
+    return text.casefold().replace(" ", "_").replace("-", "_")
+
+
+def _state(text: str) -> str:
+    word = _state_word(text)
+    if word not in STATES:
+        raise FilterError(f'no state "{text}"{_nearest(word, STATES)}; states are {", ".join(STATES)}')
+    return word
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    folded, known = word.casefold(), list(known)
+    begun = [each for each in known if each.startswith(folded)]
+    near = begun or difflib.get_close_matches(folded, known, n=1, cutoff=0.6)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def _moment(text: str) -> Moment:
+    if ago := _AGO.fullmatch(text.casefold()):
+        number, unit = ago.groups()
+        if unit in _UNITS:
+            return Moment(ago_s=float(number) * _UNITS[unit])
+    else:
+        try:
+            return Moment(at=datetime.fromisoformat(text).timestamp())
+        except (ValueError, OverflowError, OSError):
+            pass
+    raise FilterError(f"since:{text} is no time: {_SINCE}")

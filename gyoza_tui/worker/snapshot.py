@@ -15,6 +15,7 @@ from gyoza_tui.worker.duties.duty import DutyStatus
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.notices import Notice
 from gyoza_tui.worker.phase import Phase, phase_of
+from gyoza_tui.worker.run_facts import facts_of
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Snapshot",
     "StepView",
     "Tally",
+    "facts_of",
     "phase_of",
 ]
 

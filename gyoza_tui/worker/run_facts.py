@@ -1,0 +1,35 @@
+"""What a filter looks at, out of an attempt of this worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gyoza_tui.models.filters import RunFacts
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker.phase import phase_of
+
+if TYPE_CHECKING:
+    from gyoza_tui.worker.snapshot import RunView
+
+
+def facts_of(view: RunView, worker_id: str) -> RunFacts:
+    """Where a run has ended and is not delivered, its state is both."""
+    row = view.row
+    states = (phase_of(view).value, *((row.outcome.value,) if row.outcome else ()))
+    return RunFacts(
+        id=row.run_id,
+        states=states,
+        op=op_name(row.run),
+        image=row.run.image,
+        note=" ".join((row.outcome_note or row.intent_note, row.last_line)),
+        worker=worker_id,
+        topic=row.run.event_delivery.topic,
+        ended_at=row.outcome_at,
+    )
+
+
+def op_name(run: OpRun) -> str:
+    """The definition and its version, or the image."""
+    if run.op_definition is None:
+        return run.image
+    return f"{run.op_definition}@{run.op_version}" if run.op_version else run.op_definition

@@ -1,0 +1,173 @@
+"""The filter grammar: what is understood, what it lets through, and what is said of what is not understood."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gyoza_tui.models.filters import STATES, FilterError, Key, RunFacts, RunFilter, parse
+
+NOW: Final = datetime.fromisoformat("2026-11-20T12:00").timestamp()
+"""Of this machine's own time, as what a person types."""
+TRAIN: Final = RunFacts(
+    id="a1b2c3d4",
+    states=("FAILED",),
+    op="Train@2.1.0",
+    image="registry/train:2.1",
+    note="oom_killed, exit 137: used more than 64 MB",
+    worker="lab-gpu-01",
+    topic="nightly/train",
+    ended_at=NOW - 1800,
+)
+GOING: Final = replace(TRAIN, id="77fe01aa", states=("TO DELIVER",), ended_at=None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  ",
+        "oom",
+        "OOM EXIT",
+        "a1b2",
+        "state:failed",
+        "STATE:Failed",
+        "state:completed,failed",
+        "state:failed,",
+        "op:train",
+        "op:TRAIN@2",
+        "op:registry/",
+        "op:embed,train",
+        "run:A1b",
+        "worker:gpu",
+        "topic:nightly",
+        "since:1h",
+        "since:0.6h",
+        "since:31m",
+        "since:1801s",
+        "since:2d",
+        "since:1w",
+        "since:2026-11-20",
+        "since:2026-11-20T11:00",
+        'since:"2026-11-20 11:00"',
+        '"more than 64"',
+        '"more than 64',
+        'op:"train@2.1.0"',
+        "-completed -state:completed",
+        "-run:77",
+        "-since:10m",
+        "-",
+        '"',
+        "state:failed op:train since:1h oom",
+        "exit 137:",
+    ],
+)
+def test_lets_through(text: str) -> None:
+    assert parse(text).matches(TRAIN, NOW)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cuda",
+        "oom cuda",
+        "state:completed",
+        "op:embed",
+        "run:b2",
+        "worker:cpu",
+        "since:10m",
+        "since:2026-11-20T11:45",
+        '"64 more"',
+        "-oom",
+        "-state:failed",
+        '-"64 MB"',
+        "-since:1h",
+        "state:failed state:completed",
+        "lab-gpu-01",
+    ],
+)
+def test_holds_back(text: str) -> None:
+    assert not parse(text).matches(TRAIN, NOW)
+
+
+@pytest.mark.parametrize("text", ["state:to_deliver", "state:to-deliver", 'state:"to deliver"', "since:1s"])
+def test_what_goes_on(text: str) -> None:
+    assert parse(text).matches(GOING, NOW)
+
+
+def test_a_relative_time_goes_by_the_time_of_looking() -> None:
+    wanted = parse("since:1h")
+    assert wanted.matches(TRAIN, NOW)
+    assert not wanted.matches(TRAIN, NOW + 3600)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("state:", "state: wants a value: queued, pulling"),
+        ("state:,", "state: wants a value"),
+        ("state:faild", 'no state "faild", did you mean failed?; states are queued'),
+        ("state:runn", 'no state "runn", did you mean running?'),
+        ("state:xyzzy", 'no state "xyzzy"; states are queued'),
+        ("stat:failed", 'no filter key "stat", did you mean state?; keys are state, op, run, since, worker, topic'),
+        ("train:1", 'no filter key "train"; keys are state'),
+        ("op:", "op: wants a value: op:train"),
+        ("since:", "since: wants a value: since:30m"),
+        ("since:1", "since:1 is no time: since:30m, since:1h"),
+        ("since:1y", "since:1y is no time"),
+        ("since:yesterday", "since:yesterday is no time"),
+        ("since:2026-13-01", "since:2026-13-01 is no time"),
+        ("since:0000-01-01", "since:0000-01-01 is no time"),
+    ],
+)
+def test_what_is_not_understood_is_told(text: str, words: str) -> None:
+    with pytest.raises(FilterError) as told:
+        parse(text)
+    assert str(told.value).startswith(words)
+
+
+_WORDS = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
+    ["state:failed", "-op:", 'run:"a', "since:1h", "since:2026-11-20", '"', "-", "oom"]
+)
+
+
+@given(st.lists(_WORDS, max_size=6).map(" ".join))
+def test_whatever_is_typed_is_understood_or_told(text: str) -> None:
+    with suppress(FilterError):
+        assert parse(text).matches(TRAIN, NOW) in (True, False)
+
+
+_TERMS = st.sampled_from(
+    [*(f"state:{state}" for state in STATES), "op:train", "run:a1", "run:77", "oom", '"64 MB"', "since:1h", "since:1m"]
+)
+
+
+@given(_TERMS)
+def test_a_term_turned_round_lets_the_others_through(term: str) -> None:
+    for facts in (TRAIN, GOING):
+        assert parse(term).matches(facts, NOW) is not parse("-" + term).matches(facts, NOW)
+
+
+@given(st.lists(_TERMS, max_size=5))
+def test_every_term_must_hold(terms: list[str]) -> None:
+    for facts in (TRAIN, GOING):
+        assert parse("  ".join(terms)).matches(facts, NOW) is all(parse(term).matches(facts, NOW) for term in terms)
+
+
+@given(st.text(st.characters(exclude_characters='"', exclude_categories=["Cs"]), min_size=1))
+def test_quoted_text_is_found_where_it_stands(text: str) -> None:
+    assert parse(f'"{text}"').matches(replace(TRAIN, note=f"<{text}>"), NOW)
+    assert parse(f'op:"{text}"').matches(replace(TRAIN, op=f"<{text}>"), NOW)
+
+
+def test_no_filter_is_empty() -> None:
+    assert not parse(" - ")
+    assert parse("x")
+    assert RunFilter().matches(TRAIN, NOW)
+    assert list(Key) == ["state", "op", "run", "since", "worker", "topic"]
