@@ -10,12 +10,15 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.screen import Screen
+from textual.worker import Worker
+from textual.worker import WorkerState as TaskState
 
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui import questions, refusals, run_tools
 from gyoza_tui.ui.actions import Scope, bindings
 from gyoza_tui.ui.commands import commands
-from gyoza_tui.ui.duties import follow
+from gyoza_tui.ui.driver import GyozaDriver
+from gyoza_tui.ui.duties import FOLLOWERS, follow
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import LOG_S, SNAPSHOT_S, UiOptions
 from gyoza_tui.ui.questions import Way
@@ -68,10 +71,15 @@ class GyozaApp(App[Leave], inherit_bindings=False):
 
     def on_mount(self) -> None:
         for duty in self.snapshot.duties:
-            self.run_worker(follow(self.control, duty.name), name=duty.name, group="worker", exit_on_error=False)
+            self._follow(duty.name)
         if self.options.clock.ticking:
             self.set_interval(SNAPSHOT_S, self.tick)
             self.set_interval(LOG_S, self.tick_log)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """The runtime starts a duty that died again: so does the task that follows it."""
+        if event.worker.group == FOLLOWERS and event.state is TaskState.ERROR:
+            self._follow(event.worker.name)
 
     def tick(self) -> None:
         """Take one snapshot and show it."""
@@ -123,7 +131,12 @@ class GyozaApp(App[Leave], inherit_bindings=False):
             self._ask_cancel_all(exits=False)
 
     def action_mouse(self) -> None:
-        """Not in the drivers' public interface, so neither has the name a leading letter."""
+        if not isinstance(self._driver, GyozaDriver):
+            say(self.screen, "this terminal's mouse cannot be switched")
+        elif self._driver.switch_mouse():
+            say(self.screen, "the mouse is the app's again")
+        else:
+            say(self.screen, "the mouse is the terminal's now: it selects as everywhere")
 
     def action_copy_or_quit(self) -> None:
         if selection := self.screen.get_selected_text():
@@ -136,6 +149,9 @@ class GyozaApp(App[Leave], inherit_bindings=False):
             self.pop_screen()
         else:
             self._ask_quit()
+
+    def _follow(self, duty: str) -> None:
+        self.run_worker(follow(self.control, duty), name=duty, group=FOLLOWERS, exit_on_error=False)
 
     def _refused(self, why: str | None) -> bool:
         if why:

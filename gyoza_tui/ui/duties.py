@@ -7,6 +7,8 @@ from typing import Final
 
 from gyoza_tui.worker.control import WorkerControl
 
+FOLLOWERS: Final = "worker"
+"""The group of the tasks that follow duties."""
 _LOOK_S: Final = 0.5
 
 

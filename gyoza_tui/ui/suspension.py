@@ -1,46 +1,68 @@
 """The terminal lent to a child, a pager or a shell, while the app is suspended.
 
-The child gets a foreground process group of its own: a Ctrl-C in it must not be a SIGINT to the worker.
+The child gets a foreground process group of its own: a Ctrl-C in it must not be a SIGINT to the worker. It begins
+stopped, and goes on when the terminal is its own.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from textual.app import App
 
 from gyoza_tui.ui.aside import aside
 
+_STOPPED_FIRST: Final = ("/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh")
+_IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+
 
 class NoTerminalError(Exception):
-    """There is no terminal to lend, or the child did not start; `str()` says why."""
+    """There is no terminal to lend, or no such command; `str()` says why."""
 
 
 async def lend_terminal(app: App[Any], argv: Sequence[str]) -> int:
     """Run `argv` on the terminal until it ends; its exit code. Raises NoTerminalError."""
+    if shutil.which(argv[0]) is None:
+        raise NoTerminalError(f"there is no command {argv[0]} here")
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         raise NoTerminalError(f"there is no terminal to lend: {error.strerror}") from None
     try:
-        with suspended(app):
-            child = _start(argv, terminal)
-            try:
-                _foreground(terminal, child.pid)
-                os.killpg(child.pid, signal.SIGCONT)  # it may have asked for the terminal before it was its own
-                return await aside(partial(_wait, child.pid))
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGHUP)
-                _foreground(terminal, os.getpgrp())
+        return await _lend(app, argv, terminal)
     finally:
         os.close(terminal)
+
+
+async def _lend(app: App[Any], argv: Sequence[str], terminal: int) -> int:
+    child = os.posix_spawn(
+        _STOPPED_FIRST[0],
+        (*_STOPPED_FIRST, *argv),
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, terminal, target) for target in (0, 1, 2)],
+        setpgroup=0,
+        setsigmask=(),
+        setsigdef=_IGNORED_BY_PYTHON,
+    )
+    try:
+        await aside(partial(os.waitpid, child, os.WUNTRACED))
+        with suspended(app):
+            _foreground(terminal, child)
+            try:
+                os.killpg(child, signal.SIGCONT)
+                return await aside(partial(_wait, child))
+            finally:
+                _foreground(terminal, os.getpgrp())
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGHUP)
+            os.killpg(child, signal.SIGCONT)
 
 
 @contextmanager
@@ -58,13 +80,6 @@ def suspended(app: App[Any]) -> Iterator[None]:
             app.refresh(layout=True)
 
 
-def _start(argv: Sequence[str], terminal: int) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(argv, stdin=terminal, stdout=terminal, stderr=terminal, process_group=0)
-    except OSError as error:
-        raise NoTerminalError(f"{argv[0]}: {error.strerror}") from None
-
-
 def _foreground(terminal: int, group: int) -> None:
     """A background process that does this is stopped by SIGTTOU, unless it blocks it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
@@ -75,10 +90,10 @@ def _foreground(terminal: int, group: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTTOU})
 
 
-def _wait(pid: int) -> int:
+def _wait(child: int) -> int:
     """The exit code. A child stopped by Ctrl-Z goes on: nobody is there to continue it."""
     while True:
-        _, status = os.waitpid(pid, os.WUNTRACED)
+        _, status = os.waitpid(child, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
             return os.waitstatus_to_exitcode(status)
-        os.killpg(pid, signal.SIGCONT)
+        os.killpg(child, signal.SIGCONT)

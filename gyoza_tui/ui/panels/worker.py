@@ -10,6 +10,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from gyoza_tui.ui.duties import FOLLOWERS
 from gyoza_tui.ui.format import NOT_APPLICABLE, duration
 from gyoza_tui.ui.outside import one_line
 from gyoza_tui.worker.snapshot import DutyStatus, Notice, Snapshot
@@ -40,7 +41,7 @@ class WorkerPanel(Vertical):
             yield Static(id="told", markup=False)
 
     def show_snapshot(self, snapshot: Snapshot, notices: tuple[Notice, ...]) -> None:
-        followed = {worker.name: worker.state.name for worker in self.app.workers if worker.group == "worker"}
+        followed = {worker.name: worker.state.name for worker in self.app.workers if worker.group == FOLLOWERS}
         duties = Content("\n").join(duty_line(duty, snapshot.taken_at, followed) for duty in snapshot.duties)
         if not self._duties.is_same(duties):
             self._duties = duties

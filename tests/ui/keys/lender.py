@@ -6,21 +6,26 @@ import sys
 
 from textual.app import App
 
-from gyoza_tui.ui.suspension import lend_terminal
+from gyoza_tui.ui.driver import GyozaDriver
+from gyoza_tui.ui.suspension import NoTerminalError, lend_terminal
 
 
 class Lender(App[None]):
     def on_mount(self) -> None:
+        self.set_interval(0.02, self.refresh)
         self.run_worker(self._lend())
 
     async def _lend(self) -> None:
-        code = await lend_terminal(self, sys.argv[1:])
-        self.title = f"ended {code}"
-        self.notify(f"ENDED {code}", timeout=60)
+        try:
+            code = await lend_terminal(self, sys.argv[1:])
+        except NoTerminalError as error:
+            self.notify(f"REFUSED {error}", timeout=60)
+        else:
+            self.notify(f"ENDED {code}", timeout=60)
 
     async def on_key(self) -> None:
         self.exit()
 
 
-Lender().run()
+Lender(driver_class=GyozaDriver).run()
 print("BACK")

@@ -1,0 +1,176 @@
+"""One run, wholly: its log, what is known of it here and at the server, and the engine's view."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import ContentSwitcher, Static
+
+from gyoza_tui.ui.aside import aside
+from gyoza_tui.ui.format import duration
+from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.outside import one_line, plain_line
+from gyoza_tui.ui.panels.log import LogPane
+from gyoza_tui.ui.run_text import json_lines, run_text
+from gyoza_tui.ui.screens.about_run import AboutRun
+from gyoza_tui.ui.widgets.key_bar import KeyBar
+from gyoza_tui.ui.widgets.tab_line import TabLine
+from gyoza_tui.worker.control import ControlError, LogLine, RunDetails, WorkerControl
+from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot, phase_of
+
+_TABS: Final = ("log", "run", "inspect")
+_TAIL: Final = 10
+_GONE: Final = "the worker does not know this attempt any more"
+
+
+class RunScreen(AboutRun):
+    """Opened on a run as it is then; follows it to its end and into the history."""
+
+    DEFAULT_CSS = """
+    RunScreen {
+        #top { height: 1; background: $surface; }
+        #about { width: 1fr; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        ContentSwitcher { height: 1fr; }
+        #run, #inspect { padding: 0 1; scrollbar-size-vertical: 1; }
+    }
+    """
+
+    def __init__(self, control: WorkerControl, options: UiOptions, view: RunView) -> None:
+        super().__init__(control, options)
+        self._view = view
+        self._known: object = None
+        self._about = Content()
+
+    @property
+    def shown_run(self) -> RunView:
+        return self._view
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="top"):
+            yield Static(id="about", markup=False)
+            yield TabLine([tab.capitalize() for tab in _TABS])
+        with ContentSwitcher(initial=_TABS[0]):
+            yield LogPane(self._control, self._options, id="log")
+            for tab in _TABS[1:]:
+                with VerticalScroll(id=tab):
+                    yield Static("…", id=f"{tab}-text", markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.show_snapshot(self._control.snapshot())
+        self._show_tab(0)
+        if self._view.row.outcome is Outcome.FAILED and not self._view.seen:
+            self.app.run_worker(self._mark_seen())
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        self._view = next((view for view in snapshot.runs if view.key == self._view.key), self._view)
+        about = _about(self._view, snapshot)
+        if not about.is_same(self._about):
+            self._about = about
+            self.query_one("#about", Static).update(about)
+        self.query_one(LogPane).show_run(self._view)
+        known = (_changes(self._view), snapshot.history_version, snapshot.link.trouble)
+        if known != self._known:
+            self._known = known
+            self._read()
+
+    def look_at_log(self) -> None:
+        if self._tab == "log":
+            self.query_one(LogPane).look_at_log()
+
+    def on_tab_line_asked(self, message: TabLine.Asked) -> None:
+        self._show_tab(message.number)
+
+    def action_next_panel(self) -> None:
+        self._show_tab(self.query_one(TabLine).shown + 1)
+
+    def action_previous_panel(self) -> None:
+        self._show_tab(self.query_one(TabLine).shown - 1)
+
+    async def action_log(self, id_: str) -> None:
+        if self._tab == "log":
+            await super().action_log(id_)
+
+    def action_find(self) -> None:
+        self._show_tab(0)
+        self.query_one(LogPane).start_find()
+
+    def action_back(self) -> None:
+        if not (self._tab == "log" and self.query_one(LogPane).step_back()):
+            self.dismiss()
+
+    @property
+    def _tab(self) -> str:
+        return _TABS[self.query_one(TabLine).shown]
+
+    def _show_tab(self, number: int) -> None:
+        number %= len(_TABS)
+        self.query_one(TabLine).show(number)
+        self.query_one(ContentSwitcher).current = _TABS[number]
+        self.query_one(f"#{_TABS[number]}").focus()
+        self._read()
+
+    def _read(self) -> None:
+        """What the tab shows, once more."""
+        match self._tab:
+            case "run":
+                self.run_worker(self._read_details(), group="read", exclusive=True)
+            case "inspect":
+                self.run_worker(self._inspect(), group="read", exclusive=True)
+
+    async def _read_details(self) -> None:
+        try:
+            details, tail = await aside(self._details)
+        except (ControlError, KeyError) as error:
+            self._write("run", Content.styled(_words(error), "$text-error"))
+            return
+        if details.view.row.closed:
+            self._view = details.view
+        now = self._control.snapshot().utc
+        self._write("run", run_text(details, tail, now, self._options.clock.zone))
+
+    def _details(self) -> tuple[RunDetails, tuple[LogLine, ...]]:
+        details = self._control.details(self._view.key)
+        if details.view.row.outcome is not Outcome.FAILED:
+            return details, ()
+        return details, self._control.log_lines(self._view.key, -_TAIL, _TAIL).lines
+
+    async def _inspect(self) -> None:
+        try:
+            described = await aside(partial(self._control.describe, self._view.key))
+        except (ControlError, KeyError) as error:
+            self._write("inspect", Content.styled(_words(error), "$text-error"))
+        else:
+            self._write("inspect", Content("\n").join(json_lines(described)))
+
+    def _write(self, tab: str, text: Content) -> None:
+        self.query_one(f"#{tab}-text", Static).update(text)
+
+    async def _mark_seen(self) -> None:
+        try:
+            await aside(partial(self._control.seen, self._view.key))
+        except (ControlError, KeyError):
+            return
+
+
+def _about(view: RunView, snapshot: Snapshot) -> Content:
+    row = view.row
+    op = row.run.op_definition or row.run.image
+    age = duration((row.outcome_at or snapshot.utc) - row.claimed_at)
+    return Content.assemble(
+        (phase_of(view), "bold"), "  ", one_line(row.run_id).stylize("bold"), "  ", one_line(op), f"  {age}"
+    )
+
+
+def _changes(view: RunView) -> object:
+    """What of an attempt is worth asking the server again; not how much it has printed."""
+    row = view.row
+    return (row.step, row.intent, row.exit, row.outcome, row.acked, row.cleaned, view.server_state, view.held)
+
+
+def _words(error: Exception) -> str:
+    return _GONE if isinstance(error, KeyError) else plain_line(str(error))
