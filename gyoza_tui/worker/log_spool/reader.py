@@ -12,6 +12,7 @@ from typing import Final
 from gyoza_tui.backends.base import Resume, Stream, StreamMark
 from gyoza_tui.worker.log_spool.lines import LINE_MAX, Cut, LogLine, Place, Walk, lines_of
 from gyoza_tui.worker.log_spool.records import KIND_OF, Kind, Record, Segment, segment_numbers
+from gyoza_tui.worker.log_spool.slices import SLICE_BYTES, LineSlice, slice_of
 
 TAIL_MARK: Final = 4096
 FOLLOW_POLL_S: Final = 0.1
@@ -108,6 +109,27 @@ class SpoolReader:
                     break
         return lines
 
+    def slice_from(self, line: int) -> LineSlice:
+        """Lines from number `line` on, for a search."""
+        segments = self._segments()
+        if not segments or line >= _lines_until(_last(segments)):
+            return LineSlice((), None)
+        return slice_of(Walk(segments, *_line_start(segments, line)), cuts(segments), line, None)
+
+    def slice_until(self, line: int) -> LineSlice:
+        """Lines before number `line`; `next_line` is the first of them, None when nothing lies before it."""
+        segments = self._segments()
+        line = min(line, _lines_until(_last(segments))) if segments else 0
+        if line <= 0:
+            return LineSlice((), None)
+        known = cuts(segments)
+        begin = min(_line_bytes_before(segments, line, SLICE_BYTES), line - 1)
+        for cut in known.values():
+            if begin in range(cut.first_line, cut.first_line + cut.lines):
+                begin = cut.first_line
+        found = slice_of(Walk(segments, *_line_start(segments, begin)), known, begin, line)
+        return LineSlice(found.stretches, begin or None)
+
     def _segments(self) -> list[Segment]:
         """The segments that hold something, oldest first."""
         with self._lock:
@@ -192,6 +214,15 @@ def _line_start(segments: list[Segment], start: int) -> tuple[int, int]:
         if record.line == start and not record.continues:
             return chosen, position
     return _step_back(segments, chosen, position)
+
+
+def _line_bytes_before(segments: list[Segment], line: int, size: int) -> int:
+    """The number of the first line that begins less than about `size` bytes before line `line`."""
+    chosen, position = _line_start(segments, line)
+    begin = segments[chosen].record(position).start - size
+    chosen, position = _find(segments, lambda record: record.end > begin)
+    record = segments[chosen].record(position)
+    return record.line + record.continues
 
 
 def _stream_size(segments: list[Segment], kind: Kind) -> int:

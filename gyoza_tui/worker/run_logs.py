@@ -1,0 +1,117 @@
+"""The logs of the attempts that this worker knows, for whoever looks at them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from gyoza_tui.models.ansi import without_escapes
+from gyoza_tui.worker.control import ControlError, LogHits, LogPage, LogQuery
+from gyoza_tui.worker.log_spool import LogLine, SpoolReader
+
+_OPEN_MAX: Final = 4
+_LINES_MAX: Final = 10_000
+_NUMBERED_ALIKE: Final = 3
+"""A line of which the middle was cut: its begin, the mark, its end."""
+_LOWERABLE: Final = re.compile(r"(?:[^A-Z\\\[]|\\[^A-Zux0-9])*", re.ASCII)
+"""Patterns that find in lower-case text what they find in any text with case ignored, and much faster."""
+
+
+class RunLogs:
+    """Thread-safe. A log that is not there is empty."""
+
+    def __init__(self, path_of: Callable[[int], Path]) -> None:
+        """`path_of` an attempt's key; it raises KeyError for one that is not known."""
+        self._path_of = path_of
+        self._lock = threading.Lock()
+        self._readers: OrderedDict[int, SpoolReader] = OrderedDict()
+
+    def lines(self, key: int, start: int, count: int, line_max: int) -> LogPage:
+        """No two lines have the same number: what is left of one whose middle was cut is one line."""
+        reader = self._reader(key)
+        total = reader.lines
+        if start < 0:
+            start = max(0, total + start)
+        wanted = min(count, _LINES_MAX)
+        found = reader.read_lines(start, wanted + _NUMBERED_ALIKE, line_max)
+        lines = [_joined(list(parts)) for _, parts in groupby(found, lambda line: line.number)][:wanted]
+        last = lines[-1] if lines else None
+        return LogPage(tuple(lines), max(total, last.number + max(1, last.cut_lines)) if last else total)
+
+    def search(self, key: int, query: LogQuery, line: int, *, backwards: bool) -> LogHits:
+        reader = self._reader(key)
+        try:
+            pattern, fast = _compiled(query)
+        except re.error as error:
+            raise ControlError(f"{query.pattern!r} is no pattern: {error}") from None
+        found = reader.slice_until(line) if backwards else reader.slice_from(max(0, line))
+        numbers: list[int] = []
+        for stretch in found.stretches:
+            text = _as_shown(stretch.data)
+            if fast is not None and text.isascii():
+                numbers += _matching(fast, text.lower(), stretch.first)
+            else:
+                numbers += _matching(pattern, text, stretch.first)
+        return LogHits(tuple(number for number in numbers if not backwards or number < line), found.next_line)
+
+    def bytes(self, key: int) -> Iterator[bytes]:
+        return self._reader(key).raw()
+
+    def _reader(self, key: int) -> SpoolReader:
+        with self._lock:
+            if key in self._readers:
+                self._readers.move_to_end(key)
+                return self._readers[key]
+        reader = SpoolReader(self._path_of(key))
+        with self._lock:
+            self._readers[key] = reader
+            while len(self._readers) > _OPEN_MAX:
+                self._readers.popitem(last=False)
+        return reader
+
+
+def _joined(parts: list[LogLine]) -> LogLine:
+    """One line of those with the same number."""
+    if len(parts) == 1:
+        return parts[0]
+    real = next((part for part in parts if part.stream is not None), parts[0])
+    return LogLine(
+        number=real.number,
+        stream=real.stream,
+        at=parts[0].at,
+        data=b" ".join(part.data for part in parts),
+        partial=True,
+        lacks=parts[-1].lacks,
+        tail=parts[-1].tail,
+    )
+
+
+def _compiled(query: LogQuery) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
+    """The pattern, and one for text in lower case where that does as well."""
+    pattern = re.compile(query.pattern, re.MULTILINE | (re.IGNORECASE if query.ignore_case else 0))
+    lowerable = query.ignore_case and query.pattern.isascii() and _LOWERABLE.fullmatch(query.pattern)
+    return pattern, re.compile(query.pattern, re.MULTILINE) if lowerable else None
+
+
+def _as_shown(data: bytes) -> str:
+    return without_escapes(data.decode(errors="replace").replace("\r\n", "\n"))
+
+
+def _matching(pattern: re.Pattern[str], text: str, first: int) -> Iterator[int]:
+    """The numbers of the lines that match; a match across lines is none."""
+    number, counted, position = first, 0, 0
+    end = len(text) - text.endswith("\n")
+    while text and position <= end and (found := pattern.search(text, position)) is not None and found.start() <= end:
+        number += text.count("\n", counted, found.start())
+        counted = found.start()
+        line_end = text.find("\n", counted, end)
+        line_end = end if line_end < 0 else line_end
+        begin = text.rfind("\n", 0, counted) + 1
+        if found.end() <= line_end or pattern.search(text[begin:line_end]):
+            yield number
+        position = line_end + 1

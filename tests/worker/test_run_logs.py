@@ -1,0 +1,192 @@
+"""Logs as views ask for them: numbers that agree, searches that count what a naive one counts, giant lines cheaply."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gyoza_tui.backends.base import Chunk, Stream
+from gyoza_tui.models.ansi import without_escapes
+from gyoza_tui.worker.control import ControlError, LogLine, LogQuery
+from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.log_spool.lines import TAIL_MAX
+from gyoza_tui.worker.run_logs import RunLogs
+
+OUT, ERR = Stream.STDOUT, Stream.STDERR
+MIB = 1 << 20
+KEY = 7
+ERROR = LogQuery("error|fatal")
+
+_count = 0
+
+
+def new_spool(tmp_path: Path, max_bytes: int = 64 * MIB) -> tuple[LogSpool, RunLogs]:
+    global _count
+    _count += 1
+    path = tmp_path / f"spool{_count}"
+    return LogSpool(path, max_bytes), RunLogs(lambda key: {KEY: path}[key])
+
+
+def put(spool: LogSpool, *parts: bytes | tuple[Stream, bytes]) -> None:
+    for i, part in enumerate(parts):
+        stream, data = part if isinstance(part, tuple) else (OUT, part)
+        spool.append(Chunk(stream, data), 1000.0 + i)
+    spool.flush()
+
+
+def every_line(logs: RunLogs, size: int = 1000) -> list[LogLine]:
+    lines: list[LogLine] = []
+    start = 0
+    while page := logs.lines(KEY, start, size, 1 << 30).lines:
+        lines += page
+        start = page[-1].number + max(1, page[-1].cut_lines)
+    return lines
+
+
+def found(logs: RunLogs, query: LogQuery, *, backwards: bool = False) -> list[int]:
+    numbers: list[int] = []
+    line: int | None = 1 << 40 if backwards else 0
+    while line is not None:
+        hits = logs.search(KEY, query, line, backwards=backwards)
+        assert list(hits.numbers) == sorted(hits.numbers)
+        assert hits.next_line is None or (hits.next_line < line if backwards else hits.next_line > line)
+        numbers = [*hits.numbers, *numbers] if backwards else [*numbers, *hits.numbers]
+        line = hits.next_line
+    return numbers
+
+
+def naive(logs: RunLogs, query: LogQuery) -> list[int]:
+    pattern = re.compile(query.pattern, re.IGNORECASE if query.ignore_case else 0)
+    texts = ((line.number, without_escapes(line.data.decode(errors="replace"))) for line in every_line(logs))
+    return [number for number, text in texts if pattern.search(text)]
+
+
+def test_a_negative_start_counts_from_the_end(tmp_path: Path) -> None:
+    spool, logs = new_spool(tmp_path)
+    put(spool, b"".join(b"line %d\n" % i for i in range(100)) + b"unfinished")
+    page = logs.lines(KEY, -2, 10, 8192)
+    assert [(line.number, line.data, line.partial) for line in page.lines] == [
+        (99, b"line 99", False),
+        (100, b"unfinished", True),
+    ]
+    assert page.total == 101
+    assert logs.lines(KEY, -1000, 1, 8192).lines[0].number == 0
+
+
+def test_a_log_that_is_not_there_is_empty_and_an_attempt_that_is_not_known_is_an_error(tmp_path: Path) -> None:
+    logs = RunLogs(lambda key: {KEY: tmp_path / "nothing"}[key])
+    assert logs.lines(KEY, -5, 5, 8192).lines == ()
+    assert logs.search(KEY, ERROR, 0, backwards=False).numbers == ()
+    assert logs.search(KEY, ERROR, 9, backwards=True).next_line is None
+    assert list(logs.bytes(KEY)) == []
+    with pytest.raises(KeyError):
+        logs.lines(KEY + 1, 0, 1, 8192)
+
+
+def test_a_pattern_that_is_none_is_refused_in_words(tmp_path: Path) -> None:
+    _, logs = new_spool(tmp_path)
+    with pytest.raises(ControlError, match="is no pattern"):
+        logs.search(KEY, LogQuery("("), 0, backwards=False)
+
+
+def test_what_stands_in_an_escape_sequence_is_not_found(tmp_path: Path) -> None:
+    spool, logs = new_spool(tmp_path)
+    put(spool, b"\x1b]0;error\x07title\n\x1b[31mer\x1b[0mror\n\x9b31m\xc2\x9b1mfatal\n", b"\x1b]8;;fatal\n plain\n")
+    assert found(logs, ERROR) == [1, 2]
+
+
+def test_a_match_never_reaches_over_a_lines_end(tmp_path: Path) -> None:
+    spool, logs = new_spool(tmp_path)
+    put(spool, b"begin\nend\nbegin end\r\nend\r\n")
+    assert found(logs, LogQuery(r"begin\s+end")) == [2]
+    assert found(logs, LogQuery(r"begin[^x]*")) == [0, 2]
+    assert found(logs, LogQuery(r"end$")) == [1, 2, 3]
+    assert found(logs, LogQuery("")) == [0, 1, 2, 3]
+
+
+def test_without_a_capital_letter_case_does_not_matter(tmp_path: Path) -> None:
+    spool, logs = new_spool(tmp_path)
+    put(spool, "Loss\nLOSS\nloss\n\u00c4RGER\n\u00e4rger\n".encode())
+    assert found(logs, LogQuery.plain("loss")) == [0, 1, 2]
+    assert found(logs, LogQuery.plain("Loss")) == [0]
+    assert found(logs, LogQuery.plain("\u00e4rger")) == [3, 4]
+    assert found(logs, LogQuery(r"\Dos")) == [0, 1, 2]
+
+
+pieces = st.lists(
+    st.tuples(
+        st.sampled_from([OUT, ERR]),
+        st.lists(st.sampled_from([b"error", b"a", b"\n", b"\x1b[1m", b"Fatal\n", b"\x1b]0;", b"\xff\xc3"]), max_size=9),
+        st.integers(1, 100),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pieces, st.sampled_from([1_000, 8_000, 64 * MIB]))
+def test_searching_finds_what_a_naive_search_of_every_line_finds(
+    tmp_path: Path, parts: list[tuple[Stream, list[bytes], int]], max_bytes: int
+) -> None:
+    spool, logs = new_spool(tmp_path, max_bytes)
+    put(spool, *((stream, b"".join(some) * times) for stream, some, times in parts if some))
+    numbers = [line.number for line in every_line(logs, 7)]
+    assert numbers == sorted(set(numbers))
+    for query in (ERROR, LogQuery("a", ignore_case=False), LogQuery("cut here|^a")):
+        assert found(logs, query) == naive(logs, query)
+        assert found(logs, query, backwards=True) == naive(logs, query)
+
+
+def test_many_slices_find_each_line_once(tmp_path: Path) -> None:
+    spool, logs = new_spool(tmp_path)
+    put(
+        spool,
+        *(b"".join(b"line %d: %s\n" % (i, b"x" * (i % 97)) for i in range(n, n + 500)) for n in range(0, 40_000, 500)),
+    )
+    sevens = [i for i in range(40_000) if i % 10 == 7]
+    assert found(logs, LogQuery("line [0-9]*7:")) == sevens
+    assert found(logs, LogQuery("line [0-9]*7:"), backwards=True) == sevens
+
+
+def test_a_giant_line_costs_its_begin_and_its_end(tmp_path: Path) -> None:
+    spool, logs = new_spool(tmp_path, 512 * MIB)
+    put(spool, b"before error\n", *[b"y" * 65536] * 480, b"the end of it error\nafter error\n")
+    began = perf_counter()
+    giant, after = logs.lines(KEY, 1, 2, 8192).lines
+    assert (giant.number, after.number) == (1, 2)
+    assert len(giant.data) == 8192
+    assert len(giant.data) + giant.lacks == 480 * 65536 + len(b"the end of it error")
+    assert len(giant.tail) == TAIL_MAX
+    assert giant.tail.endswith(b"yythe end of it error")
+    assert found(logs, LogQuery.plain("error")) == [0, 1, 2]
+    assert found(logs, LogQuery.plain("error"), backwards=True) == [0, 1, 2]
+    assert perf_counter() - began < 0.5
+
+
+def test_a_progress_bar_without_a_newline_shows_its_last_state(tmp_path: Path) -> None:
+    spool, logs = new_spool(tmp_path)
+    for i in range(3000):
+        spool.append(Chunk(OUT, b"\rstep %05d of 3000 ########################" % i), 1000.0 + i)
+    spool.flush()
+    page = logs.lines(KEY, -10, 10, 8192)
+    (bar,) = page.lines
+    assert bar.partial
+    assert bar.tail.endswith(b"\rstep 02999 of 3000 ########################")
+    assert len(bar.data) + bar.lacks == spool.bytes
+
+
+def test_what_is_left_of_a_line_whose_middle_was_cut_is_one_line(tmp_path: Path) -> None:
+    spool, logs = new_spool(tmp_path, 4000)
+    put(spool, b"<" + b"z" * 20_000 + b">", b"\nlast\n")
+    lines = every_line(logs)
+    assert [line.number for line in lines] == sorted({line.number for line in lines})
+    joined = b"".join(line.data for line in lines if line.number == 0)
+    assert joined.startswith(b"<zz")
+    assert joined.endswith(b"z>")
+    assert b"cut here" in joined
+    assert found(logs, LogQuery("cut here")) == [0]
