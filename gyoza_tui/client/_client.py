@@ -127,9 +127,9 @@ class GyozaClient:
         request = DefinitionRunRequest(id=id, inputs=inputs, priority=priority, version=version)
         return self._send(endpoints.CREATE_RUN_FROM_DEFINITION, request, OpRun, parts={"name": name})
 
-    def get_run(self, run_id: str, *, events: bool = True) -> OpRun:
+    def get_run(self, run_id: str, *, events: bool = True, timeout_s: float | None = None) -> OpRun:
         query = {} if events else {"events": "0"}
-        return self._send(endpoints.GET_RUN, None, OpRun, query=query, parts={"run_id": run_id})
+        return self._send(endpoints.GET_RUN, None, OpRun, query=query, parts={"run_id": run_id}, timeout_s=timeout_s)
 
     def list_runs(
         self,
@@ -161,11 +161,12 @@ class GyozaClient:
         state: RunState | str | None = None,
         outputs: dict[str, Any] | None = None,
         priority: int | None = None,
+        timeout_s: float | None = None,
         **more: Any,
     ) -> OpRun:
         """Change state, outputs or priority; `more` are the fields of `RunPatch` that a worker adds."""
         patch = RunPatch.model_validate({"state": state, "outputs": outputs, "priority": priority} | more)
-        return self._send(endpoints.UPDATE_RUN, patch, OpRun, parts={"run_id": run_id})
+        return self._send(endpoints.UPDATE_RUN, patch, OpRun, parts={"run_id": run_id}, timeout_s=timeout_s)
 
     def add_event(
         self,

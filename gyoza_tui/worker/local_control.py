@@ -10,6 +10,8 @@ from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.worker.checks import Check, checklist
 from gyoza_tui.worker.control import Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
 from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.history import RunHistory
+from gyoza_tui.worker.inquiry import Inquiry
 from gyoza_tui.worker.picture import Picture
 from gyoza_tui.worker.run_row import Intent, RunRow
 from gyoza_tui.worker.runtime import Runtime
@@ -24,6 +26,8 @@ class LocalControl:
         self._runtime = runtime
         self._slots = slots
         self._picture = Picture(runtime, slots, duties)
+        self._history = RunHistory(runtime, self._picture)
+        self._inquiry = Inquiry(runtime, self._picture, self._history)
         self.asked: Ending | None = None
         """The highest ending asked for so far; the main thread acts on it."""
 
@@ -41,13 +45,13 @@ class LocalControl:
             raise KeyError(key)
 
     def retry(self, run_id: str) -> None:
-        raise NotImplementedError
+        self._inquiry.retry(run_id)
 
     def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
-        raise NotImplementedError
+        return self._history.page(wanted, limit)
 
     def details(self, key: int) -> RunDetails:
-        raise NotImplementedError
+        return self._inquiry.details(key)
 
     def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
         raise NotImplementedError
@@ -59,10 +63,10 @@ class LocalControl:
         raise NotImplementedError
 
     def describe(self, key: int) -> dict[str, Any]:
-        raise NotImplementedError
+        return self._inquiry.describe(key)
 
     def shell(self, key: int) -> tuple[str, ...]:
-        raise NotImplementedError
+        return self._inquiry.shell(key)
 
     def notices(self) -> tuple[Notice, ...]:
         return self._runtime.notices.recent()

@@ -55,6 +55,10 @@ class Picture:
             down_since=link.down_since,
         )
 
+    def open_view(self, key: int) -> RunView | None:
+        """Of what is not closed."""
+        return next((view for view in self._open(self._runtime.journal.rows()) if view.key == key), None)
+
     def view(self, row: RunRow, entered: Mapping[str, float]) -> RunView:
         """Of a row of the history, which went into these steps."""
         return self._drawn(row, entered, None, self._runtime.held(row), None)

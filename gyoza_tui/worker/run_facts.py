@@ -29,7 +29,11 @@ def facts_of(view: RunView, worker_id: str) -> RunFacts:
 
 
 def op_name(run: OpRun) -> str:
+    return named(run.image, run.op_definition, run.op_version)
+
+
+def named(image: str, definition: str | None, version: str | None) -> str:
     """The definition and its version, or the image."""
-    if run.op_definition is None:
-        return run.image
-    return f"{run.op_definition}@{run.op_version}" if run.op_version else run.op_definition
+    if definition is None:
+        return image
+    return f"{definition}@{version}" if version else definition
