@@ -1,0 +1,159 @@
+"""All that writes to the terminal, and all that reads from it, while there is a screen.
+
+What Textual's own driver does wrong here: it waits for a terminal that does not read, and for ever for one that is
+gone; it stops the process on SIGTSTP, heartbeats included, and takes the screen twice on SIGCONT; it dies of input that
+it does not know.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import FrameType
+from typing import Any, Final
+
+from textual import constants
+from textual._ansi_sequences import SYNC_END
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+from gyoza_tui.ui.ascii import as_ascii
+from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.terminal_input import TerminalInput
+from gyoza_tui.ui.terminal_output import TerminalOutput
+
+LEAVE_S: Final = 0.5
+"""For how long the terminal may take to read that the screen is over."""
+_LOOK_S: Final = 0.1
+_READ_BYTES: Final = 4096
+_MOUSE_MODES: Final = ("1000", "1002", "1006")
+"""Buttons, movement while one is down, coordinates as numbers."""
+_PIXELS: Final = "1016"
+
+
+class GyozaDriver(LinuxDriver):
+    """On the controlling terminal, whatever becomes of stdin, stdout and stderr meanwhile."""
+
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        options = getattr(app, "options", None)
+        self._ascii = isinstance(options, UiOptions) and options.ascii
+        self._output: TerminalOutput | None = None
+        """None: suspended, or over. What is written then is dropped."""
+        self.fileno = -1
+        for number in (signal.SIGTSTP, signal.SIGCONT):
+            signal.signal(number, _nothing)  # not SIG_IGN: children would inherit it
+
+    def write(self, data: str) -> None:
+        if self._output is not None:
+            self._output.write((as_ascii(data) if self._ascii else data).encode(errors="replace"))
+
+    def switch_mouse(self) -> bool:
+        """Leave the mouse to the terminal's own selection, or take it back; whether it is the app's now."""
+        if self._mouse:
+            self._disable_mouse_support()
+            self._mouse = False
+        else:
+            self._mouse = True
+            self._enable_mouse_support()
+            if self._mouse_pixels:
+                self._enable_mouse_pixels()
+        return self._mouse
+
+    def start_application_mode(self) -> None:
+        self.fileno = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
+        self._output = TerminalOutput(
+            self.fileno, caught_up=lambda: self._tell(self._draw_anew), gone=lambda: self._tell(self._app.exit)
+        )
+        with _in_background_too():
+            super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def stop_application_mode(self) -> None:
+        if self._output is None:
+            return
+        if self._output.clear():
+            self.write(SYNC_END)
+        with _in_background_too():
+            super().stop_application_mode()
+        self._output.drain(LEAVE_S)
+        self._output.close()
+        self._output = None
+
+    def close(self) -> None:
+        super().close()
+        if self.fileno >= 0:
+            os.close(self.fileno)
+            self.fileno = -1
+
+    def _run_input_thread(self) -> None:
+        try:
+            self.run_input_thread()
+        except Exception as error:
+            self._tell(partial(self._app._handle_exception, error))
+
+    def run_input_thread(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTIN})  # a read in the background fails instead
+        source = TerminalInput()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if selector.select(constants.ESCAPE_DELAY if source.undecided else _LOOK_S):
+                    data = self._read()
+                    if not data:
+                        self._tell(self._app.exit)
+                        return
+                    for message in source.feed(data):
+                        self.process_message(message)
+                for message in source.tick():
+                    self.process_message(message)
+
+    def _read(self) -> bytes:
+        """Nothing when the terminal is gone, or another's."""
+        try:
+            return os.read(self.fileno, _READ_BYTES)
+        except OSError:
+            return b""
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        """Have the event loop call it, from another thread."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(call)
+
+    def _draw_anew(self) -> None:
+        self._app.call_later(self._app.refresh, layout=True)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        try:
+            width, height = os.get_terminal_size(self.fileno)
+        except OSError:
+            return 80, 24
+        return width or 80, height or 24
+
+    def _enable_mouse_support(self) -> None:
+        if self._mouse:
+            self.write("".join(f"\x1b[?{mode}h" for mode in _MOUSE_MODES))
+
+    def _disable_mouse_support(self) -> None:
+        if self._mouse:
+            modes = (_PIXELS, *_MOUSE_MODES) if self._mouse_pixels else _MOUSE_MODES
+            self.write("".join(f"\x1b[?{mode}l" for mode in modes))
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """Ctrl-Z must not stop the heartbeats, nor `fg`, systemd or a hang-up take the screen a second time."""
+
+
+@contextmanager
+def _in_background_too() -> Iterator[None]:
+    """Setting a terminal's modes must not stop the process when the terminal is another's now."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTTOU})
