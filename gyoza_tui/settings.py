@@ -63,6 +63,16 @@ def _list(value: Any) -> Any:
     return value
 
 
+def _keymap(value: Any) -> Any:
+    """`pause=P;drain=ctrl+d,f9`, as it is written in one line."""
+    if not isinstance(value, str):
+        return value
+    entries = [entry.partition("=") for entry in value.split(";") if entry.strip()]
+    if wrong := [name.strip() for name, equals, _ in entries if not equals]:
+        raise ValueError(f"{wrong[0][:80]!a} has no key: write action=key;action=key,key")
+    return {name.strip(): keys.strip() for name, _, keys in entries}
+
+
 def _path(value: Any) -> Any:
     """A path as a person writes it, made absolute: the worker may change its directory, the shell did not see `~`."""
     if not isinstance(value, str | Path):
@@ -93,6 +103,7 @@ def _http_url(value: str) -> str:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
 LocalPath = Annotated[Path, BeforeValidator(_path)]
 Paths = Annotated[tuple[LocalPath, ...], NoDecode, BeforeValidator(_list)]
+Keymap = Annotated[dict[str, str], NoDecode, BeforeValidator(_keymap)]
 Seconds = Annotated[float, Field(gt=0, le=366 * 24 * 3600, allow_inf_nan=False)]
 Megabytes = Annotated[int, Field(ge=0, le=MEMORY_MB_MAX)]
 
@@ -123,6 +134,15 @@ class Settings(BaseSettings):
     """A TOML file that lists the commands of this machine that runs may name as `local://name`."""
     log_format: Literal["text", "json"] = "text"
     """How `--no-ui` prints its events."""
+
+    ui_theme: str | None = Field(default=None, min_length=1, max_length=64)
+    """The screen's colours, by the theme's name in the command palette. Default: `gyoza-dark`."""
+    ui_ascii: bool | None = None
+    """Whether the screen has ASCII characters only. Default: with `NO_COLOR`, `TERM=linux`, or no UTF-8 locale."""
+    ui_mouse: bool = True
+    """Whether the screen takes the mouse; `M` takes and frees it later."""
+    ui_keymap: Keymap = Field(default_factory=dict)
+    """Keys of your own, as `pause=P;drain=ctrl+d,f9`; the help lists the actions' names. In TOML a table."""
 
     reserve_cpu: int = Field(default=0, ge=0, le=CPU_MAX)
     """Cores kept back for the person at the desk."""

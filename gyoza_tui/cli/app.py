@@ -47,6 +47,8 @@ def worker(
     new_journal: Annotated[bool, typer.Option("--new-journal", help="Set a damaged journal aside.")] = False,
     local: Annotated[bool, typer.Option("--local", help="With a server of its own on this machine.")] = False,
     demo: Annotated[bool, typer.Option("--demo", help="With four demo ops; goes with --local.")] = False,
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="A screen of ASCII characters only.")] = False,
+    no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -57,9 +59,10 @@ def worker(
     """
     connection = Connection(server, worker_id, state_dir, api_key_file)
     own = {"max_runs": max_runs, "tags": tags, "ops_file": ops_file, "log_format": log_format}
+    look = {"ascii": ascii_only, "no_mouse": no_mouse}
     switches = {"no_ui": no_ui, "new_journal": new_journal, "local": local, "demo": demo}
     if ctx.invoked_subcommand is not None:
-        given = [name for name, value in (own | switches).items() if value]
+        given = [name for name, value in (own | switches | look).items() if value]
         if given:
             flag = "--" + given[0].replace("_", "-")
             raise usage(f"{flag} is for the worker, not for `{ctx.invoked_subcommand}`: leave it out")
@@ -67,4 +70,5 @@ def worker(
         return
     from gyoza_tui.cli.worker import Mode, serve_as_worker
 
-    serve_as_worker(connection.as_settings() | own, Mode(**switches))
+    on_screen = {"ui_ascii": True if ascii_only else None, "ui_mouse": False if no_mouse else None}
+    serve_as_worker(connection.as_settings() | own | on_screen, Mode(**switches))

@@ -19,6 +19,7 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from gyoza_tui.settings import Settings
@@ -45,7 +46,7 @@ OPS: Final = (
 class Demo:
     """One session of four runs with fixed ids, so that whoever was killed in it goes on with it."""
 
-    def __init__(self, settings: Settings, state_dir: StateDir, key: str) -> None:
+    def __init__(self, settings: Settings, state_dir: StateDir, key: str, tell: Callable[[str], None]) -> None:
         self._client = GyozaClient(settings.server_url, key)
         self._session_file = state_dir.root / "demo-session"
         self._ended: list[OpRun] = []
@@ -53,13 +54,13 @@ class Demo:
             self._image: str | None = ensure()
             self.settings = settings.model_copy(update={"pull_policy": "missing", "docker_network": "none"})
         except NoImage as why:
-            say(f"the demo runs as commands of this machine: {why}")
+            tell(f"the demo runs as commands of this machine: {why}")
             self._image = None
             self.settings = settings.model_copy(update={"ops_file": _ops_file(state_dir.root)})
 
-    def begin(self, worker: Worker) -> None:
-        """Submit and watch in a thread of its own; the worker drains when the last run has ended."""
-        threading.Thread(target=self._play, args=(worker,), name="demo", daemon=True).start()
+    def begin(self, worker: Worker, *, drains: bool) -> None:
+        """Submit and watch in a thread of its own; the worker drains when the last run has ended, if it shall."""
+        threading.Thread(target=self._play, args=(worker, drains), name="demo", daemon=True).start()
 
     def end(self, worker_code: int) -> int:
         """Print the table; the exit code: whether the demo ended as it should, or the worker's if it was stopped."""
@@ -77,7 +78,7 @@ class Demo:
         say("gyoza-tui: the demo did not end as it should: three COMPLETED, and one FAILED by its own exit code")
         return ExitCode.FAILED
 
-    def _play(self, worker: Worker) -> None:
+    def _play(self, worker: Worker, drains: bool) -> None:
         from gyoza_tui.worker.control import Ending
 
         session = self._session()
@@ -91,7 +92,8 @@ class Demo:
             pause.wait(POLL_S)
         self._ended = [run for run in runs if run is not None]
         self._session_file.unlink(missing_ok=True)
-        worker.control.end(Ending.DRAIN)
+        if drains:
+            worker.control.end(Ending.DRAIN)
 
     def _session(self) -> str:
         """That of a demo which was stopped or killed before its end, else a new one."""

@@ -9,6 +9,7 @@ import selectors
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -19,7 +20,6 @@ from gyoza_tui.cli import server_file
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.server_file import ServerFile
 from gyoza_tui.cli.server_orders import Answer, Orders
-from gyoza_tui.cli.terminal import say
 from gyoza_tui.worker.state_dir import StateDir
 
 START_S = 30.0
@@ -34,8 +34,9 @@ class LocalServer:
     Whoever holds the state directory's lock may make one. It is started again should it end by itself.
     """
 
-    def __init__(self, state_dir: StateDir) -> None:
+    def __init__(self, state_dir: StateDir, tell: Callable[[str], None]) -> None:
         self._state_dir = state_dir
+        self._tell = tell
         self._key = secrets.token_urlsafe(32)
         self._leaving = threading.Event()
         self._changing = threading.Lock()
@@ -68,7 +69,7 @@ class LocalServer:
             self._child.wait()
             if self._leaving.wait(AGAIN_S):
                 return
-            say(f"the embedded server ended; starting it again (its log: {self._log})")
+            self._tell(f"the embedded server ended; starting it again (its log: {self._log})")
             with self._changing, contextlib.suppress(Exception):
                 if not self._leaving.is_set():
                     self._child = _Child(self._orders(port), self._log)

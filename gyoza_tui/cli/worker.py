@@ -14,6 +14,7 @@ from gyoza_tui.cli.terminal import say
 
 if TYPE_CHECKING:
     from gyoza_tui.settings import Settings
+    from gyoza_tui.ui.options import UiOptions
     from gyoza_tui.worker.runner import Worker
     from gyoza_tui.worker.state_dir import StateDir
 
@@ -35,9 +36,8 @@ def serve_as_worker(settings_flags: dict[str, Any], mode: Mode) -> NoReturn:
         signal.signal(number, _stop_early)  # until the worker's own
     try:
         settings = _settings(settings_flags)
-        if not mode.no_ui:
-            say("gyoza-tui: the terminal app is still to come; going on headless, as with --no-ui")
-        code = _local(settings, mode) if mode.local else _worker(settings, mode.new_journal)
+        ui = _ui(settings, mode)
+        code = _local(settings, mode, ui) if mode.local else _served(_made(settings, mode.new_journal), ui)
     except _StoppedEarly:
         code = ExitCode.DONE
     for stream in (sys.stdout, sys.stderr):
@@ -60,11 +60,27 @@ def _settings(flags: dict[str, Any]) -> Settings:
     return load(**flags)
 
 
-def _worker(settings: Settings, new_journal: bool) -> int:
-    return _made(settings, new_journal).run()
+def _ui(settings: Settings, mode: Mode) -> UiOptions | None:
+    """Of the screen; None: there is none."""
+    if mode.no_ui:
+        return None
+    from gyoza_tui.cli import screen
+
+    if why := screen.why_headless():
+        say(f"gyoza-tui: {why}: no screen, headless as with --no-ui")
+        return None
+    return screen.options(settings)
 
 
-def _local(settings: Settings, mode: Mode) -> int:
+def _served(worker: Worker, ui: UiOptions | None) -> int:
+    if ui is None:
+        return worker.run()
+    from gyoza_tui.cli import screen
+
+    return screen.run(worker, ui)
+
+
+def _local(settings: Settings, mode: Mode, ui: UiOptions | None) -> int:
     """The lock first: who does not get it starts nothing."""
     from gyoza_tui.settings import default_worker_id
     from gyoza_tui.worker.state_dir import StateDir, StateDirError
@@ -73,26 +89,51 @@ def _local(settings: Settings, mode: Mode) -> int:
         state_dir = StateDir.open(settings.state_dir, settings.worker_id)
     except StateDirError as error:
         raise usage(str(error)) from None
+    tell = _Teller(ui is not None)
     with ExitStack() as stack:
         from gyoza_tui.cli.local_server import LocalServer
 
-        server = stack.enter_context(LocalServer(state_dir)).file
+        server = stack.enter_context(LocalServer(state_dir, tell)).file
         settings = settings.model_copy(update={"server_url": server.url})
         named = "" if settings.worker_id == default_worker_id() else f" with --worker-id {settings.worker_id}"
-        say(f"gyoza server at {server.url}; `gyoza-tui runs`, `submit`, `show` find it by themselves{named}")
+        tell(f"gyoza server at {server.url}; `gyoza-tui runs`, `submit`, `show` find it by themselves{named}")
         if mode.demo:
-            return _demo(settings, mode.new_journal, state_dir, server.key)
-        return _made(settings, mode.new_journal, state_dir, server.key).run()
+            return _demo(settings, mode.new_journal, state_dir, server.key, tell, ui)
+        worker = _made(settings, mode.new_journal, state_dir, server.key)
+        tell.through(worker)
+        return _served(worker, ui)
 
 
-def _demo(settings: Settings, new_journal: bool, state_dir: StateDir, key: str) -> int:
+def _demo(
+    settings: Settings, new_journal: bool, state_dir: StateDir, key: str, tell: _Teller, ui: UiOptions | None
+) -> int:
+    """Ends by itself; with a screen whoever looks at it ends it."""
     from gyoza_tui.cli.demo import Demo
 
-    demo = Demo(settings, state_dir, key)
+    demo = Demo(settings, state_dir, key, tell)
     worker = _made(demo.settings, new_journal, state_dir, key)
-    demo.begin(worker)
-    code = worker.run()
-    return demo.end(code)
+    tell.through(worker)
+    demo.begin(worker, drains=ui is None)
+    code = _served(worker, ui)
+    return demo.end(code) if ui is None else code
+
+
+class _Teller:
+    """Messages to the terminal; where that is the screen's, to the worker's notices, once there is a worker."""
+
+    def __init__(self, screen: bool) -> None:
+        self._screen = screen
+        self._kept: list[str] = []
+        self._say = self._kept.append if screen else say
+
+    def __call__(self, text: str) -> None:
+        self._say(text)
+
+    def through(self, worker: Worker) -> None:
+        if self._screen:
+            self._say = worker.runtime.notices.say
+            for text in self._kept:
+                self._say(text)
 
 
 def _made(

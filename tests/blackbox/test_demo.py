@@ -137,7 +137,7 @@ def test_a_server_that_was_killed_comes_back_at_its_address(tmp_path: Path) -> N
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_starts_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     with Started(tmp_path, "--local", env=NO_DOCKER) as worker:
-        until(lambda: "still to come" in worker.said, "its first words")
+        until(lambda: "headless as with --no-ui" in worker.said, "its first words")
         worker.process.send_signal(number)
         assert worker.process.wait(30) == 0, worker.said
     assert "Traceback" not in worker.said

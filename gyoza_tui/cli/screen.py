@@ -1,0 +1,97 @@
+"""Whether `gyoza-tui` opens its screen, and the worker on it."""
+
+from __future__ import annotations
+
+import locale
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from gyoza_tui.cli.failures import usage
+
+if TYPE_CHECKING:
+    from gyoza_tui.settings import Settings
+    from gyoza_tui.ui.options import UiOptions
+    from gyoza_tui.worker.headless import Printer
+    from gyoza_tui.worker.local_control import LocalControl
+    from gyoza_tui.worker.notices import Level
+    from gyoza_tui.worker.runner import Worker
+
+
+def why_headless() -> str | None:
+    """Why there can be no screen here; None: there can."""
+    for stream, name in ((sys.stdin, "stdin"), (sys.stdout, "stdout"), (sys.stderr, "stderr")):
+        if stream is None or not stream.isatty():
+            return f"{name} is no terminal"
+    if (term := os.environ.get("TERM", "")) in ("", "dumb", "unknown"):
+        return f"TERM={term} cannot show one"
+    try:
+        if os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp():
+            return "started in the background"
+    except OSError:
+        return "stdin is not this session's terminal"
+    return None
+
+
+def options(settings: Settings) -> UiOptions:
+    """What the app is told; CliError for what the user's settings say of it and cannot be."""
+    from gyoza_tui.ui.keymap import KeymapError, check_keymap
+    from gyoza_tui.ui.options import UiOptions
+
+    try:
+        check_keymap(settings.ui_keymap)
+    except KeymapError as error:
+        raise usage(str(error)) from None
+    ascii_only = _ascii_is_safer() if settings.ui_ascii is None else settings.ui_ascii
+    return UiOptions(ascii=ascii_only, mouse=settings.ui_mouse, theme=settings.ui_theme, keymap=settings.ui_keymap)
+
+
+def run(worker: Worker, ui: UiOptions) -> int:
+    """All of the worker, with its screen; the exit code."""
+    from gyoza_tui.ui.host import run_with_screen
+
+    worker.signals.install()
+    worker.printer.pause()
+    try:
+        worker.begin()
+        return run_with_screen(_Hosted(worker), ui)
+    finally:
+        worker.close()
+
+
+@dataclass(frozen=True)
+class _Hosted:
+    """The worker as its host wants it."""
+
+    worker: Worker
+
+    @property
+    def control(self) -> LocalControl:
+        return self.worker.control
+
+    @property
+    def printer(self) -> Printer:
+        return self.worker.printer
+
+    @property
+    def log(self) -> Path:
+        return self.worker.runtime.state_dir.worker_log
+
+    def serve(self) -> int:
+        return self.worker.serve()
+
+    def say(self, text: str, level: Level = "info", **fields: str) -> None:
+        self.worker.runtime.notices.say(text, level, **fields)
+
+    def abandon(self, code: int) -> NoReturn:
+        self.worker.close()
+        os._exit(code)
+
+
+def _ascii_is_safer() -> bool:
+    """NO_COLOR is set where terminals are plain, and read aloud; the console of Linux has few glyphs."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "linux":
+        return True
+    return locale.getpreferredencoding(False).lower().replace("-", "") != "utf8"
