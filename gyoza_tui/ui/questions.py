@@ -9,6 +9,7 @@ from textual.content import Content
 
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.format import duration
+from gyoza_tui.ui.ops import op_name
 from gyoza_tui.ui.outside import one_line
 from gyoza_tui.ui.refusals import stoppable
 from gyoza_tui.ui.screens.dialog import Choice, Question, yes_or_no
@@ -117,9 +118,7 @@ def _cancel_all(runs: tuple[RunView, ...]) -> str:
 
 def _named(run: RunView, snapshot: Snapshot) -> Content:
     age = duration(snapshot.utc - run.row.claimed_at)
-    op = run.row.run.op_definition or run.row.run.image
-    version = f"@{run.row.run.op_version}" if run.row.run.op_definition and run.row.run.op_version else ""
-    return Content.assemble(one_line(run.row.run_id).stylize("bold"), "  ", one_line(op + version), f"  {age}")
+    return Content.assemble(one_line(run.row.run_id).stylize("bold"), "  ", one_line(op_name(run.row)), f"  {age}")
 
 
 def _list(runs: tuple[RunView, ...], snapshot: Snapshot) -> tuple[Content, ...]:

@@ -10,8 +10,9 @@ from typing import Final
 from textual.content import Content
 
 from gyoza_tui.models.runs import Event, OpAttempt
-from gyoza_tui.ui.format import duration, took
+from gyoza_tui.ui.format import UNKNOWN, duration, took
 from gyoza_tui.ui.outside import one_line, plain_line
+from gyoza_tui.ui.steps import current_step, step_word
 from gyoza_tui.worker.control import LogLine, RunDetails
 from gyoza_tui.worker.snapshot import Exit, Outcome, RunRow, RunView, StepView, phase_of
 
@@ -26,7 +27,7 @@ def run_text(details: RunDetails, tail: Sequence[LogLine], now: float, zone: tzi
     sections = [
         _section("Run", _facts(details, now, zone)),
         _section("Why it failed", _why(details.view.row, tail)),
-        _section("Steps", [_step(step, now, zone) for step in details.view.steps]),
+        _section("Steps", [_step(step, details.view, now, zone) for step in details.view.steps]),
     ]
     if details.server is not None:
         run = details.server
@@ -97,13 +98,17 @@ def exit_words(ended: Exit) -> str:
     return ", ".join(plain_line(word) for word in (*words, ended.machine_fault, ended.warning) if word)
 
 
-def _step(step: StepView, now: float, zone: tzinfo | None) -> Content:
+def _step(step: StepView, view: RunView, now: float, zone: tzinfo | None) -> Content:
+    name = step_word(step.name)
     if step.began_at is None:
-        return Content.assemble(("· ", "dim"), one_line(step.name).stylize("dim"))
+        return Content.styled(f"· {name}", "dim")
     at = (f"  {_clock(step.began_at, zone)}", "dim")
-    if step.ended_at is None:
-        return Content.assemble("► ", one_line(step.name), f"  {took(now - step.began_at)}", at)
-    return Content.assemble("✓ ", one_line(step.name), f"  {took(step.ended_at - step.began_at)}", at)
+    if step.ended_at is None and view.row.outcome is None:
+        return Content.assemble(f"► {name}  {duration(now - step.began_at)}", at)
+    time = UNKNOWN if step.ended_at is None else took(step.ended_at - step.began_at)
+    if step is current_step(view) and view.row.outcome is Outcome.FAILED:
+        return Content.assemble(("✗", "$text-error"), f" {name}  {time}", at)
+    return Content.assemble(f"✓ {name}  {time}", at)
 
 
 def _events(events: Sequence[Event], zone: tzinfo | None) -> Iterator[Content]:

@@ -60,9 +60,13 @@ class Dialog(ModalScreen[_T], inherit_bindings=False):
         OptionList { height: auto; margin-top: 1; border: none; padding: 0; background: $surface; }
         OptionList:focus { border: none; background-tint: transparent; }
     }
-    Dialog.-short OptionList { margin-top: 0; }
+    Dialog.-short {
+        & > Vertical { height: 100%; border: none; }
+        VerticalScroll { height: 1fr; }
+        OptionList { margin-top: 0; max-height: 70%; }
+    }
     """
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]  # noqa: RUF012  # as Textual declares it
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012  # as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "yes", show=False),
         Binding("n,escape,q,ctrl+q,ctrl+c", "stay", show=False),

@@ -12,9 +12,11 @@ from textual.widgets import ContentSwitcher, Static
 
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.format import duration
+from gyoza_tui.ui.ops import op_name
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside import one_line, plain_line
 from gyoza_tui.ui.panels.log import LogPane
+from gyoza_tui.ui.phases import LOOKS
 from gyoza_tui.ui.run_text import json_lines, run_text
 from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.widgets.key_bar import KeyBar
@@ -68,7 +70,7 @@ class RunScreen(AboutRun):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         self._view = next((view for view in snapshot.runs if view.key == self._view.key), self._view)
-        about = _about(self._view, snapshot)
+        about = _about(self._view, snapshot, ascii_only=self._options.ascii)
         if not about.is_same(self._about):
             self._about = about
             self.query_one("#about", Static).update(about)
@@ -91,9 +93,9 @@ class RunScreen(AboutRun):
     def action_previous_panel(self) -> None:
         self._show_tab(self.query_one(TabLine).shown - 1)
 
-    async def action_log(self, id_: str) -> None:
-        if self._tab == "log":
-            await super().action_log(id_)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The log's keys are there with the log only."""
+        return action != "log" or not self.is_mounted or self._tab == "log"
 
     def action_find(self) -> None:
         self._show_tab(0)
@@ -112,6 +114,7 @@ class RunScreen(AboutRun):
         self.query_one(TabLine).show(number)
         self.query_one(ContentSwitcher).current = _TABS[number]
         self.query_one(f"#{_TABS[number]}").focus()
+        self.refresh_bindings()
         self._read()
 
     def _read(self) -> None:
@@ -157,13 +160,12 @@ class RunScreen(AboutRun):
             return
 
 
-def _about(view: RunView, snapshot: Snapshot) -> Content:
-    row = view.row
-    op = row.run.op_definition or row.run.image
+def _about(view: RunView, snapshot: Snapshot, *, ascii_only: bool) -> Content:
+    row, phase = view.row, phase_of(view)
+    look = LOOKS[phase]
     age = duration((row.outcome_at or snapshot.utc) - row.claimed_at)
-    return Content.assemble(
-        (phase_of(view), "bold"), "  ", one_line(row.run_id).stylize("bold"), "  ", one_line(op), f"  {age}"
-    )
+    state = (f"{look.mark(ascii_only=ascii_only)} {phase}", look.style)
+    return Content.assemble(state, "  ", one_line(row.run_id).stylize("bold"), "  ", one_line(op_name(row)), f"  {age}")
 
 
 def _changes(view: RunView) -> object:

@@ -1,0 +1,270 @@
+"""Nothing is lost without a dialog that names it, and a y."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.ui.leaving import Leave
+from gyoza_tui.ui.screens.dialog import Dialog
+from gyoza_tui.ui.screens.run import RunScreen
+from gyoza_tui.worker.control import Ending
+from gyoza_tui.worker.snapshot import Intent, LinkState, Outcome, RunView
+from tests.ui.fake_control import NOW, snapshot
+from tests.ui.keys.app import Opened, dialog_text, opened, run, running, toasts, until
+
+RUNS = (running(1, "a1b2c3d4"), running(2, "77fe01aa", "train"))
+FAILED = running(3, "93bb10f2", outcome=Outcome.FAILED, outcome_at=NOW - 5, acked=True)
+HOSTILE = running(4, "[/foo]\x1b]0;x\x07", "[b]\x1b[2J\nop[/b]")
+
+
+@asynccontextmanager
+async def on_a_run(view: RunView, size: tuple[int, int] = (100, 30)) -> AsyncIterator[Opened]:
+    async with opened(snapshot(runs=(view, *(other for other in RUNS if other.key != view.key))), size=size) as here:
+        await here.app.push_screen(RunScreen(here.fake, here.app.options, view))
+        yield here
+
+
+def commands(here: Opened) -> list[tuple[Any, ...]]:
+    """What it was asked but for looking."""
+    return [asked for asked in here.fake.asked if asked[0] not in ("seen", "describe")]
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked"),
+    [
+        (["x", "y"], [("cancel", "a1b2c3d4", 1)]),
+        (["x", "down", "enter"], [("cancel", "a1b2c3d4", 1)]),
+        (["x", "tab", "enter"], [("cancel", "a1b2c3d4", 1)]),
+        (["x", "enter"], []),
+        (["x", "n"], []),
+        (["x", "escape"], []),
+        (["x", "q"], []),
+        (["x", "ctrl+q"], []),
+        (["x", "ctrl+c"], []),
+        (["x", "x", "enter"], []),
+        (["x", "D", "p", "R", "enter"], []),
+    ],
+)
+def test_cancel_takes_its_dialog_and_a_yes(keys: list[str], asked: list[tuple[Any, ...]]) -> None:
+    async def press() -> None:
+        async with on_a_run(RUNS[0]) as here:
+            await here.pilot.press(keys[0])
+            words = dialog_text(here.app)
+            assert "a1b2c3d4" in words
+            assert "classify@1.0.0" in words
+            assert "3:10" in words
+            await here.pilot.press(*keys[1:])
+            assert not isinstance(here.app.screen, Dialog)
+            assert commands(here) == asked
+
+    run(press())
+
+
+def test_retry_says_that_it_may_go_elsewhere() -> None:
+    async def press() -> None:
+        async with on_a_run(FAILED) as here:
+            await here.pilot.press("r")
+            assert "93bb10f2" in dialog_text(here.app)
+            assert "another worker" in dialog_text(here.app)
+            await here.pilot.press("y")
+            await until(lambda: commands(here), "the retry")
+            assert commands(here) == [("retry", "93bb10f2")]
+            await until(lambda: toasts(here.app), "what came of it")
+            assert toasts(here.app) == ["93bb10f2 is queued again"]
+
+    run(press())
+
+
+def test_a_retry_that_fails_says_why() -> None:
+    async def press() -> None:
+        async with on_a_run(FAILED) as here:
+            here.fake.trouble = "connection refused by [/foo]"
+            await here.pilot.press("r", "y")
+            await until(lambda: toasts(here.app), "what came of it")
+            assert toasts(here.app) == ["93bb10f2 is not retried: connection refused by [/foo]"]
+
+    run(press())
+
+
+def test_release_is_in_the_palette_only_and_asks() -> None:
+    async def press() -> None:
+        async with on_a_run(RUNS[1]) as here:
+            await here.pilot.press("colon", *"release")
+            await until(lambda: here.app.screen.query_one("CommandList").option_count == 1, "the one hit")  # type: ignore[attr-defined]
+            await here.pilot.press("enter")
+            await until(lambda: isinstance(here.app.screen, Dialog), "the dialog")
+            assert "77fe01aa" in dialog_text(here.app)
+            await here.pilot.press("y")
+            assert commands(here) == [("release", "77fe01aa", 1)]
+
+    run(press())
+
+
+@pytest.mark.parametrize(
+    ("view", "key", "why"),
+    [
+        (FAILED, "x", "93bb10f2 has ended already: FAILED"),
+        (replace(RUNS[0], row=replace(RUNS[0].row, intent=Intent.CANCEL)), "x", "a1b2c3d4 is being stopped already"),
+        (RUNS[0], "r", "a1b2c3d4 has not ended: cancel it first"),
+        (FAILED, "e", "93bb10f2 has ended: there is no container to look into"),
+        (running(9, "new", start_asked=False), "e", "new has no container yet"),
+        (RUNS[0], "R", "the server answers: there is nothing to wait for"),
+    ],
+)
+def test_what_cannot_be_done_now_says_why(view: RunView, key: str, why: str) -> None:
+    async def press() -> None:
+        async with on_a_run(view) as here:
+            await here.pilot.press(key)
+            assert toasts(here.app) == [why]
+            assert commands(here) == []
+
+    run(press())
+
+
+def test_a_run_that_ends_under_its_dialog_is_told_not_cancelled() -> None:
+    async def press() -> None:
+        async with on_a_run(RUNS[0]) as here:
+            here.fake.cancel = lambda run_id, attempt: False  # type: ignore[method-assign]
+            await here.pilot.press("x", "y")
+            assert toasts(here.app) == ["a1b2c3d4 has ended meanwhile"]
+
+    run(press())
+
+
+def test_names_from_outside_stay_words() -> None:
+    async def press() -> None:
+        async with on_a_run(HOSTILE) as here:
+            await here.pilot.press("x")
+            words = dialog_text(here.app)
+            assert "[/foo]" in words
+            assert "[b]" in words
+            assert "\x1b" not in words
+            await here.pilot.press("y", "D")
+            assert "[/foo]" in dialog_text(here.app)
+            await here.pilot.press("n", "r")
+            assert toasts(here.app)[-1].startswith("[/foo]")
+
+    run(press())
+
+
+def test_drain_names_what_will_finish_and_is_undone_by_the_same_key() -> None:
+    async def press() -> None:
+        async with opened(snapshot(runs=RUNS, to_deliver=3)) as here:
+            await here.pilot.press("D")
+            words = dialog_text(here.app)
+            assert "a1b2c3d4" in words
+            assert "77fe01aa" in words
+            assert "3 reports" in words
+            await here.pilot.press("y")
+            assert here.fake.asked == [("end", Ending.DRAIN)]
+            await here.pilot.press("D")
+            assert here.fake.asked == [("end", Ending.DRAIN), ("undo_drain",)]
+
+    run(press())
+
+
+def test_a_long_list_of_runs_is_counted() -> None:
+    async def press() -> None:
+        many = tuple(running(n, f"run-{n}") for n in range(30))
+        async with opened(snapshot(runs=many), size=(80, 24)) as here:
+            await here.pilot.press("D")
+            assert "and 22 more" in dialog_text(here.app)
+
+    run(press())
+
+
+@pytest.mark.parametrize(
+    ("state", "asked"), [(WorkerState.CLAIMING, "pause"), (WorkerState.PAUSED, "resume"), (WorkerState.DRAINING, None)]
+)
+def test_pause_and_resume_need_no_dialog(state: WorkerState, asked: str | None) -> None:
+    async def press() -> None:
+        async with opened(snapshot(state=state)) as here:
+            await here.pilot.press("p")
+            assert here.fake.asked == ([(asked,)] if asked else [])
+            assert bool(toasts(here.app)) is (asked is None)
+
+    run(press())
+
+
+def test_try_now_when_the_server_is_silent() -> None:
+    async def press() -> None:
+        async with opened(snapshot(link=LinkState(trouble="refused"), next_try_s=20)) as here:
+            await here.pilot.press("R")
+            assert here.fake.asked == [("try_now",)]
+
+    run(press())
+
+
+@pytest.mark.parametrize(
+    ("downs", "asked", "left"),
+    [
+        (0, [], None),
+        (1, [], Leave.BACKGROUND),
+        (2, [("end", Ending.DRAIN)], None),
+        (3, [("end", Ending.DETACH)], Leave.ENDED),
+    ],
+)
+@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
+def test_leaving_asks_what_becomes_of_the_worker(
+    key: str, downs: int, asked: list[tuple[Any, ...]], left: Leave | None
+) -> None:
+    async def press() -> None:
+        async with opened(snapshot(runs=RUNS)) as here:
+            await here.pilot.press(key)
+            assert "2 runs" in dialog_text(here.app)
+            await here.pilot.press(*["down"] * downs, "enter")
+            assert here.fake.asked == asked
+            assert here.app.return_value is left
+            assert here.app.is_running is (left is None)
+
+    run(press())
+
+
+@pytest.mark.parametrize(("last", "cancelled"), [("y", True), ("enter", False), ("escape", False)])
+def test_cancel_all_and_exit_lists_the_runs_and_asks_again(last: str, cancelled: bool) -> None:
+    async def press() -> None:
+        async with opened(snapshot(runs=RUNS)) as here:
+            await here.pilot.press("q", "up", "enter")
+            words = dialog_text(here.app)
+            assert "a1b2c3d4" in words
+            assert "77fe01aa" in words
+            assert here.fake.asked == []
+            await here.pilot.press(last)
+            expected = [("end", Ending.DRAIN), ("cancel", "a1b2c3d4", 1), ("cancel", "77fe01aa", 1)]
+            assert here.fake.asked == (expected if cancelled else [])
+            assert here.app.is_running
+
+    run(press())
+
+
+def test_the_leave_dialogs_numbers_are_those_of_now() -> None:
+    async def look() -> None:
+        async with opened(snapshot(runs=RUNS)) as here:
+            await here.pilot.press("q", "down")
+            here.fake.now = snapshot(runs=RUNS[:1], to_deliver=1)
+            here.app.tick()
+            words = dialog_text(here.app)
+            assert "1 run here" in words
+            assert "1 to deliver" in words
+            await here.pilot.press("enter")
+            assert here.app.return_value is Leave.BACKGROUND
+
+    run(look())
+
+
+@pytest.mark.parametrize("size", [(160, 45), (80, 24), (40, 12), (30, 8), (20, 5)])
+def test_the_choices_are_in_sight_at_any_size(size: tuple[int, int]) -> None:
+    async def look() -> None:
+        async with opened(snapshot(runs=RUNS), size=size) as here:
+            await here.pilot.press("D")
+            choices = here.app.screen.query_one("OptionList")
+            assert here.app.screen.region.contains_region(choices.region)
+            assert choices.region.height >= 2
+
+    run(look())
