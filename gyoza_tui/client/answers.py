@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from gyoza_tui.models.errors import ErrorBody, ErrorCode
 
 CODES = frozenset(ErrorCode)
+_REFUSED = "connection refused"
+_NO_NAME = "host name not found"
 
 
 class NotOurAnswer(httpx.RequestError):
@@ -29,6 +31,18 @@ class Meaning(StrEnum):
     """400 or 409: final for this request."""
     TROUBLE = "trouble"
     """Any other refusal: this request alone backs off."""
+
+
+class Trouble(StrEnum):
+    """What is wrong with a server, as far as it decides what a person has to do about it."""
+
+    REFUSED = "refused"
+    """Nobody listens there."""
+    NO_NAME = "no name"
+    NO_ANSWER = "no answer"
+    NOT_GYOZA = "not gyoza"
+    KEY = "key"
+    OTHER = "other"
 
 
 def error_code(error: httpx.HTTPStatusError) -> str | None:
@@ -87,6 +101,23 @@ def words(error: httpx.HTTPError) -> str:
             return f"{str(error) or type(error).__name__}"
 
 
+def trouble(error: httpx.HTTPError) -> Trouble:
+    match error:
+        case httpx.HTTPStatusError() if error.response.status_code in (401, 403):
+            return Trouble.KEY
+        case httpx.HTTPStatusError() if error.response.status_code in (404, 405) and error_code(error) is None:
+            return Trouble.NOT_GYOZA
+        case NotOurAnswer():
+            return Trouble.NOT_GYOZA
+        case httpx.TimeoutException():
+            return Trouble.NO_ANSWER
+        case httpx.ConnectError():
+            known = {_REFUSED: Trouble.REFUSED, _NO_NAME: Trouble.NO_NAME}
+            return known.get(_connect_words(str(error)), Trouble.OTHER)
+        case _:
+            return Trouble.OTHER
+
+
 def _detail(error: httpx.HTTPStatusError) -> str | None:
     try:
         return ErrorBody.model_validate_json(error.response.content).detail
@@ -97,7 +128,7 @@ def _detail(error: httpx.HTTPStatusError) -> str | None:
 def _connect_words(text: str) -> str:
     lowered = text.lower()
     if "refused" in lowered:
-        return "connection refused"
+        return _REFUSED
     if "name or service" in lowered or "resolution" in lowered or "nodename" in lowered:
-        return "host name not found"
+        return _NO_NAME
     return text or "no connection"

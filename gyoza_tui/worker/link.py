@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from gyoza_tui.client.answers import Meaning, error_code, meaning, retry_after_s, words
+from gyoza_tui.client.answers import Meaning, Trouble, error_code, meaning, retry_after_s, trouble, words
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.workers import HeartbeatReply
@@ -26,6 +26,8 @@ class LinkState:
     """The server has taken a beat of this process; from then on claims make sense."""
     trouble: str | None = None
     """Why the last request failed, in words; None when it did not."""
+    kind: Trouble | None = None
+    """Which sort of trouble that is."""
     unauthorized: bool = False
     name_held: str | None = None
     """The server's words when another instance, or a later start of this one, has the worker's name."""
@@ -102,7 +104,7 @@ class ServerLink:
         with self._lock:
             old = self._state
             well = old.trouble is None
-            self._state = replace(old, trouble=None, unauthorized=False, down_since=None)
+            self._state = replace(old, trouble=None, kind=None, unauthorized=False, down_since=None)
         self.backoff.succeed()
         if beaten and (old.beat_at is None or old.name_held):
             self._notices.say(f"the server answers ({old.latency_ms or 0:.0f} ms)", server="ok")
@@ -122,6 +124,7 @@ class ServerLink:
             self._state = replace(
                 old,
                 trouble=text,
+                kind=trouble(error),
                 unauthorized=meaning(error) is Meaning.UNAUTHORIZED,
                 name_held=held,
                 down_since=old.down_since if old.beat_at is None or old.down_since else self._clock.boot(),

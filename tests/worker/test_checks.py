@@ -1,0 +1,163 @@
+"""The checklist: what is missing, exactly, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from gyoza_tui.backends.base import BackendUnavailable
+from gyoza_tui.client.answers import NotOurAnswer
+from gyoza_tui.models.hardware import GpuInfo, GpuSample, HardwareSample
+from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.worker.checks import Check, CheckState, checklist
+from gyoza_tui.worker.link import LinkState
+from gyoza_tui.worker.snapshot import Snapshot
+from tests.scripted_server import Reply, ScriptedServer, refusal
+from tests.worker.rig import Rig
+
+_HARDWARE = HardwareSample(1.0, gpu_note="no NVIDIA GPU can be read: NVML Shared Library Not Found")
+_FRESH = Snapshot(
+    version=1,
+    taken_at=1.0,
+    utc=1.0,
+    worker_id="w1",
+    state=WorkerState.CLAIMING,
+    refusal=None,
+    max_runs=1,
+    free_slots=1,
+    server_url="http://gyoza:5555",
+    link=LinkState(),
+    next_try_s=0.0,
+    backends={"docker": "not looked at yet", "local": "not looked at yet"},
+    to_deliver=0,
+    runs=(),
+    duties=(),
+    hardware=None,
+)
+
+
+def _check(name: str, **changes: Any) -> Check:
+    found = {check.name: check for check in checklist(replace(_FRESH, **changes))}
+    assert list(found) == ["server", "key", "docker", "local", "GPUs", "disk"]
+    return found[name]
+
+
+def test_nothing_is_known_at_first() -> None:
+    assert {check.state for check in checklist(_FRESH)} == {CheckState.WAITING}
+    assert not any(check.mend for check in checklist(_FRESH))
+
+
+def test_all_is_well() -> None:
+    well = replace(
+        _FRESH,
+        link=LinkState(registered=True, beat_at=1.0, latency_ms=11.6),
+        backends={"docker": None, "local": None},
+        hardware=_HARDWARE,
+        disk_free_mb=412 * 1024,
+    )
+    assert {check.state for check in checklist(well)} == {CheckState.OK}
+    assert [check.text for check in checklist(well)] == [
+        "http://gyoza:5555 answers in 12 ms",
+        "the server takes it",
+        "answers",
+        "ready",
+        "none: this machine has no NVIDIA driver",
+        "412 GB free",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "mend"),
+    [
+        (httpx.ConnectError("[Errno 111] Connection refused"), "connection refused", "gyoza-tui serve"),
+        (httpx.ConnectError("[Errno -2] Name or service not known"), "host name not found", "mend the host's name"),
+        (httpx.ConnectTimeout("x"), "no answer in time", "firewall"),
+        (httpx.ReadTimeout("x"), "no answer in time", "firewall"),
+        (NotOurAnswer("not a gyoza server's answer (not JSON)"), "not a gyoza server's answer", "something else"),
+        (httpx.RemoteProtocolError("Server disconnected"), "Server disconnected", "server's own messages"),
+    ],
+)
+def test_what_is_wrong_with_the_server(rig: Rig, error: httpx.HTTPError, text: str, mend: str) -> None:
+    rig.link.failed(error)
+    server, key, *_ = rig.worker.control.checks()
+    assert (server.name, server.state) == ("server", CheckState.FAILED)
+    assert server.text.startswith(f"{rig.server.url}: {text}")
+    assert mend in server.mend
+    assert "GYOZA_SERVER_URL=" in server.mend
+    assert key.state is CheckState.WAITING
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (Reply(b"<html>hello</html>"), "not a gyoza server's answer"),
+        (Reply(b"<html>no</html>", 404), "404 Not Found"),
+        (Reply(b"", 302, {"Location": "http://elsewhere"}), "redirected"),
+    ],
+)
+def test_something_else_at_that_address(rig: Rig, scripted: ScriptedServer, reply: Reply, text: str) -> None:
+    scripted.defaults["beat"] = reply
+    rig.heartbeat.step()
+    server = rig.worker.control.checks()[0]
+    assert (server.state, server.text.startswith(f"{rig.server.url}: {text}")) == (CheckState.FAILED, True)
+    assert server.mend.startswith("something else answers at this address")
+
+
+def test_a_refused_key(rig: Rig, scripted: ScriptedServer) -> None:
+    well = scripted.defaults["beat"]
+    scripted.defaults["beat"] = refusal(401)
+    rig.heartbeat.step()
+    server, key, *_ = rig.worker.control.checks()
+    assert server.state is CheckState.OK
+    assert (key.state, key.text) == (CheckState.FAILED, "key refused (401)")
+    assert "GYOZA_API_KEY_FILE=" in key.mend
+    scripted.defaults["beat"] = well
+    rig.heartbeat.step()
+    assert [check.state for check in rig.worker.control.checks()[:2]] == [CheckState.OK, CheckState.OK]
+
+
+def test_a_name_that_another_has(rig: Rig, scripted: ScriptedServer) -> None:
+    scripted.defaults["beat"] = refusal(409, "instance_live", "w1 is live as another instance")
+    rig.heartbeat.step()
+    server = rig.worker.control.checks()[0]
+    assert server.state is CheckState.FAILED
+    assert "w1 is live as another instance" in server.text
+    assert "--worker-id" in server.mend
+
+
+@pytest.mark.parametrize(
+    ("trouble", "mend"),
+    [
+        ("Docker does not answer at unix:///s: permission denied: add this user …", "usermod -aG docker"),
+        ("Docker does not answer at unix:///s: there is no such socket: is …", "DOCKER_HOST="),
+        ("Docker does not answer at unix:///s: connection refused: is the engine running?", "systemctl start docker"),
+        ("Docker does not answer at unix:///s: it accepts connections but does not answer in time", "restart docker"),
+    ],
+)
+def test_what_is_wrong_with_docker(rig: Rig, trouble: str, mend: str) -> None:
+    rig.backend.fail["check"] = BackendUnavailable(trouble)
+    rig.runtime.pool.check()
+    (docker,) = (check for check in rig.worker.control.checks() if check.name == "docker")
+    assert (docker.state, docker.text) == (CheckState.FAILED, trouble)
+    assert mend in docker.mend
+
+
+def test_gpus() -> None:
+    gpus = tuple(GpuSample(GpuInfo(index, None, name, 1)) for index, name in enumerate(["A100", "A100", None]))
+    assert _check("GPUs", hardware=HardwareSample(1.0, gpus=gpus)).text == "2 A100, 1 unknown"
+    stale = _check("GPUs", hardware=HardwareSample(1.0, gpus=gpus, gpu_note="NVML hangs"))
+    assert (stale.state, stale.text) == (CheckState.WARNING, "2 A100, 1 unknown; NVML hangs")
+    broken = _check("GPUs", hardware=HardwareSample(1.0, gpu_note="no NVIDIA GPU can be read: Driver mismatch"))
+    assert (broken.state, broken.text) == (
+        CheckState.WARNING,
+        "none: no NVIDIA GPU can be read: Driver mismatch",
+    )
+
+
+def test_a_full_disk() -> None:
+    low = _check("disk", disk="disk full: / has 3 MB free, GYOZA_MIN_FREE_MB is 500", disk_free_mb=3)
+    assert (low.state, low.text.startswith("disk full")) == (CheckState.FAILED, True)
+    assert "GYOZA_MIN_FREE_MB=" in low.mend
