@@ -45,18 +45,11 @@ class RunLogs:
 
     def search(self, key: int, query: LogQuery, line: int, *, backwards: bool) -> LogHits:
         reader = self._reader(key)
-        try:
-            pattern, fast = _compiled(query)
-        except re.error as error:
-            raise ControlError(f"{query.pattern!r} is no pattern: {error}") from None
+        finder = _Finder(query)
         found = reader.slice_until(line) if backwards else reader.slice_from(max(0, line))
         numbers: list[int] = []
         for stretch in found.stretches:
-            text = _as_shown(stretch.data)
-            if fast is not None and text.isascii():
-                numbers += _matching(fast, text.lower(), stretch.first)
-            else:
-                numbers += _matching(pattern, text, stretch.first)
+            numbers += finder.lines(_as_shown(stretch.data), stretch.first)
         return LogHits(tuple(number for number in numbers if not backwards or number < line), found.next_line)
 
     def bytes(self, key: int) -> Iterator[bytes]:
@@ -91,15 +84,36 @@ def _joined(parts: list[LogLine]) -> LogLine:
     )
 
 
-def _compiled(query: LogQuery) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
-    """The pattern, and one for text in lower case where that does as well."""
-    pattern = re.compile(query.pattern, re.MULTILINE | (re.IGNORECASE if query.ignore_case else 0))
-    lowerable = query.ignore_case and query.pattern.isascii() and _LOWERABLE.fullmatch(query.pattern)
-    return pattern, re.compile(query.pattern, re.MULTILINE) if lowerable else None
+class _Finder:
+    """A query, in the fastest form that finds the same."""
+
+    def __init__(self, query: LogQuery) -> None:
+        try:
+            self._pattern = re.compile(query.pattern, re.MULTILINE | (re.IGNORECASE if query.ignore_case else 0))
+        except re.error as error:
+            raise ControlError(f"{query.pattern!r} is no pattern: {error}") from None
+        self._lower: re.Pattern[str] | None = None
+        """For ASCII text in lower case."""
+        if query.ignore_case and query.pattern.isascii() and _LOWERABLE.fullmatch(query.pattern):
+            self._lower = re.compile(query.pattern, re.MULTILINE)
+        literal = re.sub(r"\\(.)", r"\1", query.pattern)
+        self._literal = literal if re.escape(literal) == query.pattern else ""
+        """What every match holds, as it is when case matters or the text is in lower case."""
+        self._case = not query.ignore_case
+
+    def lines(self, text: str, first: int) -> Iterator[int]:
+        """The numbers of the lines that match; the text begins with line `first`."""
+        pattern, literal = self._pattern, self._case
+        if self._lower is not None and text.isascii():
+            pattern, literal, text = self._lower, True, text.lower()
+        if literal and self._literal not in text:
+            return iter(())
+        return _matching(pattern, text, first)
 
 
 def _as_shown(data: bytes) -> str:
-    return without_escapes(data.decode(errors="replace").replace("\r\n", "\n"))
+    text = data.decode(errors="replace")
+    return without_escapes(text.replace("\r\n", "\n") if b"\r" in data else text)
 
 
 def _matching(pattern: re.Pattern[str], text: str, first: int) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
@@ -9,8 +10,9 @@ from typing import Any, Final
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.source import LogSource
-from gyoza_tui.worker.control import ControlError, LogQuery
+from gyoza_tui.worker.control import ControlError, LogHits, LogQuery
 
+_SLICES: Final = 8
 ERRORS: Final = LogQuery(
     r"error|exception|traceback|fatal|panic|critical|segmentation fault|core dumped|out of memory|\bkilled\b"
 )
@@ -51,8 +53,7 @@ class Hunt:
         """The first line that matches from that one on, or above it."""
         following: int | None = line
         while following is not None:
-            call = partial(self._source.search, query, following, backwards=backwards)
-            found = await aside(call)
+            found = await aside(partial(_some, self._source, query, following, backwards=backwards))
             if found.numbers:
                 return found.numbers[-1 if backwards else 0]
             following = found.next_line
@@ -67,7 +68,7 @@ class Hunt:
         try:
             while (following := search.next_slice()) is not None:
                 line, backwards = following
-                found = await aside(partial(self._source.search, search.query, line, backwards=backwards))
+                found = await aside(partial(_some, self._source, search.query, line, backwards=backwards))
                 search.take(found, backwards=backwards)
                 self._came(search)
                 if not to_the_end or search not in (self.find, self.only):
@@ -77,3 +78,14 @@ class Hunt:
             self._came(search)
         finally:
             self._busy.discard(search)
+
+
+def _some(source: LogSource, query: LogQuery, line: int, *, backwards: bool) -> LogHits:
+    """Slices up to the first match, a few at most: each way to the loop and back costs as much as one."""
+    for _ in range(_SLICES):
+        found = source.search(query, line, backwards=backwards)
+        if found.numbers or found.next_line is None:
+            break
+        line = found.next_line
+        time.sleep(0)  # whoever waits for the interpreter may have it
+    return found

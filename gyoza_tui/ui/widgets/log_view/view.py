@@ -230,6 +230,9 @@ class LogView(PointedCanvas):
         self._redraw()
         if self._feed is not None:
             self._feed.ask()
+        self._tell()
+
+    def _tell(self) -> None:
         searches = [(len(search), search.complete) if search else None for search in (self.find, self.only)]
         told = (self.total, self.new, self.follows, self.trouble, self._cursor, searches)
         if told != self._told:
@@ -244,7 +247,9 @@ class LogView(PointedCanvas):
     def _matches_came(self, search: Search) -> None:
         if search is self.find:
             self._reach_goal(search)
-        self._moved()
+            self._tell()
+        elif search is self.only:
+            self._moved()
 
     def _reach_goal(self, search: Search) -> None:
         place = self._place or 0
