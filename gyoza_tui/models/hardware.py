@@ -16,6 +16,17 @@ class GpuInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuProcess:
+    """A process that computes on a GPU, of a run or of anybody."""
+
+    pid: int
+    """As this machine counts, outside of any container."""
+    name: str | None = None
+    memory_mb: int | None = None
+    """Of the GPU's memory."""
+
+
+@dataclass(frozen=True, slots=True)
 class GpuSample:
     info: GpuInfo
     util_percent: float | None = None
@@ -23,6 +34,8 @@ class GpuSample:
     power_w: float | None = None
     power_limit_w: float | None = None
     temperature_c: float | None = None
+    processes: tuple[GpuProcess, ...] | None = None
+    """The most memory first; looked at every few seconds."""
 
 
 @dataclass(frozen=True, slots=True)

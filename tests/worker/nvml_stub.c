@@ -1,5 +1,6 @@
 /* A libnvidia-ml.so.1 with as many GPUs as NVML_STUB_GPUS says. NVML_STUB_FAIL names a function that answers an error,
-   NVML_STUB_HANG one that sleeps for 30 s. Built with -DNO_POWER it lacks nvmlDeviceGetPowerUsage, as old drivers do. */
+   NVML_STUB_HANG one that sleeps for 30 s. NVML_STUB_PROCESSES is how many compute on the first GPU: this one, and made
+   up ones, the last of which tells no memory. Built with -DNO_POWER it lacks nvmlDeviceGetPowerUsage, as old drivers do. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@ typedef int ret;
 typedef unsigned long device;
 typedef struct { unsigned long long total, free, used; } memory;
 typedef struct { unsigned gpu, memory; } utilization;
+typedef struct { unsigned pid; unsigned long long memory; unsigned gpu_instance, compute_instance; } process;
 
 static int named(const char *variable, const char *function) {
     const char *value = getenv(variable);
@@ -47,3 +49,15 @@ ret nvmlDeviceGetPowerUsage(device d, unsigned *mw) { (void)d; JUDGE *mw = 12345
 #endif
 ret nvmlDeviceGetEnforcedPowerLimit(device d, unsigned *mw) { (void)d; JUDGE *mw = 300000; return 0; }
 ret nvmlDeviceGetTemperature(device d, unsigned sensor, unsigned *c) { (void)d; (void)sensor; JUDGE *c = 61; return 0; }
+ret nvmlDeviceGetComputeRunningProcesses_v3(device d, unsigned *n, process *found) {
+    const char *value = getenv("NVML_STUB_PROCESSES");
+    unsigned all = value && d == 1 ? (unsigned)atoi(value) : 0, room = *n;
+    JUDGE
+    *n = all;
+    if (room < all) return 7;
+    for (unsigned i = 0; i < all; i++) {
+        found[i].pid = i ? 4000000 + i : (unsigned)getpid();
+        found[i].memory = i && i + 1 == all ? ~0ull : (i + 1) * (512ull << 20);
+    }
+    return 0;
+}

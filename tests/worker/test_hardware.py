@@ -83,6 +83,7 @@ def test_every_gpu_is_told(stub: Path, count: int) -> None:
         "power_w": 123.456,
         "power_limit_w": 300.0,
         "temperature_c": 61.0,
+        "processes": [],
     }
     assert detected["gpus"] == [{"id": i, "vram_mb": 16384, "tags": []} for i in range(count)]
 
@@ -116,6 +117,7 @@ def test_a_missing_function_is_that_field_only(old_stub: Path) -> None:
         ("nvmlDeviceGetMemoryInfo", "memory_used_mb"),
         ("nvmlDeviceGetTemperature", "temperature_c"),
         ("nvmlDeviceGetEnforcedPowerLimit", "power_limit_w"),
+        ("nvmlDeviceGetComputeRunningProcesses_v3", "processes"),
     ],
 )
 def test_a_failing_reading_is_that_field_only(stub: Path, function: str, field: str) -> None:
@@ -123,6 +125,16 @@ def test_a_failing_reading_is_that_field_only(stub: Path, function: str, field: 
     (gpu,) = sample["gpus"]
     assert {name for name, value in gpu.items() if value is None} == {field}
     assert sample["gpu_note"] is None
+
+
+def test_who_computes_on_a_gpu(stub: Path) -> None:
+    (sample,) = run(stub, "sample", GPUS="2", PROCESSES="3")
+    first, second = sample["gpus"]
+    assert second["processes"] == []
+    assert first["processes"][0] == {"pid": 4000001, "name": None, "memory_mb": 1024}
+    assert first["processes"][1]["memory_mb"] == 512
+    assert "python" in first["processes"][1]["name"]
+    assert first["processes"][2] == {"pid": 4000002, "name": None, "memory_mb": None}
 
 
 @pytest.mark.parametrize("function", ["nvmlDeviceGetCount_v2", "nvmlInitWithFlags"])

@@ -12,10 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from gyoza_tui.models.hardware import GpuInfo, GpuSample
+import psutil
+
+from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample
 
 SLOW_S: Final = 5.0
-"""How long what hardly changes (power limit, the list of GPUs) is good for."""
+"""How long what hardly changes (power limit, the list of GPUs, who computes on them) is good for."""
 _MIB: Final = 2**20
 
 
@@ -31,6 +33,7 @@ class _Device:
     handle: Any
     info: GpuInfo
     power_limit_w: float | None
+    processes: tuple[GpuProcess, ...] | None = None
 
 
 class Nvml:
@@ -163,11 +166,20 @@ class _Reader:
                 memory_total_mb=int(memory.total) // _MIB if memory is not None else None,
             )
             limit = self._try("nvmlDeviceGetEnforcedPowerLimit", handle)
-            devices.append(_Device(handle, info, limit / 1000 if limit is not None else None))
+            limit_w = limit / 1000 if limit is not None else None
+            devices.append(_Device(handle, info, limit_w, self._processes(handle)))
         return tuple(devices)
 
+    def _processes(self, handle: Any) -> tuple[GpuProcess, ...] | None:
+        found = self._try("nvmlDeviceGetComputeRunningProcesses", handle)
+        if found is None:
+            return None
+        told = [GpuProcess(p.pid, _name(p.pid), _mib(p.usedGpuMemory)) for p in found]
+        return tuple(sorted(told, key=lambda process: (-(process.memory_mb or 0), process.pid)))
+
     def _sample(self, device: _Device) -> GpuSample:
-        sample, handle = GpuSample(device.info, power_limit_w=device.power_limit_w), device.handle
+        handle = device.handle
+        sample = GpuSample(device.info, power_limit_w=device.power_limit_w, processes=device.processes)
         if handle is None:
             return sample
         util = self._try("nvmlDeviceGetUtilizationRates", handle)
@@ -188,6 +200,18 @@ class _Reader:
             return getattr(self._nvml, function)(*args)
         except Exception:
             return None
+
+
+def _name(pid: int) -> str | None:
+    """None for a process that is gone, or that this one cannot see from its container."""
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:
+        return None
+
+
+def _mib(size: int | None) -> int | None:
+    return None if size is None else size // _MIB
 
 
 def _words(text: str | bytes | None) -> str | None:
