@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from gyoza_tui.models.filters import RunFilter
@@ -13,6 +14,7 @@ from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.history import RunHistory
 from gyoza_tui.worker.inquiry import Inquiry
 from gyoza_tui.worker.picture import Picture
+from gyoza_tui.worker.run_logs import RunLogs
 from gyoza_tui.worker.run_row import Intent, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
@@ -26,6 +28,7 @@ class LocalControl:
         self._runtime = runtime
         self._slots = slots
         self._picture = Picture(runtime, slots, duties)
+        self._logs = RunLogs(self._log_path)
         self._history = RunHistory(runtime, self._picture)
         self._inquiry = Inquiry(runtime, self._picture, self._history)
         self.asked: Ending | None = None
@@ -54,13 +57,13 @@ class LocalControl:
         return self._inquiry.details(key)
 
     def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
-        raise NotImplementedError
+        return self._logs.lines(key, start, count, line_max)
 
     def log_search(self, key: int, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:
-        raise NotImplementedError
+        return self._logs.search(key, query, line, backwards=backwards)
 
     def log_bytes(self, key: int) -> Iterator[bytes]:
-        raise NotImplementedError
+        return self._logs.bytes(key)
 
     def describe(self, key: int) -> dict[str, Any]:
         return self._inquiry.describe(key)
@@ -104,6 +107,9 @@ class LocalControl:
     def _intend(self, run_id: str, attempt: int, intent: Intent, note: str) -> bool:
         news = [self._slots.intend(row, intent, note) for row in self._rows(run_id, attempt)]
         return any(news)
+
+    def _log_path(self, key: int) -> Path:
+        return self._runtime.state_dir.log_of(self._inquiry.view(key).row.name)
 
     def _rows(self, run_id: str, attempt: int) -> list[RunRow]:
         rows = self._runtime.journal.rows()
