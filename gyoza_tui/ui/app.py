@@ -27,6 +27,7 @@ from gyoza_tui.ui.screens.help import HelpScreen
 from gyoza_tui.ui.screens.main import MainScreen
 from gyoza_tui.ui.screens.palette import Palette
 from gyoza_tui.ui.screens.quit import QuitDialog
+from gyoza_tui.ui.theme import dress
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.worker.control import Ending, WorkerControl
 from gyoza_tui.worker.snapshot import RunView, Snapshot
@@ -65,6 +66,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         self.options = options or UiOptions()
         self.snapshot = control.snapshot()
         self.set_keymap(self.options.keymap)
+        dress(self, self.options.theme)
 
     def get_default_screen(self) -> MainScreen:
         return MainScreen(self.control, self.options)

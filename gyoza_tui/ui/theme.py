@@ -6,7 +6,7 @@ Each is told from its background in 16 colours too: ssh seldom forwards COLORTER
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from textual.app import App
 from textual.theme import Theme
@@ -87,8 +87,8 @@ _DARK: Final = _Palette(
     foreground="#d5dae1",
     muted="#8d96a3",
     faint="#5d6673",
-    primary="#4f9fdc",
-    track="#1f3547",
+    primary="#3d83b8",
+    track="#1b2a38",
     accent="#7cc4ff",
     success="#56c57f",
     warning="#e3b341",
@@ -134,7 +134,7 @@ THEMES: Final = (
 """Textual's own stay available beside them."""
 
 
-def dress(app: App[object], theme: str | None) -> None:
+def dress(app: App[Any], theme: str | None) -> None:
     """Make our themes available and wear `theme`, or our own default. Raises InvalidThemeError."""
     for ours in THEMES:
         app.register_theme(ours)

@@ -1,0 +1,142 @@
+"""A GPU in a line: how busy, how full, how hot, and whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from textual.content import Content
+
+from gyoza_tui.models.hardware import GpuSample, HardwareSample
+from gyoza_tui.ui.format import part_of, percent
+from gyoza_tui.ui.outside import cut, fitted, plain_line
+from gyoza_tui.ui.phases import FINISHED
+from gyoza_tui.ui.widgets.columns import Column, fit
+from gyoza_tui.ui.widgets.meter import HOT, meter
+from gyoza_tui.ui.widgets.sparkline import buckets, sparkline
+from gyoza_tui.worker.snapshot import RunView, phase_of
+
+HOT_C: Final = 85.0
+"""Most GPUs slow down a little above it; none tells here where."""
+_GAP: Final = 1
+_AMBER: Final = "$warning"
+_NO_READING: Final = "N/A"
+_COLUMNS: Final = (
+    Column("index", 2, 2),
+    Column("name", 9, 12, rank=5),
+    Column("load", 6, 20, rank=1),
+    Column("util", 4, 4),
+    Column("history", 8, 8, rank=6),
+    Column("memory", 7, 8, rank=2),
+    Column("memory bar", 6, 8, rank=7),
+    Column("heat", 4, 5, rank=3),
+    Column("power", 9, 9, rank=8),
+    Column("run", 8, 32, rank=1),
+)
+
+
+def gpu_line(
+    gpu: GpuSample, samples: Sequence[HardwareSample], runs: Sequence[RunView], width: int, *, focused: bool = False
+) -> Content:
+    """Exactly `width` cells."""
+    cells = {
+        name: _cell(name, cells, gpu, samples, runs, focused=focused)
+        for name, cells in fit(_COLUMNS, width, _GAP).items()
+    }
+    return Content(" " * _GAP).join(cells.values()).truncate(width, pad=True)
+
+
+def gpu_strip(gpus: Sequence[GpuSample], width: int) -> Content:
+    """All of them in one line: index and load each; those that do not fit are counted."""
+    parts = [Content.assemble((f"{gpu.info.index}:", "$text-muted"), *_load(gpu)) for gpu in gpus]
+    line = Content("GPU ").stylize("$text-muted")
+    for i, part in enumerate(parts):
+        rest = f" +{len(parts) - i}" if i < len(parts) - 1 else ""
+        if line.cell_length + 1 + part.cell_length + len(rest) > width:
+            return Content.assemble(line, f" +{len(parts) - i}").truncate(width, pad=True)
+        line = Content.assemble(line, " " if i else "", part)
+    return line.truncate(width, pad=True)
+
+
+def run_on(gpu: int, runs: Sequence[RunView]) -> list[RunView]:
+    return [run for run in runs if run.gpu == gpu and phase_of(run) not in FINISHED]
+
+
+def _load(gpu: GpuSample) -> tuple[Content, ...]:
+    hot = "$warning" if _hot(gpu) or _full(gpu) else ""
+    return meter(gpu.util_percent, 2), Content.styled(percent(gpu.util_percent), hot)
+
+
+def _cell(
+    name: str,
+    cells: int,
+    gpu: GpuSample,
+    samples: Sequence[HardwareSample],
+    runs: Sequence[RunView],
+    *,
+    focused: bool,
+) -> Content:
+    makers: dict[str, Callable[[], Content]] = {
+        "index": lambda: Content.styled(f"{gpu.info.index:>2}", "bold $accent" if focused else "bold"),
+        "name": lambda: Content(fitted(_short_name(gpu.info.name), cells)),
+        "load": lambda: meter(gpu.util_percent, cells),
+        "util": lambda: _reading(gpu.util_percent, percent(gpu.util_percent), cells),
+        "history": lambda: sparkline(buckets(samples, _util_of(gpu.info.index), cells)),
+        "memory": lambda: _memory(gpu, cells),
+        "memory bar": lambda: meter(_memory_percent(gpu), cells, hot=_full(gpu)),
+        "heat": lambda: _reading(gpu.temperature_c, f"{gpu.temperature_c or 0:.0f}°", cells, hot=_hot(gpu)),
+        "power": lambda: _power(gpu, cells),
+        "run": lambda: _whose(gpu.info.index, runs, cells),
+    }
+    return makers[name]()
+
+
+def _reading(value: float | None, shown: str, cells: int, *, hot: bool = False) -> Content:
+    if value is None:
+        return Content.styled(f"{_NO_READING:>{cells}}", "$text-muted")
+    return Content.styled(f"{shown:>{cells}}", _AMBER if hot else "")
+
+
+def _memory(gpu: GpuSample, cells: int) -> Content:
+    shown = part_of(gpu.memory_used_mb, gpu.info.memory_total_mb)
+    known = None if gpu.memory_used_mb is None and gpu.info.memory_total_mb is None else 0.0
+    return _reading(known, cut(shown, cells), cells, hot=_full(gpu))
+
+
+def _memory_percent(gpu: GpuSample) -> float | None:
+    if gpu.memory_used_mb is None or not gpu.info.memory_total_mb:
+        return None
+    return 100 * gpu.memory_used_mb / gpu.info.memory_total_mb
+
+
+def _full(gpu: GpuSample) -> bool:
+    return (_memory_percent(gpu) or 0.0) >= HOT
+
+
+def _hot(gpu: GpuSample) -> bool:
+    return (gpu.temperature_c or 0.0) >= HOT_C
+
+
+def _power(gpu: GpuSample, cells: int) -> Content:
+    limit = "" if gpu.power_limit_w is None else f"/{gpu.power_limit_w:.0f}"
+    return _reading(gpu.power_w, cut(f"{gpu.power_w or 0:.0f}{limit}W", cells), cells)
+
+
+def _whose(index: int, runs: Sequence[RunView], cells: int) -> Content:
+    mine = run_on(index, runs)
+    if not mine:
+        return Content.styled(fitted("free", cells), "$text-muted")
+    first = mine[0].row
+    more = f" +{len(mine) - 1}" if len(mine) > 1 else ""
+    words = f"{plain_line(first.run_id)[:8]} {plain_line(first.run.op_definition or first.run.image)}"
+    return Content(fitted(cut(words, cells - len(more)) + more, cells))
+
+
+def _util_of(index: int) -> Callable[[HardwareSample], float | None]:
+    return lambda sample: next((gpu.util_percent for gpu in sample.gpus if gpu.info.index == index), None)
+
+
+def _short_name(name: str | None) -> str:
+    """`A100-80G` of `NVIDIA A100-SXM4-80GB`."""
+    words = plain_line(name or "?").removeprefix("NVIDIA ").removeprefix("GeForce ").removesuffix("B")
+    return words.replace("-SXM4", "").replace("-PCIE", "").replace(" PCIe", "")

@@ -1,0 +1,157 @@
+"""What the machine does: a line per GPU, processor and memory beside or below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from textual import events
+from textual.content import Content
+
+from gyoza_tui.models.hardware import GpuSample, HardwareSample
+from gyoza_tui.ui.format import part_of, percent, size
+from gyoza_tui.ui.gpu_lines import gpu_line, gpu_strip
+from gyoza_tui.ui.outside import one_line
+from gyoza_tui.ui.widgets.lines import Lines
+from gyoza_tui.ui.widgets.meter import HOT, meter
+from gyoza_tui.ui.widgets.sparkline import buckets, sparkline
+from gyoza_tui.ui.widgets.squeeze import GONE, Form, squeezed
+from gyoza_tui.worker.snapshot import Snapshot
+
+WIDE: Final = 120
+"""From here on processor and memory stand beside the GPUs."""
+_HOST_WIDTH: Final = 40
+_PAIRED_MAX: Final = 4
+"""More GPUs than these are one strip where two of them share a line."""
+_PAIRED: Final = 100
+_BETWEEN: Final = " │ "
+_LINES_MAX: Final = 16
+
+
+class Resources(Lines, can_focus=True):
+    def __init__(self) -> None:
+        super().__init__(id="resources")
+        self._snapshot: Snapshot | None = None
+        self._samples: Sequence[HardwareSample] = ()
+        self.detailed = False
+        """A line per GPU however narrow it is: when the panel has the whole terminal."""
+
+    def show_snapshot(self, snapshot: Snapshot, samples: Sequence[HardwareSample]) -> None:
+        self._snapshot, self._samples = snapshot, samples
+        self._draw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._draw()
+
+    def on_focus(self) -> None:
+        self._draw()
+
+    def on_blur(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        width = self.size.width - 2
+        if self._snapshot is None or width <= 0:
+            return
+        lines = resource_lines(self._snapshot, self._samples, width, detailed=self.detailed, focused=self.has_focus)
+        self.show_lines([Content.assemble(" ", line) for line in lines])
+
+
+def resource_lines(
+    snapshot: Snapshot,
+    samples: Sequence[HardwareSample],
+    width: int,
+    *,
+    detailed: bool = False,
+    focused: bool = False,
+) -> list[Content]:
+    hardware = snapshot.hardware
+    if hardware is None:
+        return [Content.styled("no reading of this machine yet", "$text-muted").truncate(width, ellipsis=True)]
+    wide = width >= WIDE
+    room = width - _HOST_WIDTH - len(_BETWEEN) if wide else width
+    gpus = list(_gpus(hardware, samples, snapshot, room, detailed=detailed, focused=focused))
+    host = [_processor(hardware, samples), _memory(hardware)]
+    if not wide:
+        facts = [(Form(host[0], 1), Form(_busy(hardware))), (Form(host[1], 2), Form(_used(hardware)), GONE)]
+        disk = () if snapshot.disk_free_mb is None else ((Form(_disk(snapshot), 3), GONE),)
+        return [*gpus, squeezed([*facts, *disk], (), width)]
+    height = max(len(gpus), len(host))
+    gpus += [Content(" " * room)] * (height - len(gpus))
+    host += [Content()] * (height - len(host))
+    bar = Content.styled(_BETWEEN, "$foreground 30%")
+    return [Content.assemble(left, bar, right) for left, right in zip(gpus, host, strict=True)]
+
+
+def _gpus(
+    hardware: HardwareSample,
+    samples: Sequence[HardwareSample],
+    snapshot: Snapshot,
+    width: int,
+    *,
+    detailed: bool,
+    focused: bool,
+) -> Iterator[Content]:
+    gpus, runs = hardware.gpus, snapshot.runs
+    if not gpus:
+        yield _no_gpu(hardware, width)
+    elif detailed or width >= _PAIRED or len(gpus) == 1:
+        for gpu in islice(gpus, _LINES_MAX):
+            yield gpu_line(gpu, samples, runs, width, focused=focused)
+    elif len(gpus) > _PAIRED_MAX or width < 2 * len("0 ████ 100% a1b2c3d4"):
+        yield gpu_strip(gpus, width)
+    else:
+        yield from _pairs(gpus, samples, snapshot, width, focused=focused)
+
+
+def _pairs(
+    gpus: Sequence[GpuSample],
+    samples: Sequence[HardwareSample],
+    snapshot: Snapshot,
+    width: int,
+    *,
+    focused: bool,
+) -> Iterator[Content]:
+    half = (width - len(_BETWEEN)) // 2
+    for i in range(0, len(gpus), 2):
+        pair = [gpu_line(gpu, samples, snapshot.runs, half, focused=focused) for gpu in gpus[i : i + 2]]
+        yield Content.styled(_BETWEEN, "$foreground 30%").join(pair)
+
+
+def _no_gpu(hardware: HardwareSample, width: int) -> Content:
+    note = hardware.gpu_note or "none found"
+    return Content.assemble(("no GPU  ", "bold"), one_line(note).stylize("$text-muted")).truncate(
+        width, ellipsis=True, pad=True
+    )
+
+
+def _processor(hardware: HardwareSample, samples: Sequence[HardwareSample]) -> Content:
+    history = sparkline(buckets(samples, lambda sample: sample.cpu_percent, 8))
+    cores = f"  {hardware.cpu_cores} cores" if hardware.cpu_cores else ""
+    load = "" if hardware.load_1m is None else f" load {hardware.load_1m:.0f}"
+    return Content.assemble(_busy(hardware), " ", history, (cores + load, "$text-muted"))
+
+
+def _busy(hardware: HardwareSample) -> Content:
+    return Content.assemble(("CPU", "$text-muted"), percent(hardware.cpu_percent))
+
+
+def _memory(hardware: HardwareSample) -> Content:
+    share = _share(hardware)
+    return Content.assemble(_used(hardware), " ", meter(share, 8, hot=(share or 0.0) >= HOT))
+
+
+def _used(hardware: HardwareSample) -> Content:
+    used = part_of(hardware.ram_used_mb, hardware.ram_total_mb or None)
+    return Content.assemble(("RAM ", "$text-muted"), (used, "$warning" if (_share(hardware) or 0.0) >= HOT else ""))
+
+
+def _share(hardware: HardwareSample) -> float | None:
+    if hardware.ram_used_mb is None or not hardware.ram_total_mb:
+        return None
+    return 100 * hardware.ram_used_mb / hardware.ram_total_mb
+
+
+def _disk(snapshot: Snapshot) -> Content:
+    return Content.assemble(("disk ", "$text-muted"), size(snapshot.disk_free_mb))

@@ -1,0 +1,241 @@
+"""What runs, what ran, and if nothing runs: why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final, Self
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+
+from gyoza_tui.models.filters import FilterError, RunFilter, parse
+from gyoza_tui.ui.aside import aside
+from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.outside import one_line, plain_line
+from gyoza_tui.ui.panels.checklist import Checklist
+from gyoza_tui.ui.phases import FINISHED
+from gyoza_tui.ui.reasons import Reason, why_nothing_runs
+from gyoza_tui.ui.widgets.lines import Lines
+from gyoza_tui.ui.widgets.prompt import Prompt
+from gyoza_tui.ui.widgets.rule import Rule
+from gyoza_tui.ui.widgets.run_list import RunList
+from gyoza_tui.worker.control import ControlError, HistoryPage, WorkerControl
+from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot, facts_of, phase_of
+
+HISTORY_MAX: Final = 1000
+
+
+class RunsPane(Vertical):
+    """Rule, column titles, why nothing runs, the list, and a line to type a filter into while one is typed."""
+
+    def __init__(self, control: WorkerControl, options: UiOptions) -> None:
+        super().__init__(id="runs")
+        self._control = control
+        self._options = options
+        self._snapshot: Snapshot | None = None
+        self._wanted = RunFilter()
+        self._filter_text = ""
+        self._page = HistoryPage((), 0)
+        self._read: tuple[int, RunFilter] | None = None
+        """What the page answers, or is being asked."""
+        self._reading = False
+        self._trouble = ""
+        self._leaving: dict[int, RunView] = {}
+        """Runs that were closed since the page was read."""
+
+    def compose(self) -> ComposeResult:
+        yield Rule("Runs")
+        yield Lines(id="run-titles")
+        yield Checklist()
+        yield Lines(id="run-reasons")
+        yield RunList(self._options.clock.zone, ascii_only=self._options.ascii)
+        yield Prompt()
+
+    def focus(self, scroll_visible: bool = True) -> Self:
+        self.run_list.focus(scroll_visible)
+        return self
+
+    @property
+    def run_list(self) -> RunList:
+        return self.query_one(RunList)
+
+    @property
+    def selected(self) -> RunView | None:
+        return self.run_list.selected
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        before, self._snapshot = self._snapshot, snapshot
+        if before is not None:
+            here = {view.key for view in snapshot.runs}
+            self._leaving |= {view.key: view for view in before.runs if view.key not in here}
+        self._ask_history()
+        self._draw()
+
+    def start_filter(self) -> None:
+        self.query_one(Prompt).ask("/", self._filter_text)
+
+    def step_back(self) -> bool:
+        """Take back what is being typed, and the filter with it; whether there was any."""
+        if not (self.query_one(Prompt).asking or self._filter_text):
+            return False
+        self._close_prompt()
+        self._filter_by("", RunFilter())
+        return True
+
+    def to_unseen_failure(self) -> bool:
+        """Put the cursor on the next failed run that nobody has looked at; whether there is one in the list."""
+        views = self.run_list.views
+        at = next((i for i, view in enumerate(views) if view is self.selected), -1)
+        for view in (*views[at + 1 :], *views[: at + 1]):
+            if _unseen(view):
+                self.run_list.move_to(view.key)
+                return True
+        return False
+
+    def text_to_copy(self) -> str | None:
+        return self.selected.row.run_id if self.selected else None
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw_titles)
+
+    def on_prompt_typed(self, event: Prompt.Typed) -> None:
+        event.stop()
+        try:
+            wanted = parse(event.text)
+        except FilterError as error:
+            self.query_one(Prompt).refuse(plain_line(str(error)))
+        else:
+            self._filter_by(event.text.strip(), wanted)
+
+    def on_prompt_entered(self, event: Prompt.Entered) -> None:
+        event.stop()
+        try:
+            wanted = parse(event.text)
+        except FilterError as error:
+            self.query_one(Prompt).refuse(plain_line(str(error)))
+        else:
+            self._close_prompt()
+            self._filter_by(event.text.strip(), wanted)
+
+    def on_run_list_highlighted(self, event: RunList.Highlighted) -> None:
+        view = self.selected
+        if event.by_hand and view is not None and _unseen(view):
+            self.app.run_worker(self._mark_seen(view.key))
+
+    def _filter_by(self, text: str, wanted: RunFilter) -> None:
+        self._filter_text, self._wanted = text, wanted
+        self._ask_history()
+        self._draw()
+
+    def _close_prompt(self) -> None:
+        if self.query_one(Prompt).asking:
+            self.query_one(Prompt).close()
+            self.run_list.focus()
+
+    def _ask_history(self) -> None:
+        if self._snapshot is None or self._reading:
+            return
+        question = (self._snapshot.history_version, self._wanted)
+        if question != self._read:
+            self._read, self._reading = question, True
+            self.run_worker(self._read_history(self._wanted, frozenset(self._leaving)))
+
+    async def _read_history(self, wanted: RunFilter, leaving: frozenset[int]) -> None:
+        try:
+            self._page = await aside(partial(self._control.history, wanted, HISTORY_MAX))
+        except ControlError as error:
+            self._trouble, self._read = plain_line(str(error)), None
+        else:
+            self._trouble = ""
+            self._leaving = {key: view for key, view in self._leaving.items() if key not in leaving}
+        finally:
+            self._reading = False
+        self._ask_history_of_now()
+        self._draw()
+
+    def _ask_history_of_now(self) -> None:
+        """At once where something else is wanted meanwhile; what went wrong waits for the next look."""
+        if self._read is not None:
+            self._ask_history()
+
+    async def _mark_seen(self, key: int) -> None:
+        try:
+            await aside(partial(self._control.seen, key))
+        except (ControlError, KeyError):
+            return
+
+    def _draw(self) -> None:
+        snapshot = self._snapshot
+        if snapshot is None:
+            return
+        views = tuple(self._views(snapshot))
+        self.run_list.show_runs(views, snapshot.utc)
+        self.query_one(Rule).update(self._title(snapshot), self._right(views))
+        self._draw_titles()
+        first_start = snapshot.link.beat_at is None and not views and not self._filter_text
+        self._draw_checklist(snapshot, shown=first_start)
+        reasons = () if first_start else self._reasons(snapshot, views)
+        self.query_one("#run-reasons", Lines).show_lines(reasons)
+
+    def _draw_titles(self) -> None:
+        titles = Content.assemble("  ", self.run_list.layout_of_lines.titles()).stylize("$text-muted")
+        self.query_one("#run-titles", Lines).show_lines((titles,))
+
+    def _draw_checklist(self, snapshot: Snapshot, *, shown: bool) -> None:
+        self.set_class(shown, "-first-start")
+        if shown:
+            self.query_one(Checklist).show_snapshot(snapshot, self._control.checks())
+
+    def _views(self, snapshot: Snapshot) -> Iterator[RunView]:
+        """The newest first: what goes on, what has just ended, the history."""
+        newest = snapshot.runs[::-1]
+        here = {view.key for view in newest}
+        goes_on = [view for view in newest if phase_of(view) not in FINISHED]
+        ended = [view for view in newest if phase_of(view) in FINISHED]
+        past = {view.key for view in self._page.runs}
+        left = [view for key, view in self._leaving.items() if key not in here | past]
+        yield from (view for view in (*goes_on, *ended, *left) if self._lets_through(view, snapshot))
+        yield from (view for view in self._page.runs if view.key not in here)
+
+    def _lets_through(self, view: RunView, snapshot: Snapshot) -> bool:
+        return not self._wanted or self._wanted.matches(facts_of(view, snapshot.worker_id), snapshot.utc)
+
+    def _title(self, snapshot: Snapshot) -> Content:
+        tally = snapshot.tally
+        active = sum(phase_of(view) not in FINISHED for view in snapshot.runs)
+        counts = [f"{active} active", f"{tally.completed} done"]
+        counts += [f"{tally.failed} failed"] if tally.failed else []
+        counts += [f"{tally.cancelled} cancelled"] if tally.cancelled else []
+        counts += [f"{tally.other} released or lost"] if tally.other else []
+        return Content.assemble(("Runs", "bold"), "  ", (" · ".join(counts), "$foreground"))
+
+    def _right(self, views: tuple[RunView, ...]) -> Content:
+        if self._trouble:
+            return Content.styled(f"history: {self._trouble}", "$text-warning")
+        if self._filter_text:
+            return Content.assemble(("/", "$accent"), one_line(self._filter_text, 40), f"  {len(views)} match")
+        older = self._page.total - len(self._page.runs)
+        return Content.styled(f"{older:,} older ones not listed", "$text-muted") if older > 0 else Content()
+
+    def _reasons(self, snapshot: Snapshot, views: tuple[RunView, ...]) -> tuple[Content, ...]:
+        if self._filter_text:
+            if views:
+                return ()
+            nothing = Content.assemble("  nothing matches ", one_line(self._filter_text, 40).stylize("bold"))
+            return (Content.assemble(nothing, ("  esc shows all", "$text-muted")),)
+        if any(phase_of(view) not in FINISHED for view in snapshot.runs):
+            return ()
+        return tuple(_reason_line(reason) for reason in why_nothing_runs(snapshot, self._options.clock.zone))
+
+
+def _reason_line(reason: Reason) -> Content:
+    mark, style = ("✗", "$text-error") if reason.wrong else ("○", "$text-muted")
+    return Content.assemble(
+        "  ", (mark, style), " ", (reason.cause, "bold"), "  ", reason.text, (f"  {reason.act}", "$text-muted")
+    )
+
+
+def _unseen(view: RunView) -> bool:
+    return view.row.outcome is Outcome.FAILED and not view.seen

@@ -1,0 +1,46 @@
+"""Which columns a line has room for, and how wide each becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    least: int
+    best: int
+    """What it may grow to."""
+    rank: int = 0
+    """The higher, the sooner it goes where there is no room; what has 0 stays, cut if need be."""
+
+
+def fit(columns: Sequence[Column], width: int, gap: int) -> dict[str, int]:
+    """The columns that stay, in their order, with their widths; with a gap between each two at most `width` cells."""
+    kept = list(columns)
+    while _least(kept, gap) > width and len(kept) > 1 and any(column.rank for column in kept):
+        kept.remove(max(kept, key=lambda column: column.rank))
+    spare = width - _least(kept, gap)
+    widths = {}
+    for column in kept:
+        widths[column.name] = column.least
+    for column in sorted(kept, key=lambda column: column.rank):
+        grown = min(max(spare, 0), column.best - column.least)
+        widths[column.name] += grown
+        spare -= grown
+    return _cut(widths, width, gap) if spare < 0 else widths
+
+
+def _least(columns: Sequence[Column], gap: int) -> int:
+    return sum(column.least for column in columns) + gap * (len(columns) - 1)
+
+
+def _cut(widths: dict[str, int], width: int, gap: int) -> dict[str, int]:
+    """What does not fit goes from the end on."""
+    cut = {}
+    for name, wanted in widths.items():
+        if (given := min(wanted, width)) > 0:
+            cut[name] = given
+        width -= wanted + gap
+    return cut
