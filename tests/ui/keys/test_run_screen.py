@@ -1,0 +1,165 @@
+"""The screen of one run: its log, what is known of it here and at the server, the engine's view."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from textual.widgets import Static
+
+from gyoza_tui.models.runs import Event, ExecutionSummary, OpAttempt
+from gyoza_tui.models.states import EventType, RunState
+from gyoza_tui.ui.run_text import json_lines, run_text
+from gyoza_tui.ui.screens.run import RunScreen
+from gyoza_tui.worker.control import LogLine, RunDetails, Stream
+from gyoza_tui.worker.snapshot import Exit, Outcome, RunView, StepView
+from tests.ui.fake_control import NOW, snapshot
+from tests.ui.keys.app import Opened, opened, run, running, until
+
+RUN = running(1, "a1b2c3d4")
+STEPS = (
+    StepView("prepare_inputs", NOW - 100, NOW - 99.8),
+    StepView("run_container", NOW - 99, NOW),
+    StepView("odd[/b]"),
+)
+FAILED = replace(
+    running(2, "93bb10f2", "train"),
+    row=replace(
+        running(2, "93bb10f2", "train").row,
+        outcome=Outcome.FAILED, outcome_note="oom_killed, 64 G asked", outcome_at=NOW, acked=True,
+        exit=Exit(137, "SIGKILL", oom=True),
+    ),
+    steps=STEPS,
+    seen=False,
+)  # fmt: skip
+
+
+@asynccontextmanager
+async def on(view: RunView) -> AsyncIterator[tuple[Opened, RunScreen]]:
+    async with opened(snapshot(runs=(view,))) as here:
+        here.fake.logs = {view.key: [b"line %d" % n for n in range(50)]}
+        screen = RunScreen(here.fake, here.app.options, view)
+        await here.app.push_screen(screen)
+        yield here, screen
+
+
+def shown(screen: RunScreen, tab: str) -> str:
+    return str(screen.query_one(f"#{tab}-text", Static).content)
+
+
+def test_a_failed_run_is_marked_as_seen_and_another_is_not() -> None:
+    async def look() -> None:
+        async with on(FAILED) as (here, _):
+            await until(lambda: ("seen", 2) in here.fake.asked, "that it was seen")
+        async with on(RUN) as (here, _):
+            await here.pilot.press("tab", "tab")
+            await until(lambda: ("describe", 1) in here.fake.asked, "the description")
+            assert ("seen", 1) not in here.fake.asked
+
+    run(look())
+
+
+def test_tab_goes_round_the_tabs() -> None:
+    async def look() -> None:
+        async with on(FAILED) as (here, screen):
+            await here.pilot.press("tab")
+            await until(lambda: "oom_killed, 64 G asked" in shown(screen, "run"), "why it failed")
+            assert "│ line 49" in shown(screen, "run")
+            await here.pilot.press("tab")
+            await until(lambda: "TOKEN=***" in shown(screen, "inspect"), "the engine's view")
+            await here.pilot.press("tab")
+            assert screen.query_one("#log").display
+            await here.pilot.press("shift+tab", "shift+tab")
+            assert screen.query_one("#run").display
+
+    run(look())
+
+
+def test_a_server_that_does_not_answer_is_said_in_words() -> None:
+    async def look() -> None:
+        async with on(RUN) as (here, screen):
+            here.fake.trouble = "connection refused [/b]"
+            await here.pilot.press("tab")
+            await until(lambda: shown(screen, "run") == "connection refused [/b]", "the trouble")
+            await here.pilot.press("tab")
+            await until(lambda: shown(screen, "inspect") == "connection refused [/b]", "the trouble")
+
+    run(look())
+
+
+def test_it_is_read_again_when_something_changes_and_only_then() -> None:
+    async def look() -> None:
+        async with on(RUN) as (here, screen):
+            await here.pilot.press("tab", "tab")
+            await until(lambda: here.fake.asked.count(("describe", 1)) == 1, "the description")
+            for _ in range(5):
+                here.app.tick()
+            await here.pilot.pause()
+            assert here.fake.asked.count(("describe", 1)) == 1
+            here.fake.now = snapshot(runs=(replace(RUN, row=replace(RUN.row, step="complete_oprun")),))
+            here.app.tick()
+            await until(lambda: here.fake.asked.count(("describe", 1)) == 2, "the description again")
+            assert screen.shown_run.row.step == "complete_oprun"
+
+    run(look())
+
+
+def test_a_run_that_has_left_the_snapshot_is_still_shown() -> None:
+    async def look() -> None:
+        async with on(RUN) as (here, screen):
+            ended = replace(RUN, row=replace(RUN.row, outcome=Outcome.COMPLETED, acked=True, cleaned=True))
+            here.fake.now, here.fake.past = snapshot(history_version=1), [ended]
+            await here.pilot.press("tab")
+            here.app.tick()
+            await until(lambda: screen.shown_run == ended, "how it ended")
+
+    run(look())
+
+
+def test_escape_and_q_lead_back() -> None:
+    async def look() -> None:
+        for key in ("escape", "q", "ctrl+q"):
+            async with on(RUN) as (here, screen):
+                await here.pilot.press(key)
+                await until(lambda: here.app.screen is not screen, "the main screen")
+                assert here.app.is_running
+
+    run(look())
+
+
+def test_the_text_tells_both_truths() -> None:
+    at = datetime.fromtimestamp(NOW, UTC)
+    events = [Event(id=n, type=EventType.PROGRESS, t=at, msg=n / 10) for n in range(300)]
+    attempt = OpAttempt(
+        id="x", op_run_id="93bb10f2", attempt=1, state=RunState.FAILED,
+        execution_summary=ExecutionSummary(duration_ms=190_000, worker_id="other[/b]", error_message="lost"),
+    )  # fmt: skip
+    server = FAILED.row.run.model_copy(
+        update={
+            "state": RunState.CANCELLED, "events": events, "attempts": [attempt], "worker_id": "lab",
+            "inputs": {"x": 1}, "outputs": {"y": "\x1b[31m"},
+        }
+    )  # fmt: skip
+    line = LogLine(9, Stream.STDERR, NOW, b"Killed \x1b[2Jprocess 4121")
+    text = run_text(RunDetails(FAILED, server, None, ("COMPLETED: too late",)), [line], NOW, UTC).plain
+    for words in (
+        "here     FAILED", "server   CANCELLED", "refused  COMPLETED: too late", "oom_killed, 64 G asked",
+        "exit 137, SIGKILL, killed for memory", "Killed process 4121", "✓ inputs  0.2s", "✗ container  1:39",
+        "· odd[/b]", "100 earlier ones", '"x": 1', "1  FAILED  3:10  other[/b]  lost",
+    ):  # fmt: skip
+        assert words in text
+    assert "\x1b" not in text
+
+
+def test_what_the_server_was_not_asked_is_what_was_known() -> None:
+    text = run_text(RunDetails(RUN, None, "no answer in time", ()), [], NOW, UTC).plain
+    assert "server   RUNNING  not asked now: no answer in time" in text
+    assert "Why it failed" not in text
+
+
+def test_a_long_value_is_cut_and_says_by_how_much() -> None:
+    assert json_lines(list(range(1000)))[-1].plain == "… +802 lines"
+    assert len(json_lines("x" * 100_000)[0].plain) < 2100
+    assert "… +98,002" in json_lines("x" * 100_000)[0].plain
