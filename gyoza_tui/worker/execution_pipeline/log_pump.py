@@ -54,10 +54,18 @@ class LogPump:
         self._read_all = False
         self._writing = False
         self._wake = wake
-        self.ended = False
-        """The attempt has ended and its output is written, or the pump broke: see `error`. Then `wake` is set."""
+        self._over = threading.Event()
         self.state: Exit | Phase = Phase.CREATED
         self.error: BaseException | None = None
+
+    @property
+    def ended(self) -> bool:
+        """The attempt has ended and its output is written, or the pump broke: see `error`. Then `wake` is set."""
+        return self._over.is_set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for that, of an attempt that is stopped."""
+        self._over.wait(timeout_s)
 
     def open(self, *, fresh: bool) -> Output:
         """Open the output: before the start (`fresh`), or behind what the spool has."""
@@ -80,7 +88,7 @@ class LogPump:
             self._end()
 
     def _end(self) -> None:
-        self.ended = True
+        self._over.set()
         self._wake.set()
 
     # The reader

@@ -17,6 +17,7 @@ from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 
 if TYPE_CHECKING:
+    from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
     from gyoza_tui.worker.image_pulls import ImagePulls
     from gyoza_tui.worker.log_spool import LogSpool
 
@@ -76,6 +77,8 @@ class Services:
     """Set once an intent is in the record."""
     wake: threading.Event = field(default_factory=threading.Event)
     """Wakes the slot thread: an intent, or the end of the container."""
+    pump: LogPump | None = None
+    """Brings the output to the spool, once the container is started."""
     on_pull: Callable[[PullProgress], None] = lambda _progress: None
     warn: Callable[[str], None] = log.warning
 

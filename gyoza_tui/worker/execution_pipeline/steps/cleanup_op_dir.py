@@ -6,6 +6,9 @@ from gyoza_tui.worker.execution_pipeline.script import services_of
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.execution_pipeline.types.step import always
 
+_LAST_OUTPUT_S = 5.0
+"""For what a stopped op said at last."""
+
 
 @always
 def cleanup_op_dir(ctx: ExecutionContext) -> ExecutionContext:
@@ -15,6 +18,8 @@ def cleanup_op_dir(ctx: ExecutionContext) -> ExecutionContext:
     """
     services = services_of(ctx)
     row = services.record.row
+    if services.pump is not None:
+        services.pump.join(_LAST_OUTPUT_S)
     services.spool.flush()
     if row.create_asked:
         services.remove_attempt()

@@ -59,6 +59,7 @@ def _started(ctx: ExecutionContext, services: Services) -> Exit:
             raise VanishedHandle(_GONE)
         fresh = state is Phase.CREATED
     pump.go(_opened(services, pump, handle, fresh=fresh))
+    services.pump = pump
     return _waited(services, pump)
 
 
