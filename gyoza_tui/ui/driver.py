@@ -27,7 +27,7 @@ from gyoza_tui.ui.terminal_input import TerminalInput
 from gyoza_tui.ui.terminal_output import TerminalOutput
 
 LEAVE_S: Final = 0.5
-"""For how long the terminal may take to read that the screen is over."""
+"""For how long the terminal may take what says that the screen is over."""
 _LOOK_S: Final = 0.1
 _READ_BYTES: Final = 4096
 _MOUSE_MODES: Final = ("1000", "1002", "1006")
@@ -68,9 +68,7 @@ class GyozaDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         self.fileno = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
-        self._output = TerminalOutput(
-            self.fileno, caught_up=lambda: self._tell(self._draw_anew), gone=lambda: self._tell(self._app.exit)
-        )
+        self._output = TerminalOutput(self._loop, caught_up=self._draw_anew, gone=self._app.exit)
         with _in_background_too():
             super().start_application_mode()  # type: ignore[no-untyped-call]
 
@@ -78,7 +76,7 @@ class GyozaDriver(LinuxDriver):
         if self._output is None:
             return
         if self._output.clear():
-            self.write(SYNC_END)
+            self.write(SYNC_END)  # it may have read the begin of an update
         with _in_background_too():
             super().stop_application_mode()
         self._output.drain(LEAVE_S)
