@@ -276,8 +276,8 @@ def failure(run: OpRun) -> dict[str, Any]:
 class HeartbeatWatch:
     """The longest time between two heartbeats of a worker, by the server's own record of when it received them."""
 
-    def __init__(self, house: House, worker: WorkerProcess) -> None:
-        self._url, self._worker = house.url, worker.id
+    def __init__(self, url: str, worker_id: str) -> None:
+        self._url, self._worker = url, worker_id
         self._stop = threading.Event()
         self._seen: list[datetime] = []
         self._thread = threading.Thread(target=self._watch, daemon=True)

@@ -38,7 +38,7 @@ def test_the_worker_outlives_its_engine(
         worker = house.worker(3)
         running = house.script("echo up; sleep 12; echo '{\"x\": 1}' > $GYOZA_OUTPUT_JSON")
         until(lambda: house.state(running) is RunState.RUNNING and house.containers(worker), "it runs")
-        with HeartbeatWatch(house, worker) as watch:
+        with HeartbeatWatch(house.url, worker.id) as watch:
             hurt(private_engine)
             until(lambda: "docker" not in house.client.get_worker(worker.id).backends, "it says so", 20)
             assert "claiming nothing for it" in worker.words

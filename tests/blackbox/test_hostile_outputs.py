@@ -60,7 +60,7 @@ def hurt(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         else:
             images = {name: house.op(name, "sh", "-c", script) for name, script in scripts.items()}
         worker = house.worker(4)
-        with HeartbeatWatch(house, worker) as watch:
+        with HeartbeatWatch(house.url, worker.id) as watch:
             runs = {}
             for name, script in scripts.items():
                 command = ["sh", "-c", script] if request.param == "docker" else None
