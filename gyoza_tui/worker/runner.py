@@ -24,7 +24,7 @@ from gyoza_tui.worker.assembly import all_backends, backend_options, image_pulls
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
-from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.duties.duty import Duty, Keeper
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.duties.heed import Heed
 from gyoza_tui.worker.duties.reconcile import Reconcile
@@ -114,6 +114,7 @@ class Worker:
         claim = Claim(self.runtime, self.slots)
         sample = Sample(self.runtime, self._sampler)
         self.duties: list[Duty] = [self._heartbeat, heed, claim, self._deliver, self._reconcile, sample]
+        self._keeper = Keeper(self.duties)
         self.control = LocalControl(self.runtime, self.slots, self.duties)
         worker_context.worker_context = self.runtime.context
 
@@ -137,6 +138,7 @@ class Worker:
         if self._closed:
             return
         self._closed = True
+        self._keeper.stop()
         for duty in self.duties:
             duty.stop()
         self._log.finish()
@@ -174,6 +176,7 @@ class Worker:
             self.slots.start(row)
         for duty in self.duties:
             duty.start()
+        self._keeper.start()
 
     def _secrets(self) -> list[str]:
         return [value for row in self.runtime.journal.rows() for value in row.run.secret_env.values()]

@@ -28,28 +28,24 @@ def notices() -> Notices:
     return Notices(FakeClock())
 
 
-def _printed(capfd: pytest.CaptureFixture[str], printed: list[str]) -> str:
-    printed.append(capfd.readouterr().out)
-    return "".join(printed)
-
-
 def test_a_paused_printer_prints_only_what_is_said_after_it_was_resumed(
-    notices: Notices, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    notices: Notices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdout", os.fdopen(os.dup(1), "w"))
-    printed: list[str] = []
-    printer = Printer(notices, "text")
-    printer.pause()
-    printer.start()
-    notices.say("under the screen")
-    printer.resume()
-    notices.say("the screen is left")
-    until(lambda: "the screen is left" in _printed(capfd, printed), "it prints again")
-    printer.pause()
-    notices.say("another screen")
-    printer.finish()
-    assert "under the screen" not in _printed(capfd, printed)
-    assert "another screen" not in _printed(capfd, printed)
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as out, os.fdopen(reading) as printed:
+        monkeypatch.setattr(sys, "stdout", out)
+        printer = Printer(notices, "text")
+        printer.pause()
+        printer.start()
+        notices.say("under the screen")
+        printer.resume()
+        notices.say("the screen is left")
+        assert "the screen is left" in printed.readline()
+        printer.pause()
+        notices.say("another screen")
+        printer.finish()
+        out.close()
+        assert printed.read() == ""
 
 
 def test_the_log_file_has_every_notice_with_its_traceback(notices: Notices, tmp_path: Path) -> None:

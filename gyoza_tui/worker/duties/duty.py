@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -14,6 +17,8 @@ from gyoza_tui.worker.backoff import Backoff
 from gyoza_tui.worker.notices import Notices
 
 _SLICE_S: Final = 30.0
+_LOOK_S: Final = 0.25
+"""How often the keeper looks: real time, so that a death shows within a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,11 @@ class Duty:
         self._wake = wake
         self._stopped = threading.Event()
         self._backoff = Backoff(clock)
+        self._thread: threading.Thread | None = None
+        self._began = 0.0
+        self._killed_by: BaseException | None = None
+        self._life = Backoff(clock)
+        """Of starting its thread again."""
         self.status = DutyStatus(self.name)
 
     def tick(self) -> float:
@@ -50,7 +60,19 @@ class Duty:
         raise AssertionError
 
     def start(self) -> None:
-        threading.Thread(target=self._serve, name=self.name, daemon=True).start()
+        self._began = self._clock.boot()
+        self._thread = threading.Thread(target=self._live, name=self.name, daemon=True)
+        self.status = replace(self.status, alive=True)
+        self._thread.start()
+
+    def keep_alive(self) -> None:
+        """Tell that its thread has died, and start it again when its time has come; by the keeper alone."""
+        if self._thread is None or self._thread.is_alive() or self._stopped.is_set():
+            return
+        if self.status.alive:
+            self._mourn()
+        elif self._life.remaining_s == 0:
+            self.start()
 
     def stop(self) -> None:
         """No further tick begins."""
@@ -84,9 +106,55 @@ class Duty:
         self.status = replace(self.status, last_error=text, last_error_at=now, next_try=next_try)
         return next_try
 
+    def _live(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:
+            self._killed_by = error
+
+    def _mourn(self) -> None:
+        error, self._killed_by = self._killed_by, None
+        if (self.status.last_ok or 0.0) > self._began:
+            self._life.succeed()
+        pause = self._life.fail()
+        now = self._clock.boot()
+        cause = f"{type(error).__name__}: {error}".removesuffix(": ") if error else "nobody knows what"
+        text = f"its thread was ended by {cause}"
+        self.status = replace(
+            self.status,
+            alive=False,
+            deaths=self.status.deaths + 1,
+            last_error=text,
+            last_error_at=now,
+            next_try=now + pause,
+        )
+        trace = "".join(traceback.format_exception(error)) if error else ""
+        words = f"{self.name}: {text}; it is started again"
+        self._notices.say(words, "error", duty=self.name, traceback=trace)
+
     def _serve(self) -> None:
         while not self._stopped.is_set():
             self._wake.clear()
             next_try = self.step()
             while (left := next_try - self._clock.boot()) > 0 and not self._clock.wait(self._wake, min(left, _SLICE_S)):
                 pass
+
+
+class Keeper:
+    """Looks after the threads of the duties, in one of its own."""
+
+    def __init__(self, duties: Sequence[Duty]) -> None:
+        self._duties = duties
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._serve, name="keeper", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _serve(self) -> None:
+        while not self._stopped.wait(_LOOK_S):
+            for duty in self._duties:
+                with contextlib.suppress(Exception):  # no memory for a thread: at the next look
+                    duty.keep_alive()
