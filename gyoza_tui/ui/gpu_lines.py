@@ -19,6 +19,7 @@ from gyoza_tui.worker.snapshot import RunView, phase_of
 HOT_C: Final = 85.0
 """Most GPUs slow down a little above it; none tells here where."""
 _GAP: Final = 1
+_ID: Final = 8
 _AMBER: Final = "$warning"
 _NO_READING: Final = "N/A"
 _COLUMNS: Final = (
@@ -31,7 +32,7 @@ _COLUMNS: Final = (
     Column("memory bar", 6, 8, rank=7),
     Column("heat", 4, 5, rank=3),
     Column("power", 9, 9, rank=8),
-    Column("run", 8, 32, rank=1),
+    Column("run", 8, 32, rank=1, pace=2),
 )
 
 
@@ -128,7 +129,9 @@ def _whose(index: int, runs: Sequence[RunView], cells: int) -> Content:
         return Content.styled(fitted("free", cells), "$text-muted")
     first = mine[0].row
     more = f" +{len(mine) - 1}" if len(mine) > 1 else ""
-    words = f"{plain_line(first.run_id)[:8]} {plain_line(first.run.op_definition or first.run.image)}"
+    words = plain_line(first.run_id)[:_ID]
+    if cells > _ID + len(more) + 3:
+        words = f"{words} {plain_line(first.run.op_definition or first.run.image)}"
     return Content(fitted(cut(words, cells - len(more)) + more, cells))
 
 

@@ -22,13 +22,13 @@ _STATE: Final = 2 + WORD_WIDTH
 _COLUMNS: Final = (
     Column("STATE", _STATE, _STATE),
     Column("RUN", 8, 8, rank=1),
-    Column("OP", 8, 24, rank=2),
-    Column("PROGRESS", 9, 22, rank=3),
+    Column("OP", 10, 24, rank=3, pace=2),
+    Column("PROGRESS", 9, 22, rank=2),
     Column("LEFT", 5, 6, rank=8),
-    Column("STEP", 13, 26, rank=4),
+    Column("STEP", 14, 24, rank=4),
     Column("GPU", 3, 3, rank=6),
     Column("AGE", 6, 6, rank=5),
-    Column("NOTE", 18, 400, rank=7),
+    Column("NOTE", 18, 400, rank=7, pace=2),
 )
 _TITLES: Final = {"STATE": "  STATE"}
 """Where not the column's name: the glyph has none."""
@@ -164,14 +164,14 @@ def _step(view: RunView, layout: Layout) -> Content:
         layers = f"{view.pull.layers_done}/{view.pull.layers_total or UNKNOWN}"
         word = f"pulling {layers} {part_of(view.pull.bytes_done / _MIB, total)}"
     if "NOTE" not in layout.widths and (urgent := _urgent(view)):
-        return Content.styled(urgent[0], "$text-warning")
+        return Content.styled(urgent[0].replace("server: ", "srv: "), "$text-warning")
     return Content(place + word)
 
 
 def _urgent(view: RunView) -> list[str]:
     """What somebody should know of it wherever there is room for a word."""
     server = differing(view)
-    marks = [f"server: {server}"] if server else []
+    marks = [f"server: {plain_line(server)}"] if server else []
     return [*marks, "held: another server answers"] if view.held else marks
 
 

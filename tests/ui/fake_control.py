@@ -28,7 +28,8 @@ from gyoza_tui.worker.control import (
 from gyoza_tui.worker.duties.duty import DutyStatus
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.run_row import RunRow
-from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot
+from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot, facts_of
+from tests.ui.recording import Recording
 
 NOW = 1773454450.0
 """2026-03-14 02:14:10 UTC, as StillClock's."""
@@ -88,6 +89,24 @@ class FakeControl:
     checklist: tuple[Check, ...] = ()
     trouble: str | None = None
     """What every blocking call fails with."""
+    detailed: dict[int, RunDetails] = field(default_factory=dict)
+    descriptions: dict[int, dict[str, Any]] = field(default_factory=dict)
+    lines: dict[int, tuple[LogLine, ...]] = field(default_factory=dict)
+    """By key: lines as they were recorded."""
+
+    @classmethod
+    def of(cls, recording: Recording) -> FakeControl:
+        """Plays what a real worker showed."""
+        return cls(
+            now=recording.snapshot,
+            past=list(recording.past),
+            told=recording.told,
+            readings=recording.readings,
+            checklist=recording.checklist,
+            detailed=recording.details,
+            descriptions=recording.descriptions,
+            lines={key: tuple(line.line() for line in lines) for key, lines in recording.logs.items()},
+        )
 
     def snapshot(self) -> Snapshot:
         return self.now
@@ -137,23 +156,26 @@ class FakeControl:
 
     def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
         self._blocking()
-        return HistoryPage(tuple(self.past[:limit]), len(self.past))
+        now = self.now
+        found = [view for view in self.past if wanted.matches(facts_of(view, now.worker_id), now.utc)]
+        return HistoryPage(tuple(found[:limit]), len(found))
 
     def details(self, key: int) -> RunDetails:
         self._blocking()
+        if key in self.detailed:
+            return self.detailed[key]
         view = next(view for view in (*self.now.runs, *self.past) if view.key == key)
         return RunDetails(view, view.row.run, None, ())
 
     def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
         self._blocking()
-        lines = self.logs.get(key, [])
+        lines = self._log(key)
         start = max(0, len(lines) + start) if start < 0 else start
-        found = enumerate(lines[start : start + count], start)
-        return LogPage(tuple(LogLine(n, Stream.STDOUT, NOW + n / 10, data) for n, data in found), len(lines))
+        return LogPage(lines[start : start + count], len(lines))
 
     def log_search(self, key: int, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:
         self._blocking()
-        lines = [without_escapes(data.decode(errors="replace")) for data in self.logs.get(key, [])]
+        lines = [without_escapes(line.data.decode(errors="replace")) for line in self._log(key)]
         begin = max(0, line - SLICE_LINES) if backwards else max(0, line)
         end = min(len(lines), line if backwards else begin + SLICE_LINES)
         pattern = re.compile(query.pattern, re.IGNORECASE if query.ignore_case else 0)
@@ -163,15 +185,23 @@ class FakeControl:
 
     def log_bytes(self, key: int) -> Iterator[bytes]:
         self._blocking()
-        return (line + b"\n" for line in self.logs.get(key, []))
+        return (line.data + b"\n" for line in self._log(key))
 
     def describe(self, key: int) -> dict[str, Any]:
         self._blocking("describe", key)
+        if self.descriptions:
+            return self.descriptions[key]
         return {"State": {"Status": "running", "Pid": 4121}, "Config": {"Image": "classify:1", "Env": ["TOKEN=***"]}}
 
     def shell(self, key: int) -> tuple[str, ...]:
         self._blocking("shell", key)
         return ("true",)
+
+    def _log(self, key: int) -> tuple[LogLine, ...]:
+        if key in self.lines:
+            return self.lines[key]
+        lines = enumerate(self.logs.get(key, []))
+        return tuple(LogLine(n, Stream.STDOUT, NOW + n / 10, data) for n, data in lines)
 
     def _note(self, *asked: Any) -> None:
         self.asked.append(asked)

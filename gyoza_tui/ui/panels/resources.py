@@ -25,6 +25,7 @@ _HOST_WIDTH: Final = 40
 _PAIRED_MAX: Final = 4
 """More GPUs than these are one strip where two of them share a line."""
 _PAIRED: Final = 100
+"""Under it two GPUs share a line, and the header has no room for the disk."""
 _BETWEEN: Final = " │ "
 _LINES_MAX: Final = 16
 
@@ -75,7 +76,7 @@ def resource_lines(
     host = [_processor(hardware, samples), _memory(hardware)]
     if not wide:
         facts = [(Form(host[0], 1), Form(_busy(hardware))), (Form(host[1], 2), Form(_used(hardware)), GONE)]
-        disk = () if snapshot.disk_free_mb is None else ((Form(_disk(snapshot), 3), GONE),)
+        disk = () if width >= _PAIRED else ((Form(_disk(snapshot), 3), GONE),)
         return [*gpus, squeezed([*facts, *disk], (), width)]
     height = max(len(gpus), len(host))
     gpus += [Content(" " * room)] * (height - len(gpus))

@@ -173,15 +173,15 @@ class RunsPane(Vertical):
         views = tuple(self._views(snapshot))
         self.run_list.show_runs(views, snapshot.utc)
         self.query_one(Rule).update(self._title(snapshot), self._right(views))
-        self._draw_titles()
         first_start = snapshot.link.beat_at is None and not views and not self._filter_text
         self._draw_checklist(snapshot, shown=first_start)
         reasons = () if first_start else self._reasons(snapshot, views)
         self.query_one("#run-reasons", Lines).show_lines(reasons)
+        self._draw_titles()
 
     def _draw_titles(self) -> None:
         titles = Content.assemble("  ", self.run_list.layout_of_lines.titles()).stylize("$text-muted")
-        self.query_one("#run-titles", Lines).show_lines((titles,))
+        self.query_one("#run-titles", Lines).show_lines((titles,) if self.run_list.views else ())
 
     def _draw_checklist(self, snapshot: Snapshot, *, shown: bool) -> None:
         self.set_class(shown, "-first-start")

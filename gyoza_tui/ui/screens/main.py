@@ -53,6 +53,7 @@ _LOWER: Final = (Panel.LOG, Panel.WORKER)
 
 class MainScreen(AboutRun):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.MAIN)
+    AUTO_FOCUS: ClassVar[str | None] = "RunList"
 
     def __init__(self, control: WorkerControl, options: UiOptions) -> None:
         super().__init__(control, options)
@@ -199,6 +200,8 @@ class MainScreen(AboutRun):
         self._resources.detailed = single and self._panel is Panel.RESOURCES
         self._header.only_line = line
         self.query_one(KeyBar).display = not line and height >= HEIGHT_WITH_KEYS and not self._maximised
+        if self.focused is None and not line:
+            self._of(self._panel).focus()
         self._show_again()
 
     def _show_again(self) -> None:

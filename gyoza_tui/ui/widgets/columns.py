@@ -14,6 +14,8 @@ class Column:
     """What it may grow to."""
     rank: int = 0
     """The higher, the sooner it goes where there is no room; what has 0 stays, cut if need be."""
+    pace: int = 1
+    """Cells that it grows by while others grow by one."""
 
 
 def fit(columns: Sequence[Column], width: int, gap: int) -> dict[str, int]:
@@ -21,15 +23,16 @@ def fit(columns: Sequence[Column], width: int, gap: int) -> dict[str, int]:
     kept = list(columns)
     while _least(kept, gap) > width and len(kept) > 1 and any(column.rank for column in kept):
         kept.remove(max(kept, key=lambda column: column.rank))
+    widths = {column.name: column.least for column in kept}
     spare = width - _least(kept, gap)
-    widths = {}
-    for column in kept:
-        widths[column.name] = column.least
-    for column in sorted(kept, key=lambda column: column.rank):
-        grown = min(max(spare, 0), column.best - column.least)
-        widths[column.name] += grown
-        spare -= grown
-    return _cut(widths, width, gap) if spare < 0 else widths
+    if spare < 0:
+        return _cut(widths, width, gap)
+    while spare and (growing := [column for column in kept if widths[column.name] < column.best]):
+        for column in growing:
+            grown = min(spare, column.pace, column.best - widths[column.name])
+            widths[column.name] += grown
+            spare -= grown
+    return widths
 
 
 def _least(columns: Sequence[Column], gap: int) -> int:

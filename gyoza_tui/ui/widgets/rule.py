@@ -14,7 +14,7 @@ _END: Final = "──"
 
 
 class Rule(Widget):
-    """`── title ──── right ──`, in the accent colour when its section has the focus.
+    """`── title ──── right ──`, in the accent colour when its section has the focus (gyoza.tcss).
 
     Text without a colour of its own has the rule's: that is how a section's name shows the focus.
     """
@@ -24,10 +24,6 @@ class Rule(Widget):
         height: 1;
         text-wrap: nowrap;
         & > .rule--line { color: $foreground 30%; }
-    }
-    *:focus-within > Rule {
-        color: $accent;
-        & > .rule--line { color: $accent; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rule--line"}

@@ -23,8 +23,8 @@ from gyoza_tui.worker.snapshot import RunView, phase_of
 _MARK: Final = "▌ "
 """Before the cursor's line: a background alone is not seen in 16 colours."""
 _NO_MARK: Final = "  "
-_MARGIN: Final = len(_MARK) + 1
-"""With the scrollbar."""
+_MARGIN: Final = len(_MARK) + 2
+"""With the scrollbar and a blank before it."""
 
 
 class RunList(ScrollView, can_focus=True, inherit_bindings=False):
@@ -150,10 +150,9 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         return self._strip(line, is_cursor, width)
 
     def _strip(self, line: Content, is_cursor: bool, width: int) -> Strip:
-        base = self.visual_style
-        if is_cursor:
-            base += self.get_visual_style("run-list--cursor", partial=True)
-        mark = base + self.get_visual_style("run-list--mark", partial=True) if is_cursor else base
+        cursor = ("run-list--cursor",) if is_cursor else ()
+        base = self.get_visual_style(*cursor)
+        mark = self.get_visual_style(*cursor, "run-list--mark")
         segments = [Segment(_MARK if is_cursor else _NO_MARK, mark.rich_style)]
         segments += [
             Segment(text, (base + style).rich_style)
