@@ -1,0 +1,61 @@
+"""What a real worker showed at one moment, kept in a file; `record.py` writes them, `FakeControl` plays them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.worker.control import Check, LogLine, RunDetails, Stream
+from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot
+
+FIXTURES: Final = Path(__file__).parent / "fixtures"
+
+
+@dataclass(frozen=True)
+class RecordedLine:
+    """A line of a log, its bytes as text that JSON can hold: byte 0xff is U+00FF."""
+
+    number: int
+    stream: Stream | None
+    at: float
+    data: str
+    partial: bool
+    cut_lines: int
+
+    @classmethod
+    def of(cls, line: LogLine) -> RecordedLine:
+        return cls(line.number, line.stream, line.at, line.data.decode("latin-1"), line.partial, line.cut_lines)
+
+    def line(self) -> LogLine:
+        return LogLine(self.number, self.stream, self.at, self.data.encode("latin-1"), self.partial, self.cut_lines)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """All that a view can ask of a worker, answered."""
+
+    snapshot: Snapshot
+    past: tuple[RunView, ...] = ()
+    readings: tuple[HardwareSample, ...] = ()
+    told: tuple[Notice, ...] = ()
+    checklist: tuple[Check, ...] = ()
+    details: dict[int, RunDetails] = field(default_factory=dict)
+    descriptions: dict[int, dict[str, Any]] = field(default_factory=dict)
+    logs: dict[int, tuple[RecordedLine, ...]] = field(default_factory=dict)
+    """By key."""
+
+
+_ADAPTER: Final = TypeAdapter(Recording)
+
+
+def load(name: str) -> Recording:
+    return _ADAPTER.validate_json((FIXTURES / f"{name}.json").read_bytes())
+
+
+def save(name: str, recording: Recording) -> None:
+    FIXTURES.mkdir(exist_ok=True)
+    (FIXTURES / f"{name}.json").write_bytes(_ADAPTER.dump_json(recording, indent=1) + b"\n")
