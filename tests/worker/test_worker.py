@@ -15,15 +15,17 @@ import pytest
 from gyoza_tui.backends.base import BackendUnavailable, DiskFull, Label
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.filters import parse
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker import state_dir
-from gyoza_tui.worker.control import Ending
+from gyoza_tui.worker.control import ControlError, Ending
 from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.log_spool import SpoolReader
 from gyoza_tui.worker.run_row import Outcome
 from gyoza_tui.worker.runner import Worker
+from gyoza_tui.worker.snapshot import Phase, phase_of
 from tests.histories import check_histories
 from tests.servers import KEY, ServerThread
 from tests.waiting import until
@@ -204,6 +206,39 @@ def test_a_restarted_worker_adopts_its_container(bench: Bench) -> None:
     row = until(lambda: second.runtime.journal.closed(1), "closed")[0]
     spool = SpoolReader(second.runtime.state_dir.log_path(run.id, 1, row.lease))
     assert b"".join(spool.raw()) == b"one\ntwo\n"
+
+
+def test_a_run_is_shown_from_its_claim_into_the_history(bench: Bench) -> None:
+    op = bench.backend.known["op"] = FakeOp(
+        stdout=b'{"type": "PROGRESS", "msg": 40}\n', files={"output.json": b'{"loss": 1}'}, ends_at_once=False
+    )
+    first = bench.worker()
+    run = bench.server.client.create_run("op", {}, event_delivery={"topic": "nightly"})
+    at_work = until(lambda: next((v for v in first.control.snapshot().runs if v.progress), None), "its progress")
+    assert (phase_of(at_work), at_work.adopted) == (Phase.RUNNING, False)
+    assert [step.ended_at is not None for step in at_work.steps] == [True, True, True, False, False, False]
+    assert first.control.shell(at_work.key) == ("sh",)
+    first.close()
+    second = bench.worker()
+    adopted = second.control.snapshot().runs[0]
+    assert (adopted.key, adopted.adopted, adopted.progress) == (at_work.key, True, at_work.progress)
+    assert adopted.steps[:3] == at_work.steps[:3]
+    version = second.control.snapshot().history_version
+    op.go.set()
+    until(lambda: second.control.snapshot().history_version > version, "it is in the history")
+    snapshot = second.control.snapshot()
+    assert (snapshot.runs, snapshot.tally.completed) == ((), 1)
+    (closed,) = second.control.history(parse("topic:nightly state:completed"), 10).runs
+    assert (closed.key, phase_of(closed), closed.adopted) == (at_work.key, Phase.COMPLETED, True)
+    assert closed.row.outcome_note == "outputs: 1"
+    begun = [step.began_at or 0.0 for step in closed.steps]
+    assert begun == sorted(begun)
+    assert [step.ended_at for step in closed.steps] == [*begun[1:], closed.row.left_at]
+    details = second.control.details(closed.key)
+    assert details.server is not None
+    assert (details.server.id, details.server.outputs) == (run.id, {"loss": 1})
+    with pytest.raises(ControlError, match="COMPLETED: nothing leads out of that"):
+        second.control.retry(run.id)
 
 
 def test_a_time_limit_counts_from_the_start_also_when_the_worker_died_behind_it(
