@@ -68,6 +68,7 @@ class LogPane(Vertical, LogKeys):
         self._options = options
         self._heading = Content(title) if isinstance(title, str) else title
         self._run: RunView | None = None
+        self._complete = False
         self._asked: Asked | None = None
         self._place: Place | None = None
         """Where the log was before something was typed."""
@@ -86,13 +87,16 @@ class LogPane(Vertical, LogKeys):
         changed = (view.key if view else None) != (self._run.key if self._run else None)
         self._run = view
         if changed:
+            self._complete = False
             self._stop_asking()
             self.log_view.open(RunLog(self._control, view.key) if view is not None else None)
         self._show_title()
 
     def look_at_log(self) -> None:
-        """Ask whether it has grown."""
-        self.log_view.look()
+        """Ask whether it has grown, unless it was asked since its end."""
+        if not self._complete or self.log_view.trouble is not None:
+            self._complete = self._run is None or self._run.row.cleaned
+            self.log_view.look()
 
     def start_find(self) -> None:
         self._ask(Asked.FIND, self.log_view.find)
@@ -201,7 +205,7 @@ class LogPane(Vertical, LogKeys):
         parts = []
         if view.trouble is not None and view.total:
             parts.append(one_line(view.trouble).stylize("$text-warning"))
-        if view.follows:
+        if view.follows and not self._run.row.cleaned:
             parts.append(Content("FOLLOW"))
         elif view.new:
             parts.append(Content.styled(f"▼ +{view.new:,} new", "$text-accent"))

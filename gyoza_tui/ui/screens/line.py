@@ -69,6 +69,3 @@ class LineScreen(Screen[None], LogKeys, inherit_bindings=False):
 
     def action_log_line(self) -> None:
         self.dismiss()
-
-    def action_log_only(self) -> None:
-        """There is but one line."""

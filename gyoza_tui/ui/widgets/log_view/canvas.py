@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, Final, NamedTuple
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -132,6 +133,14 @@ class Canvas(Widget, can_focus=True):
             changed = list(range(len(drawn)))
         if changed:
             self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def _bring_in(self, text: str, start: int, end: int) -> bool:
+        """Move sideways, if need be, until those characters are on the screen; whether there was need."""
+        begin, stop, width = cell_len(text[:start]), cell_len(text[:end]), self._text_width
+        if self._wrap or (self._first_cell <= begin and stop <= self._first_cell + width):
+            return False
+        self._first_cell = 0 if stop <= width else max(0, begin - width // 2)
+        return True
 
     @property
     def _time_width(self) -> int:

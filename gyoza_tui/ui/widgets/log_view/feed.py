@@ -58,11 +58,16 @@ class Feed:
                     self._window.take(page, range(first, first + count))
                 self.trouble = None
                 self._came(self, before)
-        except (ControlError, KeyError) as error:
-            self.trouble = str(error)
-            self._came(self, self._window.total)
+        except ControlError as error:
+            self._fail(str(error))
+        except KeyError:
+            self._fail("the worker does not know this attempt any more")
         finally:
             self._busy = False
+
+    def _fail(self, why: str) -> None:
+        self.trouble = why
+        self._came(self, self._window.total)
 
     def _questions(self) -> list[Question]:
         window = self._window

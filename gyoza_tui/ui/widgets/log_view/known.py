@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Final
 
 from gyoza_tui.ui.widgets.log_view.shown import ShownLine
 from gyoza_tui.worker.control import LogLine, LogPage
 
-_KEPT: Final = 2_000
+_KEPT: Final = 500
 
 
 class KnownLines:
@@ -48,11 +48,12 @@ class KnownLines:
                 self._add(LogLine(number, None, 0.0, b"", partial=True))
                 self._growing.add(number)
 
-    def forget(self, near: range) -> None:
-        """All but the lines near that range, when there are too many."""
-        if len(self._lines) > _KEPT + len(near):
-            kept = range(near.start - _KEPT // 4, near.stop + _KEPT // 4)
-            self._lines = {number: line for number, line in self._lines.items() if number in kept}
+    def forget(self, wanted: Container[int]) -> None:
+        """When there are many, those that came first, but for the wanted ones."""
+        if len(self._lines) > 2 * _KEPT:
+            for number in list(self._lines)[:_KEPT]:
+                if number not in wanted:
+                    del self._lines[number]
 
     def _add(self, line: LogLine) -> None:
         known = self._lines.get(line.number)

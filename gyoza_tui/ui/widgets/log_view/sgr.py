@@ -83,7 +83,7 @@ def _after_code(pen: Pen, code: int, parts: str, following: Iterator[str]) -> Pe
         return replace(pen, **_FLAGS[code])  # type: ignore[arg-type]
     if code in (38, 48):
         numbers = [_number(part) for part in parts.split(":")] if parts else None
-        color = _of_parts(numbers) if numbers else _of_following(lambda: _number(next(following, "")))
+        color = _of_parts(numbers) if numbers else _of_following(lambda: _number(next(following, "-1")))
         return replace(pen, color=color) if code == 38 else replace(pen, bgcolor=color)
     if code in (39, 49):
         return replace(pen, color=None) if code == 39 else replace(pen, bgcolor=None)

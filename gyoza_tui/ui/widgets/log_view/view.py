@@ -8,6 +8,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
+from rich.cells import cell_len
 from textual.message import Message
 
 from gyoza_tui.ui.aside import aside
@@ -54,6 +55,8 @@ class LogView(PointedCanvas):
         self._feed = Feed(source, self._window, self._beside, self._lines_came) if source is not None else None
         self._hunt = Hunt(source, self._beside, self._matches_came) if source is not None else None
         self._goal: Goal | None = None
+        self._beside_edge: Search | None = None
+        """Of what match the column is to be brought on the screen, when the line is at hand."""
         self._told: object = None
 
     @property
@@ -156,7 +159,7 @@ class LogView(PointedCanvas):
     def sideways(self, halves: int) -> None:
         if not self._wrap:
             half = max(1, self._text_width // 2)
-            longest = max((len(row.line.text) for row in self._window.rows if row.line), default=0)
+            longest = max((cell_len(row.line.text) for row in self._window.rows if row.line), default=0)
             self._first_cell = max(0, min(self._first_cell + halves * half, longest // half * half))
             self._refit()
 
@@ -228,6 +231,11 @@ class LogView(PointedCanvas):
 
     def _moved(self) -> None:
         self._redraw()
+        if self._beside_edge is not None and (line := self.line) is not None:
+            found, self._beside_edge = self._beside_edge.pattern.search(line.text), None
+            if found is not None and self._bring_in(line.text, *found.span()):
+                self._drawn.clear()
+                self._redraw()
         if self._feed is not None:
             self._feed.ask()
         self._tell()
@@ -267,6 +275,7 @@ class LogView(PointedCanvas):
             found = search.at(-1 % len(search) if self._goal is Goal.PREVIOUS else 0)
         if found is not None:
             self._goal = None
+            self._beside_edge = search
             self.go_to(found)
         elif search.complete:
             self._goal = None
@@ -289,9 +298,8 @@ class LogView(PointedCanvas):
         source = self._source
         try:
             number = await work
-        except (ControlError, KeyError) as error:
-            self.post_message(self.Told(str(error)))
-            return
+        except (ControlError, KeyError):
+            return  # the feed meets the same, and says so
         if source is self._source and number is not None:
             self.go_to(number)
 

@@ -88,6 +88,7 @@ class Window:
 
     def take(self, page: LogPage, asked: Iterable[int]) -> None:
         self.known.take(page, asked)
+        self.known.forget({row.number for row in self.rows})
 
     def arrange(self) -> None:
         """Fill the rows with what is at hand."""
@@ -111,8 +112,8 @@ class Window:
         """Up switches following off; down to the end on."""
         if not self.rows:
             return
-        if rows > 0 and self.at_end:
-            self.follow = True
+        if self.at_end and (rows > 0 or self.rows[0].anchor == Anchor(self.first or 0)):
+            self.follow |= rows > 0
             return
         self._stand(self._layout.moved(self._top, rows))
         self.arrange()

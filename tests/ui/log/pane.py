@@ -1,0 +1,113 @@
+"""A log pane alone on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.strip import Strip
+
+from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.panels.log import LogPane
+from gyoza_tui.ui.widgets.log_view import LogView
+from gyoza_tui.ui.widgets.rule import Rule
+from gyoza_tui.worker.snapshot import RunView
+from tests.ui.fake_control import FakeControl, row
+from tests.ui.still_clock import StillClock
+
+KEY = 1
+_DEADLINE_S = 5.0
+
+
+class PaneApp(App[None]):
+    def __init__(self, control: FakeControl) -> None:
+        super().__init__()
+        self._control = control
+
+    def compose(self) -> ComposeResult:
+        yield LogPane(self._control, UiOptions(clock=StillClock()))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    app: PaneApp
+    fake: FakeControl
+    pilot: Pilot[None]
+
+    @property
+    def pane(self) -> LogPane:
+        return self.app.query_one(LogPane)
+
+    @property
+    def view(self) -> LogView:
+        return self.pane.log_view
+
+    @property
+    def strips(self) -> list[Strip]:
+        return [self.view.render_line(y) for y in range(self.view.size.height)]
+
+    @property
+    def rows(self) -> list[str]:
+        """The rows as they stand there, without the gutter and what is blank at the end."""
+        return [strip.text[1:].rstrip() for strip in self.strips]
+
+    @property
+    def title(self) -> str:
+        return self.app.query_one(Rule).render().plain
+
+    def grow(self, *lines: bytes) -> None:
+        self.fake.logs[KEY] += lines
+        self.pane.look_at_log()
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def until(self, true: Callable[[], object], what: str) -> None:
+        await until(true, lambda: f"{what}; the screen:\n{self.title}\n" + "\n".join(self.rows))
+
+    async def settled(self) -> None:
+        """All that it asked for has come."""
+        await self.until(lambda: not [each for each in self.app.workers if each.is_running], "nothing asked any more")
+        await self.pilot.pause()
+
+
+async def until(true: Callable[[], object], what: Callable[[], str]) -> None:
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + _DEADLINE_S
+    while not true():
+        assert loop.time() < ends, what()
+        await asyncio.sleep(0.005)
+
+
+def numbered(count: int, text: str = "line {}") -> list[bytes]:
+    return [text.format(n).encode() for n in range(count)]
+
+
+def view_of(key: int = KEY, **more: Any) -> RunView:
+    return RunView(row(key, "a1b2c3d4e5f6", **more), "RUNNING", False)
+
+
+@asynccontextmanager
+async def opened(
+    lines: Sequence[bytes], *, size: tuple[int, int] = (60, 11), times: bool = False
+) -> AsyncIterator[Opened]:
+    """Ten rows of log at the default size."""
+    fake = FakeControl(logs={KEY: list(lines)})
+    app = PaneApp(fake)
+    async with app.run_test(size=size) as pilot:
+        it = Opened(app, fake, pilot)
+        if it.view._time_width and not times:
+            it.view.toggle_times()
+        it.pane.show_run(view_of())
+        it.pane.focus()
+        await it.settled()
+        yield it
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(test)
