@@ -27,6 +27,7 @@ from gyoza_tui.worker.control import Stream
 _TIME: Final = "%H:%M:%S "
 _TIMES_FROM_WIDTH: Final = 100
 """Cells from which on times are shown unless the user said otherwise."""
+_STRIPS_MAX: Final = 500
 _MARGINS: Final = 2
 """Cells left and right of the text: the gutter and the scrollbar."""
 
@@ -74,11 +75,9 @@ class Canvas(Widget, can_focus=True):
         self._marked: list[re.Pattern[str]] = []
         """What is highlighted."""
         self._drawn: list[Drawn] = []
+        self._strips: dict[tuple[int, int, bool, str], tuple[ShownLine | None, Strip]] = {}
+        """As painted before, by what is the same wherever the row stands."""
         self._thumb = range(0)
-
-    @property
-    def wraps(self) -> bool:
-        return self._wrap
 
     def say_when_empty(self, words: str) -> None:
         """What stands where the first line would be."""
@@ -104,14 +103,31 @@ class Canvas(Widget, can_focus=True):
             return Strip([Segment(f" {self._empty}", base + self._style("mark"))]).adjust_cell_length(
                 self.size.width, base
             )
-        strip = paint(
-            drawn.row,
-            self._brush(base),
-            self._margin(drawn, y, base),
-            self._spans(drawn),
-            self._style("cursor") if drawn.cursor else None,
-        )
+        if self.text_selection is not None:
+            return self._painted(drawn, y, base)
+        row = drawn.row
+        key = (row.number if row else -1, row.start if row else 0, drawn.cursor, self._bar_style(y))
+        line, strip = self._strips.get(key, (None, None))
+        if strip is None or row is None or line is not row.line:
+            strip = self._painted(drawn, y, base)
+            if len(self._strips) > _STRIPS_MAX:
+                self._strips.clear()
+            self._strips[key] = (row.line if row else None, strip)
+        return strip
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()
+
+    def _painted(self, drawn: Drawn, y: int, base: Style) -> Strip:
+        over = self._ground("cursor") if drawn.cursor else None
+        strip = paint(drawn.row, self._brush(base), self._margin(drawn, y, base), self._spans(drawn), over)
         return strip.adjust_cell_length(self.size.width, base)
+
+    def _forget_painted(self) -> None:
+        """Nothing looks as it did."""
+        self._drawn.clear()
+        self._strips.clear()
 
     def _fit(self) -> None:
         """Take up the size, and what stands beside the text."""
@@ -169,18 +185,23 @@ class Canvas(Widget, can_focus=True):
             more=self._style("time"),
         )
 
+    def _bar_style(self, y: int) -> str:
+        if not self._thumb:
+            return ""
+        return "thumb" if y in self._thumb else "bar"
+
     def _margin(self, drawn: Drawn, y: int, base: Style) -> Margin:
         line = drawn.row.line if drawn.row else None
-        bar = Segment(" ", base + self._style("thumb" if y in self._thumb else "bar")) if self._thumb else None
+        bar = self._bar_style(y)
         return Margin(
             self._gutter(line, drawn, base),
             self._time(line) if drawn.row and not drawn.row.start else "",
-            bar or Segment(" ", base),
+            Segment(" ", base + self._ground(bar) if bar else base),
         )
 
     def _gutter(self, line: ShownLine | None, drawn: Drawn, base: Style) -> Segment:
         if drawn.cursor:
-            base += self._style("cursor")
+            base += self._ground("cursor")
         if line is not None and line.source.stream is Stream.STDERR:
             return Segment("▎", base + self._style("error"))
         return Segment("►" if drawn.cursor else " ", base)
@@ -207,3 +228,7 @@ class Canvas(Widget, can_focus=True):
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"log--{name}", partial=True)
+
+    def _ground(self, name: str) -> Style:
+        """Its background as it looks on ours."""
+        return Style(bgcolor=self.get_component_rich_style(f"log--{name}").bgcolor)

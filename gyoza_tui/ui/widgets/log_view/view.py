@@ -221,7 +221,7 @@ class LogView(PointedCanvas):
     def _refit(self) -> None:
         """Draw everything again, in the size and manner of now."""
         self._fit()
-        self._drawn.clear()
+        self._forget_painted()
         self._moved()
 
     def _mark(self) -> None:
@@ -234,7 +234,7 @@ class LogView(PointedCanvas):
         if self._beside_edge is not None and (line := self.line) is not None:
             found, self._beside_edge = self._beside_edge.pattern.search(line.text), None
             if found is not None and self._bring_in(line.text, *found.span()):
-                self._drawn.clear()
+                self._forget_painted()
                 self._redraw()
         if self._feed is not None:
             self._feed.ask()
