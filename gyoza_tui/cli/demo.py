@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import httpx
 
+from gyoza_tui import __version__
 from gyoza_tui.cli.demo_image import DEMO, NoImage, ensure
 from gyoza_tui.cli.failures import ExitCode
 from gyoza_tui.cli.terminal import out, out_json, say
 from gyoza_tui.client import GyozaClient
+from gyoza_tui.models.definitions import InputSpec, OpDefinition
 from gyoza_tui.models.failures import Reason
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
@@ -120,7 +122,12 @@ class Demo:
 
     def _submitted(self, op: DemoOp, session: str) -> OpRun:
         image, command = self._image or f"local://demo-{op.name}", [f"/demo/{op.name}.py"] if self._image else None
-        return self._client.create_run(image, op.inputs, id=f"{op.name}-{session}", command=command)
+        specs = {name: InputSpec() for name in op.inputs}
+        definition = OpDefinition(id=op.name, version=__version__, image=image, command=command, input_specs=specs)
+        self._client.upsert_definition(definition)
+        return self._client.create_run_from_definition(
+            op.name, op.inputs, version=__version__, id=f"{op.name}-{session}"
+        )
 
 
 def _as_it_should(op: DemoOp, run: OpRun) -> bool:

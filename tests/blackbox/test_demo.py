@@ -16,6 +16,7 @@ import docker
 import psutil
 import pytest
 
+from gyoza_tui import __version__
 from gyoza_tui.cli.settings_docs import ROOT
 from gyoza_tui.worker.state_dir import worker_dir
 from tests.commands import COMMAND, Started, environment, installed
@@ -58,7 +59,8 @@ def judge(out: str, image: str) -> None:
     rows = table(out)
     assert {name: row[0] for name, row in rows.items()} == ENDS
     assert all(row[2] == "1" for row in rows.values()), "one attempt each"
-    assert all(row[3].startswith(image) for row in rows.values())
+    assert all(row[3] == f"{name}@{__version__}" for name, row in rows.items())
+    assert out.count(f" claimed: {image}") == len(rows)
     losses = dict(part.strip(",").split("=") for part in rows["train"][8:])
     assert float(losses["loss"]) < float(losses["first_loss"]) / 100
     assert "op_error, exit 3" in " ".join(rows["fail"])
