@@ -39,6 +39,16 @@ class Question(Generic[_T]):
     """The first is safe: it has the focus, and is what every way out of the dialog answers."""
 
 
+class Choices(OptionList, inherit_bindings=False):
+    """Without keys for pages: Textual's fail at a list that is not laid out yet."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "cursor_up", show=False),
+        Binding("down", "cursor_down", show=False),
+        Binding("enter", "select", show=False),
+    ]
+
+
 class Dialog(ModalScreen[_T], inherit_bindings=False):
     """Answers the value of a choice; a dialog that is closed from outside answers nothing."""
 
@@ -57,13 +67,13 @@ class Dialog(ModalScreen[_T], inherit_bindings=False):
         }
         .dialog--title { text-style: bold; }
         VerticalScroll { height: auto; max-height: 1fr; scrollbar-size-vertical: 1; }
-        OptionList { height: auto; margin-top: 1; border: none; padding: 0; background: $surface; }
-        OptionList:focus { border: none; background-tint: transparent; }
+        Choices { height: auto; margin-top: 1; border: none; padding: 0; background: $surface; }
+        Choices:focus { border: none; background-tint: transparent; }
     }
     Dialog.-short {
         & > Vertical { height: 100%; border: none; }
         VerticalScroll { height: 1fr; }
-        OptionList { margin-top: 0; max-height: 70%; }
+        Choices { margin-top: 0; max-height: 70%; }
     }
     """
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012  # as Textual declares it
@@ -73,7 +83,7 @@ class Dialog(ModalScreen[_T], inherit_bindings=False):
         Binding("j,tab", "move(1)", show=False),
         Binding("k,shift+tab", "move(-1)", show=False),
     ]
-    AUTO_FOCUS = "OptionList"
+    AUTO_FOCUS = "Choices"
 
     def __init__(self, question: Question[_T]) -> None:
         super().__init__()
@@ -84,7 +94,7 @@ class Dialog(ModalScreen[_T], inherit_bindings=False):
             yield Static(self._question.title, classes="dialog--title")
             with VerticalScroll(can_focus=False):
                 yield Static(Content("\n").join(self._question.lines), id="lines")
-            yield OptionList(*(Option(choice.content()) for choice in self._question.choices))
+            yield Choices(*(Option(choice.content()) for choice in self._question.choices))
 
     def on_mount(self) -> None:
         self._list.highlighted = 0
@@ -118,8 +128,8 @@ class Dialog(ModalScreen[_T], inherit_bindings=False):
         choices.highlighted = ((choices.highlighted or 0) + step) % choices.option_count
 
     @property
-    def _list(self) -> OptionList:
-        return self.query_one(OptionList)
+    def _list(self) -> Choices:
+        return self.query_one(Choices)
 
     def _answer(self, number: int) -> None:
         self.dismiss(self._question.choices[number].value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual.command import CommandPalette, SearchIcon
+from textual.command import CommandList, CommandPalette, SearchIcon
 
 
 class Palette(CommandPalette):
@@ -13,6 +13,10 @@ class Palette(CommandPalette):
 
     def __init__(self) -> None:
         super().__init__(placeholder="An action or a theme")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No paging in a list that has no height yet: Textual's fails at it."""
+        return action != "command_list" or any(commands.size.height for commands in self.query(CommandList))
 
     def on_mount(self) -> None:
         self.query_one(SearchIcon).icon = ":"

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from textual import events
+from textual.keys import key_to_character
 from textual.pilot import Pilot
 
 from gyoza_tui.ui.app import GyozaApp
@@ -19,6 +21,8 @@ from tests.ui.fake_control import FakeControl, row, snapshot
 from tests.ui.still_clock import StillClock
 
 _DEADLINE_S = 5.0
+_HOPS = 6
+"""A key goes from the app to the focused widget and up again through all that it is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,13 @@ def running(key: int, run_id: str, op: str = "classify", **more: Any) -> RunView
     """A run whose container has started."""
     started = {"step": "run_container", "start_asked": True, "started_at": 1773454300.0}
     return RunView(row(key, run_id, f"{op}:1", **{**started, **more}), "RUNNING", False)
+
+
+async def typed(here: Opened, key: str) -> None:
+    """As `Pilot.press`, which waits 40 ms each time until the process is idle, but by what is queued only."""
+    here.app.post_message(events.Key(key, key_to_character(key)))
+    for _ in range(_HOPS):
+        await here.pilot._wait_for_screen()
 
 
 async def until(true: Callable[[], object], what: str) -> None:
