@@ -35,33 +35,23 @@ def commands(here: Opened) -> list[tuple[Any, ...]]:
     return [asked for asked in here.fake.asked if asked[0] not in ("seen", "describe")]
 
 
-@pytest.mark.parametrize(
-    ("keys", "asked"),
-    [
-        (["x", "y"], [("cancel", "a1b2c3d4", 1)]),
-        (["x", "down", "enter"], [("cancel", "a1b2c3d4", 1)]),
-        (["x", "tab", "enter"], [("cancel", "a1b2c3d4", 1)]),
-        (["x", "enter"], []),
-        (["x", "n"], []),
-        (["x", "escape"], []),
-        (["x", "q"], []),
-        (["x", "ctrl+q"], []),
-        (["x", "ctrl+c"], []),
-        (["x", "x", "enter"], []),
-        (["x", "D", "p", "R", "enter"], []),
-    ],
-)
-def test_cancel_takes_its_dialog_and_a_yes(keys: list[str], asked: list[tuple[Any, ...]]) -> None:
+YES = (["y"], ["down", "enter"], ["tab", "enter"], ["down", "y"])
+NO = (["enter"], ["n"], ["escape"], ["q"], ["ctrl+q"], ["ctrl+c"], ["x", "D", "p", "R", "enter"], ["down", "n"])
+
+
+def test_cancel_takes_its_dialog_and_a_yes() -> None:
     async def press() -> None:
         async with on_a_run(RUNS[0]) as here:
-            await here.pilot.press(keys[0])
-            words = dialog_text(here.app)
-            assert "a1b2c3d4" in words
-            assert "classify@1.0.0" in words
-            assert "3:10" in words
-            await here.pilot.press(*keys[1:])
-            assert not isinstance(here.app.screen, Dialog)
-            assert commands(here) == asked
+            for keys in (*YES, *NO):
+                here.fake.asked.clear()
+                await here.pilot.press("x")
+                words = dialog_text(here.app)
+                assert "a1b2c3d4" in words
+                assert "classify@1.0.0" in words
+                assert "3:10" in words
+                await here.pilot.press(*keys)
+                assert not isinstance(here.app.screen, Dialog)
+                assert commands(here) == ([("cancel", "a1b2c3d4", 1)] if keys in YES else []), keys
 
     run(press())
 
@@ -210,13 +200,11 @@ def test_try_now_when_the_server_is_silent() -> None:
         (3, [("end", Ending.DETACH)], Leave.ENDED),
     ],
 )
-@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
-def test_leaving_asks_what_becomes_of_the_worker(
-    key: str, downs: int, asked: list[tuple[Any, ...]], left: Leave | None
-) -> None:
+def test_leaving_asks_what_becomes_of_the_worker(downs: int, asked: list[tuple[Any, ...]], left: Leave | None) -> None:
     async def press() -> None:
         async with opened(snapshot(runs=RUNS)) as here:
-            await here.pilot.press(key)
+            for key in ("q", "escape", "ctrl+q", "n", "ctrl+c", "ctrl+c", "q"):
+                await here.pilot.press(key)
             assert "2 runs" in dialog_text(here.app)
             await here.pilot.press(*["down"] * downs, "enter")
             assert here.fake.asked == asked
