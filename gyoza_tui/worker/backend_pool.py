@@ -42,6 +42,11 @@ class BackendPool:
             return dict(self._trouble)
 
     @property
+    def looked_at(self) -> bool:
+        """Whether every backend was looked at: before that nothing is known against or for any run."""
+        return UNCHECKED not in self.trouble.values()
+
+    @property
     def available(self) -> list[str]:
         return [name for name, trouble in self.trouble.items() if trouble is None]
 

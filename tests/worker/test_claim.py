@@ -45,6 +45,17 @@ def test_nothing_is_claimed_before_the_server_took_a_beat(rig: Rig, scripted: Sc
     assert rig.runtime.wakes.beat.is_set()
 
 
+def test_nothing_is_claimed_before_every_backend_was_looked_at(rig: Rig, scripted: ScriptedServer) -> None:
+    """The answer may repeat a run of a former start, which would be given back for want of a look."""
+    rig.beat()
+    rig.claim.step()
+    assert scripted.of("claim") == []
+    rig.reconcile.step()
+    assert rig.runtime.wakes.claim.is_set()
+    rig.claim.step()
+    assert len(scripted.of("claim")) == 1
+
+
 def test_a_run_is_journaled_and_started(rig: Rig, scripted: ScriptedServer) -> None:
     rig.registered()
     scripted.script("claim", Reply([_run(inputs={"a": 1})], headers={"X-Server-Id": SERVER_ID}))

@@ -38,6 +38,9 @@ class Claim(Duty):
         if not runtime.link.state.registered:
             runtime.wakes.beat.set()
             return _UNTIL_WOKEN_S
+        if not runtime.pool.looked_at:
+            # the answer may repeat one that was lost with a former start: it must not be given back unseen
+            return _UNTIL_WOKEN_S
         began = self._clock.boot()
         try:
             answer = runtime.client.claim(runtime.context.worker_id, self._request())
