@@ -136,7 +136,13 @@ def _whose(index: int, runs: Sequence[RunView], cells: int) -> Content:
 
 
 def _util_of(index: int) -> Callable[[HardwareSample], float | None]:
-    return lambda sample: next((gpu.util_percent for gpu in sample.gpus if gpu.info.index == index), None)
+    def util(sample: HardwareSample) -> float | None:
+        for gpu in sample.gpus[index : index + 1] + sample.gpus:
+            if gpu.info.index == index:
+                return gpu.util_percent
+        return None
+
+    return util
 
 
 def _short_name(name: str | None) -> str:

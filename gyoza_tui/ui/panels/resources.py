@@ -35,6 +35,7 @@ class Resources(Lines, can_focus=True):
         super().__init__(id="resources")
         self._snapshot: Snapshot | None = None
         self._samples: Sequence[HardwareSample] = ()
+        self._made_of: object = None
         self.detailed = False
         """A line per GPU however narrow it is: when the panel has the whole terminal."""
 
@@ -53,9 +54,14 @@ class Resources(Lines, can_focus=True):
 
     def _draw(self) -> None:
         width = self.size.width - 2
-        if self._snapshot is None or width <= 0:
+        snapshot = self._snapshot
+        if snapshot is None or width <= 0:
             return
-        lines = resource_lines(self._snapshot, self._samples, width, detailed=self.detailed, focused=self.has_focus)
+        parts = (snapshot.hardware, snapshot.runs, snapshot.disk_free_mb, width, self.detailed, self.has_focus)
+        if parts == self._made_of:
+            return
+        self._made_of = parts
+        lines = resource_lines(snapshot, self._samples, width, detailed=self.detailed, focused=self.has_focus)
         self.show_lines([Content.assemble(" ", line) for line in lines])
 
 

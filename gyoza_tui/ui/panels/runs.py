@@ -44,6 +44,8 @@ class RunsPane(Vertical):
         self._trouble = ""
         self._leaving: dict[int, RunView] = {}
         """Runs that were closed since the page was read."""
+        self._views: tuple[RunView, ...] = ()
+        self._made_of: object = None
 
     def compose(self) -> ComposeResult:
         yield Rule("Runs")
@@ -81,7 +83,7 @@ class RunsPane(Vertical):
         if not (self.query_one(Prompt).asking or self._filter_text):
             return False
         self._close_prompt()
-        self._filter_by("", RunFilter())
+        self._filter_by("")
         return True
 
     def to_unseen_failure(self) -> bool:
@@ -102,32 +104,29 @@ class RunsPane(Vertical):
 
     def on_prompt_typed(self, event: Prompt.Typed) -> None:
         event.stop()
-        try:
-            wanted = parse(event.text)
-        except FilterError as error:
-            self.query_one(Prompt).refuse(plain_line(str(error)))
-        else:
-            self._filter_by(event.text.strip(), wanted)
+        self._filter_by(event.text)
 
     def on_prompt_entered(self, event: Prompt.Entered) -> None:
         event.stop()
-        try:
-            wanted = parse(event.text)
-        except FilterError as error:
-            self.query_one(Prompt).refuse(plain_line(str(error)))
-        else:
+        if self._filter_by(event.text):
             self._close_prompt()
-            self._filter_by(event.text.strip(), wanted)
 
     def on_run_list_highlighted(self, event: RunList.Highlighted) -> None:
         view = self.selected
         if event.by_hand and view is not None and _unseen(view):
             self.app.run_worker(self._mark_seen(view.key))
 
-    def _filter_by(self, text: str, wanted: RunFilter) -> None:
-        self._filter_text, self._wanted = text, wanted
+    def _filter_by(self, text: str) -> bool:
+        """Whether it can be understood; else it is said why not, and the list stays as it is."""
+        try:
+            self._wanted = parse(text)
+        except FilterError as error:
+            self.query_one(Prompt).refuse(plain_line(str(error).partition(";")[0]))
+            return False
+        self._filter_text = text.strip()
         self._ask_history()
         self._draw()
+        return True
 
     def _close_prompt(self) -> None:
         if self.query_one(Prompt).asking:
@@ -170,7 +169,7 @@ class RunsPane(Vertical):
         snapshot = self._snapshot
         if snapshot is None:
             return
-        views = tuple(self._views(snapshot))
+        views = self._list(snapshot)
         self.run_list.show_runs(views, snapshot.utc)
         self.query_one(Rule).update(self._title(snapshot), self._right(views))
         first_start = snapshot.link.beat_at is None and not views and not self._filter_text
@@ -188,7 +187,14 @@ class RunsPane(Vertical):
         if shown:
             self.query_one(Checklist).show_snapshot(snapshot, self._control.checks())
 
-    def _views(self, snapshot: Snapshot) -> Iterator[RunView]:
+    def _list(self, snapshot: Snapshot) -> tuple[RunView, ...]:
+        parts = (snapshot.runs, self._page, tuple(self._leaving), self._wanted)
+        if parts != self._made_of:
+            self._made_of = parts
+            self._views = tuple(self._listed(snapshot))
+        return self._views
+
+    def _listed(self, snapshot: Snapshot) -> Iterator[RunView]:
         """The newest first: what goes on, what has just ended, the history."""
         newest = snapshot.runs[::-1]
         here = {view.key for view in newest}

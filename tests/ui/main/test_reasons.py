@@ -1,0 +1,98 @@
+"""The empty list says why nothing runs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.ui.reasons import Cause, why_nothing_runs
+from gyoza_tui.worker.link import LinkState
+from gyoza_tui.worker.snapshot import Snapshot
+from tests.ui.fake_control import BOOT, FakeControl, snapshot
+from tests.ui.main.scene import PAST, busy_control
+from tests.ui.main.stage import stage
+from tests.ui.still_clock import StillClock
+
+WELL = snapshot()
+DOWN = replace(WELL, link=replace(WELL.link, trouble="connection refused"), down_since=BOOT - 250, next_try_s=4.0)
+STATES: dict[Cause, tuple[Snapshot, str]] = {
+    Cause.WAITING: (replace(WELL, link=replace(WELL.link, queued=0)), "the server's queue is empty"),
+    Cause.PAUSED: (replace(WELL, state=WorkerState.PAUSED, refusal="this worker is paused"), "p resumes"),
+    Cause.DRAINING: (replace(WELL, state=WorkerState.DRAINING, to_deliver=2), "2 reports are to be delivered"),
+    Cause.AWAY: (replace(WELL, state=WorkerState.AWAY), "this worker exits"),
+    Cause.NO_SLOT: (replace(WELL, free_slots=0), "all 4 are taken"),
+    Cause.UNREACHABLE: (DOWN, "connection refused since 02:10 (4:10), next try in 4 s  R tries now"),
+    Cause.KEY_REFUSED: (
+        replace(DOWN, link=replace(WELL.link, trouble="401: unknown key", unauthorized=True)),
+        "401: unknown key",
+    ),
+    Cause.NAME_HELD: (
+        replace(DOWN, link=replace(WELL.link, trouble="409", name_held="lab-gpu-01 is in use since 3 s")),
+        "lab-gpu-01 is in use since 3 s",
+    ),
+    Cause.ENGINE_DOWN: (
+        replace(WELL, backends={"docker": "no /var/run/docker.sock"}),
+        "docker: no /var/run/docker.sock",
+    ),
+    Cause.DISK_FULL: (replace(WELL, disk="under 2 GB free on /data"), "under 2 GB free on /data"),
+}
+
+
+def test_every_cause_has_a_picture_here() -> None:
+    assert set(STATES) == set(Cause)
+
+
+@pytest.mark.parametrize("cause", STATES)
+def test_the_list_says_which(cause: Cause) -> None:
+    now, words = STATES[cause]
+
+    async def look() -> None:
+        async with stage(FakeControl(now=now), (120, 30)) as shown:
+            assert f" {cause}  " in shown.text()
+            assert words in shown.text()
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("cause", [Cause.WAITING, Cause.UNREACHABLE])
+def test_a_list_of_what_is_over_says_it_too(cause: Cause) -> None:
+    async def look() -> None:
+        async with stage(FakeControl(now=STATES[cause][0], past=list(PAST)), (120, 30)) as shown:
+            await shown.until(lambda: "93bb10f2" in shown.text())
+            assert f" {cause}  " in shown.text()
+
+    asyncio.run(look())
+
+
+def test_what_must_be_mended_comes_before_what_somebody_wanted() -> None:
+    both = replace(DOWN, state=WorkerState.PAUSED, disk="under 2 GB free")
+    causes = [reason.cause for reason in why_nothing_runs(both, StillClock().zone)]
+    assert causes == [Cause.UNREACHABLE, Cause.PAUSED, Cause.DISK_FULL]
+
+
+def test_a_server_that_was_never_asked_is_no_empty_queue() -> None:
+    [reason] = why_nothing_runs(replace(WELL, link=LinkState()), StillClock().zone)
+    assert "first time" in reason.text
+
+
+def test_while_something_runs_no_reason_is_given() -> None:
+    async def look() -> None:
+        async with stage(busy_control(state=WorkerState.PAUSED), (120, 30)) as shown:
+            assert "[PAUSED 2/4]" in shown.text()
+            assert "nothing is claimed" not in shown.text()
+
+    asyncio.run(look())
+
+
+def test_a_filter_that_matches_nothing_says_so_and_how_to_leave_it() -> None:
+    async def look() -> None:
+        async with stage(busy_control(), (120, 30)) as shown:
+            await shown.press("slash", *"op:nothere", "enter")
+            await shown.until(lambda: "nothing matches op:nothere" in shown.text())
+            await shown.press("escape")
+            await shown.until(lambda: "a1b2c3d4  classify" in shown.text())
+
+    asyncio.run(look())

@@ -1,0 +1,154 @@
+"""GPUs, processor and memory, for any number of them and at any width."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gyoza_tui.models.hardware import GpuInfo, GpuSample, HardwareSample
+from gyoza_tui.ui.panels.resources import resource_lines
+from gyoza_tui.ui.widgets.meter import meter
+from gyoza_tui.ui.widgets.sparkline import BUCKET_S, buckets, sparkline
+from tests.ui.fake_control import BOOT, FakeControl, snapshot
+from tests.ui.main.scene import ACTIVE, busy, busy_control, gpu, machine, readings
+from tests.ui.main.stage import stage
+
+BLIND = GpuSample(GpuInfo(0, None, None, None))
+MACHINES: tuple[HardwareSample | None, ...] = (
+    None,
+    machine(),
+    HardwareSample(BOOT),
+    machine((BLIND,)),
+    *(machine(tuple(gpu(i) for i in range(count))) for count in (1, 2, 4, 5, 8, 16)),
+    machine((replace(gpu(0), info=GpuInfo(0, None, "[/x]\x1b[2J" + "日" * 400, 81_920)),)),
+)
+
+
+@pytest.mark.parametrize("found", MACHINES)
+def test_no_line_is_wider_than_its_place(found: HardwareSample | None) -> None:
+    now = snapshot(hardware=found, runs=ACTIVE)
+    samples = readings(found) if found else ()
+    for width in (*range(1, 60), *range(60, 201, 7)):
+        for line in resource_lines(now, samples, width):
+            assert line.cell_length <= width
+            assert line.plain.isprintable()
+
+
+def lines(count: int, width: int) -> list[str]:
+    now = busy(count)
+    assert now.hardware is not None
+    return [line.plain for line in resource_lines(now, readings(now.hardware), width)]
+
+
+def test_wide_each_gpu_has_a_line_that_ends_with_its_run() -> None:
+    first, second = lines(2, 158)
+    assert "0 A100-80G" in first
+    assert " 97%" in first
+    assert "61/80G" in first
+    assert "71°" in first
+    assert "254/400W" in first
+    assert "a1b2c3d4 classify" in first
+    assert first.split("│")[1].startswith(" CPU 43%")
+    assert "77fe01aa train" in second
+    assert second.split("│")[1].startswith(" RAM 31/64G")
+
+
+def test_a_gpu_that_nothing_uses_is_free() -> None:
+    assert all("free" in line for line in lines(4, 158)[2:])
+
+
+def test_at_80_two_gpus_share_a_line() -> None:
+    pair, host = lines(2, 78)
+    assert [part.split()[0] for part in pair.split("│")] == ["0", "1"]
+    assert "a1b2c3d4" in pair
+    assert host.startswith("CPU 43%")
+    assert "disk 412G" in host
+
+
+def test_at_80_more_than_four_are_one_strip() -> None:
+    strip, _host = lines(8, 78)
+    assert all(f"{index}:" in strip for index in range(8))
+
+
+def test_a_strip_counts_what_does_not_fit() -> None:
+    assert lines(8, 40)[0].rstrip().endswith("+5")
+
+
+def test_no_gpu_says_why() -> None:
+    assert (
+        "no NVIDIA driver: libnvidia-ml.so.1 not found"
+        in resource_lines(snapshot(hardware=machine()), (), 158)[0].plain
+    )
+
+
+def test_a_missing_reading_is_not_a_zero() -> None:
+    line = resource_lines(snapshot(hardware=machine((BLIND,))), (), 118)[0].plain
+    assert line.count("N/A") == 4
+    assert "?" in line
+    assert "0%" not in line
+
+
+def test_memory_and_heat_are_amber_from_95_percent_and_load_never() -> None:
+    def styles(one: GpuSample) -> set[str]:
+        line = resource_lines(snapshot(hardware=machine((one,))), (), 158)[0]
+        return {str(span.style) for span in line.spans if "$warning" in str(span.style)}
+
+    assert styles(gpu(0, 100.0, 70_000, 70.0)) == set()
+    assert styles(gpu(0, 5.0, 80_000, 70.0)) == {"$warning", "$warning on $primary-muted"}
+    assert styles(gpu(0, 5.0, 10_000, 90.0)) == {"$warning"}
+
+
+def test_a_meter_is_empty_only_at_0_and_full_only_at_100() -> None:
+    for width in range(1, 30):
+        assert meter(0.0, width).plain == " " * width
+        assert meter(100.0, width).plain == "█" * width
+        assert meter(0.1, width).plain.strip()
+        assert meter(99.9, width).plain != "█" * width
+        assert meter(None, width).plain.strip() == "?"
+        assert all(meter(value, width).cell_length == width for value in range(101))
+    assert meter(50.0, 1).plain == "▌"
+
+
+def test_a_meter_never_goes_back_as_its_value_grows() -> None:
+    order = " ▏▎▍▌▋▊▉█"
+    shown = [[order.index(cell) for cell in meter(value / 10, 3).plain] for value in range(1001)]
+    assert [sum(cells) for cells in shown] == sorted(sum(cells) for cells in shown)
+
+
+def test_a_sparkline_is_scaled_from_0_to_100_whatever_it_shows() -> None:
+    assert sparkline((0.0, 1.0, 50.0, 99.0, 100.0, None)).plain == "▁▁▅██ "
+
+
+def test_buckets_wander_and_do_not_flicker() -> None:
+    def sample(at: float) -> HardwareSample:
+        return HardwareSample(at, cpu_percent=at)
+
+    begun = BUCKET_S * 1000.0
+    seconds = [sample(begun + second) for second in range(BUCKET_S * 3)]
+    for more in range(1, BUCKET_S):
+        early = buckets(seconds[: BUCKET_S * 2], lambda s: s.cpu_percent, 8)
+        late = buckets(seconds[: BUCKET_S * 2 + more], lambda s: s.cpu_percent, 8)
+        assert late[:-1] == early[1:]
+    assert buckets((), lambda s: s.cpu_percent, 3) == (None, None, None)
+    assert buckets([HardwareSample(begun)], lambda s: s.cpu_percent, 2) == (None, None)
+
+
+def test_maximised_each_gpu_has_a_line_at_80_too() -> None:
+    async def look() -> None:
+        async with stage(busy_control(8), (80, 24)) as shown:
+            await shown.press("1", "m")
+            assert sum("A100" in row for row in shown.rows()) == 8
+            await shown.press("escape")
+            assert sum("A100" in row for row in shown.rows()) == 0
+
+    asyncio.run(look())
+
+
+def test_before_the_first_reading_nothing_is_made_up() -> None:
+    async def look() -> None:
+        async with stage(FakeControl(now=snapshot(hardware=None))) as shown:
+            assert "no reading of this machine yet" in shown.rows()[1]
+
+    asyncio.run(look())

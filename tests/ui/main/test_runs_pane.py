@@ -1,0 +1,223 @@
+"""Runs that go on, the history below them, and what is filtered out of both."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from gyoza_tui.models.filters import RunFilter
+from gyoza_tui.ui.panels.runs import RunsPane
+from gyoza_tui.worker.control import HistoryPage
+from gyoza_tui.worker.snapshot import Intent, Outcome, RunView, Tally
+from tests.ui.fake_control import FakeControl, snapshot
+from tests.ui.main.scene import ACTIVE, PAST, busy_control, ended, going_on
+from tests.ui.main.stage import Stage, stage
+
+
+class AskedControl(FakeControl):
+    """Counts what the history is asked for."""
+
+    def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
+        page = super().history(wanted, limit)
+        self._note("history", bool(wanted), limit)
+        return page
+
+
+def asked(control: FakeControl) -> int:
+    return sum(call[0] == "history" for call in control.asked)
+
+
+def listed(shown: Stage) -> list[str]:
+    return [view.row.run_id[:8] for view in shown.app.screen.query_one(RunsPane).run_list.views]
+
+
+def test_the_newest_first_what_goes_on_then_what_is_over() -> None:
+    async def look() -> None:
+        async with stage(busy_control()) as shown:
+            await shown.until(lambda: len(listed(shown)) > 2)
+            assert listed(shown)[:4] == ["a1b2c3d4", "77fe01aa", "93bb10f2", "0c4d9e11"]
+            assert "2 active · 35 done · 2 failed" in shown.text()
+
+    asyncio.run(look())
+
+
+def test_the_history_is_asked_for_only_when_it_has_changed() -> None:
+    control = AskedControl(now=snapshot(history_version=1), past=list(PAST))
+
+    async def look() -> None:
+        async with stage(control) as shown:
+            await shown.until(lambda: len(listed(shown)) == len(PAST))
+            before = asked(control)
+            for _ in range(5):
+                await shown.tick()
+            assert asked(control) == before == 1
+            control.now = replace(control.now, history_version=2)
+            await shown.until(lambda: asked(control) == 2)
+
+    asyncio.run(look())
+
+
+def test_a_history_that_cannot_be_read_is_said_and_asked_for_again() -> None:
+    control = AskedControl(now=snapshot(history_version=1), past=list(PAST), trouble="disk I/O error")
+
+    async def look() -> None:
+        async with stage(control) as shown:
+            await shown.until(lambda: "history: disk I/O error" in shown.text())
+            control.trouble = None
+            await shown.until(lambda: "93bb10f2" in shown.text())
+            assert "disk I/O error" not in shown.text()
+
+    asyncio.run(look())
+
+
+def test_a_run_that_is_closed_does_not_vanish_until_the_history_has_it() -> None:
+    run = going_on(50, "closing1")
+    control = FakeControl(now=snapshot(runs=(run,), history_version=1))
+
+    async def look() -> None:
+        async with stage(control) as shown:
+            await shown.until(lambda: listed(shown) == ["closing1"])
+            control.now = replace(control.now, runs=())
+            control.past = [ended(50, "closing1", Outcome.COMPLETED, "outputs: 3")]
+            await shown.tick()
+            assert listed(shown) == ["closing1"]
+            control.now = replace(control.now, history_version=2)
+            await shown.until(lambda: "outputs: 3" in shown.text())
+            assert listed(shown) == ["closing1"]
+
+    asyncio.run(look())
+
+
+def test_a_run_that_is_being_cleaned_up_stands_below_what_goes_on() -> None:
+    over = ended(60, "cleaning", Outcome.COMPLETED, "", cleaned=False)
+
+    async def look() -> None:
+        async with stage(FakeControl(now=snapshot(runs=(going_on(59, "older"), over)))) as shown:
+            await shown.until(lambda: listed(shown) == ["older", "cleaning"])
+
+    asyncio.run(look())
+
+
+def test_what_is_cancelled_says_so_with_the_next_picture() -> None:
+    control = FakeControl(now=snapshot(runs=(going_on(1, "aaaa"),)))
+
+    async def look() -> None:
+        async with stage(control) as shown:
+            assert "► RUNNING     aaaa" in shown.text()
+            run = control.now.runs[0]
+            control.now = replace(control.now, runs=(replace(run, row=replace(run.row, intent=Intent.CANCEL)),))
+            await shown.tick()
+            assert "◌ CANCELLING  aaaa" in shown.text()
+
+    asyncio.run(look())
+
+
+def test_a_filter_works_while_it_is_typed_and_esc_takes_it_back() -> None:
+    async def look() -> None:
+        async with stage(busy_control()) as shown:
+            await shown.until(lambda: len(listed(shown)) > 2)
+            everything = listed(shown)
+            await shown.press("slash", *"op:train")
+            await shown.until(lambda: listed(shown) == ["77fe01aa", "93bb10f2"])
+            await shown.press("enter")
+            assert "/op:train  2 match" in shown.text()
+            assert shown.app.focused is shown.app.screen.query_one(RunsPane).run_list
+            await shown.press("escape")
+            await shown.until(lambda: listed(shown) == everything)
+            assert "op:train" not in shown.text()
+
+    asyncio.run(look())
+
+
+def test_a_filter_that_is_wrong_says_why_at_once_and_the_list_stays() -> None:
+    async def look() -> None:
+        async with stage(busy_control()) as shown:
+            await shown.until(lambda: len(listed(shown)) > 2)
+            await shown.press("slash", *"state:fail")
+            await shown.until(lambda: "failed" in shown.text().split("state:fail")[1])
+            await shown.press("backspace", *"iled")
+            before = listed(shown)
+            await shown.press("space", *"sinse:x")
+            assert "sinse" in shown.text()
+            assert listed(shown)[:1] == before[:1]
+
+    asyncio.run(look())
+
+
+def test_older_ones_than_are_listed_are_counted() -> None:
+    class Long(FakeControl):
+        def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
+            return HistoryPage(PAST, 4321)
+
+    async def look() -> None:
+        async with stage(Long(now=snapshot(tally=Tally(completed=4321)))) as shown:
+            await shown.until(lambda: f"{4321 - len(PAST):,} older ones not listed" in shown.text())
+
+    asyncio.run(look())
+
+
+def failures() -> list[RunView]:
+    return [
+        ended(9, "seenfail", Outcome.FAILED, "exit 1", seen=True),
+        ended(8, "goodone1", Outcome.COMPLETED, ""),
+        ended(7, "unseen07", Outcome.FAILED, "exit 1"),
+        ended(6, "unseen06", Outcome.FAILED, "exit 1"),
+    ]
+
+
+def test_a_failure_is_seen_when_the_cursor_is_moved_onto_it_by_hand() -> None:
+    control = FakeControl(now=snapshot(), past=failures()[2:])
+
+    async def look() -> None:
+        async with stage(control) as shown:
+            await shown.until(lambda: listed(shown) == ["unseen07", "unseen06"])
+            assert ("seen", 7) not in control.asked
+            await shown.press("down")
+            await shown.until(lambda: ("seen", 6) in control.asked)
+            assert ("seen", 7) not in control.asked
+            await shown.press("up")
+            await shown.until(lambda: ("seen", 7) in control.asked)
+
+    asyncio.run(look())
+
+
+def test_u_goes_from_one_unseen_failure_to_the_next() -> None:
+    control = FakeControl(now=snapshot(), past=failures())
+
+    async def look() -> None:
+        async with stage(control) as shown:
+            await shown.until(lambda: len(listed(shown)) == 4)
+            await shown.press("3", "u")
+            await shown.until(lambda: ("seen", 7) in control.asked)
+            assert shown.main.shown_run is not None
+            assert shown.main.shown_run.key == 7
+            await shown.press("u")
+            await shown.until(lambda: ("seen", 6) in control.asked)
+            control.past = failures()[:2]
+            control.now = replace(control.now, history_version=5)
+            await shown.until(lambda: len(listed(shown)) == 2)
+            await shown.press("u")
+            assert [note.message for note in shown.app._notifications] == [
+                "no failed run in the list that nobody has looked at"
+            ]
+
+    asyncio.run(look())
+
+
+def test_the_log_is_of_the_run_under_the_cursor() -> None:
+    async def look() -> None:
+        async with stage(busy_control()) as shown:
+            await shown.until(lambda: "Log│Worker  a1b2c3d4" in shown.text())
+            await shown.press("down")
+            await shown.until(lambda: "Log│Worker  77fe01aa" in shown.text())
+
+    asyncio.run(look())
+
+
+def test_the_cursor_starts_on_the_newest_run_that_goes_on() -> None:
+    async def look() -> None:
+        async with stage(busy_control()) as shown:
+            assert shown.main.shown_run is not None
+            assert shown.main.shown_run.key == ACTIVE[1].key
+
+    asyncio.run(look())

@@ -1,0 +1,76 @@
+"""Every colour is told from what it stands on, in 16 and 256 colours too."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from rich.color import Color, ColorSystem
+from textual.color import Color as TextualColor
+from textual.theme import Theme
+
+from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.theme import DEFAULT, THEMES
+from tests.ui.main.scene import busy_control
+from tests.ui.main.stage import stage
+from tests.ui.still_clock import StillClock
+
+TEXT = ("foreground", "text-muted", "text-success", "text-warning", "text-error", "text-accent", "primary")
+SYSTEMS = {"16": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT}
+
+
+@pytest.mark.parametrize("colours", SYSTEMS)
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_no_text_has_the_colour_of_what_it_stands_on(theme: Theme, colours: str) -> None:
+    variables = theme.to_color_system().generate() | theme.variables
+
+    def shown(name: str) -> Color:
+        return TextualColor.parse(variables[name]).rich_color.downgrade(SYSTEMS[colours])
+
+    for name in TEXT:
+        assert shown(name) != shown("background"), name
+    for name in ("foreground", "text-muted", "text-error", "text-warning"):
+        assert shown(name) != shown("block-cursor-blurred-background"), name
+    assert len({str(shown(name)) for name in ("text-success", "text-warning", "text-error")}) == 3
+
+
+def contrast(one: TextualColor, other: TextualColor) -> float:
+    """As WCAG 2 counts it: 4.5 can be read, 7 can be read by nearly everybody."""
+
+    def luminance(color: TextualColor) -> float:
+        red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in color.normalized)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_text_can_be_read(theme: Theme) -> None:
+    variables = theme.to_color_system().generate() | theme.variables
+    background = TextualColor.parse(variables["background"])
+    for name in ("foreground", "text-muted", "text-success", "text-warning", "text-error", "text-accent"):
+        ratio = contrast(TextualColor.parse(variables[name]), background)
+        assert ratio >= (7 if theme.name == "gyoza-contrast" else 4.5), (name, ratio)
+
+
+def test_our_themes_and_textuals_can_be_worn() -> None:
+    async def look() -> None:
+        async with stage(busy_control()) as shown:
+            assert shown.app.theme == DEFAULT
+            before = shown.text()
+            ansi = [name for name, theme in shown.app.available_themes.items() if theme.ansi]
+            for name in (*(theme.name for theme in THEMES), "textual-light", *ansi):
+                shown.app.theme = name
+                await shown.tick()
+                assert shown.text() == before
+
+    asyncio.run(look())
+
+
+def test_a_theme_is_chosen_by_the_options() -> None:
+    async def look() -> None:
+        async with stage(busy_control(), options=UiOptions(clock=StillClock(), theme="gyoza-light")) as shown:
+            assert shown.app.theme == "gyoza-light"
+
+    asyncio.run(look())
