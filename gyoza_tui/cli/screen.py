@@ -44,6 +44,7 @@ def options(settings: Settings) -> UiOptions:
         check_keymap(settings.ui_keymap)
     except KeymapError as error:
         raise usage(str(error)) from None
+    _check_theme(settings.ui_theme)
     ascii_only = _ascii_is_safer() if settings.ui_ascii is None else settings.ui_ascii
     return UiOptions(ascii=ascii_only, mouse=settings.ui_mouse, theme=settings.ui_theme, keymap=settings.ui_keymap)
 
@@ -88,6 +89,17 @@ class _Hosted:
     def abandon(self, code: int) -> NoReturn:
         self.worker.close()
         os._exit(code)
+
+
+def _check_theme(name: str | None) -> None:
+    from textual.theme import BUILTIN_THEMES
+
+    from gyoza_tui.settings import nearest
+    from gyoza_tui.ui.theme import THEMES
+
+    names = [*(theme.name for theme in THEMES), *BUILTIN_THEMES]
+    if name is not None and name not in names:
+        raise usage(f"GYOZA_UI_THEME / ui_theme: there is no theme {name!a}{nearest(name, names)}")
 
 
 def _ascii_is_safer() -> bool:

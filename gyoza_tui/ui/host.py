@@ -32,7 +32,7 @@ from gyoza_tui.worker.control import WorkerControl
 
 CLOSE_S: Final = 1.0
 """How long an app that was asked to close may take; then the terminal is taken from it."""
-STUCK_S: Final = 3.0
+STUCK_S: Final = 2.0
 """How long the worker's end waits for an app that holds the main thread."""
 AGAIN_S: Final = 10.0
 """Two crashes within this time: no third screen."""

@@ -45,11 +45,12 @@ main()
 class Desk:
     """One worker of a house; the run's image is a command of this machine."""
 
-    def __init__(self, house: House, root: Path) -> None:
+    def __init__(self, house: House, root: Path, name: str = NAME) -> None:
         self.house = house
         self.root = root
+        self.name = name
         self._flood = house.op("flood", sys.executable, "-I", "-S", "-c", _FLOOD)
-        self.log = worker_dir(root / "state", NAME) / "worker.log"
+        self.log = worker_dir(root / "state", name) / "worker.log"
 
     def environment(self, **more: str) -> dict[str, str]:
         return {
@@ -61,7 +62,7 @@ class Desk:
             "GYOZA_CONFIG": str(self.root / "no-config.toml"),
             "GYOZA_SERVER_URL": self.house.url,
             "GYOZA_API_KEY": KEY,
-            "GYOZA_WORKER_ID": NAME,
+            "GYOZA_WORKER_ID": self.name,
             "GYOZA_STATE_DIR": str(self.root / "state"),
             "GYOZA_OPS_FILE": str(self.house.ops_file),
             "GYOZA_MIN_FREE_MB": "0",
@@ -79,7 +80,7 @@ class Desk:
     def screen(self, *flags: str, size: tuple[int, int] = (120, 40), **env: str) -> Iterator[PtySession]:
         """`gyoza-tui`, once its screen is up and its server knows it."""
         with self.started(COMMAND, *flags, size=size, **env) as session:
-            session.wait_for(NAME)
+            until(lambda: session.on_screen and self.name in session.text, "the screen")
             self.until_known()
             yield session
 
@@ -87,13 +88,13 @@ class Desk:
     def broken_screen(self, body: str) -> Iterator[PtySession]:
         """The same, and `?` does what `body` says."""
         with self.started(sys.executable, "-c", _BROKEN.format(body=body)) as session:
-            session.wait_for(NAME)
+            until(lambda: session.on_screen and self.name in session.text, "the screen")
             yield session
 
     def until_known(self) -> None:
         def known() -> bool:
             with suppress(httpx.HTTPStatusError):
-                return "local" in self.house.client.get_worker(NAME).backends
+                return "local" in self.house.client.get_worker(self.name).backends
             return False
 
         until(known, "the server knows the worker")
@@ -106,7 +107,7 @@ class Desk:
     @contextmanager
     def heartbeats(self) -> Iterator[None]:
         """No gap between two of them, by the server's data."""
-        with HeartbeatWatch(self.house.url, NAME) as watch:
+        with HeartbeatWatch(self.house.url, self.name) as watch:
             yield
         assert watch.longest_s <= HEARTBEAT_S + LATE_S
 

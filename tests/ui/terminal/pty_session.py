@@ -82,6 +82,9 @@ class PtySession:
     def wait_for(self, text: str, deadline_s: float = 20) -> None:
         until(lambda: text in self.text, f"{text!r} on the terminal", deadline_s)
 
+    def wait_for_none(self, text: str) -> None:
+        until(lambda: text not in self.text, f"no {text!r} on the terminal")
+
     def wait_for_bytes(self, data: bytes, deadline_s: float = 20) -> None:
         until(lambda: data in self.raw, f"{data!r} at the terminal", deadline_s)
 

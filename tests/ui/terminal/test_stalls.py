@@ -36,8 +36,8 @@ def keep_repainting(session: PtySession, seconds: float) -> None:
 def test_a_terminal_that_reads_again_shows_what_is(seconds: int, desk: Desk) -> None:
     with desk.screen() as session, desk.heartbeats():
         run = desk.flood(seconds + 1)
-        before = len(session.raw)
         session.stop_reading()
+        before = len(session.raw)
         keep_repainting(session, seconds)
         assert len(session.raw) == before
         session.type("?")
@@ -51,18 +51,18 @@ def test_a_terminal_that_reads_again_shows_what_is(seconds: int, desk: Desk) -> 
 
 def test_a_terminal_that_does_not_read_holds_up_no_end(desk: Desk) -> None:
     with desk.screen() as session, desk.heartbeats():
-        run = desk.flood(4)
+        run = desk.flood(2.5)
         session.stop_reading()
-        keep_repainting(session, 2)
+        keep_repainting(session, 1.5)
         desk.ends_well(session)
     completed(desk, run)
 
 
 def test_a_terminal_that_closes_unread_is_done_without(desk: Desk) -> None:
     with desk.screen() as session, desk.heartbeats():
-        run = desk.flood(4)
+        run = desk.flood(2.5)
         session.stop_reading()
-        keep_repainting(session, 2)
+        keep_repainting(session, 1.5)
         session.close()
         until(lambda: "the terminal is gone" in desk.log.read_text(), "the end of the screen", 2)
         desk.ends_well(session)
@@ -74,8 +74,8 @@ def test_a_terminal_may_close_at_any_moment(moments: int, desk: Desk) -> None:
     dice = random.Random(SEED)
     for _ in range(moments):
         with desk.screen() as session, desk.heartbeats():
-            run = desk.flood(2.5)
-            time.sleep(dice.uniform(0, 1.5))
+            run = desk.flood(1.5)
+            time.sleep(dice.uniform(0, 1))
             session.close()
             desk.ends_well(session)
         completed(desk, run)
