@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -32,6 +32,8 @@ def row_of(data: bytes) -> Row:
     return Row(7, line, 0, len(line.text))
 
 
+@example("11\u03011", b"", 1, 1, 0)
+@example("\u65e5\u65e5", b"", 1, 1, 0)
 @given(texts, st.binary(max_size=40), st.integers(1, 30), st.integers(0, 40), st.sampled_from([0, 9]))
 def test_a_strip_is_as_wide_as_it_says_and_holds_no_control(
     text: str, raw: bytes, width: int, first_cell: int, time_width: int

@@ -34,7 +34,7 @@ def test_it_opens_at_the_end_and_follows() -> None:
             assert "FOLLOW  500" in it.title
             it.grow(b"line 500")
             await it.until(lambda: it.rows[-1] == "line 500", "the new line")
-            assert "FOLLOW  501" in it.title
+            await it.until(lambda: "FOLLOW  501" in it.title, "the new total")
 
     run(look())
 
@@ -51,7 +51,7 @@ def test_scrolling_up_stops_it_and_what_is_new_is_counted() -> None:
             await it.press("G")
             await it.settled()
             assert it.rows[-1] == "line 119"
-            assert "FOLLOW  620" in it.title
+            await it.until(lambda: "FOLLOW  620" in it.title, "the new total")
 
     run(look())
 
@@ -424,7 +424,7 @@ def test_the_narrow_title_keeps_the_run_and_where_we_are() -> None:
         async with opened(numbered(18_204), size=(80, 24)) as it:
             it.pane.show_run(at_step(3))
             assert it.title.startswith("\u2500\u2500 Log  a1b2c3d4  ")
-            assert "container 3:09" in it.title
+            await it.until(lambda: "container 3:09" in it.title, "the step")
             assert "FOLLOW  18,204" in it.title
 
     run(look())

@@ -12,7 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from gyoza_tui.ui.widgets.log_view.cells import cutout
+from gyoza_tui.ui.widgets.log_view.cells import Cutout, cutout
 from gyoza_tui.ui.widgets.log_view.layout import Row
 
 _MORE: Final = "»"
@@ -52,26 +52,35 @@ def paint(row: Row | None, brush: Brush, margin: Margin, spans: Sequence[Span], 
     segments = [margin.gutter]
     if brush.time_width:
         segments.append(Segment(margin.time.ljust(brush.time_width), base + brush.time))
-    used = 0
+    used, room = 0, brush.width
     if row is not None and row.line is not None:
         text, number = row.line.text, row.number
-        start, end, blank = cutout(text[: row.end], brush.first_cell, brush.width) if not row.start else (*_of(row), 0)
+        start, end, blank = _in_window(row, brush.first_cell, room)
+        more = end < row.end
+        if more:
+            room -= 1
+            start, end, blank = _in_window(row, brush.first_cell, room)
         if blank:
             segments.append(Segment(" " * blank, base))
         pieces = _pieces(text, start, end, base, spans)
-        more = end < row.end
         segments += [Segment(text[a:b], style + Style.from_meta({"offset": (a, number)})) for a, b, style in pieces]
         used = blank + cell_len(text[start:end])
         if more:
-            segments, used = _with_sign(segments, used, brush)
+            segments += [Segment(" " * (room - used), base), Segment(_MORE, base + brush.more)]
+            used = brush.width
     if used < brush.width:
         segments.append(Segment(" " * (brush.width - used), base))
     segments.append(margin.bar)
     return Strip(segments, cell_len(margin.gutter.text) + brush.time_width + brush.width + cell_len(margin.bar.text))
 
 
-def _of(row: Row) -> tuple[int, int]:
-    return row.start, row.end
+def _in_window(row: Row, first_cell: int, width: int) -> Cutout:
+    """What is shown of the row; one of a wrapped line fits, and begins where it begins."""
+    assert row.line is not None
+    if row.start:
+        return Cutout(row.start, row.end, 0)
+    start, end, blank = cutout(row.line.text[: row.end], first_cell, width)
+    return Cutout(start, end, min(blank, width))
 
 
 def _pieces(text: str, start: int, end: int, base: Style, spans: Sequence[Span]) -> list[Span]:
@@ -88,15 +97,3 @@ def _pieces(text: str, start: int, end: int, base: Style, spans: Sequence[Span])
                 style += each
         pieces.append((a, b, style))
     return pieces
-
-
-def _with_sign(segments: list[Segment], used: int, brush: Brush) -> tuple[list[Segment], int]:
-    """With the last cell of text given to the sign that there is more."""
-    *kept, last = segments
-    room = brush.width - used
-    text = last.text
-    while text and room < 1:
-        room += cell_len(text[-1])
-        text = text[:-1]
-    sign = Segment(_MORE, brush.base + brush.more)
-    return [*kept, Segment(text, last.style), Segment(" " * (room - 1), brush.base), sign], brush.width
