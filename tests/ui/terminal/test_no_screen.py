@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_asked_for_none_it_says_nothing_of_it(desk: Desk) -> None:
     ],
 )
 def test_keys_and_colours_that_cannot_be_are_refused_at_the_door(
-    settings: dict[str, str], fault: str, desk: Desk, tmp_path: Path
+    settings: dict[str, Any], fault: str, desk: Desk, tmp_path: Path
 ) -> None:
     with desk.started(COMMAND, **settings) as session:
         assert session.wait() == 2

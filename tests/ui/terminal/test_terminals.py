@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
-import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -17,6 +15,7 @@ from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import WorkerState
 from tests.commands import COMMAND
 from tests.ui.terminal.desk import NAME, Desk, times_on_screen
+from tests.ui.terminal.tmux import tmux_session
 from tests.waiting import until
 
 SEED = 20260314
@@ -35,7 +34,7 @@ _BEYOND_ASCII = re.compile(rb"[^\x00-\x7e]")
     ids=["--ascii", "NO_COLOR", "TERM=linux", "no UTF-8"],
 )
 def test_no_character_beyond_ascii_where_there_may_be_none(
-    flags: tuple[str, ...], env: dict[str, str], desk: Desk
+    flags: tuple[str, ...], env: dict[str, Any], desk: Desk
 ) -> None:
     image = desk.house.op("glyphs", sys.executable, "-I", "-S", "-X", "utf8", "-c", _GLYPHS)
     with desk.screen(*flags, **env) as session:
@@ -123,40 +122,18 @@ def test_the_mouse_is_the_apps_only_when_it_may(desk: Desk) -> None:
 
 
 def test_in_tmux_as_it_comes(desk: Desk) -> None:
-    """Its own TERM, no COLORTERM, no configuration; the shell's screen is back afterwards."""
-    socket = f"gyoza-{uuid.uuid4().hex[:8]}"
-    (desk.root / "no-config.toml").touch()
-    environment = desk.environment() | {"TERM": "xterm-256color", "TMUX_TMPDIR": str(desk.root)}
-
-    def tmux(*words: str) -> str:
-        done = subprocess.run(
-            ["tmux", "-L", socket, "-f", "/dev/null", *words],
-            env=environment,
-            cwd=desk.root,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-        return done.stdout
-
-    def shown() -> str:
-        return tmux("capture-pane", "-p", "-t", "desk")
-
-    tmux("new-session", "-d", "-s", "desk", "-x", "100", "-y", "30", "bash --norc")
-    try:
-        tmux("send-keys", "-t", "desk", f"echo before on $TERM; {COMMAND}; echo code $?", "Enter")
-        until(lambda: NAME in shown().splitlines()[0] and "leave" in shown(), "the screen")
+    """The shell's screen is back afterwards."""
+    with tmux_session(desk) as tmux:
+        tmux.type(f"echo before on $TERM; {COMMAND}; echo code $?", "Enter")
+        until(lambda: NAME in tmux.lines[0] and "leave" in tmux.lines[-1], "the screen")
         desk.until_known()
-        tmux("send-keys", "-t", "desk", "?")
-        until(lambda: "esc closes" in shown(), "the help")
-        tmux("send-keys", "-t", "desk", "Escape")
-        until(lambda: "esc closes" not in shown(), "the end of the help")
-        tmux("send-keys", "-t", "desk", "D")
-        until(lambda: "Drain this worker?" in shown(), "the question")
-        tmux("send-keys", "-t", "desk", "y")
-        until(lambda: "code 0" in shown(), "the shell")
-        assert re.search(r"before on (tmux|screen)-256color|before on screen", shown())
-    finally:
-        tmux("kill-server")
-    assert os.path.exists(desk.log)
+        tmux.type("?")
+        tmux.wait_for("esc closes")
+        tmux.type("Escape")
+        until(lambda: "esc closes" not in tmux.text, "the end of the help")
+        tmux.type("D")
+        tmux.wait_for("Drain this worker?")
+        tmux.type("y")
+        tmux.wait_for("code 0")
+        assert re.search("before on (tmux|screen)", tmux.text)
+    assert desk.log.exists()
