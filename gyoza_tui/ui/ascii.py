@@ -13,7 +13,8 @@ from rich.cells import split_graphemes
 _BEYOND: Final = re.compile(r"[\x20-\x7e]?[^\x00-\x7e]+")
 """With the letter before it, which may be the first of a grapheme."""
 _LOOK_ALIKE: Final = {
-    **dict.fromkeys("─━═╌╍┄┅┈┉╴╶╸╺╼╾–—‐‑‒―−⎯▔", "-"),
+    **dict.fromkeys("━═", "="),
+    **dict.fromkeys("─╌╍┄┅┈┉╴╶╸╺╼╾–—‐‑‒―−⎯▔", "-"),
     **dict.fromkeys("│┃║╎╏┆┇┊┋╵╷╹╻╽╿▏▎▍▕⎸⎹", "|"),
     **dict(zip("▁▂▃▄▅▆▇█", "_.-=+*%#", strict=True)),
     **dict.fromkeys("▉▊▋▌▐▙▛▜▟■▪◼◾", "#"),

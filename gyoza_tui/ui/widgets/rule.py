@@ -9,8 +9,8 @@ from textual.style import Style
 from textual.widget import Widget
 
 _LEAST_TITLE: Final = 12
-_BEGIN: Final = "── "
-_END: Final = "──"
+_THIN: Final = "─"
+_THICK: Final = "━"
 
 
 class Rule(Widget):
@@ -40,19 +40,27 @@ class Rule(Widget):
             self.refresh()
 
     def render(self) -> Content:
-        return ruled(self._title, self._right, self.size.width, self.get_visual_style("rule--line"))
+        return ruled(self._title, self._right, self.size.width, self._dash(), self.get_visual_style("rule--line"))
+
+    def _dash(self) -> str:
+        """Where there are no colours the focus is told by the line itself."""
+        section = self.parent
+        focused = section is not None and section.has_pseudo_class("focus-within")
+        return _THICK if focused and self.app.no_color else _THIN
 
 
-def ruled(title: Content, right: Content, width: int, line: Style) -> Content:
+def ruled(title: Content, right: Content, width: int, dash: str, style: Style) -> Content:
     """Exactly `width` cells. What is on the right goes before the title is cut."""
-    ending = _ending(right, line)
-    room = width - len(_BEGIN) - 1
+    begin = Content.assemble((dash * 2, style), " ")
+    ending = _ending(right, dash, style)
+    room = width - begin.cell_length - 1
     if room - ending.cell_length < min(title.cell_length, _LEAST_TITLE):
-        ending = _ending(Content(), line)
+        ending = _ending(Content(), dash, style)
     title = title.truncate(max(0, room - ending.cell_length), ellipsis=True)
     fill = max(0, room - title.cell_length - ending.cell_length)
-    return Content.assemble((_BEGIN, line), title, " ", ("─" * fill, line), ending).truncate(width, pad=True)
+    return Content.assemble(begin, title, " ", (dash * fill, style), ending).truncate(width, pad=True)
 
 
-def _ending(right: Content, line: Style) -> Content:
-    return Content.assemble(" ", right, " ", (_END, line)) if right else Content.styled(_END, line)
+def _ending(right: Content, dash: str, style: Style) -> Content:
+    end = Content.styled(dash * 2, style)
+    return Content.assemble(" ", right, " ", end) if right else end

@@ -164,6 +164,18 @@ def test_the_rule_of_the_panel_with_the_focus_is_in_the_accent_colour() -> None:
     asyncio.run(look())
 
 
+def test_without_colours_the_rule_of_the_panel_with_the_focus_is_thick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def look() -> None:
+        async with stage(busy_control()) as shown:
+            for key, name in (("2", "Runs"), ("3", "Log│"), ("2", "Runs")):
+                await shown.press(key)
+                assert [row[:7] for row in shown.rows() if row.startswith("━━")] == [f"━━ {name}"]
+
+    asyncio.run(look())
+
+
 @pytest.mark.parametrize(("key", "panel"), [("1", "resources"), ("2", "runs"), ("3", "log"), ("4", "worker")])
 def test_m_gives_a_panel_the_terminal_and_esc_takes_it_back(key: str, panel: str) -> None:
     async def look() -> None:

@@ -31,7 +31,16 @@ def test_no_text_has_the_colour_of_what_it_stands_on(theme: Theme, colours: str)
         assert shown(name) != shown("background"), name
     for name in ("foreground", "text-muted", "text-error", "text-warning"):
         assert shown(name) != shown("block-cursor-blurred-background"), name
-    assert len({str(shown(name)) for name in ("text-success", "text-warning", "text-error")}) == 3
+    assert len({str(shown(name)) for name in ("text-success", "text-warning", "text-error", "text-accent")}) == 4
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_in_16_colours_good_is_green_and_bad_is_red(theme: Theme) -> None:
+    numbers = [
+        TextualColor.parse(colour or "").rich_color.downgrade(ColorSystem.STANDARD).number
+        for colour in (theme.error, theme.success, theme.warning)
+    ]
+    assert [number % 8 if number is not None else None for number in numbers] == [1, 2, 3]
 
 
 def contrast(one: TextualColor, other: TextualColor) -> float:
