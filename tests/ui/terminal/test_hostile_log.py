@@ -23,7 +23,7 @@ for number in range(256):
     line(bytes((number,)))
 for number in range(0x80, 0xA0):
     line(chr(number).encode() + b"2J")
-for body in (b"52;c;Q0FOQVJZ", b"0;CANARY", b"2;CANARY", b"8;;http://canary/", b"10;?", b"4;1;#123456", b"1337;File=:Q"):
+for body in (b"52;c;Q0FOQVJZ", b"0;CANARY", b"2;CANARY", b"8;;http://canary/", b"10;?", b"4;1;#123456", b"1337;File=:"):
     line(b"\x1b]" + body + b"\x07")
     line(b"\x1b]" + body + b"\x1b\\")
     line(b"\x1b]" + body)
@@ -31,7 +31,8 @@ for opener in (b"P", b"X", b"^", b"_", b"Pq#0;2;0;0;0", b"_Gf=24;"):
     line(b"\x1b" + opener + b"CANARY\x1b\\")
     line(b"\x1b" + opener + b"CANARY")
 for code in (b"2J", b"3J", b"H", b"1;1H", b"99;1H", b"5A", b"9B", b"r", b"2;3r", b"?1049l", b"?25h", b"?1003h",
-             b"?2004h", b"6n", b"c", b">c", b"5n", b"18t", b"21t", b"4h", b"20h", b"!p", b"5L", b"5M", b"9S", b"9T", b"2K", b"5i"):
+             b"?2004h", b"6n", b"c", b">c", b"5n", b"18t", b"21t", b"4h", b"20h", b"!p", b"5L",
+             b"5M", b"9S", b"9T", b"2K", b"5i"):
     line(b"\x1b[" + code)
 for code in (b"c", b"7", b"8", b"M", b"D", b"E", b"H", b"#8", b"(0", b")0", b"n", b"o", b"=", b">", b"Z", b" F", b"%G"):
     line(b"\x1b" + code)
