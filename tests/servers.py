@@ -41,9 +41,14 @@ class ServerThread:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.client.close()
-        os.close(self._writing)
-        self._thread.join(10)
+        self.stop()
+
+    def stop(self) -> None:
+        """End it now; again does nothing."""
+        if self._thread.is_alive():
+            self.client.close()
+            os.close(self._writing)
+            self._thread.join(10)
 
     def _is_ready(self, url: str) -> None:
         self.url = url

@@ -48,14 +48,21 @@ class Recording:
     logs: dict[int, tuple[RecordedLine, ...]] = field(default_factory=dict)
     """By key."""
 
+    def text(self) -> str:
+        return _ADAPTER.dump_json(self, indent=1).decode() + "\n"
+
+    @staticmethod
+    def of(text: str) -> Recording:
+        return _ADAPTER.validate_json(text)
+
 
 _ADAPTER: Final = TypeAdapter(Recording)
 
 
 def load(name: str) -> Recording:
-    return _ADAPTER.validate_json((FIXTURES / f"{name}.json").read_bytes())
+    return Recording.of((FIXTURES / f"{name}.json").read_text())
 
 
 def save(name: str, recording: Recording) -> None:
     FIXTURES.mkdir(exist_ok=True)
-    (FIXTURES / f"{name}.json").write_bytes(_ADAPTER.dump_json(recording, indent=1) + b"\n")
+    (FIXTURES / f"{name}.json").write_text(recording.text())

@@ -1,9 +1,14 @@
 /* A libnvidia-ml.so.1 with as many GPUs as NVML_STUB_GPUS says. NVML_STUB_FAIL names a function that answers an error,
    NVML_STUB_HANG one that sleeps for 30 s. NVML_STUB_PROCESSES is how many compute on the first GPU: this one, and made
-   up ones, the last of which tells no memory. Built with -DNO_POWER it lacks nvmlDeviceGetPowerUsage, as old drivers do. */
+   up ones, the last of which tells no memory. Built with -DNO_POWER it lacks nvmlDeviceGetPowerUsage, as old drivers do.
+
+   What the GPUs are like: NVML_STUB_NAME, NVML_STUB_TOTAL and NVML_STUB_LIMIT (MiB, W) for all; NVML_STUB_LOAD,
+   NVML_STUB_MEMORY, NVML_STUB_HEAT and NVML_STUB_POWER (percent, MiB, degrees, W) with a value for each, `97,3`. A load
+   may be several, `40 80 97,3`: each for 15 s, the last for good. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef int ret;
@@ -30,25 +35,75 @@ static unsigned count(void) {
     return value ? (unsigned)atoi(value) : 0;
 }
 
+static unsigned number(const char *variable, unsigned otherwise) {
+    const char *value = getenv(variable);
+    return value ? (unsigned)atoi(value) : otherwise;
+}
+
+static const char *of_device(const char *variable, device d) {
+    const char *value = getenv(variable);
+    while (value && --d) value = (value = strchr(value, ',')) ? value + 1 : NULL;
+    return value;
+}
+
+static unsigned reading(const char *variable, device d, unsigned otherwise) {
+    const char *value = of_device(variable, d);
+    return value ? (unsigned)atoi(value) : otherwise;
+}
+
+static unsigned load(device d) {
+    static time_t began;
+    const char *value = of_device("NVML_STUB_LOAD", d);
+    if (!value) return 10 * (unsigned)d;
+    if (!began) began = time(NULL);
+    for (long steps = (time(NULL) - began) / 15; steps > 0; steps--) {
+        const char *next = value + strcspn(value, " ,");
+        if (*next != ' ') break;
+        value = next + 1;
+    }
+    return (unsigned)atoi(value);
+}
+
 ret nvmlInitWithFlags(unsigned flags) { (void)flags; JUDGE return 0; }
 ret nvmlInit_v2(void) { JUDGE return 0; }
 ret nvmlShutdown(void) { return 0; }
 const char *nvmlErrorString(ret r) { (void)r; return "stub error"; }
 ret nvmlDeviceGetCount_v2(unsigned *n) { JUDGE *n = count(); return 0; }
 ret nvmlDeviceGetHandleByIndex_v2(unsigned i, device *d) { JUDGE *d = i + 1; return i < count() ? 0 : 2; }
-ret nvmlDeviceGetName(device d, char *name, unsigned n) { JUDGE snprintf(name, n, "Stub %lu", d - 1); return 0; }
+ret nvmlDeviceGetName(device d, char *name, unsigned n) {
+    const char *value = getenv("NVML_STUB_NAME");
+    JUDGE
+    value ? snprintf(name, n, "%s", value) : snprintf(name, n, "Stub %lu", d - 1);
+    return 0;
+}
 ret nvmlDeviceGetUUID(device d, char *uuid, unsigned n) { JUDGE snprintf(uuid, n, "GPU-%lu", d - 1); return 0; }
 ret nvmlDeviceGetMemoryInfo(device d, memory *m) {
     JUDGE
-    m->total = 16384ull << 20; m->used = (d * 1024ull) << 20; m->free = m->total - m->used;
+    m->total = (unsigned long long)number("NVML_STUB_TOTAL", 16384) << 20;
+    m->used = (unsigned long long)reading("NVML_STUB_MEMORY", d, 1024 * (unsigned)d) << 20;
+    m->free = m->total - m->used;
     return 0;
 }
-ret nvmlDeviceGetUtilizationRates(device d, utilization *u) { JUDGE u->gpu = 10 * (unsigned)d; u->memory = 1; return 0; }
+ret nvmlDeviceGetUtilizationRates(device d, utilization *u) { JUDGE u->gpu = load(d); u->memory = 1; return 0; }
 #ifndef NO_POWER
-ret nvmlDeviceGetPowerUsage(device d, unsigned *mw) { (void)d; JUDGE *mw = 123456; return 0; }
+ret nvmlDeviceGetPowerUsage(device d, unsigned *mw) {
+    JUDGE
+    *mw = getenv("NVML_STUB_POWER") ? 1000 * reading("NVML_STUB_POWER", d, 0) : 123456;
+    return 0;
+}
 #endif
-ret nvmlDeviceGetEnforcedPowerLimit(device d, unsigned *mw) { (void)d; JUDGE *mw = 300000; return 0; }
-ret nvmlDeviceGetTemperature(device d, unsigned sensor, unsigned *c) { (void)d; (void)sensor; JUDGE *c = 61; return 0; }
+ret nvmlDeviceGetEnforcedPowerLimit(device d, unsigned *mw) {
+    (void)d;
+    JUDGE
+    *mw = 1000 * number("NVML_STUB_LIMIT", 300);
+    return 0;
+}
+ret nvmlDeviceGetTemperature(device d, unsigned sensor, unsigned *c) {
+    (void)sensor;
+    JUDGE
+    *c = reading("NVML_STUB_HEAT", d, 61);
+    return 0;
+}
 ret nvmlDeviceGetComputeRunningProcesses_v3(device d, unsigned *n, process *found) {
     const char *value = getenv("NVML_STUB_PROCESSES");
     unsigned all = value && d == 1 ? (unsigned)atoi(value) : 0, room = *n;

@@ -1,0 +1,100 @@
+"""The real app playing a recording, looked at when all that it asked for has come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from gyoza_tui.ui.app import GyozaApp
+from gyoza_tui.ui.ascii import as_ascii
+from gyoza_tui.ui.duties import FOLLOWERS
+from gyoza_tui.ui.leaving import Leave
+from gyoza_tui.ui.options import UiOptions
+from tests.ui.fake_control import FakeControl
+from tests.ui.recording import Recording
+from tests.ui.still_clock import StillClock
+from tests.ui.svg import with_texts
+
+WIDE: Final = (160, 45)
+SMALL: Final = (80, 24)
+_DEADLINE_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The app on a terminal that nobody sees."""
+
+    app: GyozaApp
+    fake: FakeControl
+    pilot: Pilot[Leave]
+
+    async def settle(self) -> None:
+        """Two ticks, and all that they lead to: history, log, matches."""
+        for _ in range(2):
+            self.app.tick()
+            self.app.tick_log()
+            await self._answered()
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+            await self._answered()
+
+    async def _answered(self) -> None:
+        async with asyncio.timeout(_DEADLINE_S):
+            while True:
+                await self.pilot.pause()
+                if not [each for each in self.app.workers if each.group != FOLLOWERS and not each.is_finished]:
+                    return
+                await asyncio.sleep(0.002)
+
+
+Act = Callable[[Shown], Awaitable[None]]
+
+
+async def _nothing(shown: Shown) -> None:
+    pass
+
+
+def picture(
+    recording: Recording,
+    size: tuple[int, int],
+    *keys: str,
+    then: Act = _nothing,
+    theme: str | None = None,
+    ascii_only: bool = False,
+) -> str:
+    """The screen as SVG, after the keys were pressed and `then` was done."""
+    return asyncio.run(_picture(recording, size, keys, then, theme, ascii_only))
+
+
+async def _picture(
+    recording: Recording, size: tuple[int, int], keys: tuple[str, ...], then: Act, theme: str | None, ascii_only: bool
+) -> str:
+    clock = StillClock(datetime.fromtimestamp(recording.snapshot.utc, UTC))
+    fake = FakeControl.of(recording)
+    app = GyozaApp(fake, UiOptions(clock=clock, theme=theme, ascii=ascii_only))
+    app.animation_level = "none"
+    async with app.run_test(size=size) as pilot:
+        shown = Shown(app, fake, pilot)
+        await shown.settle()
+        await shown.press(*keys)
+        await then(shown)
+        await shown.settle()
+        _hold_cursors(app)
+        svg = app.export_screenshot(title="gyoza-tui")
+    # the driver, which is not there without a terminal, is what makes every character ASCII
+    return with_texts(svg, as_ascii) if ascii_only else svg
+
+
+def _hold_cursors(app: GyozaApp) -> None:
+    """A cursor that blinks is there."""
+    for entry in app.screen.query(Input):
+        entry.cursor_blink = False
+        entry._cursor_visible = True
