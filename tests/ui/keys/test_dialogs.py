@@ -11,6 +11,7 @@ import pytest
 
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.leaving import Leave
+from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.screens.dialog import Dialog
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.worker.control import Ending
@@ -256,3 +257,22 @@ def test_the_choices_are_in_sight_at_any_size(size: tuple[int, int]) -> None:
             assert choices.region.height >= 2
 
     run(look())
+
+
+def test_the_run_that_is_cancelled_is_the_one_that_was_under_the_cursor_at_the_key() -> None:
+    async def press() -> None:
+        async with opened(snapshot(runs=RUNS)) as here:
+            main = here.app.screen
+            assert isinstance(main, AboutRun)
+            meant = main.shown_run
+            assert meant is not None
+            await here.pilot.press("x")
+            others = tuple(view for view in RUNS if view.key != meant.key)
+            here.fake.now = snapshot(runs=(running(9, "new"), *others), history_version=1)
+            here.app.tick()
+            await until(lambda: main.shown_run != meant, "the cursor on another run")
+            assert meant.row.run_id in dialog_text(here.app)
+            await here.pilot.press("y")
+            assert here.fake.asked == [("cancel", meant.row.run_id, 1)]
+
+    run(press())

@@ -24,15 +24,15 @@ from gyoza_tui.worker.snapshot import Intent, Outcome, RunView
 from tests.ui.fake_control import NOW, snapshot
 from tests.ui.keys.app import Opened, dialog_text, opened, running, typed, until
 
-EXAMPLES: Final = 13
+EXAMPLES: Final = 14
 STEPS: Final = 36
 _LEAVES_THE_APP: Final = {"save", "pager", "shell"}
 KEYS: Final = sorted(
     {key for action in ACTIONS if action.id not in _LEAVES_THE_APP for key in keys_of(action, {})}
     | {"y", "n", "up", "down", "enter"}
 )
-ASKING: Final = ("x", "D", "r", "q", "cancel_all", "release")
-"""Two of them are in the palette only."""
+ASKING: Final = ("x", "D", "end", "r", "q", "cancel_all", "release")
+"""Two of them are in the palette only; `end` goes to the run that ended first."""
 ANSWERS: Final = ("y", "y", "y", "n", "down")
 ANY: Final = st.integers(0, 2**24)
 """Of a list: Hypothesis draws the first ones of a `sampled_from` far more often than the others."""
@@ -67,7 +67,7 @@ class RandomKeys(RuleBasedStateMachine):
     def the_worker_goes_on(self, data: st.DataObject) -> None:
         """Whatever is open."""
         now, runs = self.here.fake.now, list(self.here.fake.now.runs)
-        match data.draw(st.sampled_from(["appears", "ends", "ends", "is closed", "move"])):
+        match data.draw(st.sampled_from(["appears", "ends", "ends", "is closed", "is gone", "is gone", "move"])):
             case "appears" if len(runs) < MOST:
                 runs.insert(0, self._new())
             case "ends" if runs:
@@ -76,31 +76,37 @@ class RandomKeys(RuleBasedStateMachine):
             case "is closed" if runs:
                 closed = runs.pop(data.draw(st.integers(0, len(runs) - 1)))
                 self.here.fake.past.insert(0, _ended(closed, Outcome.FAILED))
+            case "is gone" if self.expected is not None:
+                asked = {command[1] for command in self.expected.commands}
+                runs = [view for view in runs if view.row.run_id not in asked]
             case _:
                 runs = data.draw(st.permutations(runs))
-        self.here.fake.now = replace(now, runs=tuple(runs), history_version=len(self.here.fake.past))
+        self.here.fake.now = replace(now, runs=tuple(runs), history_version=now.history_version + 1)
         self._runner.run(self._shown())
 
     @rule(data=st.data())
     def somebody_presses_keys(self, data: st.DataObject) -> None:
-        for _ in range(3):
+        for _ in range(2):
             self._press_some_key(data)
 
     def _press_some_key(self, data: st.DataObject) -> None:
-        likely, at = ANSWERS if self.asking else ASKING, data.draw(ANY)
+        likely, at = self._likely(), data.draw(ANY)
         keys = likely if at % 4 else KEYS
         self._runner.run(self._pressed(keys[at // 4 % len(keys)]))
         if not self.running:
             self._runner.run(self._stack.aclose())
             self.here = self._opened_anew()
 
+    def _likely(self) -> tuple[str, ...]:
+        screen = self.here.app.screen
+        if isinstance(screen, Dialog):
+            return ANSWERS
+        run = screen.shown_run if isinstance(screen, AboutRun) else None
+        return ASKING if run is None or run.row.outcome is None else (*ASKING, "r", "r", "r")
+
     @property
     def running(self) -> bool:
         return self.here.app.is_running and self.here.app.return_value is None
-
-    @property
-    def asking(self) -> bool:
-        return isinstance(self.here.app.screen, Dialog)
 
     def _opened_anew(self) -> Opened:
         self.expected = None
