@@ -8,7 +8,7 @@ from typing import Final
 from textual.content import Content
 
 from gyoza_tui.models.hardware import GpuSample, HardwareSample
-from gyoza_tui.ui.format import part_of, percent
+from gyoza_tui.ui.format import UNKNOWN, part_of, percent, size
 from gyoza_tui.ui.outside import cut, fitted, plain_line
 from gyoza_tui.ui.phases import FINISHED
 from gyoza_tui.ui.widgets.columns import Column, fit
@@ -77,19 +77,27 @@ def _cell(
     *,
     focused: bool,
 ) -> Content:
-    makers: dict[str, Callable[[], Content]] = {
-        "index": lambda: Content.styled(f"{gpu.info.index:>2}", "bold $accent" if focused else "bold"),
-        "name": lambda: Content(fitted(_short_name(gpu.info.name), cells)),
-        "load": lambda: meter(gpu.util_percent, cells),
-        "util": lambda: _reading(gpu.util_percent, percent(gpu.util_percent), cells),
-        "history": lambda: sparkline(buckets(samples, _util_of(gpu.info.index), cells)),
-        "memory": lambda: _memory(gpu, cells),
-        "memory bar": lambda: meter(_memory_percent(gpu), cells, hot=_full(gpu)),
-        "heat": lambda: _reading(gpu.temperature_c, f"{gpu.temperature_c or 0:.0f}°", cells, hot=_hot(gpu)),
-        "power": lambda: _power(gpu, cells),
-        "run": lambda: _whose(gpu.info.index, runs, cells),
-    }
-    return makers[name]()
+    match name:
+        case "index":
+            return Content.styled(f"{gpu.info.index:>2}", "bold $accent" if focused else "bold")
+        case "name":
+            return Content(fitted(_short_name(gpu.info.name), cells))
+        case "load":
+            return meter(gpu.util_percent, cells)
+        case "util":
+            return _reading(gpu.util_percent, percent(gpu.util_percent), cells)
+        case "history":
+            return sparkline(buckets(samples, _util_of(gpu.info.index), cells))
+        case "memory":
+            return _memory(gpu, cells)
+        case "memory bar":
+            return meter(_memory_percent(gpu), cells, hot=_full(gpu))
+        case "heat":
+            return _reading(gpu.temperature_c, f"{gpu.temperature_c or 0:.0f}°", cells, hot=_hot(gpu))
+        case "power":
+            return _power(gpu, cells)
+        case _:
+            return _whose(gpu, runs, cells)
 
 
 def _reading(value: float | None, shown: str, cells: int, *, hot: bool = False) -> Content:
@@ -123,16 +131,26 @@ def _power(gpu: GpuSample, cells: int) -> Content:
     return _reading(gpu.power_w, cut(f"{gpu.power_w or 0:.0f}{limit}W", cells), cells)
 
 
-def _whose(index: int, runs: Sequence[RunView], cells: int) -> Content:
-    mine = run_on(index, runs)
+def _whose(gpu: GpuSample, runs: Sequence[RunView], cells: int) -> Content:
+    """Its run; without one the process that has most of its memory."""
+    mine = run_on(gpu.info.index, runs)
     if not mine:
-        return Content.styled(fitted("free", cells), "$text-muted")
+        return Content.styled(fitted(_nobodys(gpu), cells), "$text-muted")
     first = mine[0].row
     more = f" +{len(mine) - 1}" if len(mine) > 1 else ""
     words = plain_line(first.run_id)[:_ID]
     if cells > _ID + len(more) + 3:
         words = f"{words} {plain_line(first.run.op_definition or first.run.image)}"
     return Content(fitted(cut(words, cells - len(more)) + more, cells))
+
+
+def _nobodys(gpu: GpuSample) -> str:
+    if gpu.processes is None:
+        return "no run"
+    if not gpu.processes:
+        return "free"
+    first = gpu.processes[0]
+    return f"{plain_line(first.name or UNKNOWN)} {size(first.memory_mb)} pid {first.pid}"
 
 
 def _util_of(index: int) -> Callable[[HardwareSample], float | None]:

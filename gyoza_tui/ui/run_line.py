@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
@@ -10,19 +10,20 @@ from typing import Final
 from textual.content import Content
 
 from gyoza_tui.ui.format import NOT_APPLICABLE, UNKNOWN, clock, duration, part_of, percent
+from gyoza_tui.ui.ops import op_name
 from gyoza_tui.ui.outside import cut, plain_line
 from gyoza_tui.ui.phases import FINISHED, LOOKS, WORD_WIDTH
 from gyoza_tui.ui.server_truth import differing
 from gyoza_tui.ui.steps import current_step, step_word
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import meter
-from gyoza_tui.worker.snapshot import Outcome, Phase, RunRow, RunView, phase_of
+from gyoza_tui.worker.snapshot import Outcome, Phase, RunView, phase_of
 
 _STATE: Final = 2 + WORD_WIDTH
 _COLUMNS: Final = (
     Column("STATE", _STATE, _STATE),
     Column("RUN", 8, 8, rank=1),
-    Column("OP", 10, 24, rank=3, pace=2),
+    Column("OP", 9, 24, rank=3, pace=2),
     Column("PROGRESS", 9, 22, rank=2),
     Column("LEFT", 5, 6, rank=8),
     Column("STEP", 14, 24, rank=4),
@@ -35,6 +36,7 @@ _TITLES: Final = {"STATE": "  STATE"}
 _RIGHT: Final = frozenset({"LEFT", "GPU", "AGE"})
 _SAID: Final = ("PROGRESS", "LEFT", "STEP")
 """Columns that the words on a run's end lie across."""
+_TOLD_IN: Final = ("NOTE", "STEP", "PROGRESS")
 _ROOMY: Final = 110
 _MIB: Final = 1024 * 1024
 _PERCENT: Final = 5
@@ -53,6 +55,11 @@ class Layout:
     def of(cls, width: int, zone: tzinfo | None, *, ascii_only: bool) -> Layout:
         gap = 2 if width >= _ROOMY else 1
         return cls(fit(_COLUMNS, width, gap), gap, zone, ascii_only)
+
+    @property
+    def told_in(self) -> str | None:
+        """The column that says what somebody should know."""
+        return next((name for name in _TOLD_IN if name in self.widths), None)
 
     def titles(self) -> Content:
         cells = (
@@ -107,25 +114,27 @@ def _ending(view: RunView) -> str | None:
 
 def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> Content:
     row = view.row
-    makers: dict[str, Callable[[], Content]] = {
-        "STATE": lambda: _state(view, layout),
-        "RUN": lambda: Content(plain_line(row.run_id)[:cells]),
-        "OP": lambda: Content(cut(op_name(row), cells)),
-        "PROGRESS": lambda: _progress(view, cells),
-        "LEFT": lambda: Content(_left(view, now)),
-        "STEP": lambda: _step(view, layout),
-        "GPU": lambda: Content(NOT_APPLICABLE if view.gpu is None else f"{view.gpu}"),
-        "AGE": lambda: Content(duration((row.outcome_at or now) - row.claimed_at)),
-        "NOTE": lambda: _note(view, layout),
-    }
-    return makers[name]()
-
-
-def op_name(row: RunRow) -> str:
-    run = row.run
-    if run.op_definition is None:
-        return plain_line(run.image)
-    return plain_line(f"{run.op_definition}@{run.op_version}" if run.op_version else run.op_definition)
+    if name == layout.told_in and name != "NOTE" and (urgent := _urgent(view)):
+        return Content.styled(urgent[0].replace("server: ", "srv: "), "$text-warning")
+    match name:
+        case "STATE":
+            return _state(view, layout)
+        case "RUN":
+            return Content(plain_line(row.run_id)[:cells])
+        case "OP":
+            return Content(cut(plain_line(op_name(row)), cells))
+        case "PROGRESS":
+            return _progress(view, cells)
+        case "LEFT":
+            return Content(_left(view, now))
+        case "STEP":
+            return _step(view)
+        case "GPU":
+            return Content(NOT_APPLICABLE if view.gpu is None else f"{view.gpu}")
+        case "AGE":
+            return Content(duration((row.outcome_at or now) - row.claimed_at))
+        case _:
+            return _note(view, layout)
 
 
 def _state(view: RunView, layout: Layout) -> Content:
@@ -153,7 +162,7 @@ def _left(view: RunView, now: float) -> str:
     return duration(left) if left > 0 or progress.percent >= 100 else UNKNOWN
 
 
-def _step(view: RunView, layout: Layout) -> Content:
+def _step(view: RunView) -> Content:
     here = current_step(view)
     word = step_word(here.name if here else view.row.step)
     place = ""
@@ -163,8 +172,6 @@ def _step(view: RunView, layout: Layout) -> Content:
         total = None if view.pull.bytes_total is None else view.pull.bytes_total / _MIB
         layers = f"{view.pull.layers_done}/{view.pull.layers_total or UNKNOWN}"
         word = f"pulling {layers} {part_of(view.pull.bytes_done / _MIB, total)}"
-    if "NOTE" not in layout.widths and (urgent := _urgent(view)):
-        return Content.styled(urgent[0].replace("server: ", "srv: "), "$text-warning")
     return Content(place + word)
 
 

@@ -22,6 +22,7 @@ from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.key_bar import KeyBar
+from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.ui.widgets.run_list import RunList
 from gyoza_tui.worker.control import WorkerControl
 from gyoza_tui.worker.snapshot import RunView, Snapshot
@@ -36,6 +37,8 @@ HEIGHT_OF_ONE: Final = 8
 HEIGHT_WITH_RESOURCES: Final = 12
 _LOG: Final = Content.assemble(("Log", "bold"), ("│Worker", "$text-muted"))
 _WORKER: Final = Content.assemble(("Log│", "$text-muted"), ("Worker", "bold"))
+_LOG_CELLS: Final = range(len("Log"))
+_WORKER_CELLS: Final = range(len("Log│"), len("Log│Worker"))
 
 
 class Panel(StrEnum):
@@ -100,6 +103,14 @@ class MainScreen(AboutRun):
     def on_run_list_opened(self, event: RunList.Opened) -> None:
         if self.shown_run is not None:
             self.app.push_screen(RunScreen(self._control, self._options, self.shown_run))
+
+    def on_rule_clicked(self, event: Rule.Clicked) -> None:
+        section = event.rule.parent
+        for panel in Panel:
+            if section is self._of(panel):
+                named = {Panel.LOG: event.cell in _LOG_CELLS, Panel.WORKER: event.cell in _WORKER_CELLS}
+                asked = [tab for tab, hit in named.items() if hit and panel in _LOWER]
+                self._show_panel(asked[0] if asked else panel)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """However the focus came there: by a key, the mouse, a line to type into."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from textual import events
 from textual.content import Content
+from textual.message import Message
 from textual.style import Style
 from textual.widget import Widget
 
 _LEAST_TITLE: Final = 12
+_INDENT: Final = 3
 _THIN: Final = "─"
 _THICK: Final = "━"
 
@@ -28,6 +31,13 @@ class Rule(Widget):
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rule--line"}
 
+    class Clicked(Message):
+        def __init__(self, rule: Rule, cell: int) -> None:
+            super().__init__()
+            self.rule = rule
+            self.cell = cell
+            """Of the title, from 0; anything else is beside it."""
+
     def __init__(self, title: str | Content = "", *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._title = Content(title) if isinstance(title, str) else title
@@ -38,6 +48,9 @@ class Rule(Widget):
         if not (title.is_same(self._title) and right.is_same(self._right)):
             self._title, self._right = title, right
             self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        self.post_message(self.Clicked(self, event.x - _INDENT))
 
     def render(self) -> Content:
         return ruled(self._title, self._right, self.size.width, self._dash(), self.get_visual_style("rule--line"))

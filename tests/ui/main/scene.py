@@ -83,10 +83,10 @@ def ended(key: int, run_id: str, outcome: Outcome, note: str, op: str = "train",
 
 
 def gpu(index: int, util: float | None = 97.0, used_mb: int | None = 61 * 1024, heat: float | None = 71.0) -> GpuSample:
+    """Of nobody's processes."""
     watts = None if util is None else 60 + 2 * util
-    return GpuSample(
-        GpuInfo(index, f"uuid-{index}", "NVIDIA A100-SXM4-80GB", 80 * 1024), util, used_mb, watts, 400.0, heat
-    )
+    info = GpuInfo(index, f"uuid-{index}", "NVIDIA A100-SXM4-80GB", 80 * 1024)
+    return GpuSample(info, util, used_mb, watts, 400.0, heat, processes=())
 
 
 def machine(gpus: tuple[GpuSample, ...] = (), **more: Any) -> HardwareSample:

@@ -152,6 +152,19 @@ def test_the_worker_takes_the_logs_place() -> None:
     asyncio.run(look())
 
 
+def test_a_click_on_a_rule_goes_to_its_section_and_on_a_tab_to_that_tab() -> None:
+    async def look() -> None:
+        async with stage(busy_control()) as shown:
+            for at, word, panel in ((0, "Log", "log"), (5, "Log", "worker"), (0, "Log", "log"), (0, "Runs", "runs")):
+                [y] = [y for y, row in enumerate(shown.rows()) if row.startswith(f"── {word}")]
+                await shown.pilot.click(offset=(3 + at, y))
+                await shown.pilot.pause()
+                assert shown.app.focused is not None
+                assert panel in {node.id for node in shown.app.focused.ancestors_with_self}
+
+    asyncio.run(look())
+
+
 def test_the_rule_of_the_panel_with_the_focus_is_in_the_accent_colour() -> None:
     async def look() -> None:
         async with stage(busy_control()) as shown:

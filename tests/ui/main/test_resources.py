@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gyoza_tui.models.hardware import GpuInfo, GpuSample, HardwareSample
+from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample, HardwareSample
 from gyoza_tui.ui.panels.resources import resource_lines
 from gyoza_tui.ui.widgets.meter import meter
 from gyoza_tui.ui.widgets.sparkline import BUCKET_S, buckets, sparkline
@@ -57,6 +57,16 @@ def test_wide_each_gpu_has_a_line_that_ends_with_its_run() -> None:
 
 def test_a_gpu_that_nothing_uses_is_free() -> None:
     assert all("free" in line for line in lines(4, 158)[2:])
+
+
+def test_a_gpu_that_somebody_else_uses_names_the_process() -> None:
+    busy_one = replace(gpu(0), processes=(GpuProcess(4121, "python3", 12_288), GpuProcess(9, None, 1)))
+    nameless = replace(gpu(1), processes=(GpuProcess(9),))
+    unknown = replace(gpu(2), processes=None)
+    first, second, third, *_ = resource_lines(snapshot(hardware=machine((busy_one, nameless, unknown))), (), 158)
+    assert "python3 12G pid 4121" in first.plain
+    assert "? ? pid 9" in second.plain
+    assert "no run" in third.plain
 
 
 def test_at_80_two_gpus_share_a_line() -> None:

@@ -64,6 +64,7 @@ def test_where_there_is_no_room_for_notes_the_servers_word_takes_the_steps_place
     assert "NOTE" not in NARROW.widths
     assert "srv: CANCELLED" in row(ACTIVE[0], NARROW)
     assert "4/6 container" in row(ACTIVE[1], NARROW)
+    assert "srv: CANC…" in row(ACTIVE[0], Layout.of(45, ZONE, ascii_only=False))
 
 
 def test_a_pull_shows_layers_and_bytes() -> None:
