@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from gyoza_tui.models.ansi import only_colours
+
 _NAME_MAX: Final = 100
+_CONTROLS: Final = dict.fromkeys((*range(0x20), 0x7F)) | {ord(kept): kept for kept in "\t\r\n\x1b"}
 
 
 def save(chunks: Iterable[bytes], op: str, run_id: str, directory: Path) -> Path:
@@ -26,15 +29,31 @@ def save(chunks: Iterable[bytes], op: str, run_id: str, directory: Path) -> Path
 
 
 def for_pager(chunks: Iterable[bytes]) -> Path:
-    """A private temporary file; the caller deletes it. Raises OSError."""
+    """A private temporary file without what a pager might pass on: of controls, colours and line ends stay.
+
+    The caller deletes it. Raises OSError.
+    """
     handle, name = tempfile.mkstemp(prefix="gyoza-", suffix=".log")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.writelines(chunks)
+            file.writelines(map(_harmless, _lines(chunks)))
     except BaseException:
         os.unlink(name)
         raise
     return Path(name)
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines: no escape sequence goes over the end of one."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line + b"\n" for line in lines)
+    yield rest
+
+
+def _harmless(line: bytes) -> bytes:
+    return only_colours(line.decode(errors="replace")).translate(_CONTROLS).encode()
 
 
 def _new(directory: Path, stem: str) -> tuple[Path, BinaryIO]:

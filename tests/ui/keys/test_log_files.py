@@ -48,3 +48,11 @@ def test_a_pagers_file_is_private() -> None:
         assert path.stat().st_mode & 0o077 == 0
     finally:
         path.unlink()
+
+
+def test_a_pager_is_given_nothing_that_acts_on_the_terminal() -> None:
+    path = log_files.for_pager([b"\x1b[31mred\x1b[0m\x1b]52;c;b3d", b"uZWQ=\x07 \x1b[2Jend\x0e\x08\r\n\xff\x1b"])
+    try:
+        assert path.read_bytes().decode() == "\x1b[31mred\x1b[0m end\r\n\ufffd"
+    finally:
+        path.unlink()
