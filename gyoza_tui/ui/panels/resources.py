@@ -24,10 +24,14 @@ WIDE: Final = 120
 _HOST_WIDTH: Final = 40
 _PAIRED_MAX: Final = 4
 """More GPUs than these are one strip where two of them share a line."""
+_PAIR_MIN: Final = 40
 _PAIRED: Final = 100
 """Under it two GPUs share a line, and the header has no room for the disk."""
 _BETWEEN: Final = " │ "
-_LINES_MAX: Final = 16
+_LINES_MAX: Final = 32
+_LINES_MIN: Final = 2
+_SHARE: Final = 4
+"""Not more lines of GPUs than the screen's height divided by this."""
 
 
 class Resources(Lines, can_focus=True):
@@ -57,11 +61,12 @@ class Resources(Lines, can_focus=True):
         snapshot = self._snapshot
         if snapshot is None or width <= 0:
             return
-        parts = (snapshot.hardware, snapshot.runs, snapshot.disk_free_mb, width, self.detailed, self.has_focus)
+        most = _LINES_MAX if self.detailed else max(_LINES_MIN, self.screen.size.height // _SHARE)
+        parts = (snapshot.hardware, snapshot.runs, snapshot.disk_free_mb, width, most, self.detailed, self.has_focus)
         if parts == self._made_of:
             return
         self._made_of = parts
-        lines = resource_lines(snapshot, self._samples, width, detailed=self.detailed, focused=self.has_focus)
+        lines = resource_lines(snapshot, self._samples, width, most, detailed=self.detailed, focused=self.has_focus)
         self.show_lines([Content.assemble(" ", line) for line in lines])
 
 
@@ -69,16 +74,18 @@ def resource_lines(
     snapshot: Snapshot,
     samples: Sequence[HardwareSample],
     width: int,
+    most: int = _LINES_MAX,
     *,
     detailed: bool = False,
     focused: bool = False,
 ) -> list[Content]:
+    """`most` is how many lines the GPUs may have; `detailed` gives each its own."""
     hardware = snapshot.hardware
     if hardware is None:
         return [Content.styled("no reading of this machine yet", "$text-muted").truncate(width, ellipsis=True)]
     wide = width >= WIDE
     room = width - _HOST_WIDTH - len(_BETWEEN) if wide else width
-    gpus = list(_gpus(hardware, samples, snapshot, room, detailed=detailed, focused=focused))
+    gpus = list(_gpus(hardware, samples, snapshot, room, most, detailed=detailed, focused=focused))
     host = [_processor(hardware, samples), _memory(hardware)]
     if not wide:
         facts = [(Form(host[0], 1), Form(_busy(hardware))), (Form(host[1], 2), Form(_used(hardware)), GONE)]
@@ -96,20 +103,22 @@ def _gpus(
     samples: Sequence[HardwareSample],
     snapshot: Snapshot,
     width: int,
+    most: int,
     *,
     detailed: bool,
     focused: bool,
 ) -> Iterator[Content]:
     gpus, runs = hardware.gpus, snapshot.runs
+    wide = width >= _PAIRED
     if not gpus:
         yield _no_gpu(hardware, width)
-    elif detailed or width >= _PAIRED or len(gpus) == 1:
+    elif detailed or len(gpus) == 1 or (wide and len(gpus) <= most):
         for gpu in islice(gpus, _LINES_MAX):
             yield gpu_line(gpu, samples, runs, width, focused=focused)
-    elif len(gpus) > _PAIRED_MAX or width < 2 * len("0 ████ 100% a1b2c3d4"):
-        yield gpu_strip(gpus, width)
-    else:
+    elif width >= _PAIR_MIN and len(gpus) <= (2 * most if wide else _PAIRED_MAX):
         yield from _pairs(gpus, samples, snapshot, width, focused=focused)
+    else:
+        yield gpu_strip(gpus, width)
 
 
 def _pairs(
@@ -123,7 +132,7 @@ def _pairs(
     half = (width - len(_BETWEEN)) // 2
     for i in range(0, len(gpus), 2):
         pair = [gpu_line(gpu, samples, snapshot.runs, half, focused=focused) for gpu in gpus[i : i + 2]]
-        yield Content.styled(_BETWEEN, "$foreground 30%").join(pair)
+        yield Content.styled(_BETWEEN, "$foreground 30%").join(pair).truncate(width, pad=True)
 
 
 def _no_gpu(hardware: HardwareSample, width: int) -> Content:
@@ -141,7 +150,7 @@ def _processor(hardware: HardwareSample, samples: Sequence[HardwareSample]) -> C
 
 
 def _busy(hardware: HardwareSample) -> Content:
-    return Content.assemble(("CPU", "$text-muted"), percent(hardware.cpu_percent))
+    return Content.assemble(("CPU ", "$text-muted"), percent(hardware.cpu_percent))
 
 
 def _memory(hardware: HardwareSample) -> Content:

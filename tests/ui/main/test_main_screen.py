@@ -14,6 +14,8 @@ from rich.cells import cell_len
 
 from gyoza_tui.ui.app import GyozaApp
 from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.panels.log import LogPane
+from gyoza_tui.ui.panels.resources import Resources
 from gyoza_tui.ui.panels.runs import RunsPane
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.widgets.rule import Rule
@@ -310,10 +312,12 @@ def test_in_ascii_the_glyphs_of_runs_are_ascii() -> None:
     asyncio.run(look())
 
 
-def test_eight_gpus_and_two_runs_leave_room_for_runs_and_log_at_80() -> None:
+@pytest.mark.parametrize("size", [(80, 24), (100, 24), (120, 24), (160, 24), (160, 45)])
+def test_eight_gpus_leave_room_for_runs_and_log(size: tuple[int, int]) -> None:
     async def look() -> None:
-        async with stage(FakeControl(now=busy(8)), (80, 24)) as shown:
-            assert shown.main.query_one(RunsPane).run_list.size.height >= 4
-            assert shown.main.query_one("LogPane").size.height >= 10
+        async with stage(FakeControl(now=busy(8)), size) as shown:
+            assert shown.main.query_one(Resources).size.height <= size[1] // 4 + 1
+            assert shown.main.query_one(RunsPane).run_list.size.height >= 3
+            assert shown.main.query_one(LogPane).size.height >= 9
 
     asyncio.run(look())

@@ -50,7 +50,7 @@ def test_wide_each_gpu_has_a_line_that_ends_with_its_run() -> None:
     assert "71°" in first
     assert "254/400W" in first
     assert "a1b2c3d4 classify" in first
-    assert first.split("│")[1].startswith(" CPU 43%")
+    assert first.split("│")[1].startswith(" CPU  43%")
     assert "77fe01aa train" in second
     assert second.split("│")[1].startswith(" RAM 31/64G")
 
@@ -73,7 +73,7 @@ def test_at_80_two_gpus_share_a_line() -> None:
     pair, host = lines(2, 78)
     assert [part.split()[0] for part in pair.split("│")] == ["0", "1"]
     assert "a1b2c3d4" in pair
-    assert host.startswith("CPU 43%")
+    assert host.startswith("CPU  43%")
     assert "disk 412G" in host
 
 
