@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar, Protocol, runtime_checkable
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
@@ -19,6 +20,7 @@ from gyoza_tui.ui.actions import Scope, bindings
 from gyoza_tui.ui.commands import commands
 from gyoza_tui.ui.driver import GyozaDriver
 from gyoza_tui.ui.duties import FOLLOWERS, follow
+from gyoza_tui.ui.key_turns import KeyTurns
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import LOG_S, SNAPSHOT_S, UiOptions
 from gyoza_tui.ui.questions import Way
@@ -65,6 +67,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         self.control = control
         self.options = options or UiOptions()
         self.snapshot = control.snapshot()
+        self.turns = KeyTurns(self, super().on_event)
         self.set_keymap(self.options.keymap)
         dress(self, self.options.theme)
 
@@ -82,6 +85,15 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         """The runtime starts a duty that died again: so does the task that follows it."""
         if event.worker.group == FOLLOWERS and event.state is TaskState.ERROR:
             self._follow(event.worker.name)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self.turns.take(event)
+        else:
+            await super().on_event(event)
+
+    def on_key_turns_passed(self, message: KeyTurns.Passed) -> None:
+        message.arrived.set()
 
     def tick(self) -> None:
         """Take one snapshot and show it."""

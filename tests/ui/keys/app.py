@@ -21,8 +21,6 @@ from tests.ui.fake_control import FakeControl, row, snapshot
 from tests.ui.still_clock import StillClock
 
 _DEADLINE_S = 5.0
-_HOPS = 6
-"""A key goes from the app to the focused widget and up again through all that it is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,11 @@ class Opened:
     app: GyozaApp
     fake: FakeControl
     pilot: Pilot[Leave]
+
+    async def press(self, *keys: str) -> None:
+        """One after the other, each when the one before has had its effect."""
+        for key in keys:
+            await typed(self, key)
 
 
 @asynccontextmanager
@@ -60,8 +63,9 @@ def running(key: int, run_id: str, op: str = "classify", **more: Any) -> RunView
 async def typed(here: Opened, key: str) -> None:
     """As `Pilot.press`, which waits 40 ms each time until the process is idle, but by what is queued only."""
     here.app.post_message(events.Key(key, key_to_character(key)))
-    for _ in range(_HOPS):
-        await here.pilot._wait_for_screen()
+    await here.pilot._wait_for_screen()
+    await until(lambda: here.app.turns.over, "the key's effect")
+    await here.pilot._wait_for_screen()
 
 
 async def until(true: Callable[[], object], what: str) -> None:

@@ -45,12 +45,12 @@ def test_cancel_takes_its_dialog_and_a_yes() -> None:
         async with on_a_run(RUNS[0]) as here:
             for keys in (*YES, *NO):
                 here.fake.asked.clear()
-                await here.pilot.press("x")
+                await here.press("x")
                 words = dialog_text(here.app)
                 assert "a1b2c3d4" in words
                 assert "classify@1.0.0" in words
                 assert "3:10" in words
-                await here.pilot.press(*keys)
+                await here.press(*keys)
                 assert not isinstance(here.app.screen, Dialog)
                 assert commands(here) == ([("cancel", "a1b2c3d4", 1)] if keys in YES else []), keys
 
@@ -60,10 +60,10 @@ def test_cancel_takes_its_dialog_and_a_yes() -> None:
 def test_retry_says_that_it_may_go_elsewhere() -> None:
     async def press() -> None:
         async with on_a_run(FAILED) as here:
-            await here.pilot.press("r")
+            await here.press("r")
             assert "93bb10f2" in dialog_text(here.app)
             assert "another worker" in dialog_text(here.app)
-            await here.pilot.press("y")
+            await here.press("y")
             await until(lambda: commands(here), "the retry")
             assert commands(here) == [("retry", "93bb10f2")]
             await until(lambda: toasts(here.app), "what came of it")
@@ -76,7 +76,7 @@ def test_a_retry_that_fails_says_why() -> None:
     async def press() -> None:
         async with on_a_run(FAILED) as here:
             here.fake.trouble = "connection refused by [/foo]"
-            await here.pilot.press("r", "y")
+            await here.press("r", "y")
             await until(lambda: toasts(here.app), "what came of it")
             assert toasts(here.app) == ["93bb10f2 is not retried: connection refused by [/foo]"]
 
@@ -86,12 +86,12 @@ def test_a_retry_that_fails_says_why() -> None:
 def test_release_is_in_the_palette_only_and_asks() -> None:
     async def press() -> None:
         async with on_a_run(RUNS[1]) as here:
-            await here.pilot.press("colon", *"release")
+            await here.press("colon", *"release")
             await until(lambda: here.app.screen.query_one("CommandList").option_count == 1, "the one hit")  # type: ignore[attr-defined]
-            await here.pilot.press("enter")
+            await here.press("enter")
             await until(lambda: isinstance(here.app.screen, Dialog), "the dialog")
             assert "77fe01aa" in dialog_text(here.app)
-            await here.pilot.press("y")
+            await here.press("y")
             assert commands(here) == [("release", "77fe01aa", 1)]
 
     run(press())
@@ -111,7 +111,7 @@ def test_release_is_in_the_palette_only_and_asks() -> None:
 def test_what_cannot_be_done_now_says_why(view: RunView, key: str, why: str) -> None:
     async def press() -> None:
         async with on_a_run(view) as here:
-            await here.pilot.press(key)
+            await here.press(key)
             assert toasts(here.app) == [why]
             assert commands(here) == []
 
@@ -122,7 +122,7 @@ def test_a_run_that_ends_under_its_dialog_is_told_not_cancelled() -> None:
     async def press() -> None:
         async with on_a_run(RUNS[0]) as here:
             here.fake.cancel = lambda run_id, attempt: False  # type: ignore[method-assign]
-            await here.pilot.press("x", "y")
+            await here.press("x", "y")
             assert toasts(here.app) == ["a1b2c3d4 has ended meanwhile"]
 
     run(press())
@@ -131,14 +131,14 @@ def test_a_run_that_ends_under_its_dialog_is_told_not_cancelled() -> None:
 def test_names_from_outside_stay_words() -> None:
     async def press() -> None:
         async with on_a_run(HOSTILE) as here:
-            await here.pilot.press("x")
+            await here.press("x")
             words = dialog_text(here.app)
             assert "[/foo]" in words
             assert "[b]" in words
             assert "\x1b" not in words
-            await here.pilot.press("y", "D")
+            await here.press("y", "D")
             assert "[/foo]" in dialog_text(here.app)
-            await here.pilot.press("n", "r")
+            await here.press("n", "r")
             assert toasts(here.app)[-1].startswith("[/foo]")
 
     run(press())
@@ -147,14 +147,14 @@ def test_names_from_outside_stay_words() -> None:
 def test_drain_names_what_will_finish_and_is_undone_by_the_same_key() -> None:
     async def press() -> None:
         async with opened(snapshot(runs=RUNS, to_deliver=3)) as here:
-            await here.pilot.press("D")
+            await here.press("D")
             words = dialog_text(here.app)
             assert "a1b2c3d4" in words
             assert "77fe01aa" in words
             assert "3 reports" in words
-            await here.pilot.press("y")
+            await here.press("y")
             assert here.fake.asked == [("end", Ending.DRAIN)]
-            await here.pilot.press("D")
+            await here.press("D")
             assert here.fake.asked == [("end", Ending.DRAIN), ("undo_drain",)]
 
     run(press())
@@ -164,7 +164,7 @@ def test_a_long_list_of_runs_is_counted() -> None:
     async def press() -> None:
         many = tuple(running(n, f"run-{n}") for n in range(30))
         async with opened(snapshot(runs=many), size=(80, 24)) as here:
-            await here.pilot.press("D")
+            await here.press("D")
             assert "and 22 more" in dialog_text(here.app)
 
     run(press())
@@ -176,7 +176,7 @@ def test_a_long_list_of_runs_is_counted() -> None:
 def test_pause_and_resume_need_no_dialog(state: WorkerState, asked: str | None) -> None:
     async def press() -> None:
         async with opened(snapshot(state=state)) as here:
-            await here.pilot.press("p")
+            await here.press("p")
             assert here.fake.asked == ([(asked,)] if asked else [])
             assert bool(toasts(here.app)) is (asked is None)
 
@@ -186,7 +186,7 @@ def test_pause_and_resume_need_no_dialog(state: WorkerState, asked: str | None) 
 def test_try_now_when_the_server_is_silent() -> None:
     async def press() -> None:
         async with opened(snapshot(link=LinkState(trouble="refused"), next_try_s=20)) as here:
-            await here.pilot.press("R")
+            await here.press("R")
             assert here.fake.asked == [("try_now",)]
 
     run(press())
@@ -205,9 +205,9 @@ def test_leaving_asks_what_becomes_of_the_worker(downs: int, asked: list[tuple[A
     async def press() -> None:
         async with opened(snapshot(runs=RUNS)) as here:
             for key in ("q", "escape", "ctrl+q", "n", "ctrl+c", "ctrl+c", "q"):
-                await here.pilot.press(key)
+                await here.press(key)
             assert "2 runs" in dialog_text(here.app)
-            await here.pilot.press(*["down"] * downs, "enter")
+            await here.press(*["down"] * downs, "enter")
             assert here.fake.asked == asked
             assert here.app.return_value is left
             assert here.app.is_running is (left is None)
@@ -219,12 +219,12 @@ def test_leaving_asks_what_becomes_of_the_worker(downs: int, asked: list[tuple[A
 def test_cancel_all_and_exit_lists_the_runs_and_asks_again(last: str, cancelled: bool) -> None:
     async def press() -> None:
         async with opened(snapshot(runs=RUNS)) as here:
-            await here.pilot.press("q", "up", "enter")
+            await here.press("q", "up", "enter")
             words = dialog_text(here.app)
             assert "a1b2c3d4" in words
             assert "77fe01aa" in words
             assert here.fake.asked == []
-            await here.pilot.press(last)
+            await here.press(last)
             expected = [("end", Ending.DRAIN), ("cancel", "a1b2c3d4", 1), ("cancel", "77fe01aa", 1)]
             assert here.fake.asked == (expected if cancelled else [])
             assert here.app.is_running
@@ -235,13 +235,13 @@ def test_cancel_all_and_exit_lists_the_runs_and_asks_again(last: str, cancelled:
 def test_the_leave_dialogs_numbers_are_those_of_now() -> None:
     async def look() -> None:
         async with opened(snapshot(runs=RUNS)) as here:
-            await here.pilot.press("q", "down")
+            await here.press("q", "down")
             here.fake.now = snapshot(runs=RUNS[:1], to_deliver=1)
             here.app.tick()
             words = dialog_text(here.app)
             assert "1 run here" in words
             assert "1 to deliver" in words
-            await here.pilot.press("enter")
+            await here.press("enter")
             assert here.app.return_value is Leave.BACKGROUND
 
     run(look())
@@ -251,7 +251,8 @@ def test_the_leave_dialogs_numbers_are_those_of_now() -> None:
 def test_the_choices_are_in_sight_at_any_size(size: tuple[int, int]) -> None:
     async def look() -> None:
         async with opened(snapshot(runs=RUNS), size=size) as here:
-            await here.pilot.press("D")
+            await here.press("D")
+            await here.pilot.pause()
             choices = here.app.screen.query_one("OptionList")
             assert here.app.screen.region.contains_region(choices.region)
             assert choices.region.height >= 2
@@ -266,13 +267,13 @@ def test_the_run_that_is_cancelled_is_the_one_that_was_under_the_cursor_at_the_k
             assert isinstance(main, AboutRun)
             meant = main.shown_run
             assert meant is not None
-            await here.pilot.press("x")
+            await here.press("x")
             others = tuple(view for view in RUNS if view.key != meant.key)
             here.fake.now = snapshot(runs=(running(9, "new"), *others), history_version=1)
             here.app.tick()
             await until(lambda: main.shown_run != meant, "the cursor on another run")
             assert meant.row.run_id in dialog_text(here.app)
-            await here.pilot.press("y")
+            await here.press("y")
             assert here.fake.asked == [("cancel", meant.row.run_id, 1)]
 
     run(press())

@@ -78,7 +78,7 @@ def test_while_typing_letters_are_no_keys() -> None:
     async def look() -> None:
         async with opened(snapshot(runs=(RUN,))) as here:
             bar = await _on_a_run(here)
-            await here.pilot.press("slash")
+            await here.press("slash")
             await here.pilot.pause()
             assert "x" not in [entry.key for entry in bar.entries]
             assert ("^q", "leave") in [(entry.key, entry.label) for entry in bar.entries]

@@ -56,7 +56,7 @@ def test_a_failed_run_is_marked_as_seen_and_another_is_not() -> None:
         async with on(FAILED) as (here, _):
             await until(lambda: ("seen", 2) in here.fake.asked, "that it was seen")
         async with on(RUN) as (here, _):
-            await here.pilot.press("tab", "tab")
+            await here.press("tab", "tab")
             await until(lambda: ("describe", 1) in here.fake.asked, "the description")
             assert ("seen", 1) not in here.fake.asked
 
@@ -66,14 +66,14 @@ def test_a_failed_run_is_marked_as_seen_and_another_is_not() -> None:
 def test_tab_goes_round_the_tabs() -> None:
     async def look() -> None:
         async with on(FAILED) as (here, screen):
-            await here.pilot.press("tab")
+            await here.press("tab")
             await until(lambda: "oom_killed, 64 G asked" in shown(screen, "run"), "why it failed")
             assert "│ line 49" in shown(screen, "run")
-            await here.pilot.press("tab")
+            await here.press("tab")
             await until(lambda: "TOKEN=***" in shown(screen, "inspect"), "the engine's view")
-            await here.pilot.press("tab")
+            await here.press("tab")
             assert screen.query_one("#log").display
-            await here.pilot.press("shift+tab", "shift+tab")
+            await here.press("shift+tab", "shift+tab")
             assert screen.query_one("#run").display
 
     run(look())
@@ -83,9 +83,9 @@ def test_a_server_that_does_not_answer_is_said_in_words() -> None:
     async def look() -> None:
         async with on(RUN) as (here, screen):
             here.fake.trouble = "connection refused [/b]"
-            await here.pilot.press("tab")
+            await here.press("tab")
             await until(lambda: shown(screen, "run") == "connection refused [/b]", "the trouble")
-            await here.pilot.press("tab")
+            await here.press("tab")
             await until(lambda: shown(screen, "inspect") == "connection refused [/b]", "the trouble")
 
     run(look())
@@ -94,7 +94,7 @@ def test_a_server_that_does_not_answer_is_said_in_words() -> None:
 def test_it_is_read_again_when_something_changes_and_only_then() -> None:
     async def look() -> None:
         async with on(RUN) as (here, screen):
-            await here.pilot.press("tab", "tab")
+            await here.press("tab", "tab")
             await until(lambda: here.fake.asked.count(("describe", 1)) == 1, "the description")
             for _ in range(5):
                 here.app.tick()
@@ -113,7 +113,7 @@ def test_a_run_that_has_left_the_snapshot_is_still_shown() -> None:
         async with on(RUN) as (here, screen):
             ended = replace(RUN, row=replace(RUN.row, outcome=Outcome.COMPLETED, acked=True, cleaned=True))
             here.fake.now, here.fake.past = snapshot(history_version=1), [ended]
-            await here.pilot.press("tab")
+            await here.press("tab")
             here.app.tick()
             await until(lambda: screen.shown_run == ended, "how it ended")
 
@@ -124,7 +124,7 @@ def test_escape_and_q_lead_back() -> None:
     async def look() -> None:
         for key in ("escape", "q", "ctrl+q"):
             async with on(RUN) as (here, screen):
-                await here.pilot.press(key)
+                await here.press(key)
                 await until(lambda: here.app.screen is not screen, "the main screen")
                 assert here.app.is_running
 
@@ -148,7 +148,7 @@ def test_the_text_tells_both_truths() -> None:
     text = run_text(RunDetails(FAILED, server, None, ("COMPLETED: too late",)), [line], NOW, UTC).plain
     for words in (
         "here     FAILED", "server   CANCELLED", "refused  COMPLETED: too late", "oom_killed, 64 G asked",
-        "exit 137, SIGKILL, killed for memory", "Killed process 4121", "✓ inputs  0.2s", "✗ container  1:39",
+        "exit 137, SIGKILL, killed for memory", "Killed process 4121", "✓ inputs        0.2s", "✗ container     1:39",
         "· odd[/b]", "100 earlier ones", '"x": 1', "1  FAILED  3:10  other[/b]  lost",
     ):  # fmt: skip
         assert words in text
@@ -172,11 +172,11 @@ def test_new_lines_below_are_counted_in_the_key_bar() -> None:
         async with on(RUN) as (here, screen):
             bar, log = screen.query_one(KeyBar), screen.query_one(LogView)
             await until(lambda: log.total == 50, "the log")
-            await here.pilot.press("g")
+            await here.press("g")
             here.fake.logs[1] += [b"more"] * 7
             here.app.tick_log()
             await until(lambda: "▼ +7 new" in bar.render().plain, "the new ones")
-            await here.pilot.press("G")
+            await here.press("G")
             await until(lambda: "new" not in bar.render().plain, "that they were seen")
 
     run(look())

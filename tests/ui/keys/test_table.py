@@ -127,9 +127,9 @@ def test_all_faults_of_a_keymap_are_told_at_once() -> None:
 def test_a_keymap_moves_the_keys() -> None:
     async def press() -> None:
         async with opened(keymap={"pause": "z", "cancel": "p"}) as here:
-            await here.pilot.press("p")
+            await here.press("p")
             assert here.fake.asked == []
-            await here.pilot.press("z")
+            await here.press("z")
             assert here.fake.asked == [("pause",)]
 
     run(press())
