@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -128,7 +129,7 @@ def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> C
         case "LEFT":
             return Content(_left(view, now))
         case "STEP":
-            return _step(view)
+            return _step(view, now)
         case "GPU":
             return Content(NOT_APPLICABLE if view.gpu is None else f"{view.gpu}")
         case "AGE":
@@ -162,7 +163,7 @@ def _left(view: RunView, now: float) -> str:
     return duration(left) if left > 0 or progress.percent >= 100 else UNKNOWN
 
 
-def _step(view: RunView) -> Content:
+def _step(view: RunView, now: float) -> Content:
     here = current_step(view)
     word = step_word(here.name if here else view.row.step)
     place = ""
@@ -172,6 +173,8 @@ def _step(view: RunView) -> Content:
         total = None if view.pull.bytes_total is None else view.pull.bytes_total / _MIB
         layers = f"{view.pull.layers_done}/{view.pull.layers_total or UNKNOWN}"
         word = f"pulling {layers} {part_of(view.pull.bytes_done / _MIB, total)}"
+    if view.kill_at is not None and view.kill_at > now:
+        word = f"SIGKILL in {math.ceil(view.kill_at - now)} s"
     return Content(place + word)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.execution_pipeline.types.step import step_name
@@ -12,6 +13,19 @@ from gyoza_tui.worker.run_row import Outcome, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.snapshot import Failures, Progress, PullProgress, RunView, Snapshot, StepView, Tally
+
+
+class _Passing(NamedTuple):
+    """What a view shows beside the row."""
+
+    server_state: str | None
+    held: bool
+    pull: PullProgress | None
+    kill_at: float | None
+
+    @classmethod
+    def of(cls, view: RunView) -> _Passing:
+        return cls(view.server_state, view.held, view.pull, view.kill_at)
 
 
 class Picture:
@@ -61,35 +75,35 @@ class Picture:
 
     def view(self, row: RunRow, entered: Mapping[str, float]) -> RunView:
         """Of a row of the history, which went into these steps."""
-        return self._drawn(row, entered, None, self._runtime.held(row), None)
+        return self._drawn(row, entered, _Passing(None, self._runtime.held(row), None, None))
 
     def _open(self, rows: Sequence[RunRow]) -> tuple[RunView, ...]:
         states = {op.id: op.state for op in self._runtime.context.running_ops}
         known, views = self._views, {}
         link = self._runtime.link.state
         for row in rows:
-            state, held = states.get(row.run.id), link.registered and row.server_id != link.server_id
+            held = link.registered and row.server_id != link.server_id
             pull = self._slots.pull(row.key) if row.handle is None and row.outcome is None else None
+            passing = _Passing(states.get(row.run.id), held, pull, self._slots.kill_at(row.key))
             view = known.get(row.key)
             # the journal makes a new row with every change, an entered step included
             same = view is not None and view.row is row
-            if view is None or not same or (view.server_state, view.held, view.pull) != (state, held, pull):
-                view = self._drawn(row, self._runtime.journal.memory.steps(row.key), state, held, pull)
+            if view is None or not same or _Passing.of(view) != passing:
+                view = self._drawn(row, self._runtime.journal.memory.steps(row.key), passing)
             views[row.key] = view
         self._views = views
         return tuple(views.values())
 
-    def _drawn(
-        self, row: RunRow, entered: Mapping[str, float], state: str | None, held: bool, pull: PullProgress | None
-    ) -> RunView:
+    def _drawn(self, row: RunRow, entered: Mapping[str, float], passing: _Passing) -> RunView:
         return RunView(
             row=row,
-            server_state=state,
-            held=held,
+            server_state=passing.server_state,
+            held=passing.held,
             adopted=row.adopted,
             steps=_steps(self._steps, entered, row.left_at),
             progress=_progress(row),
-            pull=pull,
+            pull=passing.pull,
+            kill_at=passing.kill_at,
             seen=row.seen or row.outcome is not Outcome.FAILED,
             gpu=row.run.constraints.gpu_id,
         )

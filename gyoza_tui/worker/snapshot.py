@@ -76,6 +76,8 @@ class RunView:
     progress: Progress | None = None
     pull: PullProgress | None = None
     """While its image is pulled."""
+    kill_at: float | None = None
+    """When SIGKILL follows, in UTC seconds, while it is asked to stop."""
     seen: bool = True
     """False for a failed one as long as nobody has looked at how it ended."""
     gpu: int | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import Exit, PullProgress
+from gyoza_tui.backends.base import Exit, Handle, PullProgress
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
@@ -135,6 +135,35 @@ def test_how_far_the_pull_is_while_there_is_no_container(rig: Rig) -> None:
     rig.journal.update(row.key, handle={"id": "c"})
     assert _view(rig).pull is None
     looked.set()
+
+
+def test_when_what_is_asked_to_stop_is_killed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping, looked, stopped, over = (threading.Event() for _ in range(4))
+
+    def stop(handle: Handle, grace_s: float) -> None:
+        stopping.set()
+        assert looked.wait(10)
+
+    def cancelled(ctx: ExecutionContext) -> ExecutionContext:
+        assert isinstance(ctx.services, Services)
+        ctx.services.stop_attempt()
+        stopped.set()
+        assert over.wait(10)
+        ctx.services.record.update(outcome=Outcome.LOST, acked=True, cleaned=True)
+        return ctx
+
+    monkeypatch.setattr(rig.backend, "stop", stop)
+    rig.runtime.pipeline = Pipeline([cancelled])
+    row = rig.row()
+    rig.journal.update(row.key, handle={"id": "c"})
+    assert _view(rig).kill_at is None
+    Slots.start(rig.worker.slots, row)
+    assert stopping.wait(10)
+    assert _view(rig).kill_at == rig.clock.utc().timestamp() + rig.runtime.settings.stop_grace_s
+    looked.set()
+    assert stopped.wait(10)
+    assert _view(rig).kill_at is None
+    over.set()
 
 
 def test_what_was_at_work_when_the_worker_ended_is_adopted(scripted: ScriptedServer, tmp_path: Path) -> None:

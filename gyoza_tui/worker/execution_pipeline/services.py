@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from gyoza_tui.backends.base import Backend, BackendError, BackendUnavailable, PullProgress
+from gyoza_tui.backends.base import Backend, BackendError, BackendUnavailable, Handle, PullProgress
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.runs import EventReport
@@ -79,6 +79,8 @@ class Services:
     """Wakes the slot thread: an intent, or the end of the container."""
     pump: LogPump | None = None
     """Brings the output to the spool, once the container is started."""
+    kill_at: float | None = None
+    """UTC seconds at which what was asked to stop is killed; None while nothing is."""
     on_pull: Callable[[PullProgress], None] = lambda _progress: None
     warn: Callable[[str], None] = log.warning
 
@@ -116,7 +118,14 @@ class Services:
     def stop_attempt(self) -> None:
         """Stop whatever runs of the attempt and verify that it is gone, however long the engine takes to answer."""
         if (handle := self.record.row.handle) is not None:
-            self._persistently("stop", lambda: self.backend.stop(handle, self.stop_grace_s))
+            self._persistently("stop", lambda: self._stop(handle))
+
+    def _stop(self, handle: Handle) -> None:
+        self.kill_at = self.clock.utc().timestamp() + self.stop_grace_s
+        try:
+            self.backend.stop(handle, self.stop_grace_s)
+        finally:
+            self.kill_at = None
 
     def remove_attempt(self) -> None:
         """Remove what the backend made for the attempt, however long the engine takes to answer."""

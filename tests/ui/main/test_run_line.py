@@ -72,6 +72,12 @@ def test_a_pull_shows_layers_and_bytes() -> None:
     assert "2/6 pulling 3/7 412/900M" in row(going_on(1, "r", step="pull_latest_image", started_at=None, pull=pull))
 
 
+def test_what_is_asked_to_stop_shows_when_it_is_killed() -> None:
+    stopping = going_on(1, "r", intent=Intent.CANCEL, kill_at=NOW + 6.2)
+    assert "4/6 SIGKILL in 7 s" in row(stopping)
+    assert "4/6 container" in row(replace(stopping, kill_at=NOW - 1))
+
+
 def test_a_pull_of_unknown_size_does_not_claim_one() -> None:
     pull = PullProgress(412 * 2**20, None, 3, 7)
     assert "pulling 3/7 412M/?" in row(going_on(1, "r", step="pull_latest_image", started_at=None, pull=pull))
