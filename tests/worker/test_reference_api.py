@@ -16,6 +16,7 @@ import pytest
 
 from gyoza_tui.backends.base import Label
 from gyoza_tui.worker.execution_pipeline import ExecutionContext, Pipeline
+from gyoza_tui.worker.execution_pipeline.pipeline import StepExited
 from gyoza_tui.worker.execution_pipeline.types.step import always
 from tests.images import BUSYBOX
 from tests.servers import ServerThread
@@ -268,3 +269,19 @@ def test_steps_of_ones_own() -> None:
         Pipeline([one, broken, one, tidy]).run(ctx)
     assert seen == ["one", "tidy"]
     assert ctx.extras["one"] == 1
+
+
+def test_a_step_that_calls_exit_ends_its_run_and_nothing_else() -> None:
+    tidied = []
+
+    def leaves(ctx: ExecutionContext) -> ExecutionContext:
+        sys.exit(3)
+
+    @always
+    def tidy(ctx: ExecutionContext) -> ExecutionContext:
+        tidied.append(ctx)
+        return ctx
+
+    with pytest.raises(StepExited, match="leaves"):
+        Pipeline([leaves, tidy]).run(ExecutionContext(image="local://none"))
+    assert len(tidied) == 1

@@ -23,6 +23,13 @@ _ENDED: dict[Intent, Outcome] = {
 }
 
 
+class StepExited(Exception):
+    """A step called `sys.exit`: it ends the run, not the thread that has more to do for it."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__(f"the step {step} called exit")
+
+
 class Pipeline:
     """A sequence of steps executed in order.
 
@@ -56,9 +63,10 @@ class Pipeline:
             except RunSuperseded as quiet:
                 ended = True
                 _end_quietly(services, quiet)
-            except Exception as loud:
-                ended, error = True, error or loud
-                _end_failed(services, loud)
+            except (Exception, SystemExit) as loud:
+                failed = StepExited(step_name(step)) if isinstance(loud, SystemExit) else loud
+                ended, error = True, error or failed
+                _end_failed(services, failed)
         if error is not None:
             raise error
         return ctx
