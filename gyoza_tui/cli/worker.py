@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -69,6 +70,7 @@ def _ui(settings: Settings, mode: Mode) -> UiOptions | None:
     if why := screen.why_headless():
         say(f"gyoza-tui: {why}: no screen, headless as with --no-ui")
         return None
+    gc.disable()  # a tenth of the time to the first frame; the host enables it
     return screen.options(settings)
 
 

@@ -7,6 +7,7 @@ headless. When the worker ends, so does the screen.
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import os
 import select
@@ -90,6 +91,11 @@ class _App(GyozaApp):
         self._capture_stdout: Any = sys.stdout
         self._capture_stderr: Any = sys.stderr
 
+    def on_ready(self) -> None:
+        """What is here now stays: looking through it again and again for garbage would hold up keys for 50 ms."""
+        gc.freeze()
+        gc.enable()
+
     @property
     def error(self) -> BaseException | None:
         return self._exception
@@ -168,6 +174,7 @@ class _Host:
             return _Shown(error=error)
         finally:
             loop.close()
+            gc.enable()
             self._app = None
             self._terminal.give_back()
             if not self._terminal.lost:

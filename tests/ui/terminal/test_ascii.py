@@ -15,7 +15,7 @@ from gyoza_tui.ui.ascii import as_ascii
         ("── Runs  2 active ──", "-- Runs  2 active --"),
         ("╭─╮│┼║", "+-+|+|"),
         ("▁▂▃▄▅▆▇█░", "_.-=+*%#."),
-        ("►◌✗✓ 71° +2 µs…", ">oxv 71o +2 us~"),
+        ("►◌✗✓ 71° +2 µs…", ">ox+ 71o +2 us~"),
         ("naïve café", "naive cafe"),
         ("餃子!", "????!"),
         ("\uff21b", "A b"),
