@@ -28,7 +28,7 @@ _LOOK_ALIKE: Final = {
     **dict.fromkeys("▼▽▾▿↓⇓⏷⌄", "v"),
     **dict.fromkeys("●◉•⬤★☆✱✻✶", "*"),
     **dict.fromkeys("○◌◯□▫◇◦°", "o"),
-    **dict.fromkeys("✓✔√", "v"),
+    **dict.fromkeys("✓✔√", "+"),
     **dict.fromkeys("✗✘✕✖×╳", "x"),
     **dict.fromkeys("⚠‼", "!"),
     **dict.fromkeys("‘’‛′`", "'"),

@@ -20,6 +20,9 @@ _JSON_LINES: Final = 200
 _JSON_LINE: Final = 2000
 _EVENTS: Final = 200
 _PAYLOAD: Final = 200
+_FACT: Final = 200
+_STEP: Final = 10
+_TOOK: Final = 7
 
 
 def run_text(details: RunDetails, tail: Sequence[LogLine], now: float, zone: tzinfo | None) -> Content:
@@ -32,10 +35,10 @@ def run_text(details: RunDetails, tail: Sequence[LogLine], now: float, zone: tzi
     if details.server is not None:
         run = details.server
         sections += [
-            _section("Events", _events(run.events, zone)),
             _section("Inputs", json_lines(run.inputs) if run.inputs else []),
             _section("Outputs", json_lines(run.outputs) if run.outputs else []),
             _section("Attempts", [_attempt(attempt) for attempt in run.attempts]),
+            _section("Events", _events(run.events, zone)),
         ]
     return Content("\n\n").join(section for section in sections if section)
 
@@ -57,12 +60,12 @@ def _section(title: str, lines: Sequence[Content] | Iterator[Content]) -> Conten
 def _facts(details: RunDetails, now: float, zone: tzinfo | None) -> Iterator[Content]:
     row = details.view.row
     yield _fact("id", one_line(row.run_id), f"  attempt {row.attempt}")
-    yield _fact("image", one_line(row.run.image), f"  on {row.backend}")
+    yield _fact("image", _cut(row.run.image, _FACT), f"  on {row.backend}")
     yield _fact("claimed", _clock(row.claimed_at, zone), f"  {duration(now - row.claimed_at)} ago")
     yield _fact("here", phase_of(details.view), _marks(details.view))
     yield _fact("server", *_server(details))
     for refused in details.refused:
-        yield _fact("refused", one_line(refused))
+        yield _fact("refused", _cut(refused, _FACT))
 
 
 def _server(details: RunDetails) -> tuple[str | Content, ...]:
@@ -71,7 +74,7 @@ def _server(details: RunDetails) -> tuple[str | Content, ...]:
         known = details.view.server_state or "?"
         return known, "  not asked now: ", one_line(details.trouble or "no reason known")
     placed = f"  worker {run.worker_id}" if run.worker_id else ""
-    return run.state, one_line(f"{placed}  attempt {run.current_attempt}")
+    return run.state, _cut(placed, _FACT), f"  attempt {run.current_attempt}"
 
 
 def _marks(view: RunView) -> str:
@@ -84,7 +87,7 @@ def _marks(view: RunView) -> str:
 def _why(row: RunRow, tail: Sequence[LogLine]) -> Iterator[Content]:
     if row.outcome is not Outcome.FAILED:
         return
-    yield one_line(row.outcome_note or "no reason known").stylize("$text-error")
+    yield _cut(row.outcome_note or "no reason known", _JSON_LINE).stylize("$text-error")
     if row.exit is not None:
         yield Content(exit_words(row.exit))
     for line in tail:
@@ -99,16 +102,16 @@ def exit_words(ended: Exit) -> str:
 
 
 def _step(step: StepView, view: RunView, now: float, zone: tzinfo | None) -> Content:
-    name = step_word(step.name)
+    name = f"{step_word(step.name):<{_STEP}}"
     if step.began_at is None:
         return Content.styled(f"· {name}", "dim")
     at = (f"  {_clock(step.began_at, zone)}", "dim")
     if step.ended_at is None and view.row.outcome is None:
-        return Content.assemble(f"► {name}  {duration(now - step.began_at)}", at)
+        return Content.assemble(f"► {name} {duration(now - step.began_at):>{_TOOK}}", at)
     time = UNKNOWN if step.ended_at is None else took(step.ended_at - step.began_at)
     if step is current_step(view) and view.row.outcome is Outcome.FAILED:
-        return Content.assemble(("✗", "$text-error"), f" {name}  {time}", at)
-    return Content.assemble(f"✓ {name}  {time}", at)
+        return Content.assemble(("✗", "$text-error"), f" {name} {time:>{_TOOK}}", at)
+    return Content.assemble(f"✓ {name} {time:>{_TOOK}}", at)
 
 
 def _events(events: Sequence[Event], zone: tzinfo | None) -> Iterator[Content]:

@@ -18,6 +18,8 @@ _WORDS: Final = {
     "complete_oprun": "complete",
     "cleanup_op_dir": "cleanup",
 }
+_AFTERWARDS: Final = ("complete_oprun", "cleanup_op_dir")
+"""What is done after every end: it reports, and tidies up."""
 _MB: Final = 1024 * 1024
 
 
@@ -27,8 +29,11 @@ def step_word(name: str) -> str:
 
 
 def current_step(view: RunView) -> StepView | None:
-    """The step that it is in, or ended in."""
-    return next((step for step in reversed(view.steps) if step.began_at is not None), None)
+    """The step that it is in, or ended in; of a failed one the step that failed."""
+    begun = [step for step in view.steps if step.began_at is not None]
+    if view.row.outcome is Outcome.FAILED:
+        begun = [step for step in begun if step.name not in _AFTERWARDS] or begun
+    return begun[-1] if begun else None
 
 
 def steps_line(view: RunView, now: float, cells: int) -> Content:

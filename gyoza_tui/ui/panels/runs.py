@@ -25,6 +25,8 @@ from gyoza_tui.worker.control import ControlError, HistoryPage, WorkerControl
 from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot, facts_of, phase_of
 
 HISTORY_MAX: Final = 1000
+_MARGIN: Final = 4
+"""Cells before and after the words of a reason."""
 
 
 class RunsPane(Vertical):
@@ -100,7 +102,7 @@ class RunsPane(Vertical):
         return self.selected.row.run_id if self.selected else None
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._draw_titles)
+        self.call_after_refresh(self._draw)
 
     def on_prompt_typed(self, event: Prompt.Typed) -> None:
         event.stop()
@@ -233,14 +235,18 @@ class RunsPane(Vertical):
             return (Content.assemble(nothing, ("  esc shows all", "$text-muted")),)
         if any(phase_of(view) not in FINISHED for view in snapshot.runs):
             return ()
-        return tuple(_reason_line(reason) for reason in why_nothing_runs(snapshot, self._options.clock.zone))
+        reasons = why_nothing_runs(snapshot, self._options.clock.zone)
+        return tuple(line for reason in reasons for line in _reason_lines(reason, self.size.width))
 
 
-def _reason_line(reason: Reason) -> Content:
+def _reason_lines(reason: Reason, width: int) -> list[Content]:
     mark, style = ("✗", "$text-error") if reason.wrong else ("○", "$text-muted")
-    return Content.assemble(
-        "  ", (mark, style), " ", (reason.cause, "bold"), "  ", reason.text, (f"  {reason.act}", "$text-muted")
-    )
+    words = Content.assemble((reason.cause, "bold"), "  ", reason.text, (f"  {reason.act}", "$text-muted"))
+    first, *more = words.wrap(max(1, width - 2 * _MARGIN))
+    return [
+        Content.assemble("  ", (mark, style), " ", first),
+        *(Content.assemble(" " * _MARGIN, line) for line in more),
+    ]
 
 
 def _unseen(view: RunView) -> bool:

@@ -35,7 +35,7 @@ def squeezed(left: Sequence[Fact], right: Sequence[Fact], width: int) -> Content
         taken[max(open_, key=lambda i: (facts[i][taken[i]].rank, i))] += 1
     forms = [fact[form].text for fact, form in zip(facts, taken, strict=True)]
     begin, end = _joined(forms[: len(left)]), _joined(forms[len(left) :])
-    fill = " " * max(1, width - begin.cell_length - end.cell_length)
+    fill = " " * max(1 if end else 0, width - begin.cell_length - end.cell_length)
     return Content.assemble(begin, fill, end).truncate(width, ellipsis=True, pad=True)
 
 

@@ -262,6 +262,7 @@ def test_enter_shows_the_whole_line_wrapped() -> None:
             await it.until(lambda: view.line is not None, "the line")
             assert view.line is not None
             assert view.line.text == long.decode()
+            assert "begin" in view.render_line(0).text
             await it.press("G")
             await it.pilot.pause()
             assert "end" in "".join(view.render_line(y).text for y in range(view.size.height))

@@ -123,8 +123,7 @@ class Window:
         self._stand(self._top)
 
     def go_to_first(self) -> None:
-        if self.first is not None:
-            self._stand(Anchor(self.first))
+        self._stand(Anchor(self.first or 0))
 
     def go_to_share(self, share: float) -> None:
         """0 is the begin, 1 the end."""
