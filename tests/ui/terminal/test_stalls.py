@@ -27,9 +27,9 @@ def keep_repainting(session: PtySession, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         session.type("?")
-        time.sleep(0.06)
+        time.sleep(0.15)
         session.type("\x1b")
-        time.sleep(0.06)
+        time.sleep(0.15)
 
 
 @pytest.mark.parametrize("seconds", [6, pytest.param(20, marks=pytest.mark.long)])
