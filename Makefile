@@ -5,7 +5,7 @@ READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest
 SHELL := /bin/bash
 
-.PHONY: run test test-long lint format docs bench setup clean
+.PHONY: run test test-long lint format docs screenshots bench setup clean
 
 run: setup
 	@exec $(BIN)/gyoza-tui --local --demo
@@ -28,6 +28,9 @@ format: setup
 
 docs: setup
 	@$(BIN)/python -m gyoza_tui.cli.settings_docs
+
+screenshots: setup
+	@$(BIN)/python -m tests.ui.screenshots
 
 bench: setup
 	@failed=0; for file in $$(grep -l __main__ bench/*.py); do \

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from unittest.mock import patch
 
+from pytest_textual_snapshot import normalize_svg
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -24,6 +28,7 @@ from tests.ui.svg import with_texts
 WIDE: Final = (160, 45)
 SMALL: Final = (80, 24)
 _DEADLINE_S: Final = 20.0
+_OF_THE_SHELL: Final = re.compile("NO_COLOR|COLORTERM|FORCE_COLOR|TERM|COLUMNS|LINES|UNICODE_VERSION|TEXTUAL_.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,11 @@ def picture(
     theme: str | None = None,
     ascii_only: bool = False,
 ) -> str:
-    """The screen as SVG, after the keys were pressed and `then` was done."""
-    return asyncio.run(_picture(recording, size, keys, then, theme, ascii_only))
+    """The screen as SVG, after the keys were pressed and `then` was done; whatever the shell wishes of colours."""
+    with patch.dict(os.environ):
+        for name in filter(_OF_THE_SHELL.fullmatch, list(os.environ)):
+            del os.environ[name]
+        return asyncio.run(_picture(recording, size, keys, then, theme, ascii_only))
 
 
 async def _picture(
@@ -88,7 +96,7 @@ async def _picture(
         await then(shown)
         await shown.settle()
         _hold_cursors(app)
-        svg = app.export_screenshot(title="gyoza-tui")
+        svg = str(normalize_svg(app.export_screenshot(title="gyoza-tui")))
     # the driver, which is not there without a terminal, is what makes every character ASCII
     return with_texts(svg, as_ascii) if ascii_only else svg
 

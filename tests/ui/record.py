@@ -45,7 +45,7 @@ def playing(setting: Setting, root: Path) -> Iterator[tuple[Scene, ServerThread]
     """A worker and its server, at the moment at which the scene is as it should be."""
     scene = Scene(root, setting.settings, setting.key)
     with ExitStack() as stack:
-        server = stack.enter_context(ServerThread(root / "server.db"))
+        server = stack.enter_context(ServerThread(root / "server.db", setting.timings))
         scene.url = _NOWHERE if setting.server == "never" else server.url
         if setting.server == "named":
             stack.callback(scene.beside("lab-gpu-01").close)

@@ -49,7 +49,7 @@ class Recording:
     """By key."""
 
     def text(self) -> str:
-        return _ADAPTER.dump_json(self, indent=1).decode() + "\n"
+        return _ADAPTER.dump_json(self, indent=0).decode() + "\n"
 
     @staticmethod
     def of(text: str) -> Recording:

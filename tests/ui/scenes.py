@@ -13,6 +13,7 @@ from gyoza_tui.models.definitions import OpDefinition
 from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
+from gyoza_tui.server.hub import Timings
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.control import ControlError, Ending
 from gyoza_tui.worker.runner import Worker
@@ -37,7 +38,9 @@ i=0; while [ $i -lt 1000 ]; do i=$((i+4))
 done"""
 _COLOURS: Final = r"""
 printf '\033[1mtraining\033[0m on \033[32mcuda:0\033[0m, \033[38;5;208m16\033[0m bit, \033[7mbatch 64\033[0m\n'
-i=0; while [ $i -lt 120 ]; do i=$((i+1)); printf 'epoch %d/120 \033[36mloss\033[0m=0.%d\n' $i $((9000 / (i + 9))); done
+i=0; while [ $i -lt 120 ]; do
+  i=$((i+1)); printf 'epoch %d/120 \033[36mloss\033[0m=0.%03d\n' $i $((9000 / (i + 9)))
+done
 printf '\033[33mWARNING\033[0m: learning rate is high\n' >&2
 printf '学習率が高い 高い 高い 🥟 café e\314\201\n'
 printf '\033]0;owned\007\033[2J\033]52;c;b3duZWQ=\007[/foo] [bold]markup[/bold] \033[8mhidden\033[0m\n'
@@ -103,12 +106,11 @@ class Scene:
         self.worker.printer.pause()
         self.worker.begin()
 
-    def start_again(self) -> None:
-        """The worker goes and leaves its containers; the next one finds them."""
+    def leave(self) -> None:
+        """The worker goes; its containers stay for the next one."""
         self.control.end(Ending.DETACH)
         self.worker.serve()
         self.worker.close()
-        self.start()
 
     def beside(self, name: str) -> Scene:
         """Another worker of the same server."""
@@ -136,6 +138,11 @@ class Scene:
     def outcome(self, run: OpRun) -> str | None:
         view = self.view(run)
         return view.row.outcome if view else None
+
+    def told(self, run: OpRun) -> bool:
+        """Whether the server knows that its container has started."""
+        view = self.view(run)
+        return view is not None and view.row.started_acked
 
     def runs(self, *runs: OpRun) -> None:
         """Wait for their containers."""
@@ -275,21 +282,23 @@ def fates(scene: Scene, server: ServerThread) -> None:
     orders = Orders(server)
     lost = orders.run("segment@1.0.0", script="sleep 600")
     scene.runs(lost)
-    scene.control.pause()
+    scene.leave()
     other = scene.beside("lab-gpu-02")
-    server.client.delete_worker("lab-gpu-01", scene.worker.runtime.state_dir.instance_id)
+    other.until(lambda: other.view(lost) is not None, "that another has it")
+    scene.start()
     scene.ended(lost)
     server.client.update_run(lost.id, state=RunState.CANCELLED)
     other.close()
-    scene.control.resume()
     outlives, released = (orders.run(f"{name}@1.0.0", script="sleep 600") for name in ("embed", "caption"))
     scene.runs(outlives, released)
-    scene.start_again()
+    scene.leave()
+    scene.start()
     scene.until(lambda: (view := scene.view(outlives)) is not None and view.adopted, "the adoption")
     scene.runs(outlives, released)
     scene.control.pause()
     scene.control.release(released.id, 1)
     scene.ended(released)
+    scene.until(lambda: scene.control.snapshot().to_deliver == 0, "that the server has it back")
 
 
 def undelivered(scene: Scene, server: ServerThread) -> None:
@@ -298,8 +307,9 @@ def undelivered(scene: Scene, server: ServerThread) -> None:
     train = orders.run("train@2.1.0", "local://train", ram_mb=64)
     ending = orders.run("embed@0.3.1", script="""sleep 4; echo '{"vectors": 4096}' >$GYOZA_OUTPUT_JSON""")
     scene.runs(train, ending)
+    scene.until(lambda: all(map(scene.told, (train, ending))), "the starts told")
     server.stop()
-    scene.until(lambda: scene.control.snapshot().to_deliver > 0, "the end that nobody hears of")
+    scene.ended(ending)
     scene.until(lambda: scene.control.snapshot().down_since is not None, "the server's silence")
 
 
@@ -315,7 +325,10 @@ def counting(scene: Scene, server: ServerThread) -> None:
     done = orders.run("count@1.0.0", "local://count")
     scene.until(lambda: (view := scene.view(done)) is not None and view.row.acked and view.row.cleaned, "the end")
     goes_on = orders.run("count@1.0.1", "local://count", {"mode": "wait"})
-    scene.until(lambda: scene.percent(goes_on) == 60, "60 percent")
+    scene.until(lambda: scene.percent(goes_on) == 60 and scene.told(goes_on), "60 percent")
+    now = scene.control.snapshot
+    scene.until(lambda: now().to_deliver == 0 and now().link.queued == 0, "that the server has heard all")
+    scene.until(lambda: all(view.server_state == RunState.RUNNING for view in now().runs), "that it says so")
 
 
 _OPEN: Final[list[socket.socket]] = []
@@ -333,6 +346,7 @@ class Setting:
     act: Callable[[Scene, ServerThread], None] = idle
     gpus: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
+    timings: Timings | None = None
     key: str = KEY
     server: str = "there"
     """there, never, named (another worker has the name)."""
@@ -340,6 +354,8 @@ class Setting:
     """Another engine's address."""
 
 
+_HASTY: Final = Timings(lease_s=3, grace_s=1, heartbeat_s=1, failover_s=1)
+"""Of a server that soon gives a run of a worker that is away to another."""
 SCENES: Final[dict[str, Setting]] = {
     "busy": Setting(busy, gpus=2),
     "idle": Setting(),
@@ -347,7 +363,7 @@ SCENES: Final[dict[str, Setting]] = {
     "gpus8": Setting(some, gpus=8, settings={"max_runs": 8}),
     "paused": Setting(paused),
     "draining": Setting(draining),
-    "fates": Setting(fates, gpus=2),
+    "fates": Setting(fates, gpus=2, settings={"away_s": 3}, timings=_HASTY),
     "offline": Setting(gone),
     "undelivered": Setting(undelivered, gpus=2),
     "never": Setting(never, server="never", gpus=2),

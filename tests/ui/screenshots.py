@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from pytest_textual_snapshot import normalize_svg
 from rich.cells import cell_len
 
 from tests.ui.picture import SMALL, WIDE, picture
@@ -36,10 +35,6 @@ _FONT_PX: Final = 20.265
 _WIDTH_PX: Final = 1600
 _PIECE: Final = re.compile(r"[!-~]+(?: [!-~]+)*(?![\u0300-\u036f])|[^ ][\u0300-\u036f]*")
 """Letters that stand in one font, or one character that may come from another."""
-
-
-def svg(name: str) -> str:
-    return str(normalize_svg(PICTURES[name]()))
 
 
 def for_librsvg(svg: str) -> str:
@@ -70,8 +65,8 @@ def to_png(svg: str, path: Path) -> None:
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    for name in PICTURES:
-        made = svg(name)
+    for name, make in PICTURES.items():
+        made = make()
         (FOLDER / f"{name}.svg").write_text(made)
         if shutil.which("rsvg-convert"):
             to_png(made, FOLDER / f"{name}.png")

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
-from typing import Final
 
 import pytest
-from pytest_textual_snapshot import SVGImageExtension, normalize_svg
+from pytest_textual_snapshot import SVGImageExtension
 from syrupy.assertion import SnapshotAssertion
 
 from tests.ui.svg import difference
-
-_OF_THE_SHELL: Final = re.compile(
-    "NO_COLOR|COLORTERM|FORCE_COLOR|TERM|COLUMNS|LINES|UNICODE_VERSION|TEXTUAL_(?!SNAPSHOT_).*"
-)
-
-
-@pytest.fixture(autouse=True)
-def _no_wishes_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in filter(_OF_THE_SHELL.fullmatch, list(os.environ)):
-        monkeypatch.delenv(name)
 
 
 class SnapCompare:
@@ -39,12 +26,11 @@ class SnapCompare:
         if self._kept == svg:
             return
         kept = self._kept.executions[self._kept.num_executions - 1].recalled_data
-        shown = normalize_svg(svg)
-        (self._folder / "shown.svg").write_text(shown)
+        (self._folder / "shown.svg").write_text(svg)
         if kept is None:
             pytest.fail(f"no picture is kept: look at {self._folder}/shown.svg, keep it by --snapshot-update", False)
         (self._folder / "kept.svg").write_text(str(kept))
-        words = difference(str(kept), shown)
+        words = difference(str(kept), svg)
         (self._folder / "difference.txt").write_text(words)
         pytest.fail(
             f"the screen has changed. It should show: {self._reviewed}\n\n{words}\n"
