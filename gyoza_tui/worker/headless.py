@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import select
 import sys
 import threading
 from typing import Any, Final, Literal, TextIO
-
-import structlog
 
 from gyoza_tui.models.text import visible
 from gyoza_tui.worker.notices import Notice, Notices
@@ -126,7 +125,4 @@ def _text(notice: Notice) -> str:
 
 def _json(notice: Notice) -> str:
     fields: dict[str, Any] = {"t": f"{notice.at:%Y-%m-%dT%H:%M:%S.%fZ}", "level": notice.level, "event": notice.text}
-    return str(_RENDERER(None, "", fields | notice.fields))
-
-
-_RENDERER: Final = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    return json.dumps(fields | notice.fields, ensure_ascii=False, default=str)
