@@ -92,7 +92,7 @@ def _left(snapshot: Snapshot) -> str:
 def _machine(snapshot: Snapshot) -> list[Reason]:
     reasons = []
     if snapshot.disk is not None:
-        reasons.append(Reason(Cause.DISK_FULL, plain_line(snapshot.disk)))
+        reasons.append(Reason(Cause.DISK_FULL, plain_line(snapshot.disk).removeprefix(f"{Cause.DISK_FULL}: ")))
     for name, trouble in snapshot.backends.items():
         if trouble is not None:
             reasons.append(Reason(Cause.ENGINE_DOWN, f"{name}: {plain_line(trouble)}"))

@@ -17,7 +17,7 @@ from gyoza_tui.server.hub import Timings
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.control import ControlError, Ending
 from gyoza_tui.worker.runner import Worker
-from gyoza_tui.worker.snapshot import RunView
+from gyoza_tui.worker.snapshot import Phase, RunView, phase_of
 from tests import images
 from tests.servers import KEY, ServerThread
 from tests.ui.recording import RecordedLine, Recording
@@ -131,6 +131,10 @@ class Scene:
         view = self.view(run)
         return view.row.step if view else ""
 
+    def phase(self, run: OpRun) -> Phase | None:
+        view = self.view(run)
+        return phase_of(view) if view else None
+
     def percent(self, run: OpRun) -> float:
         view = self.view(run)
         return view.progress.percent if view and view.progress else 0.0
@@ -146,7 +150,7 @@ class Scene:
 
     def runs(self, *runs: OpRun) -> None:
         """Wait for their containers."""
-        self.until(lambda: all(self.step_of(run) == "run_container" for run in runs), "the containers")
+        self.until(lambda: all(self.phase(run) is Phase.RUNNING for run in runs), "the containers")
 
     def ended(self, *runs: OpRun) -> None:
         self.until(lambda: all(self.outcome(run) for run in runs), "the ends")

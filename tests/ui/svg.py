@@ -45,6 +45,8 @@ def _plain(text: str) -> str:
 
 
 def difference(kept: str, shown: str) -> str:
-    """What a person reads: lines that differ, or that it is their colours."""
+    """What a person reads: lines that differ, or that it is their colours; empty when nothing does."""
+    if shown == kept:
+        return ""
     lines = list(difflib.unified_diff(rows(kept), rows(shown), "kept", "shown", lineterm="", n=1))
     return "\n".join(lines) if lines else "every character is the same: it is colours or styles that differ"

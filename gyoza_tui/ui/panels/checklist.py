@@ -7,7 +7,6 @@ from typing import Final
 from textual.content import Content
 from textual.widgets import Static
 
-from gyoza_tui.ui.format import duration
 from gyoza_tui.ui.outside import one_line
 from gyoza_tui.worker.control import Check, CheckState
 from gyoza_tui.worker.snapshot import Snapshot
@@ -19,6 +18,7 @@ _GLYPHS: Final = {
     CheckState.FAILED: ("✗", "$text-error"),
 }
 _NAME: Final = 8
+_MARGIN: Final = _NAME + 4
 
 
 class Checklist(Static):
@@ -29,30 +29,38 @@ class Checklist(Static):
     def __init__(self) -> None:
         super().__init__(markup=False)
         self._shown = Content()
+        self._told: tuple[Snapshot, tuple[Check, ...]] | None = None
 
     def show_snapshot(self, snapshot: Snapshot, checks: tuple[Check, ...]) -> None:
-        shown = checklist_text(snapshot, checks)
+        self._told = snapshot, checks
+        shown = checklist_text(snapshot, checks, self.content_size.width)
         if not shown.is_same(self._shown):
             self._shown = shown
             self.update(shown)
 
+    def on_resize(self) -> None:
+        if self._told is not None:
+            self.show_snapshot(*self._told)
 
-def checklist_text(snapshot: Snapshot, checks: tuple[Check, ...]) -> Content:
+
+def checklist_text(snapshot: Snapshot, checks: tuple[Check, ...], width: int) -> Content:
     head = Content.assemble(("Before the first run", "bold"), "   ", one_line(snapshot.server_url))
-    return Content("\n").join([head, Content(), *(line for check in checks for line in _lines(check)), _next(snapshot)])
+    lines = (line for check in checks for line in _lines(check, max(1, width - _MARGIN)))
+    return Content("\n").join([head, *_next(snapshot), Content(), *lines])
 
 
-def _lines(check: Check) -> list[Content]:
+def _lines(check: Check, width: int) -> list[Content]:
     glyph, style = _GLYPHS[check.state]
-    lines = [Content.assemble(" ", (glyph, style), " ", (f"{check.name:<{_NAME}}", "bold"), " ", one_line(check.text))]
-    if check.mend:
-        lines.append(Content.assemble(" " * (_NAME + 4), one_line(check.mend).stylize("dim")))
-    return lines
+    begin = Content.assemble(" ", (glyph, style), " ", (f"{check.name:<{_NAME}}", "bold"), " ")
+    words = one_line(check.text).wrap(width)
+    words += one_line(check.mend).stylize("$text-muted").wrap(width) if check.mend else []
+    blank = Content(" " * _MARGIN)
+    return [Content.assemble(begin if line is words[0] else blank, line) for line in words]
 
 
-def _next(snapshot: Snapshot) -> Content:
+def _next(snapshot: Snapshot) -> list[Content]:
     if snapshot.link.trouble is None and snapshot.link.beat_at is not None:
-        return Content()
+        return []
     if snapshot.next_try_s <= 0:
-        return Content("\n asking the server now …")
-    return Content(f"\n asking the server again in {duration(snapshot.next_try_s)} · R now")
+        return [Content("asking the server now …")]
+    return [Content(f"asking the server again in {snapshot.next_try_s:.0f} s · R now")]

@@ -26,7 +26,7 @@ from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot, facts_of, phas
 
 HISTORY_MAX: Final = 1000
 _MARGIN: Final = 4
-"""Cells before and after the words of a reason."""
+"""Cells before the words of a reason."""
 
 
 class RunsPane(Vertical):
@@ -242,7 +242,7 @@ class RunsPane(Vertical):
 def _reason_lines(reason: Reason, width: int) -> list[Content]:
     mark, style = ("✗", "$text-error") if reason.wrong else ("○", "$text-muted")
     words = Content.assemble((reason.cause, "bold"), "  ", reason.text, (f"  {reason.act}", "$text-muted"))
-    first, *more = words.wrap(max(1, width - 2 * _MARGIN))
+    first, *more = words.wrap(max(1, width - _MARGIN - 1))
     return [
         Content.assemble("  ", (mark, style), " ", first),
         *(Content.assemble(" " * _MARGIN, line) for line in more),

@@ -267,10 +267,10 @@ def test_before_the_server_has_answered_there_is_a_checklist() -> None:
         async with stage(control, (80, 24)) as shown:
             assert "Before the first run" in shown.text()
             assert "set GYOZA_SERVER_URL" in shown.text()
-            assert "in 0:04" in shown.text()
+            assert "again in 4 s" in shown.text()
             control.now = replace(control.now, next_try_s=3.0)
             await shown.tick()
-            assert "in 0:03" in shown.text()
+            assert "again in 3 s" in shown.text()
             control.now = snapshot()
             await shown.tick()
             assert "Before the first run" not in shown.text()
