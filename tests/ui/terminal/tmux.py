@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.ui.terminal.desk import Desk
@@ -12,9 +12,9 @@ from tests.waiting import until
 
 
 class Tmux:
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, env: Mapping[str, str]) -> None:
         self._desk = desk
-        self._environment = desk.environment(TMUX_TMPDIR=str(desk.root))
+        self._environment = desk.environment(**env, TMUX_TMPDIR=str(desk.root))
         self._socket = f"gyoza-{uuid.uuid4().hex[:8]}"
 
     def __call__(self, *words: str) -> str:
@@ -44,10 +44,12 @@ class Tmux:
 
 
 @contextmanager
-def tmux_session(desk: Desk, *, columns: int = 100, rows: int = 30) -> Iterator[Tmux]:
+def tmux_session(
+    desk: Desk, *, columns: int = 100, rows: int = 30, env: Mapping[str, str] | None = None
+) -> Iterator[Tmux]:
     """With a shell in it."""
     (desk.root / "no-config.toml").touch()
-    tmux = Tmux(desk)
+    tmux = Tmux(desk, env or {})
     tmux("new-session", "-d", "-s", "desk", "-x", str(columns), "-y", str(rows), "bash --norc")
     try:
         yield tmux
