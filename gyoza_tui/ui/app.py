@@ -105,8 +105,9 @@ class GyozaApp(App[Leave], inherit_bindings=False):
 
     def tick_log(self) -> None:
         """Let the log on the screen look for new lines."""
-        if isinstance(self.screen, ShowsLog):
-            self.screen.look_at_log()
+        screen = self.screen
+        if screen.is_mounted and isinstance(screen, ShowsLog):
+            screen.look_at_log()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         return commands(self, screen)
