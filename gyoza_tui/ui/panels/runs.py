@@ -112,6 +112,7 @@ class RunsPane(Vertical):
         event.stop()
         if self._filter_by(event.text):
             self._close_prompt()
+            self.run_list.settle()
 
     def on_run_list_highlighted(self, event: RunList.Highlighted) -> None:
         view = self.selected

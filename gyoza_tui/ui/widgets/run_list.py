@@ -100,6 +100,10 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         if index is not None:
             self._move(index)
 
+    def settle(self) -> None:
+        """The cursor is where a person has led it: no run that goes on draws it away."""
+        self._tentative = False
+
     def action_run_up(self) -> None:
         self._move_by(-1)
 

@@ -129,6 +129,21 @@ def test_a_filter_works_while_it_is_typed_and_esc_takes_it_back() -> None:
     asyncio.run(look())
 
 
+def test_the_cursor_stays_on_the_ended_run_that_was_filtered_for() -> None:
+    async def look() -> None:
+        async with stage(busy_control()) as shown:
+            await shown.until(lambda: len(listed(shown)) > 2)
+            await shown.press("slash", *"run:93bb")
+            await shown.until(lambda: listed(shown) == ["93bb10f2"])
+            await shown.press("enter", "escape")
+            await shown.until(lambda: len(listed(shown)) > 2)
+            selected = shown.app.screen.query_one(RunsPane).selected
+            assert selected is not None
+            assert selected.row.run_id.startswith("93bb10f2")
+
+    asyncio.run(look())
+
+
 def test_a_filter_that_is_wrong_says_why_at_once_and_the_list_stays() -> None:
     async def look() -> None:
         async with stage(busy_control()) as shown:
