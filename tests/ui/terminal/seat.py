@@ -227,7 +227,9 @@ class Seat:
 
     def point_at(self, run: OpRun) -> None:
         """Put the run list's cursor on it, on the plain main screen."""
-        self.write(lambda: self.type("/"), f"run:{run.id}\r")
+        self.write(lambda: self.type("/"), f"run:{run.id}")
+        self.shows("1 match")
+        self.type("\r")
         until(lambda: run.id[:8] in self.cursor, f"the cursor on {run.id}")
         self.press("escape")
         until(self._is_plain, "the whole list")
