@@ -100,7 +100,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "retry",
         "r",
         "retry",
-        "Queue this ended run again: asks first. It may go to another worker.",
+        "Queue this failed or cancelled run again: asks first. It may go to another worker.",
         Scope.RUN,
         confirms=True,
     ),

@@ -82,7 +82,7 @@ def drain(snapshot: Snapshot) -> Question[bool]:
         lines = (Content("Nothing new is claimed, and no run is here that would have to finish."),)
     return yes_or_no(
         Content("Drain this worker?"),
-        (*lines, Content(""), Content(f"{_reports(snapshot)}Then it exits. Until then D undoes it.")),
+        (*lines, Content(""), Content(f"{_reports(snapshot)}Then it exits. Until then the drain key undoes it.")),
         no="Go on claiming",
         yes="Drain, then exit",
     )
@@ -99,7 +99,11 @@ def leave(snapshot: Snapshot) -> Question[Way]:
         (
             Choice(Way.STAY, "Stay", "Nothing changes."),
             Choice(Way.BACKGROUND, "Leave the screen, the worker goes on", f"It {claims}, {on}."),
-            Choice(Way.DRAIN, "Drain, then exit", f"Claims nothing new, {drains}, delivers, exits. D undoes it."),
+            Choice(
+                Way.DRAIN,
+                "Drain, then exit",
+                f"Claims nothing new, {drains}, delivers, exits. The drain key undoes it.",
+            ),
             Choice(Way.DETACH, "Detach", _detach(runs)),
             Choice(Way.CANCEL_ALL, "Cancel all and exit", _cancel_all(stoppable(snapshot))),
         ),

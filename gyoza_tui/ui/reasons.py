@@ -57,7 +57,7 @@ def server_trouble(snapshot: Snapshot, zone: tzinfo | None) -> Reason | None:
     words, next_try = plain_line(link.trouble), _next_try(snapshot)
     if link.unauthorized:
         return Reason(Cause.KEY_REFUSED, f"the server refuses the key: {words}{next_try}", "set GYOZA_API_KEY")
-    return Reason(Cause.UNREACHABLE, f"{words}{since(snapshot, zone)}{next_try}", "R tries now")
+    return Reason(Cause.UNREACHABLE, f"{words}{since(snapshot, zone)}{next_try}", "the try now key does not wait")
 
 
 def since(snapshot: Snapshot, zone: tzinfo | None) -> str:
@@ -75,9 +75,13 @@ def _next_try(snapshot: Snapshot) -> str:
 def _wish(snapshot: Snapshot) -> Reason | None:
     match snapshot.state:
         case WorkerState.PAUSED:
-            return Reason(Cause.PAUSED, "nothing is claimed", "p resumes")
+            return Reason(Cause.PAUSED, "nothing is claimed", "the pause key resumes")
         case WorkerState.DRAINING:
-            return Reason(Cause.DRAINING, f"nothing is claimed; {_left(snapshot)}then this worker exits", "D undoes it")
+            return Reason(
+                Cause.DRAINING,
+                f"nothing is claimed; {_left(snapshot)}then this worker exits",
+                "the drain key undoes it",
+            )
         case WorkerState.AWAY:
             return Reason(Cause.AWAY, "this worker exits")
         case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.worker.snapshot import Intent, RunView, Snapshot
+from gyoza_tui.worker.snapshot import Intent, Outcome, RunView, Snapshot
 
 
 def stopping(run: RunView, intent: Intent) -> str | None:
@@ -16,7 +16,13 @@ def stopping(run: RunView, intent: Intent) -> str | None:
 
 
 def retry(run: RunView) -> str | None:
-    return None if run.row.outcome is not None else f"{run.row.run_id} has not ended: cancel it first"
+    match run.row.outcome:
+        case None:
+            return f"{run.row.run_id} has not ended: cancel it first"
+        case Outcome.COMPLETED:
+            return f"{run.row.run_id} has completed: only what failed or was cancelled is queued again"
+        case _:
+            return None
 
 
 def shell(run: RunView) -> str | None:
@@ -33,7 +39,7 @@ def pause(snapshot: Snapshot) -> str | None:
     """Why claiming can be neither paused nor resumed."""
     match snapshot.state:
         case WorkerState.DRAINING:
-            return "draining: nothing is claimed until D undoes it"
+            return "draining: nothing is claimed until the drain key undoes it"
         case WorkerState.AWAY:
             return "the worker is leaving"
         case _:

@@ -9,5 +9,6 @@ from gyoza_tui.ui.outside import plain_line
 
 
 def say(node: Widget, text: str, severity: SeverityLevel = "information") -> None:
-    """Never markup: most of these words come from outside."""
+    """In the place of what was said before. Never markup: most of these words come from outside."""
+    node.app.clear_notifications()
     node.notify(plain_line(text), severity=severity, markup=False)

@@ -75,7 +75,7 @@ class Picture:
 
     def view(self, row: RunRow, entered: Mapping[str, float]) -> RunView:
         """Of a row of the history, which went into these steps."""
-        return self._drawn(row, entered, _Passing(None, self._runtime.held(row), None, None))
+        return self._drawn(row, entered, _Passing(None, False, None, None))
 
     def _open(self, rows: Sequence[RunRow]) -> tuple[RunView, ...]:
         states = {op.id: op.state for op in self._runtime.context.running_ops}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.ui import refusals
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.screens.dialog import Dialog
@@ -277,3 +278,8 @@ def test_the_run_that_is_cancelled_is_the_one_that_was_under_the_cursor_at_the_k
             assert here.fake.asked == [("cancel", meant.row.run_id, 1)]
 
     run(press())
+
+
+def test_what_has_completed_is_not_offered_again() -> None:
+    assert "has completed" in (refusals.retry(running(1, "93bb10f2", outcome=Outcome.COMPLETED)) or "")
+    assert refusals.retry(FAILED) is None

@@ -278,8 +278,9 @@ class LogView(PointedCanvas):
             self._beside_edge = search
             self.go_to(found)
         elif search.complete:
-            self._goal = None
-            self.post_message(self.Told(f"not found: {search.text}"))
+            typing, self._goal = self._goal is Goal.NEAREST, None
+            if not typing:
+                self.post_message(self.Told(f"not found: {search.text}"))
 
     def _shown_match(self, search: Search, number: int, following: Callable[[int], int | None]) -> int | None:
         """The following match that is not left out."""
