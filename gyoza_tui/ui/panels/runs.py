@@ -213,7 +213,7 @@ class RunsPane(Vertical):
 
     def _title(self, snapshot: Snapshot) -> Content:
         tally = snapshot.tally
-        active = sum(phase_of(view) not in FINISHED for view in snapshot.runs)
+        active = sum(view.row.outcome is None for view in snapshot.runs)
         counts = [f"{active} active", f"{tally.completed} done"]
         counts += [f"{tally.failed} failed"] if tally.failed else []
         counts += [f"{tally.cancelled} cancelled"] if tally.cancelled else []

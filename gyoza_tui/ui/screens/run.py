@@ -10,6 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Static
 
+from gyoza_tui.models.filters import FilterError, parse
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.format import duration
 from gyoza_tui.ui.ops import op_name
@@ -26,6 +27,7 @@ from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot, phase_of
 
 _TABS: Final = ("log", "run", "inspect")
 _TAIL: Final = 10
+_ATTEMPTS_MAX: Final = 100
 _GONE: Final = "the worker does not know this attempt any more"
 
 
@@ -46,6 +48,8 @@ class RunScreen(AboutRun):
         self._view = view
         self._known: object = None
         self._about = Content()
+        self._ending = False
+        """Its end is being read."""
 
     @property
     def shown_run(self) -> RunView:
@@ -69,7 +73,12 @@ class RunScreen(AboutRun):
             self.app.run_worker(self._mark_seen())
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        self._view = next((view for view in snapshot.runs if view.key == self._view.key), self._view)
+        here = next((view for view in snapshot.runs if view.key == self._view.key), None)
+        if here is not None:
+            self._view = here
+        elif not (self._view.row.closed or self._ending):
+            self._ending = True
+            self.run_worker(self._read_end())
         about = _about(self._view, snapshot, ascii_only=self._options.ascii)
         if not about.is_same(self._about):
             self._about = about
@@ -124,6 +133,20 @@ class RunScreen(AboutRun):
                 self.run_worker(self._read_details(), group="read", exclusive=True)
             case "inspect":
                 self.run_worker(self._inspect(), group="read", exclusive=True)
+
+    async def _read_end(self) -> None:
+        """How the run ended, which only the history knows now."""
+        try:
+            wanted = parse(f'run:"{self._view.row.run_id}"')
+            page = await aside(partial(self._control.history, wanted, _ATTEMPTS_MAX))
+        except (ControlError, FilterError):
+            return
+        finally:
+            self._ending = False
+        for view in page.runs:
+            if view.key == self._view.key:
+                self._view = view
+                self.show_snapshot(self._control.snapshot())
 
     async def _read_details(self) -> None:
         try:

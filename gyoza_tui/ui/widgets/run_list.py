@@ -64,6 +64,8 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         self._cursor: int | None = None
         self._tentative = True
         """Whether the cursor was put where it is for want of a run that goes on."""
+        self._touched = False
+        """Whether a person has ever moved the cursor: until then the top stays in sight."""
         self._lines: dict[int, tuple[RunView, Content]] = {}
         """Of finished runs, by key: they stay as they are."""
         self._painted: dict[int, tuple[Content, bool]] = {}
@@ -90,7 +92,7 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
             self.virtual_size = Size(self.size.width, len(views))
         self._keep_cursor(before)
         after = self._index()
-        if at_cursor and after is not None and after != before:
+        if self._touched and at_cursor and after is not None and after != before:
             self._scroll_into_sight(after)
         self._repaint()
 
@@ -218,6 +220,7 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
     def _put(self, index: int | None, *, by_hand: bool) -> None:
         view = None if index is None else self._views[index]
         key = None if view is None else view.key
+        self._touched |= by_hand
         self._tentative = not by_hand and (view is None or phase_of(view) in FINISHED)
         if key != self._cursor or by_hand:
             self._cursor = key

@@ -180,3 +180,18 @@ def test_new_lines_below_are_counted_in_the_key_bar() -> None:
             await until(lambda: "new" not in bar.render().plain, "that they were seen")
 
     run(look())
+
+
+def test_a_run_that_ends_while_its_log_is_shown_is_shown_as_ended() -> None:
+    async def look() -> None:
+        async with on(RUN) as (here, screen):
+            closed = replace(RUN.row, outcome=Outcome.COMPLETED, outcome_at=NOW, acked=True, cleaned=True)
+            here.fake.now = snapshot(runs=())
+            here.fake.past = [replace(RUN, row=closed)]
+            here.app.tick()
+            await until(lambda: screen.shown_run.row.outcome is Outcome.COMPLETED, "its end")
+            assert "COMPLETED" in str(screen.query_one("#about", Static).content)
+            await here.press("x")
+            assert here.app.screen is screen
+
+    run(look())

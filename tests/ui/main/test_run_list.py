@@ -267,3 +267,17 @@ def test_another_size_cuts_the_lines_anew() -> None:
                 assert all(RunList.render_line(here.list, y).cell_length == here.list.size.width for y in range(20))
 
     asyncio.run(look())
+
+
+def test_what_goes_on_stays_in_sight_as_long_as_nobody_moved_the_cursor() -> None:
+    async def look() -> None:
+        async with bench() as here:
+            first = going_on(5000, "first")
+            await here.show(first, *THOUSAND)
+            assert here.cursor == 5000
+            done = ended(5000, "first", Outcome.COMPLETED, "outputs: 1")
+            await here.show(*(going_on(6000 + n, f"r{n}") for n in range(30)), done, *THOUSAND)
+            assert here.cursor == 5000
+            assert here.list.scroll_offset.y == 0
+
+    asyncio.run(look())
