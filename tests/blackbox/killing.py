@@ -144,6 +144,13 @@ def _settings(scenario: Scenario) -> Settings:
     )
 
 
+def _hears_sigterm(pid: int) -> bool:
+    """Whether it has a handler: without one a SIGTERM ends it at once."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))
+    return bool(caught & 1 << (signal.SIGTERM - 1))
+
+
 class Trial:
     """One k: a worker killed there, and one that goes on."""
 
@@ -175,7 +182,7 @@ class Trial:
             state = self._client.get_run(self._result.run_id, events=False).state
             if self._scenario.cancel and state is RunState.RUNNING and self._op_runs():
                 self._client.update_run(self._result.run_id, state=RunState.CANCELLED)
-            if state.terminal and not told and self._answers_since(began):
+            if state.terminal and not told and self._answers_since(began) and _hears_sigterm(pid):
                 told = True
                 os.kill(pid, signal.SIGTERM)
             return False
@@ -187,7 +194,7 @@ class Trial:
         return False
 
     def _answers_since(self, began: datetime) -> bool:
-        """Whether the worker has beaten: before that a signal would meet no handler."""
+        """Whether a worker has beaten since; the killed one's last beat may be taken late."""
         return any(worker.last_seen > began for worker in self._client.list_workers())
 
     def _op_runs(self) -> bool:
