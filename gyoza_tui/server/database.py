@@ -116,6 +116,8 @@ class Database:
         """ServerError when `url` is not SQLite, in use, of a newer version, or not usable."""
         path = _file_of(url)
         try:
+            if path.exists() and not path.is_file():
+                raise ServerError(f"the database {_shown(path)} is no regular file: choose another by --database")
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = _locked(path)
         except OSError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 
@@ -91,3 +93,13 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "newer" in done.stderr
     assert database.read_bytes() == before
+
+
+def test_a_database_that_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    os.mkfifo(device, 0o644)
+    done = installed(tmp_path, "serve", "--port", "0", "--database", str(device))
+    assert done.returncode == 2
+    assert "no regular file" in done.stderr
+    assert stat.S_IMODE(device.stat().st_mode) == 0o644
+    assert list(tmp_path.glob("device?*")) == []
