@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gyoza_tui.settings import Settings
 
 PAGE = 200
+TIMEOUT_S = 30.0
+"""For one request."""
 SHORT = 8
 """Characters of an id that are shown when they are unique."""
 _CANDIDATES = 10
@@ -38,7 +40,7 @@ def connected(flags: Connection) -> Iterator[Connected]:
 
 
 @contextmanager
-def connected_by(settings: Settings) -> Iterator[Connected]:
+def connected_by(settings: Settings, timeout_s: float = TIMEOUT_S) -> Iterator[Connected]:
     """The same, with settings that are loaded already."""
     import httpx
 
@@ -47,7 +49,7 @@ def connected_by(settings: Settings) -> Iterator[Connected]:
     url, key, named = settings.server_url, settings.key(), settings.server_url
     if "server_url" not in settings.model_fields_set and (own := _own_server(settings)):
         url, key, named = own.url, own.key, f"{own.url} (this machine's own)"
-    with GyozaClient(url, key) as client:
+    with GyozaClient(url, key, timeout_s) as client:
         try:
             yield Connected(client, settings)
         except httpx.HTTPError as error:

@@ -42,6 +42,12 @@ def say(text: str) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
+def hint(command: str) -> None:
+    """After an action: what one may want to type next. For a person at a terminal only."""
+    if sys.stderr.isatty():
+        say(f"next: gyoza-tui {command}")
+
+
 def out(text: str = "") -> None:
     """A line of data, on stdout."""
     print(text, flush=True)

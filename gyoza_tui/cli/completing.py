@@ -1,0 +1,116 @@
+"""What the shell offers behind a verb: the runs, workers and definitions that there are. Silent on every error."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import fields
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import typer
+
+from gyoza_tui.cli.options import Connection
+from gyoza_tui.models.text import visible
+
+if TYPE_CHECKING:
+    from gyoza_tui.cli.connection import Connected
+    from gyoza_tui.client import GyozaClient
+    from gyoza_tui.models.states import RunState
+
+OFFERED_MAX: Final = 200
+TIME_S: Final = 1.0
+"""Nobody waits longer for a key."""
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._@-]+")
+"""What a shell takes as it stands; nothing else is offered."""
+
+
+class Offer(NamedTuple):
+    value: str
+    words: str
+    """Shown beside it, where the shell shows that."""
+
+
+def complete_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """The ids of runs, newest first."""
+    return _offered(ctx, incomplete, lambda client: _runs(client, incomplete, lambda _state: True))
+
+
+def complete_open_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """Of those that have not ended."""
+    return _offered(ctx, incomplete, lambda client: _runs(client, incomplete, lambda state: not state.terminal))
+
+
+def complete_retryable_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """Of those that have ended without a result."""
+    from gyoza_tui.models.states import Cause, RunState, allowed
+
+    def retryable(state: RunState) -> bool:
+        return allowed(state, RunState.PENDING, Cause.RETRY)
+
+    return _offered(ctx, incomplete, lambda client: _runs(client, incomplete, retryable))
+
+
+def complete_worker(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """The names of the workers that the server knows."""
+    return _offered(
+        ctx, incomplete, lambda client: [Offer(found.worker_id, found.state) for found in client.list_workers()]
+    )
+
+
+def complete_definition(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """Names of definitions; behind an `@` their versions."""
+
+    def ask(client: GyozaClient) -> list[Offer]:
+        found = client.list_definitions()
+        if "@" in incomplete:
+            return [Offer(f"{each.id}@{each.version}", each.image) for each in found]
+        return [Offer(name, image) for name, image in {each.id: each.image for each in found}.items()]
+
+    return _offered(ctx, incomplete, ask)
+
+
+def _runs(client: GyozaClient, beginning: str, wanted: Callable[[RunState], bool]) -> Iterable[Offer]:
+    from gyoza_tui.cli import connection, run_words
+
+    for run in connection.all_runs(client):
+        if run.id.startswith(beginning) and wanted(run.state):
+            yield Offer(run.id, f"{run.state.value} {run_words.op_name(run)}")
+
+
+def _offered(ctx: typer.Context, incomplete: str, ask: Callable[[GyozaClient], Iterable[Offer]]) -> list[Offer]:
+    """What `ask` finds within TIME_S; nothing when the server does not answer so soon, or anything else is wrong."""
+    found: list[Offer] = []
+
+    def look() -> None:
+        try:
+            with _connected(ctx) as at:
+                fitting = (each for each in ask(at.client) if _fits(each, incomplete))
+                for offer in islice(fitting, OFFERED_MAX):
+                    found.append(Offer(offer.value, visible(offer.words)))
+        except Exception:
+            return  # a half-typed line in a shell is no place for messages
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(TIME_S)
+    return list(found)
+
+
+def _connected(ctx: typer.Context) -> AbstractContextManager[Connected]:
+    """By the flags typed so far, before the verb and behind it."""
+    from gyoza_tui.cli import connection
+    from gyoza_tui.settings import load
+
+    flags = _flags(ctx.params).over(_flags(ctx.parent.params) if ctx.parent else None)
+    return connection.connected_by(load(**flags.as_settings()), timeout_s=TIME_S)
+
+
+def _flags(typed: dict[str, Any]) -> Connection:
+    return Connection(**{each.name: typed.get(each.name) for each in fields(Connection)})
+
+
+def _fits(offer: Offer, incomplete: str) -> bool:
+    return offer.value.startswith(incomplete) and _PLAIN.fullmatch(offer.value) is not None

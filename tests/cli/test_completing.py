@@ -1,0 +1,88 @@
+"""What the shell is offered, of a live server."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import typer
+
+from gyoza_tui.cli import completing
+from gyoza_tui.models.definitions import OpDefinition
+from gyoza_tui.models.states import RunState
+from tests.servers import ServerThread
+
+
+@pytest.fixture
+def offered(clean_environment: object) -> Callable[..., list[str]]:
+    """The values that a callback offers for what was typed, with these flags behind the verb."""
+
+    def ask(callback: Callable[[typer.Context, str], list[completing.Offer]], typed: str, **flags: str) -> list[str]:
+        context = typer.Context(typer.main.get_command(_app()))
+        context.params = dict(flags)
+        return [offer.value for offer in callback(context, typed)]
+
+    return ask
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(lambda: None)
+    return app
+
+
+Ask = Callable[..., list[str]]
+
+
+def test_runs_by_the_beginning_of_their_ids(served: ServerThread, offered: Ask) -> None:
+    for name in ("abc", "abd", "b"):
+        served.client.create_run("busybox", id=name)
+    assert offered(completing.complete_run, "") == ["b", "abd", "abc"]
+    assert offered(completing.complete_run, "ab") == ["abd", "abc"]
+    assert offered(completing.complete_run, "zz") == []
+
+
+def test_what_may_be_done_with_a_run_decides_whether_it_is_offered(served: ServerThread, offered: Ask) -> None:
+    for name in ("waits", "ended"):
+        served.client.create_run("busybox", id=name)
+    served.client.update_run("ended", state=RunState.CANCELLED)
+    assert offered(completing.complete_open_run, "") == ["waits"]
+    assert offered(completing.complete_retryable_run, "") == ["ended"]
+
+
+def test_workers_and_definitions(served: ServerThread, offered: Ask) -> None:
+    served.client.heartbeat(worker_id="gpu-01", resources={})
+    for version in ("1.0", "2.0"):
+        served.client.upsert_definition(OpDefinition(id="train", version=version, image="busybox"))
+    assert offered(completing.complete_worker, "gpu") == ["gpu-01"]
+    assert offered(completing.complete_worker, "cpu") == []
+    assert offered(completing.complete_definition, "t") == ["train"]
+    assert offered(completing.complete_definition, "train@") == ["train@1.0", "train@2.0"]
+
+
+def test_no_more_than_somebody_can_read(served: ServerThread, offered: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completing, "OFFERED_MAX", 2)
+    for name in ("a", "b", "c"):
+        served.client.create_run("busybox", id=name)
+    assert offered(completing.complete_run, "") == ["c", "b"]
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Somebody listens there and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def test_nothing_and_no_word_on_any_error(
+    served: ServerThread, offered: Ask, silent_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.client.create_run("busybox", id="abc")
+    begun = time.monotonic()
+    for url in ("http://127.0.0.1:1", "not a url", f"http://127.0.0.1:{silent_port}"):
+        assert offered(completing.complete_run, "", server=url) == []
+    assert time.monotonic() - begun < 3
+    assert capsys.readouterr() == ("", "")
+    assert offered(completing.complete_run, "", server=served.url) == ["abc"]
