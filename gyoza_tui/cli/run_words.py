@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gyoza_tui.cli.terminal import brief, duration
+from gyoza_tui.models import filters
 from gyoza_tui.models.failures import Failure
 from gyoza_tui.models.states import EventType, RunState
 
@@ -24,9 +25,7 @@ STYLES: dict[RunState, str] = {
 
 def op_name(run: OpRun) -> str:
     """The definition and its version, or the image."""
-    if run.op_definition is None:
-        return run.image
-    return f"{run.op_definition}@{run.op_version}" if run.op_version else run.op_definition
+    return filters.op_name(run.image, run.op_definition, run.op_version)
 
 
 def failure(events: list[Event]) -> Failure | None:

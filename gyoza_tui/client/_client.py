@@ -139,16 +139,21 @@ class GyozaClient:
         worker_id: str | None = None,
         definition: str | None = None,
         since: str | None = None,
+        filter: str | None = None,  # noqa: A002 - the wire's name
         limit: int | None = None,
         after: str | None = None,
     ) -> Page:
-        """Newest first; `items` are OpRuns."""
+        """Newest first; `items` are OpRuns. `filter` is text for `models.filters`, which another server may ignore.
+
+        The list ends where no cursor comes: a page may be empty.
+        """
         query = {
             "state": state,
             "topic": topic,
             "worker_id": worker_id,
             "definition": definition,
             "since": since,
+            "filter": filter,
             "limit": limit,
             "after": after,
         }

@@ -75,6 +75,46 @@ class RunFacts:
     """UTC seconds; None while it goes on."""
 
 
+def op_name(image: str, definition: str | None, version: str | None) -> str:
+    """The definition and its version, or the image."""
+    if definition is None:
+        return image
+    return f"{definition}@{version}" if version else definition
+
+
+def server_facts(
+    run_id: str,
+    state: RunState,
+    *,
+    image: str,
+    definition: str | None,
+    version: str | None,
+    worker: str | None,
+    topic: str | None,
+    error: str | None,
+    updated_at: float | None,
+) -> RunFacts:
+    """Of a run as a server knows it. One that has ended was last changed when it did; `error` is why it failed."""
+    return RunFacts(
+        id=run_id,
+        states=words_of(state),
+        op=op_name(image, definition, version),
+        image=image,
+        note=error or "",
+        worker=worker or "",
+        topic=topic or "",
+        ended_at=updated_at if state.terminal else None,
+    )
+
+
+def words_of(state: RunState) -> tuple[str, ...]:
+    """What `state:` may call a server's state."""
+    return (state.lower(), *_ALSO.get(state, ()))
+
+
+_ALSO: Final = {RunState.PENDING: ("queued",)}
+
+
 class Moment(NamedTuple):
     """`ago_s` before the time of looking, or a time in UTC seconds."""
 

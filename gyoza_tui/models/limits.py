@@ -31,6 +31,8 @@ RUNS_PER_CLAIM_MAX: Final = 64
 RUNS_LISTED_MAX: Final = 4096
 """Runs that one beat or claim can list."""
 NAME_MAX: Final = 128
+FILTER_MAX: Final = 2000
+"""Characters of a filter that a server takes."""
 TAGS_MAX: Final = 64
 COMMAND_ARGS_MAX: Final = 1024
 AWAY_S_MAX: Final = 24 * 3600

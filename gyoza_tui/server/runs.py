@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from gyoza_tui.models.definitions import InputValidationError, OpSpec, fit_inputs
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import DefinitionRunRequest, OpRun, RunPatch, RunRequest
 from gyoza_tui.models.states import OWNED, EventType, RunState
 from gyoza_tui.server import assignment, definitions, ends, retries, rows, schema
@@ -23,8 +22,6 @@ from gyoza_tui.server.reports import Fence
 from gyoza_tui.server.run_change import Entry, RunChange
 from gyoza_tui.server.scheduler import Need, placement
 
-PAGE_BYTES = 16 * MIB
-"""A page of a list ends early rather than grow beyond this."""
 _HOLDER = select(schema.attempts.c.worker_id).where(
     schema.attempts.c.run_id == bindparam("run_id"), schema.attempts.c.held
 )
@@ -140,58 +137,6 @@ class Placements:
         """Who has not yet released an earlier attempt; until then no other is handed out."""
         worker_id: str | None = self._connection.execute(_HOLDER, {"run_id": run_id}).scalar()
         return worker_id
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which runs a list shows; None is any."""
-
-    state: RunState | None = None
-    topic: str | None = None
-    worker_id: str | None = None
-    definition: str | None = None
-    since: Micros | None = None
-
-
-def page(
-    hub: Hub, connection: Connection, which: Filter, limit: int, before: int | None
-) -> tuple[list[OpRun], int | None]:
-    """Newest first, without events and attempts; and where the next page begins."""
-    runs, attempts = schema.runs, schema.attempts
-    query = select(runs).order_by(runs.c.seq.desc()).limit(limit + 1)
-    for column, value in (
-        (runs.c.state, which.state),
-        (runs.c.topic, which.topic),
-        (runs.c.op_definition, which.definition),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if which.worker_id is not None:
-        owner = select(attempts.c.run_id).where(
-            attempts.c.run_id == runs.c.id,
-            attempts.c.attempt == runs.c.current_attempt,
-            attempts.c.worker_id == which.worker_id,
-        )
-        query = query.where(owner.exists())
-    if which.since is not None:
-        query = query.where(runs.c.created_at >= which.since)
-    if before is not None:
-        query = query.where(runs.c.seq < before)
-    found = connection.execute(query).all()
-    return _filled(hub, connection, found, limit)
-
-
-def _filled(hub: Hub, connection: Connection, found: Any, limit: int) -> tuple[list[OpRun], int | None]:
-    placements, size = Placements(hub, connection), 0
-    listed: list[tuple[int, OpRun]] = []
-    for run in found[:limit]:
-        current = rows.current_attempts(connection, [run]).get(run.id)
-        size += len(run.inputs) + len(run.spec) + (len(current.outputs or "") if current else 0)
-        if listed and size > PAGE_BYTES:
-            break
-        listed.append((run.seq, rows.run_of(run, current, placement=placements.of(run))))
-    more = len(listed) < len(found)
-    return [run for _, run in listed], listed[-1][0] if listed and more else None
 
 
 # Changing

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
-from gyoza_tui.models.filters import RunFacts, RunFilter
+from gyoza_tui.models.filters import RunFacts, RunFilter, op_name
 from gyoza_tui.worker.control import ControlError, HistoryPage
 from gyoza_tui.worker.journal_file import COLUMNS, row_of
 from gyoza_tui.worker.picture import Picture
-from gyoza_tui.worker.run_facts import named
 from gyoza_tui.worker.run_row import RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.snapshot import RunView
@@ -59,7 +58,7 @@ class RunHistory:
             facts = RunFacts(
                 id=run_id,
                 states=(outcome,),
-                op=named(image, definition, version),
+                op=op_name(image, definition, version),
                 image=image,
                 note=f"{note} {last_line}",
                 worker=worker,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gyoza_tui.models import filters
 from gyoza_tui.models.filters import RunFacts
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.phase import phase_of
@@ -29,11 +30,4 @@ def facts_of(view: RunView, worker_id: str) -> RunFacts:
 
 
 def op_name(run: OpRun) -> str:
-    return named(run.image, run.op_definition, run.op_version)
-
-
-def named(image: str, definition: str | None, version: str | None) -> str:
-    """The definition and its version, or the image."""
-    if definition is None:
-        return image
-    return f"{definition}@{version}" if version else definition
+    return filters.op_name(run.image, run.op_definition, run.op_version)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gyoza_tui.models.limits import REQUEST_MAX
+from gyoza_tui.server import run_list
 from gyoza_tui.server.routes import examples
 from tests.server.cluster import Cluster
 
@@ -219,3 +220,45 @@ def test_the_examples_of_the_documentation_are_real(gyoza: Cluster) -> None:
     for path in schema["paths"].values():
         for operation in path.values():
             assert operation["description"], operation
+
+
+def test_a_filter_finds_what_the_screen_would_find(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    topic = {"event_delivery": {"topic": "nightly"}}
+    gyoza.submit(id="claimed", image="registry.local/train:2", **topic)
+    worker.take()
+    gyoza.submit(id="waits", image="busybox")
+    gyoza.submit(id="ended", image="busybox", **topic)
+    gyoza.client.patch("/runs/ended", json={"state": "CANCELLED", "reason": "wrong input"})
+
+    def found(text: str, **more: Any) -> list[str]:
+        return [run["id"] for run in gyoza.get("/runs", filter=text, **more)]
+
+    assert found("") == ["ended", "waits", "claimed"]
+    assert found("state:queued") == found("state:pending") == ["waits"]
+    assert found("state:assigned,cancelled") == ["ended", "claimed"]
+    assert found("-state:cancelled") == ["waits", "claimed"]
+    assert found("op:Train") == found("train") == found("worker:W1") == ["claimed"]
+    assert found("topic:night") == ["ended", "claimed"]
+    assert found("topic:night", topic="nightly", worker_id="w1") == ["claimed"]
+    assert found("run:WA") == ["waits"]
+    assert found('"wrong input"') == ["ended"]
+    assert found("since:2099-01-01") == ["waits", "claimed"], "what goes on counts as of now"
+    assert "no state" in gyoza.get("/runs", 422, filter="state:done")["detail"]
+
+
+def test_a_filtered_list_goes_on_behind_what_was_looked_at(gyoza: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_list, "LOOKED_AT_MAX", 2)
+    for n in range(7):
+        gyoza.submit(id=f"run{n}", image="even" if n % 2 == 0 else "odd")
+    seen, pages = [], 0
+    wanted = {"filter": "op:even", "limit": "1"}
+    while True:
+        reply = gyoza.client.get("/runs", params=wanted)
+        seen += [run["id"] for run in reply.json()]
+        pages += 1
+        if (cursor := reply.headers.get("X-Next-Cursor")) is None:
+            break
+        wanted["after"] = cursor
+    assert seen == ["run6", "run4", "run2", "run0"]
+    assert pages > len(seen)

@@ -7,12 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import AwareDatetime, Field
 
+from gyoza_tui.models import filters
+from gyoza_tui.models.filters import RunFilter
+from gyoza_tui.models.limits import FILTER_MAX
 from gyoza_tui.models.runs import EventReport, EventsAccepted, OpRun, RunPatch, RunRequest
 from gyoza_tui.models.states import RunState
-from gyoza_tui.server import cursors, reports, runs
+from gyoza_tui.server import cursors, reports, run_list, runs
+from gyoza_tui.server.errors import invalid
 from gyoza_tui.server.moments import to_micros
 from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_list
 from gyoza_tui.server.routes.examples import EVENT, EVENT_LIST, PATCHES, RUN
+from gyoza_tui.server.run_list import Wanted
 from gyoza_tui.server.strict_json import StrictRoute
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
@@ -35,15 +40,26 @@ async def list_runs(
     worker_id: str | None = None,
     definition: str | None = None,
     since: Annotated[AwareDatetime | None, Query(description="Created at or after.")] = None,
+    terms: Annotated[
+        str | None, Query(alias="filter", max_length=FILTER_MAX, examples=["state:failed op:train since:1h"])
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     after: Annotated[str | None, Query(description="The `X-Next-Cursor` of the page before.")] = None,
 ) -> Response:
-    """Newest first, without events and attempts. A page may be shorter than `limit` when its runs are large."""
+    """Newest first, without events and attempts. A page may be shorter than `limit`, or empty: the list ends where no
+    `X-Next-Cursor` comes."""
     server_id = hub.database.server_id
     before = None if after is None else cursors.decode("runs", server_id, after)
-    which = runs.Filter(state, topic, worker_id, definition, None if since is None else to_micros(since))
-    found, position = await hub.read(lambda c: runs.page(hub, c, which, limit, before))
+    wanted = Wanted(state, topic, worker_id, definition, None if since is None else to_micros(since), _terms(terms))
+    found, position = await hub.read(lambda c: run_list.page(hub, c, wanted, limit, before))
     return reply_list(list[OpRun], found, None if position is None else cursors.encode("runs", server_id, position))
+
+
+def _terms(text: str | None) -> RunFilter:
+    try:
+        return filters.parse(text or "")
+    except filters.FilterError as error:
+        raise invalid(str(error)) from None
 
 
 @router.get("/runs/{run_id}", response_model=OpRun, responses=refusals(404))
