@@ -1,8 +1,8 @@
 """All that writes to the terminal, and all that reads from it, while there is a screen.
 
 What Textual's own driver does wrong here: it waits for a terminal that does not read, and for ever for one that is
-gone; it stops the process on SIGTSTP, heartbeats included, and takes the screen twice on SIGCONT; it dies of input that
-it does not know.
+gone; it stops the process on SIGTSTP, heartbeats included; on SIGCONT it takes what the shell made of the terminal for
+what it was before; it dies of input that it does not know.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -47,8 +48,10 @@ class GyozaDriver(LinuxDriver):
         self._output: TerminalOutput | None = None
         """None: suspended, or over. What is written then is dropped."""
         self.fileno = -1
-        for number in (signal.SIGTSTP, signal.SIGCONT):
-            signal.signal(number, _nothing)  # not SIG_IGN: children would inherit it
+        self._modes: list[Any] | None = None
+        """The terminal's, while the screen has it."""
+        signal.signal(signal.SIGTSTP, _nothing)  # not SIG_IGN: children would inherit it
+        signal.signal(signal.SIGCONT, self._continued)
 
     def write(self, data: str) -> None:
         if self._output is not None:
@@ -71,6 +74,8 @@ class GyozaDriver(LinuxDriver):
         self._output = TerminalOutput(self._loop, caught_up=self._draw_anew, gone=self._app.exit)
         with _in_background_too():
             super().start_application_mode()  # type: ignore[no-untyped-call]
+            with suppress(termios.error):
+                self._modes = termios.tcgetattr(self.fileno)
 
     def stop_application_mode(self) -> None:
         if self._output is None:
@@ -123,6 +128,24 @@ class GyozaDriver(LinuxDriver):
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(call)
 
+    def _continued(self, _number: int, _frame: FrameType | None) -> None:
+        if self._output is not None:
+            self._tell(self._take_back)
+
+    def _take_back(self) -> None:
+        """After SIGSTOP, which nobody can catch, a shell has had the terminal: its modes, and what it wrote."""
+        with suppress(OSError):
+            if self._output is None or os.tcgetpgrp(self.fileno) != os.getpgrp():
+                return
+        with _in_background_too(), suppress(termios.error):
+            if self._modes is not None:
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self._modes)
+        self.write("\x1b[?25l\x1b[?1004h")
+        self._enable_bracketed_paste()
+        self._disable_line_wrap()
+        self._enable_mouse_support()
+        self._draw_anew()
+
     def _draw_anew(self) -> None:
         self._app.call_later(self._app.refresh, layout=True)
 
@@ -144,7 +167,7 @@ class GyozaDriver(LinuxDriver):
 
 
 def _nothing(_number: int, _frame: FrameType | None) -> None:
-    """Ctrl-Z must not stop the heartbeats, nor `fg`, systemd or a hang-up take the screen a second time."""
+    """Ctrl-Z must not stop the heartbeats."""
 
 
 @contextmanager

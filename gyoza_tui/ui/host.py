@@ -16,8 +16,10 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Literal, NoReturn, Protocol
@@ -132,6 +134,8 @@ class _Host:
         self._terminal = Terminal(worker.log)
         self._alarm = _Alarm()
         self._app: _App | None = None
+        self._leave: Callable[[], object] = _nothing
+        """Close the screen that is shown; from a signal handler."""
         self._crashed_at = -math.inf
         self._code = 1
         self._ended = threading.Event()
@@ -159,8 +163,11 @@ class _Host:
             self._worker.abandon(self._code)
 
     def _hang_up(self, _number: int, _frame: FrameType | None) -> None:
-        self._terminal.lose()
-        self._alarm.ring()
+        """A terminal that is still there was not hung up: somebody wants the screen closed."""
+        if self._terminal.lost:
+            self._alarm.ring()
+        else:
+            self._leave()
 
     def _show(self) -> _Shown:
         """One screen, from its begin to its end."""
@@ -173,9 +180,9 @@ class _Host:
         except Exception as error:
             return _Shown(error=error)
         finally:
+            self._app, self._leave = None, _nothing
             loop.close()
             gc.enable()
-            self._app = None
             self._terminal.give_back()
             if not self._terminal.lost:
                 self._worker.printer.resume()
@@ -183,6 +190,7 @@ class _Host:
     async def _shown(self) -> _Shown:
         loop = asyncio.get_running_loop()
         app = self._app = _App(self._worker.control, self._options)
+        self._leave = partial(loop.call_soon_threadsafe, app.exit, Leave.BACKGROUND)
         loop.add_reader(self._alarm, self._alarmed, loop, app)
         running = loop.create_task(app.run_async(mouse=self._options.mouse))
         closing = loop.create_task(app.closing.wait())
@@ -260,6 +268,10 @@ class _Alarm:
     def fileno(self) -> int:
         """Readable when it has rung."""
         return self._reading
+
+
+def _nothing() -> None:
+    """There is no screen to close."""
 
 
 def _words(error: BaseException) -> str:

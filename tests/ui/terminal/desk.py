@@ -22,6 +22,8 @@ from tests.ui.terminal.pty_session import ENTER_SCREEN, LEAVE_SCREEN, PtySession
 from tests.waiting import until
 
 NAME: Final = "lab-gpu-01"
+ENGINE: Final = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+"""For a desk with containers; without it a desk has none."""
 _FLOOD: Final = """
 import json, os, sys, time
 end, lines = time.monotonic() + json.load(open(os.environ["GYOZA_INPUT_JSON"]))["seconds"], 0
@@ -31,6 +33,8 @@ while time.monotonic() < end:
     lines += 200
     time.sleep(0.01)
 """
+CRASH: Final = "password = 'hunter2-canary'; raise RuntimeError('no such widget')"
+"""For a broken screen."""
 _BROKEN: Final = """
 import sys
 from gyoza_tui.ui.app import GyozaApp
@@ -85,10 +89,11 @@ class Desk:
             yield session
 
     @contextmanager
-    def broken_screen(self, body: str) -> Iterator[PtySession]:
+    def broken_screen(self, body: str, size: tuple[int, int] = (120, 40), **env: str) -> Iterator[PtySession]:
         """The same, and `?` does what `body` says."""
-        with self.started(sys.executable, "-c", _BROKEN.format(body=body)) as session:
+        with self.started(sys.executable, "-c", _BROKEN.format(body=body), size=size, **env) as session:
             until(lambda: session.on_screen and self.name in session.text, "the screen")
+            self.until_known()
             yield session
 
     def until_known(self) -> None:
@@ -111,16 +116,20 @@ class Desk:
             yield
         assert watch.longest_s <= HEARTBEAT_S + LATE_S
 
-    def ends_well(self, session: PtySession, within_s: float = 20) -> None:
-        """A SIGTERM: the worker drains, exits with 0, and a terminal that is there is as it was."""
+    def ends_well(self, session: PtySession, within_s: float = 20, *, broken: bool = False) -> None:
+        """A SIGTERM: the worker drains, exits with 0, and a terminal that is there is as it was.
+
+        `broken`: its screen was, on purpose.
+        """
         session.signal(signal.SIGTERM)
         assert session.wait(within_s) == 0
         if not session.closed:
             session.read_again()
             until(lambda: not session.on_screen, "the terminal without a screen")
             assert session.modes == session.modes_before
-        assert "broke" not in self.log.read_text()
-        assert "Traceback" not in self.log.read_text()
+        if not broken:
+            assert "broke" not in self.log.read_text()
+            assert "Traceback" not in self.log.read_text()
 
 
 def times_on_screen(session: PtySession) -> int:

@@ -8,11 +8,11 @@ import time
 import psutil
 
 from gyoza_tui.models.states import RunState
-from tests.ui.terminal.desk import NAME, Desk, times_on_screen
+from tests.commands import COMMAND
+from tests.ui.terminal.desk import CRASH, NAME, Desk, times_on_screen
 from tests.ui.terminal.pty_session import PtySession
 from tests.waiting import until
 
-CRASH = "password = 'hunter2-canary'; raise RuntimeError('no such widget')"
 STUCK = "while True: pass"
 
 
@@ -96,6 +96,7 @@ def test_hang_ups_as_bash_sends_them(desk: Desk) -> None:
             session.signal(signal.SIGCONT)
         until(lambda: not session.on_screen, "the end of the screen", 2)
         until(lambda: session.modes == session.modes_before, "the terminal as it was", 2)
+        session.wait_for("Enter opens it again")
         assert desk.house.ended(run).state is RunState.COMPLETED
         assert times_on_screen(session) == 1
         desk.ends_well(session)
@@ -111,3 +112,25 @@ def test_the_end_that_the_worker_was_asked_for_ends_the_screen(desk: Desk) -> No
         until(lambda: not session.on_screen, "the end of the screen")
         session.wait_for("the worker has ended, exit code 0")
         assert session.modes == session.modes_before
+
+
+def test_a_stop_that_nobody_can_catch_then_fg(desk: Desk) -> None:
+    """SIGSTOP: the shell takes the terminal, and writes on it."""
+    with desk.started("bash", "--norc", "--noprofile", "-i") as session:
+        session.type(f"{COMMAND}\n")
+        until(lambda: session.on_screen and NAME in session.text, "the screen")
+        desk.until_known()
+        ours = session.modes
+        (worker,) = psutil.Process(session.process.pid).children()
+        worker.suspend()
+        until(lambda: b"Stopped" in session.raw, "the shell's word")
+        until(lambda: session.modes != ours, "the shell's terminal")
+        session.type("clear; fg\n")
+        until(lambda: session.modes == ours, "the screen's terminal")
+        until(lambda: "q leave" in session.text and NAME in session.text, "the screen")
+        session.type("?")
+        session.wait_for("esc closes")
+        assert "Stopped" not in session.text
+        worker.terminate()
+        worker.wait(20)
+        until(lambda: not session.on_screen, "the terminal without a screen")
