@@ -128,10 +128,10 @@ class WorkerControl(Protocol):
     def undo_drain(self) -> None: ...
 
     def cancel(self, run_id: str, attempt: int) -> bool:
-        """Stop the attempt and report it CANCELLED; whether there is one to cancel."""
+        """Stop the attempt and report it CANCELLED; whether there is one to cancel. Shows at once, and never waits."""
 
     def release(self, run_id: str, attempt: int) -> bool:
-        """Stop the attempt and give it back; whether there is one."""
+        """Stop the attempt and give it back; whether there is one. Shows at once, and never waits."""
 
     def try_now(self) -> None:
         """Try the server now instead of waiting."""

@@ -105,8 +105,8 @@ class LocalControl:
             wake.set()
 
     def _intend(self, run_id: str, attempt: int, intent: Intent, note: str) -> bool:
-        news = [self._slots.intend(row, intent, note) for row in self._rows(run_id, attempt)]
-        return any(news)
+        asked = [self._slots.ask(row, intent, note) for row in self._rows(run_id, attempt)]
+        return any(asked)
 
     def _log_path(self, key: int) -> Path:
         return self._runtime.state_dir.log_of(self._inquiry.view(key).row.name)

@@ -81,7 +81,7 @@ class Picture:
         states = {op.id: op.state for op in self._runtime.context.running_ops}
         known, views = self._views, {}
         link = self._runtime.link.state
-        for row in rows:
+        for row in map(self._slots.as_asked, rows):
             held = link.registered and row.server_id != link.server_id
             pull = self._slots.pull(row.key) if row.handle is None and row.outcome is None else None
             passing = _Passing(states.get(row.run.id), held, pull, self._slots.kill_at(row.key))

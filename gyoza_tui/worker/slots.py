@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import traceback
+from dataclasses import replace
 from typing import Final
 
 from gyoza_tui.backends.base import BackendError, Label, PullProgress
@@ -27,6 +29,8 @@ class Slots:
         self._lock = threading.Lock()
         self._running: dict[int, Services | None] = {}
         self._pulls: dict[int, PullProgress] = {}
+        self._asked: dict[int, Intent] = {}
+        """Intents on their way into the journal."""
 
     def start(self, row: RunRow) -> None:
         """Run the pipeline for the row in a thread of its own; once per row."""
@@ -46,6 +50,20 @@ class Slots:
         if news:
             self.wake(row.key)
         return news
+
+    def ask(self, row: RunRow, intent: Intent, note: str) -> bool:
+        """Intend without waiting for the disk, and show it at once; whether it can still become so."""
+        with self._lock:
+            if not self.as_asked(row).may_become(intent):
+                return False
+            self._asked[row.key] = intent
+        threading.Thread(target=self._intend_asked, args=(row, intent, note), name="intend", daemon=True).start()
+        return True
+
+    def as_asked(self, row: RunRow) -> RunRow:
+        """With the intent that is on its way into the journal."""
+        asked = self._asked.get(row.key)
+        return row if asked is None else replace(row, intent=asked)
 
     def wake(self, key: int) -> None:
         """Let the run's thread look at its row again."""
@@ -67,6 +85,17 @@ class Slots:
     @property
     def count(self) -> int:
         return len(self._running)
+
+    def _intend_asked(self, row: RunRow, intent: Intent, note: str) -> None:
+        try:
+            self.intend(row, intent, note)
+        except (OSError, sqlite3.Error) as error:
+            words = f"{row.run_id} goes on, the {intent} could not be written down: {error}"
+            self._runtime.notices.say(words, "error", run=row.run_id)
+        finally:
+            with self._lock:
+                if self._asked.get(row.key) is intent:
+                    del self._asked[row.key]
 
     def _serve(self, row: RunRow) -> None:
         runtime = self._runtime
