@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import itertools
-import os
 import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from gyoza_tui.worker.log_spool import SpoolReader
 from gyoza_tui.worker.state_dir import log_files, worker_dir
 from tests.blackbox.house import House
 from tests.fault_proxy import FaultProxy
-from tests.ui.terminal.desk import Desk
+from tests.ui.terminal.desk import ENGINE, Desk
 from tests.ui.terminal.pty_session import PtySession
 from tests.waiting import until
 
@@ -85,7 +85,7 @@ class Seat:
     @property
     def settings(self) -> dict[str, str]:
         return {
-            "DOCKER_HOST": os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"),
+            "DOCKER_HOST": ENGINE,
             "GYOZA_SERVER_URL": self.proxy.url,
             "GYOZA_PULL_POLICY": "missing",
             "GYOZA_DOCKER_NETWORK": "none",
@@ -94,15 +94,16 @@ class Seat:
         }
 
     @contextmanager
-    def taken(self, *, ends: bool = True) -> Iterator[None]:
-        """The screen is up, until the worker has ended well."""
-        with self.desk.screen(size=SIZE, **self.settings) as self._session:
+    def taken(self, *, broken: str | None = None) -> Iterator[None]:
+        """The screen is up; with `broken`, `?` does that. Then what runs is cancelled, and the worker ended."""
+        opened = self.desk.screen if broken is None else partial(self.desk.broken_screen, broken)
+        with opened(size=SIZE, **self.settings) as self._session:
             until(lambda: "docker" in self.client.get_worker(self.desk.name).backends, "the engine is known")
             yield
-            if not ends:
+            if self._session.process.poll() is not None:
                 return
             self.cancel_everything()
-            self.desk.ends_well(self.session)
+            self.desk.ends_well(self.session, broken=broken is not None)
         assert self.containers() == []
 
     @property

@@ -13,6 +13,7 @@ import pytest
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
 from tests.blackbox.house import events_of
+from tests.ui.terminal.desk import CRASH
 from tests.ui.terminal.seat import LINES, Seat, seat_at
 from tests.waiting import until
 
@@ -42,7 +43,7 @@ def age(seat: Seat, run: OpRun) -> int:
 
 @pytest.mark.parametrize("way", ["detach", "kill -9"])
 def test_started_again_it_shows_the_same(way: str, place: Seat) -> None:
-    with place.taken(ends=False):
+    with place.taken():
         ended = place.failed()
         run = place.reader()
         before, then = seen(place, run, ended), age(place, run)
@@ -71,3 +72,22 @@ def test_started_again_it_shows_the_same(way: str, place: Seat) -> None:
     assert len(final.attempts) == 1
     assert len(events_of(final, EventType.STARTED)) == 1
     assert b"".join(place.spool(run).raw()).count(b"line 7\n") == 1
+
+
+def test_opened_again_after_a_crash_it_shows_the_same(place: Seat) -> None:
+    with place.taken(broken=CRASH):
+        ended = place.failed()
+        run = place.reader()
+        before, then = seen(place, run, ended), age(place, run)
+        (container,) = place.containers(run)
+        place.press("question_mark")
+        place.shows("Enter opens it again")
+        assert not place.session.on_screen
+        place.press("enter")
+        until(lambda: place.session.on_screen, "the screen again")
+        place.home()
+        until(lambda: run.id in place.cursor, "the run")
+        assert seen(place, run, ended) == before
+        assert age(place, run) >= then
+        assert [found["Id"] for found in place.containers(run)] == [container["Id"]]
+        assert place.desk.house.state(run) is RunState.RUNNING
