@@ -78,9 +78,7 @@ def test_a_run_that_succeeds(tmp_path: Path, backend: str) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("backend", [local, engine_long])
-@pytest.mark.parametrize(
-    "script", [pytest.param(FAIL, id="fails"), pytest.param(RUN_ON, id="cancelled", marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("script", [pytest.param(FAIL, id="fails"), pytest.param(RUN_ON, id="cancelled")])
 def test_a_run_that_does_not(tmp_path: Path, backend: str, script: str) -> None:
     _check(_results(tmp_path, backend, script), script)
 
