@@ -31,7 +31,7 @@ class Way(StrEnum):
 def cancel(run: RunView, snapshot: Snapshot) -> Question[bool]:
     return yes_or_no(
         Content("Cancel this run?"),
-        (_named(run, snapshot), Content(""), Content("Its container is stopped, and the server is told CANCELLED.")),
+        (_named(run, snapshot), Content(""), Content("It is stopped, and the server is told CANCELLED.")),
         no="Keep it running",
         yes="Cancel the run",
     )
@@ -43,7 +43,7 @@ def release(run: RunView, snapshot: Snapshot) -> Question[bool]:
         (
             _named(run, snapshot),
             Content(""),
-            Content("Its container is stopped and the run given back: it starts anew, here or at another worker."),
+            Content("It is stopped and given back: it starts anew, here or at another worker."),
         ),
         no="Keep it running",
         yes="Release the run",
@@ -65,7 +65,7 @@ def retry(run: RunView, snapshot: Snapshot) -> Question[bool]:
 
 def cancel_all(runs: tuple[RunView, ...], snapshot: Snapshot, *, exits: bool) -> Question[bool]:
     """`exits`: and then drain, which has nothing left to wait for."""
-    after = "Their containers are stopped, and the server is told CANCELLED."
+    after = "They are stopped, and the server is told CANCELLED."
     return yes_or_no(
         Content(f"Cancel {_count(runs)}{' and exit' if exits else ''}?"),
         (*_list(runs, snapshot), Content(""), Content(f"{after} Then this worker exits." if exits else after)),
@@ -91,14 +91,13 @@ def drain(snapshot: Snapshot) -> Question[bool]:
 def leave(snapshot: Snapshot) -> Question[Way]:
     runs = snapshot.runs
     drains = f"finishes {_count(runs)}" if runs else "has no run to finish"
-    claims = "goes on claiming" if snapshot.state is WorkerState.CLAIMING else f"stays {snapshot.state}"
     on = f"and {_count(runs)} here {'goes' if len(runs) == 1 else 'go'} on" if runs else "no run is here"
     return Question(
         Content("Leave?"),
         (Content.assemble(one_line(snapshot.worker_id), f" · {_count(runs)} here · {snapshot.to_deliver} to deliver"),),
         (
             Choice(Way.STAY, "Stay", "Nothing changes."),
-            Choice(Way.BACKGROUND, "Leave the screen, the worker goes on", f"It {claims}, {on}."),
+            Choice(Way.BACKGROUND, "Leave the screen, the worker goes on", f"It {_goes_on(snapshot)}, {on}."),
             Choice(
                 Way.DRAIN,
                 "Drain, then exit",
@@ -108,6 +107,12 @@ def leave(snapshot: Snapshot) -> Question[Way]:
             Choice(Way.CANCEL_ALL, "Cancel all and exit", _cancel_all(stoppable(snapshot))),
         ),
     )
+
+
+def _goes_on(snapshot: Snapshot) -> str:
+    if snapshot.state is not WorkerState.CLAIMING:
+        return f"stays {snapshot.state}"
+    return "claims again once the server takes it" if snapshot.link.trouble else "goes on claiming"
 
 
 def _detach(runs: tuple[RunView, ...]) -> str:

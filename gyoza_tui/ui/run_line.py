@@ -190,6 +190,8 @@ def _note(view: RunView, layout: Layout) -> Content:
     parts = [Content.styled(mark, "$text-warning") for mark in _urgent(view)]
     if row.outcome_at is not None:
         parts.append(Content(clock(row.outcome_at, layout.zone)))
+    if row.attempt > 1:
+        parts.append(Content(f"attempt {row.attempt}"))
     if view.adopted:
         parts.append(Content("adopted"))
     if row.outcome is Outcome.FAILED and row.last_line:

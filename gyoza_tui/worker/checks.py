@@ -74,7 +74,7 @@ def _key(snapshot: Snapshot) -> Check:
     link = snapshot.link
     if link.kind is Trouble.KEY:
         return Check("key", CheckState.FAILED, (link.trouble or "refused").partition(":")[0], _KEY_MEND)
-    if link.beat_at is None:
+    if link.beat_at is None and link.name_held is None:
         return Check("key", CheckState.WAITING, "not known before the server answers")
     return Check("key", CheckState.OK, "the server takes it")
 

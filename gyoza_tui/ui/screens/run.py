@@ -48,6 +48,7 @@ class RunScreen(AboutRun):
         self._view = view
         self._known: object = None
         self._about = Content()
+        self._read_last: tuple[RunDetails, tuple[LogLine, ...]] | None = None
         self._ending = False
         """Its end is being read."""
 
@@ -84,6 +85,8 @@ class RunScreen(AboutRun):
             self._about = about
             self.query_one("#about", Static).update(about)
         self.query_one(LogPane).show_run(self._view)
+        if self._tab == "run":
+            self._write_details(snapshot.utc)
         known = (_changes(self._view), snapshot.history_version, snapshot.link.trouble)
         if known != self._known:
             self._known = known
@@ -156,8 +159,13 @@ class RunScreen(AboutRun):
             return
         if details.view.row.closed:
             self._view = details.view
-        now = self._control.snapshot().utc
-        self._write("run", run_text(details, tail, now, self._options.clock.zone))
+        self._read_last = details, tail
+        self._write_details(self._control.snapshot().utc)
+
+    def _write_details(self, now: float) -> None:
+        """What was read last, with the times of now."""
+        if self._read_last is not None:
+            self._write("run", run_text(*self._read_last, now, self._options.clock.zone))
 
     def _details(self) -> tuple[RunDetails, tuple[LogLine, ...]]:
         details = self._control.details(self._view.key)
@@ -174,7 +182,9 @@ class RunScreen(AboutRun):
             self._write("inspect", Content("\n").join(json_lines(described)))
 
     def _write(self, tab: str, text: Content) -> None:
-        self.query_one(f"#{tab}-text", Static).update(text)
+        shown = self.query_one(f"#{tab}-text", Static)
+        if not (isinstance(shown.content, Content) and text.is_same(shown.content)):
+            shown.update(text)
 
     async def _mark_seen(self) -> None:
         try:
