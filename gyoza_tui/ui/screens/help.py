@@ -63,7 +63,7 @@ def focused_scopes(screen: Screen[object]) -> tuple[Scope, ...]:
 def help_text(first: tuple[Scope, ...], keymap: Mapping[str, str]) -> Table:
     """All actions by scope, those of `first` at the top."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    closing = Text.assemble(("↑ ↓ scroll", "dim"), "  ", ("id for GYOZA_UI_KEYMAP", "italic"))
+    closing = Text("↑ ↓ scroll · the names are those of GYOZA_UI_KEYMAP", "dim")
     table.add_row(Text("Keys", "bold"), Text("esc closes", "dim"), closing)
     for scope in (*first, *(scope for scope in _TITLES if scope not in first)):
         table.add_row()
@@ -76,8 +76,4 @@ def help_text(first: tuple[Scope, ...], keymap: Mapping[str, str]) -> Table:
 
 def _row(action: Action, keymap: Mapping[str, str]) -> tuple[Text, Text, Text]:
     keys = " ".join(written(key) for key in keys_of(action, keymap)) or ": only"
-    return Text(f"  {keys}", "bold", no_wrap=True), Text(action.label, no_wrap=True), _about(action)
-
-
-def _about(action: Action) -> Text:
-    return Text.assemble((action.tooltip, "dim"), "  ", (action.id, "italic"))
+    return Text(f"  {keys}", "bold", no_wrap=True), Text(action.id, no_wrap=True), Text(action.tooltip, "dim")

@@ -38,17 +38,17 @@ def test_what_loses_something_confirms() -> None:
 
 def test_help_lists_exactly_the_table_and_the_focused_panel_first() -> None:
     rows = _cells(help_text((Scope.RUNS,), {}))
-    labels = [row[1] for row in rows if len(row) == 3 and row[2] and row[0] != "Keys"]
-    assert sorted(labels) == sorted(action.label for action in ACTIONS)
-    assert labels[: sum(action.scope is Scope.RUNS for action in ACTIONS)] == [
-        action.label for action in ACTIONS if action.scope is Scope.RUNS
+    ids = [row[1] for row in rows if len(row) == 3 and row[2] and row[0] != "Keys"]
+    assert sorted(ids) == sorted(action.id for action in ACTIONS)
+    assert ids[: sum(action.scope is Scope.RUNS for action in ACTIONS)] == [
+        action.id for action in ACTIONS if action.scope is Scope.RUNS
     ]
 
 
 def test_help_shows_the_users_keys() -> None:
     rows = {row[1]: row[0] for row in _cells(help_text((), {"pause": "z,f5"})) if len(row) == 3}
     assert rows["pause"] == "  z F5"
-    assert rows["leave"] == "  q ^q"
+    assert rows["quit"] == "  q ^q"
     assert rows["release"] == "  : only"
 
 
