@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gyoza_tui.cli import logs, options, runs, serve, submit
+from gyoza_tui.cli import deploy, logs, options, runs, serve, submit
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.options import Connection
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(submit.submit)
+app.command(epilog=deploy.EXAMPLES)(deploy.deploy)
 app.command()(runs.runs)
 app.command()(runs.show)
 app.command()(logs.logs)
