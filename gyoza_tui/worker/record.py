@@ -38,6 +38,7 @@ class JournalRecord:
 
     def begin_step(self, step: str) -> None:
         self._journal.begin_step(self._key, step)
+        self._runtime.hooks.step(self.row, step)
 
     def started(self) -> None:
         self._journal.start(self._key, self._stamped(EventReport(type=EventType.STARTED, msg="started")))
@@ -61,6 +62,7 @@ class JournalRecord:
             level: Level = "warning" if outcome is Outcome.FAILED else "info"
             text = f"{row.run_id} {outcome}" + (f": {note}" if note else "")
             self._runtime.notices.say(text, level, run=row.run_id, attempt=row.attempt, state=outcome, note=note)
+            self._runtime.hooks.run_end(row)
         self._runtime.wakes.deliver.set()
 
     @staticmethod

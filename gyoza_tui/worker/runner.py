@@ -9,41 +9,39 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from gyoza_tui import __version__
 from gyoza_tui.backends.base import Backend
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock, SystemClock
-from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.settings import Settings, SettingsError, load, unknown_in_environment
 from gyoza_tui.worker import worker_context
-from gyoza_tui.worker.admission import Admission, Reserve
-from gyoza_tui.worker.assembly import all_backends, backend_options, image_pulls
-from gyoza_tui.worker.backend_pool import BackendPool
+from gyoza_tui.worker.assembly import all_backends, backend_options
+from gyoza_tui.worker.duties.choice import chosen_duties
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.duty import Duty, Keeper
+from gyoza_tui.worker.duties.errand import Errand
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.duties.heed import Heed
 from gyoza_tui.worker.duties.reconcile import Reconcile
 from gyoza_tui.worker.duties.sample import Sample
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
-from gyoza_tui.worker.hardware.detect import detect_resources
-from gyoza_tui.worker.hardware.sampler import History, Sampler
+from gyoza_tui.worker.hardware.sampler import Sampler
 from gyoza_tui.worker.headless import Printer
+from gyoza_tui.worker.hooks import HookCalls, Hooks
 from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.journal_file import JournalError
-from gyoza_tui.worker.link import ServerLink
 from gyoza_tui.worker.local_control import LocalControl
-from gyoza_tui.worker.mode import Mode
 from gyoza_tui.worker.notices import Notices
-from gyoza_tui.worker.runtime import Runtime, Wakes
-from gyoza_tui.worker.shutdown import Shutdown, Signals
+from gyoza_tui.worker.runtime import assembled
+from gyoza_tui.worker.session import Bounds, Session
+from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_FAILED, Shutdown, Signals
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.state_dir import StateDir, StateDirError
-from gyoza_tui.worker.worker_context.types import WorkerContext
 from gyoza_tui.worker.worker_log import WorkerLog
 
 
@@ -71,8 +69,12 @@ class Worker:
         backends: Mapping[str, Backend] | None = None,
         client: GyozaClient | None = None,
         clock: Clock | None = None,
+        hooks: Hooks | None = None,
+        bounds: Bounds | None = None,
+        duties: Collection[str] | None = None,
     ) -> None:
         clock = clock or SystemClock()
+        chosen = _chosen(duties, bounds or Bounds())
         self.signals = Signals()
         self._closed = False
         self._new_journal = new_journal
@@ -80,57 +82,58 @@ class Worker:
         notices = Notices(clock)
         self.printer = Printer(notices, settings.log_format)
         self._log = WorkerLog(notices, state_dir.worker_log)
-        wakes = Wakes()
-        if backends is None:
-            backends = _made_backends(settings, state_dir)
-        pool = BackendPool(backends, notices)
-        mode = Mode(wakes.beat.set)
-        history = History()
-        detected = detect_resources()
-        self._sampler = Sampler(clock)
-        self.runtime = Runtime(
-            settings=settings,
-            state_dir=state_dir,
-            clock=clock,
+        session = Session(clock, bounds or Bounds(), claims=Claim.name in chosen)
+        self.runtime = assembled(
+            settings,
+            state_dir,
+            notices,
+            clock,
+            session,
             client=client or GyozaClient(settings.server_url, api_key or settings.key()),
             journal=Journal(state_dir.journal, clock, new=new_journal),
-            link=ServerLink(clock, notices, settings.heartbeat_s),
-            mode=mode,
-            pool=pool,
-            admission=Admission(detected, lambda: _gpus(history), _reserve(settings), settings.max_runs, pool, mode),
-            pulls=image_pulls(settings, clock),
+            backends=_made_backends(settings, state_dir) if backends is None else backends,
             pipeline=pipeline or Pipeline(),
-            context=WorkerContext(worker_id=settings.worker_id, resources=detected, tags=list(settings.tags)),
-            notices=notices,
-            history=history,
-            wakes=wakes,
+            hooks=HookCalls(notices, Hooks(on_run_end=session.ended), hooks or Hooks()),
         )
         notices.hide(self._secrets)
         self.slots = Slots(self.runtime)
-        heed = Heed(self.runtime, self.slots)
-        self._heartbeat = Heartbeat(self.runtime, heed)
         self._deliver = Deliver(self.runtime, self.slots)
         self._reconcile = Reconcile(self.runtime, self.slots)
-        claim = Claim(self.runtime, self.slots)
-        sample = Sample(self.runtime, self._sampler)
-        self.duties: list[Duty] = [self._heartbeat, heed, claim, self._deliver, self._reconcile, sample]
+        heed = Heed(self.runtime, self.slots)
+        self._heartbeat = Heartbeat(self.runtime, heed)
+        claim = Claim(self.runtime, self.slots, Errand(self.runtime, self._deliver))
+        sample = Sample(self.runtime, Sampler(clock))
+        every: list[Duty] = [self._heartbeat, heed, claim, self._deliver, self._reconcile, sample]
+        self.duties = [duty for duty in every if duty.name in chosen]
         self._keeper = Keeper(self.duties)
         self.control = LocalControl(self.runtime, self.slots, self.duties)
         worker_context.worker_context = self.runtime.context
 
-    def run(self) -> int:
-        """Serve without a screen until a signal or the control ends it; the exit code. Call it in the main thread."""
-        self.signals.install()
-        try:
-            self.begin()
-            return self.serve()
-        finally:
-            self.close()
+    def run(self, ticks: int | None = None) -> int:
+        """Serve without a screen until a signal, the control or a bound ends it; the exit code. In the main thread.
+
+        With `ticks` no duty has a thread: so many passes of them, one after another, and out.
+        """
+        bounds = self.runtime.session.bounds
+        return self._run_within(bounds if ticks is None else replace(bounds, ticks=ticks))
+
+    def run_one(self, run_id: str, max_seconds: float | None = None) -> int:
+        """Claim that run alone and end with it: 0 when it has completed."""
+        return self._run_within(Bounds(run_id=run_id, max_seconds=max_seconds))
+
+    def run_all(self, max_seconds: float | None = None) -> int:
+        """Until nothing is queued that this worker could take: 0 when no run was left failed."""
+        return self._run_within(Bounds(until_empty=True, max_seconds=max_seconds))
 
     def serve(self) -> int:
         """Wait for the end and bring it about; the exit code. From any thread, once, after `begin`."""
-        code = self.shutdown().wait()
+        shutdown, session = self.shutdown(), self.runtime.session
+        ticks = session.bounds.ticks
+        code = shutdown.wait() if ticks is None else shutdown.turn(self.duties, ticks)
+        if session.bounded and code == EXIT_DONE and not self._went_well():
+            code = EXIT_FAILED
         self.runtime.notices.say("bye", exit=code)
+        self.runtime.hooks.stop(code)
         return code
 
     def close(self) -> None:
@@ -141,6 +144,9 @@ class Worker:
         self._keeper.stop()
         for duty in self.duties:
             duty.stop()
+        if self.runtime.session.bounded:
+            text, fields = self.runtime.session.summary(len(self.runtime.active()))
+            self.runtime.notices.say(text, **fields)
         self._log.finish()
         self.printer.finish()
         self.runtime.journal.close()
@@ -158,6 +164,7 @@ class Worker:
         runtime = self.runtime
         self.printer.start()
         self._log.start()
+        runtime.session.begin()
         runtime.notices.say(
             f"gyoza-tui {__version__}: worker {runtime.context.worker_id}, server {runtime.client.base_url}, "
             f"{runtime.admission.max_runs} runs at once",
@@ -166,6 +173,8 @@ class Worker:
         )
         for warning in unknown_in_environment():
             runtime.notices.say(warning, "warning")
+        if not runtime.session.claims:
+            runtime.mode.pause(True)
         if self._new_journal:
             self._reconcile.sweep_now()
         for row in runtime.active():
@@ -174,9 +183,27 @@ class Worker:
                 with suppress(OSError, sqlite3.Error):  # a full disk must not keep a worker from starting
                     runtime.journal.update(row.key, adopted=True)
             self.slots.start(row)
-        for duty in self.duties:
-            duty.start()
-        self._keeper.start()
+        runtime.hooks.start()
+        if runtime.session.bounds.ticks is None:
+            for duty in self.duties:
+                duty.start()
+            self._keeper.start()
+
+    def _run_within(self, bounds: Bounds) -> int:
+        _chosen([duty.name for duty in self.duties], bounds)
+        self.runtime.session.bounds = bounds
+        self.signals.install()
+        try:
+            self.begin()
+            return self.serve()
+        finally:
+            self.close()
+            self.signals.restore()
+
+    def _went_well(self) -> bool:
+        """Of a bounded session: its runs, and that there was a server at all."""
+        reached = self.runtime.link.state.beat_at is not None or self._heartbeat not in self.duties
+        return reached and self.runtime.session.went_well
 
     def _secrets(self) -> list[str]:
         return [value for row in self.runtime.journal.rows() for value in row.run.secret_env.values()]
@@ -190,13 +217,14 @@ def _made_backends(settings: Settings, state_dir: StateDir) -> dict[str, Backend
         raise WorkerError(str(error)) from None
 
 
-def _gpus(history: History) -> tuple[GpuInfo, ...]:
-    latest = history.latest()
-    return tuple(gpu.info for gpu in latest.gpus) if latest else ()
-
-
-def _reserve(settings: Settings) -> Reserve:
-    return Reserve(settings.reserve_cpu, settings.reserve_ram_mb, settings.reserve_vram_mb)
+def _chosen(duties: Collection[str] | None, bounds: Bounds) -> frozenset[str]:
+    try:
+        chosen = chosen_duties(duties)
+    except ValueError as error:
+        raise WorkerError(str(error)) from None
+    if bounds.run_id is not None and Claim.name not in chosen:
+        raise WorkerError("a session for one run needs the duty claim")
+    return chosen
 
 
 def start() -> None:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gyoza_tui.backends.base import Backend
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.limits import RUNS_LISTED_MAX, RUNS_PER_CLAIM_MAX
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker.admission import Admission
+from gyoza_tui.worker.admission import Admission, Reserve
+from gyoza_tui.worker.assembly import image_pulls
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
+from gyoza_tui.worker.hardware.detect import detect_resources
 from gyoza_tui.worker.hardware.sampler import History
+from gyoza_tui.worker.hooks import HookCalls
 from gyoza_tui.worker.image_pulls import ImagePulls
 from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.link import ServerLink
 from gyoza_tui.worker.mode import Mode
 from gyoza_tui.worker.notices import Notices
 from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.session import Session
 from gyoza_tui.worker.state_dir import StateDir
 from gyoza_tui.worker.worker_context.types import WorkerContext
 
@@ -50,6 +57,8 @@ class Runtime:
     notices: Notices
     history: History
     wakes: Wakes
+    session: Session
+    hooks: HookCalls
 
     def active(self) -> list[RunRow]:
         """The runs that take a slot."""
@@ -71,3 +80,50 @@ class Runtime:
     def held(self, row: RunRow) -> bool:
         """Whether the row is of another server than the one that answers now."""
         return self.link.state.registered and row.server_id != self.link.state.server_id
+
+
+def assembled(
+    settings: Settings,
+    state_dir: StateDir,
+    notices: Notices,
+    clock: Clock,
+    session: Session,
+    *,
+    client: GyozaClient,
+    journal: Journal,
+    backends: Mapping[str, Backend],
+    pipeline: Pipeline,
+    hooks: HookCalls,
+) -> Runtime:
+    """What the duties and slots of one worker share."""
+    wakes, history, detected = Wakes(), History(), detect_resources()
+    pool = BackendPool(backends, notices)
+    mode = Mode(wakes.beat.set)
+    return Runtime(
+        settings=settings,
+        state_dir=state_dir,
+        clock=clock,
+        client=client,
+        journal=journal,
+        link=ServerLink(clock, notices, settings.heartbeat_s),
+        mode=mode,
+        pool=pool,
+        admission=Admission(detected, lambda: _gpus(history), _reserve(settings), settings.max_runs, pool, mode),
+        pulls=image_pulls(settings, clock),
+        pipeline=pipeline,
+        context=WorkerContext(worker_id=settings.worker_id, resources=detected, tags=list(settings.tags)),
+        notices=notices,
+        history=history,
+        wakes=wakes,
+        session=session,
+        hooks=hooks,
+    )
+
+
+def _gpus(history: History) -> tuple[GpuInfo, ...]:
+    latest = history.latest()
+    return tuple(gpu.info for gpu in latest.gpus) if latest else ()
+
+
+def _reserve(settings: Settings) -> Reserve:
+    return Reserve(settings.reserve_cpu, settings.reserve_ram_mb, settings.reserve_vram_mb)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import queue
 import signal
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import httpx
 
 from gyoza_tui.worker.control import Ending
 from gyoza_tui.worker.duties.deliver import Deliver
+from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.local_control import LocalControl
 from gyoza_tui.worker.run_row import Intent
@@ -18,6 +20,8 @@ from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 
 EXIT_DONE: Final = 0
+EXIT_FAILED: Final = 1
+"""Of a session with bounds: what it was for did not go well."""
 EXIT_LEFT: Final = 130
 DELIVER_AFTER_RELEASE_S: Final = 10.0
 _GOOD_BYE_S: Final = 2.0
@@ -33,12 +37,21 @@ class Signals:
 
     def __init__(self) -> None:
         self._words: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._replaced: dict[signal.Signals, Any] = {}
 
     def install(self) -> None:
         """In the main thread; again after anything that set handlers of its own, as a screen does."""
         for number in (signal.SIGINT, signal.SIGTERM):
+            self._replaced.setdefault(number, signal.getsignal(number))
             signal.signal(number, lambda received, _frame: self._words.put(received))
+        self._replaced.setdefault(signal.SIGHUP, signal.getsignal(signal.SIGHUP))
         signal.signal(signal.SIGHUP, lambda _received, _frame: None)
+
+    def restore(self) -> None:
+        """In the main thread: the handlers that were there before, for a program that goes on without the worker."""
+        while self._replaced:
+            number, handler = self._replaced.popitem()
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def next(self, timeout_s: float) -> int | None:
         """The next signal, waited for at most `timeout_s`."""
@@ -69,11 +82,13 @@ class Shutdown:
         self._received = 0
         self._deadline = math.inf
         self._released = False
+        self._bound_met = False
 
     def wait(self) -> int:
         """Serve until somebody asks for the end; the exit code."""
         while True:
             self._look_for_signal()
+            self._look_at_bounds()
             match self._control.asked:
                 case Ending.LEAVE:
                     return EXIT_LEFT
@@ -86,6 +101,46 @@ class Shutdown:
                     if self._drain():
                         return self._good_bye()
 
+    def turn(self, duties: Sequence[Duty], passes: int) -> int:
+        """Do each duty so many times, one after another, unless a signal comes; leave as by a detach."""
+        for _ in range(passes):
+            if self._signals.next(0.0) is not None:
+                break
+            for duty in duties:
+                duty.step()
+        return self._good_bye()
+
+    def _look_at_bounds(self) -> None:
+        """End a session whose bound is met; whoever undoes that goes on without bounds."""
+        session = self._runtime.session
+        if self._control.asked is not None:
+            return
+        if self._bound_met:
+            self._bound_met = False
+            session.lift()
+        if session.over is None and session.time_is_over:
+            session.end(f"{session.bounds.max_seconds:g} s are over")
+            ending = self._first_stage(signal.SIGTERM)
+            self._say(ending)
+            self._end_session(ending)
+            return
+        if self._nothing_to_claim_and_settled():
+            session.end("nothing is left to finish or to report")
+        if session.over is not None:
+            self._end_session(Ending.DRAIN)
+
+    def _nothing_to_claim_and_settled(self) -> bool:
+        """In a session until all is empty whose duties do not claim; where they do, the claims find out."""
+        session = self._runtime.session
+        waits = session.bounds.until_empty and not session.claims and session.over is None
+        return waits and self._runtime.link.state.registered and self._deliver.settled()
+
+    def _end_session(self, ending: Ending) -> None:
+        self._bound_met = True
+        self._received = 1  # what `_say` tells of a second signal is true of the next one
+        self._runtime.notices.say(f"the session ends: {self._runtime.session.over}")
+        self._control.end(ending)
+
     def _look_for_signal(self) -> None:
         if self._control.asked is None:
             # the drain of a former signal was undone
@@ -94,11 +149,14 @@ class Shutdown:
         if received is None:
             return
         self._received += 1
-        detach = received == signal.SIGTERM and self._runtime.settings.on_sigterm == "detach"
-        stages = [Ending.DETACH if detach else Ending.DRAIN, Ending.RELEASE, Ending.LEAVE]
+        stages = [self._first_stage(received), Ending.RELEASE, Ending.LEAVE]
         ending = stages[min(self._received, len(stages)) - 1]
         self._say(ending)
         self._control.end(ending)
+
+    def _first_stage(self, received: int) -> Ending:
+        detach = received == signal.SIGTERM and self._runtime.settings.on_sigterm == "detach"
+        return Ending.DETACH if detach else Ending.DRAIN
 
     def _say(self, ending: Ending) -> None:
         runs = _counted(len(self._runtime.active()), "run")
@@ -123,7 +181,7 @@ class Shutdown:
             return True
         if not runtime.link.state.registered and not runtime.journal.rows():
             return True
-        return self._slots.count == 0 and not runtime.active() and self._deliver.waiting() == 0
+        return self._deliver.settled()
 
     def _release(self) -> bool:
         """Whether all containers are gone and their reports delivered, or tried for long enough."""

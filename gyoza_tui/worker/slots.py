@@ -101,6 +101,8 @@ class Slots:
         runtime = self._runtime
         try:
             self._wait_for_predecessor(row)
+            if row.outcome is None:
+                runtime.hooks.run_start(row)
             while not self._run(row):
                 runtime.clock.wait(threading.Event(), _AGAIN_S)
         finally:

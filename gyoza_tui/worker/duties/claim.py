@@ -11,12 +11,12 @@ from gyoza_tui.models.limits import RUNS_PER_CLAIM_MAX
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import ClaimRequest
 from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.duties.errand import Errand
 from gyoza_tui.worker.record import JournalRecord
 from gyoza_tui.worker.run_row import Intent, Outcome
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 
-WAIT_S: Final = 10.0
 _EARLY_S: Final = 0.5
 _BEAT_S: Final = 2.0
 _UNTIL_WOKEN_S: Final = 30.0
@@ -27,31 +27,40 @@ class Claim(Duty):
 
     name = "claim"
 
-    def __init__(self, runtime: Runtime, slots: Slots) -> None:
+    def __init__(self, runtime: Runtime, slots: Slots, errand: Errand) -> None:
         super().__init__(runtime.clock, runtime.notices, runtime.wakes.claim)
         self._runtime = runtime
         self._slots = slots
+        self._errand = errand
         runtime.link.wakes(runtime.wakes.claim)
 
     def tick(self) -> float:
         runtime = self._runtime
+        if runtime.session.wants_no_claim:
+            return _UNTIL_WOKEN_S
         if not runtime.link.state.registered:
             runtime.wakes.beat.set()
             return _UNTIL_WOKEN_S
         if not runtime.pool.looked_at:
             # the answer may repeat one that was lost with a former start: it must not be given back unseen
             return _UNTIL_WOKEN_S
+        if quiet := self._errand.quiet:
+            self._beat_first()  # the server gives by what it was told last
         began = self._clock.boot()
+        request = self._request(0.0 if quiet else runtime.session.claim_wait_s)
         try:
-            answer = runtime.client.claim(runtime.context.worker_id, self._request())
+            answer = runtime.client.claim(runtime.context.worker_id, request)
         except httpx.HTTPError as error:
             runtime.link.failed(error)
             raise
         runtime.link.succeeded()
         news = self.take(answer)
+        if quiet and not answer.runs:
+            return self._errand.nothing_came(request.max)
+        self._errand.something_came()
         if runtime.link.state.protocol is None:
             return 0.0 if news else runtime.link.state.heartbeat_s
-        if not answer.runs and self._clock.boot() - began < WAIT_S - _EARLY_S:
+        if not answer.runs and self._clock.boot() - began < request.wait_s - _EARLY_S:
             self._beat_first()
         return 0.0
 
@@ -92,15 +101,17 @@ class Claim(Duty):
         runtime.wakes.beat.set()
         return refusal is None
 
-    def _request(self) -> ClaimRequest:
+    def _request(self, wait_s: float) -> ClaimRequest:
         runtime = self._runtime
+        only = runtime.session.bounds.run_id
         rows = [row for row in runtime.journal.rows() if not runtime.held(row)]
         return ClaimRequest(
             max=min(runtime.wanted, RUNS_PER_CLAIM_MAX),
-            wait_s=WAIT_S,
+            wait_s=wait_s,
             instance_id=runtime.state_dir.instance_id,
             epoch=runtime.state_dir.epoch,
             have=[row.held for row in rows],
+            only=None if only is None else [only],
         )
 
     def _beat_first(self) -> None:

@@ -66,6 +66,10 @@ class Deliver(Duty):
             if not row.acked and row.outcome is not None and not runtime.held(row) and row.key not in self._unknown
         )
 
+    def settled(self) -> bool:
+        """Whether no run is here, and nothing is left to report that the server could take."""
+        return self._slots.count == 0 and not self._runtime.active() and self.waiting() == 0
+
     def _forget_closed(self) -> None:
         open_keys = {row.key for row in self._runtime.journal.rows()}
         self._backoffs = {key: backoff for key, backoff in self._backoffs.items() if key in open_keys}

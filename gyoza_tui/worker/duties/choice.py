@@ -1,0 +1,28 @@
+"""Which duties a worker does: all, or some by name with those that they cannot do without."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from gyoza_tui.settings import nearest
+
+NEEDS: Final[dict[str, tuple[str, ...]]] = {
+    "heartbeat": (),
+    "heed": ("heartbeat",),
+    "claim": ("heartbeat", "reconcile"),
+    "deliver": ("heartbeat",),
+    "reconcile": (),
+    "sample": (),
+}
+"""Every duty, and what it waits for the work of."""
+
+
+def chosen_duties(names: Collection[str] | None) -> frozenset[str]:
+    """All for None. Raises ValueError in words for a name that is none."""
+    if names is None:
+        return frozenset(NEEDS)
+    for name in names:
+        if name not in NEEDS:
+            raise ValueError(f"there is no duty {name[:80]!a}{nearest(name, list(NEEDS))}: {', '.join(NEEDS)}")
+    return frozenset(names).union(*(NEEDS[name] for name in names))
