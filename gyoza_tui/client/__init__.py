@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from gyoza_tui.client._client import Claimed, GyozaClient
+from gyoza_tui.client._client import Claimed, GyozaClient, Page
 
 if TYPE_CHECKING:
     gyoza_client: GyozaClient
 
-__all__ = ["Claimed", "GyozaClient", "gyoza_client"]
+__all__ = ["Claimed", "GyozaClient", "Page", "gyoza_client"]
 
 _lock = threading.Lock()
 

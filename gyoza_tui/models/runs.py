@@ -54,6 +54,7 @@ class TopicEvent(Event):
 
 
 class ExecutionSummary(Wire):
+    started_at: AwareDatetime | None = None
     duration_ms: int | None = None
     worker_id: str | None = None
     error_message: str | None = None

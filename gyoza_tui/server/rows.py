@@ -72,6 +72,7 @@ def _summary(row: Row[Any]) -> ExecutionSummary:
     if row.started_at is not None and row.finished_at is not None:
         took = max(0, (row.finished_at - row.started_at) // 1000)
     return ExecutionSummary(
+        started_at=None if row.started_at is None else to_utc(row.started_at),
         duration_ms=took,
         worker_id=row.worker_id,
         error_message=row.error_message,

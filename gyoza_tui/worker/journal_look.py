@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,31 @@ def cleaned(journal: Path, name: str) -> bool | None:
     """Whether the attempt of that name is over and cleaned up; None for one that is not known."""
     found = _look(journal, "SELECT cleaned FROM runs WHERE name = ?", name)
     return bool(found[0][0]) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of an attempt here, and when it began and ended: UTC seconds, None while it goes on."""
+
+    name: str
+    began_at: float
+    ended_at: float | None
+
+
+def steps_of(journal: Path, run_id: str) -> dict[int, list[Step]]:
+    """The steps of each attempt of a run, as often as each was gone into."""
+    found = _look(
+        journal,
+        "SELECT runs.attempt, steps.step, steps.began_at, runs.left_at FROM runs JOIN steps ON steps.run = runs.key"
+        " WHERE runs.run_id = ? ORDER BY runs.key, steps.began_at, steps.rowid",
+        run_id,
+    )
+    steps: dict[int, list[Step]] = {}
+    for attempt, entries in groupby(found, key=itemgetter(0)):
+        each = [(step, began_at, left_at) for _, step, began_at, left_at in entries]
+        ends = [began_at for _, began_at, _ in each[1:]] + [each[-1][2]]
+        steps[attempt] = [Step(step, began_at, end) for (step, began_at, _), end in zip(each, ends, strict=True)]
+    return steps
 
 
 def _look(journal: Path, query: str, value: str) -> list[Any]:

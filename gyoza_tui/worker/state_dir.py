@@ -54,6 +54,12 @@ def worker_dir(base: Path, worker_id: str) -> Path:
     return base / _safe(socket.gethostname()) / worker_id
 
 
+def worker_dirs(base: Path) -> dict[str, Path]:
+    """The state directories of this host's workers, by the worker's name."""
+    host = base / _safe(socket.gethostname())
+    return {path.name: path for path in host.iterdir() if path.is_dir()} if host.is_dir() else {}
+
+
 class RunDirs:
     """The attempts' own directories, below one root that lets nobody in but us."""
 
