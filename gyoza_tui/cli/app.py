@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
-from gyoza_tui.cli import deploy, logs, options, runs, serve, submit
+from gyoza_tui.cli import (
+    bounds,
+    definitions,
+    deploy,
+    events,
+    logs,
+    options,
+    run_changes,
+    runs,
+    serve,
+    show,
+    submit,
+    workers,
+)
+from gyoza_tui.cli.bounds import BoundFlags
+from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.options import Connection
 
@@ -17,12 +33,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command()(serve.serve)
-app.command()(submit.submit)
+app.command(cls=submit.WithCommand, epilog=submit.EXAMPLES)(submit.submit)
 app.command(epilog=deploy.EXAMPLES)(deploy.deploy)
-app.command()(runs.runs)
-app.command()(runs.show)
-app.command()(logs.logs)
-app.command()(runs.cancel)
+app.command(epilog=definitions.EXAMPLES)(definitions.definitions)
+app.command(epilog=runs.EXAMPLES)(runs.runs)
+app.command(epilog=show.EXAMPLES)(show.show)
+app.command(epilog=logs.EXAMPLES)(logs.logs)
+app.command(epilog=run_changes.CANCEL_EXAMPLES)(run_changes.cancel)
+app.command(epilog=run_changes.RETRY_EXAMPLES)(run_changes.retry)
+app.command(epilog=run_changes.PRIORITY_EXAMPLES)(run_changes.priority)
+app.command(epilog=workers.EXAMPLES)(workers.workers)
+app.command(epilog=events.EXAMPLES)(events.events)
 
 
 def _version(wanted: bool) -> None:
@@ -33,7 +54,15 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+EXAMPLES = examples(
+    "gyoza-tui --local --demo",
+    "gyoza-tui --server http://gpu-box:5555 --api-key-file ~/.gyoza-key",
+    "gyoza-tui --no-ui --until-empty --max-seconds 3600",
+    "gyoza-tui --no-ui --duties deliver --until-empty",
+)
+
+
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
 def worker(
     ctx: typer.Context,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="One line per event instead of the terminal app.")] = False,
@@ -50,6 +79,11 @@ def worker(
     demo: Annotated[bool, typer.Option("--demo", help="With four demo ops; goes with --local.")] = False,
     ascii_only: Annotated[bool, typer.Option("--ascii", help="A screen of ASCII characters only.")] = False,
     no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
+    max_seconds: bounds.MaxSeconds = None,
+    until_empty: bounds.UntilEmpty = False,
+    run: bounds.OneRun = None,
+    ticks: bounds.Ticks = None,
+    duties: bounds.Duties = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -61,15 +95,19 @@ def worker(
     connection = Connection(server, worker_id, state_dir, api_key_file)
     own = {"max_runs": max_runs, "tags": tags, "ops_file": ops_file, "log_format": log_format}
     look = {"ascii": ascii_only, "no_mouse": no_mouse}
+    bounding = BoundFlags(max_seconds, until_empty, run, ticks, duties)
     switches = {"no_ui": no_ui, "new_journal": new_journal, "local": local, "demo": demo}
     if ctx.invoked_subcommand is not None:
-        given = [name for name, value in (own | switches | look).items() if value]
-        if given:
-            flag = "--" + given[0].replace("_", "-")
-            raise usage(f"{flag} is for the worker, not for `{ctx.invoked_subcommand}`: leave it out")
+        _refuse(own | switches | look | asdict(bounding), ctx.invoked_subcommand)
         ctx.obj = connection
         return
     from gyoza_tui.cli.worker import Mode, serve_as_worker
 
     on_screen = {"ui_ascii": True if ascii_only else None, "ui_mouse": False if no_mouse else None}
-    serve_as_worker(connection.as_settings() | own | on_screen, Mode(**switches))
+    serve_as_worker(connection.as_settings() | own | on_screen, Mode(**switches, bounds=bounding))
+
+
+def _refuse(worker_flags: dict[str, Any], verb: str) -> None:
+    for name, value in worker_flags.items():
+        if value:
+            raise usage(f"--{name.replace('_', '-')} is for the worker, not for `{verb}`: leave it out")

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import typer
 
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.models import filters
+from gyoza_tui.models.filters import Key
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
     from gyoza_tui.cli.connection import Connected
+    from gyoza_tui.cli.options import Connection
     from gyoza_tui.client import GyozaClient
     from gyoza_tui.models.states import RunState
 
@@ -53,6 +55,13 @@ def complete_retryable_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
     return _offered(ctx, incomplete, lambda client: _runs(client, incomplete, retryable))
 
 
+def complete_state(incomplete: str) -> list[str]:
+    """What a run on a server can be."""
+    from gyoza_tui.models.states import RunState
+
+    return [state.lower() for state in RunState if state.lower().startswith(incomplete.lower())]
+
+
 def complete_worker(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """The names of the workers that the server knows."""
     return _offered(
@@ -72,10 +81,19 @@ def complete_definition(ctx: typer.Context, incomplete: str) -> list[Offer]:
     return _offered(ctx, incomplete, ask)
 
 
+def complete_target(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """Definitions with their versions: what a run can be made of that the server knows."""
+
+    def ask(client: GyozaClient) -> list[Offer]:
+        return [Offer(f"{each.id}@{each.version}", each.image) for each in client.list_definitions()]
+
+    return _offered(ctx, incomplete, ask)
+
+
 def _runs(client: GyozaClient, beginning: str, wanted: Callable[[RunState], bool]) -> Iterable[Offer]:
     from gyoza_tui.cli import connection, run_words
 
-    for run in connection.all_runs(client):
+    for run in connection.all_runs(client, filters.term(Key.RUN, beginning) if beginning else None):
         if run.id.startswith(beginning) and wanted(run.state):
             yield Offer(run.id, f"{run.state.value} {run_words.op_name(run)}")
 
@@ -109,6 +127,8 @@ def _connected(ctx: typer.Context) -> AbstractContextManager[Connected]:
 
 
 def _flags(typed: dict[str, Any]) -> Connection:
+    from gyoza_tui.cli.options import Connection
+
     return Connection(**{each.name: typed.get(each.name) for each in fields(Connection)})
 
 

@@ -11,6 +11,8 @@ from gyoza_tui.cli import server_file
 from gyoza_tui.cli.failures import CliError, of_http, usage
 from gyoza_tui.cli.options import Connection
 from gyoza_tui.cli.terminal import say
+from gyoza_tui.models import filters
+from gyoza_tui.models.filters import Key
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -72,15 +74,15 @@ def _own_server(settings: Settings) -> server_file.ServerFile | None:
     return server_file.read(worker_dir(settings.state_dir, settings.worker_id) / "server.json")
 
 
-def all_runs(client: GyozaClient) -> Iterator[OpRun]:
-    """Every run, newest first, page by page."""
+def all_runs(client: GyozaClient, wanted: str | None = None) -> Iterator[OpRun]:
+    """Every run, newest first, page by page; only those that a filter wants, where the server knows filters."""
     cursor = None
     while True:
-        page = client.list_runs(limit=PAGE, after=cursor)
+        page = client.list_runs(limit=PAGE, after=cursor, filter=wanted)
         yield from page.items
-        cursor = page.cursor
-        if not cursor or not page.items:
+        if not page.cursor or page.cursor == cursor:
             return
+        cursor = page.cursor
 
 
 def find_run(client: GyozaClient, text: str) -> OpRun:
@@ -94,7 +96,8 @@ def find_run(client: GyozaClient, text: str) -> OpRun:
     except httpx.HTTPStatusError as error:
         if error.response.status_code != 404:
             raise
-    found = [run.id for run in all_runs(client) if run.id.startswith(text)]
+    wanted = None if '"' in text else filters.term(Key.RUN, text)
+    found = [run.id for run in all_runs(client, wanted) if run.id.startswith(text)]
     if not found:
         raise CliError(f"no run's id begins with {visible(text)}; `gyoza-tui runs` lists them")
     if len(found) > 1:

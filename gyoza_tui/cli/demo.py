@@ -13,7 +13,7 @@ import httpx
 from gyoza_tui import __version__
 from gyoza_tui.cli.demo_image import DEMO, NoImage, ensure
 from gyoza_tui.cli.failures import ExitCode
-from gyoza_tui.cli.terminal import out, out_json, say
+from gyoza_tui.cli.terminal import Times, out, out_json, say
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.definitions import InputSpec, OpDefinition
 from gyoza_tui.models.failures import Reason
@@ -66,7 +66,7 @@ class Demo:
 
     def end(self, worker_code: int) -> int:
         """Print the table; the exit code: whether the demo ended as it should, or the worker's if it was stopped."""
-        from gyoza_tui.cli.runs import print_runs
+        from gyoza_tui.cli.run_table import run_lines
 
         if not self._ended:
             return worker_code
@@ -74,7 +74,8 @@ class Demo:
             out_json([run.model_dump(mode="json") for run in self._ended])
         else:
             out()
-            print_runs(self._ended)
+            for line in run_lines(self._ended, Times()):
+                out(line)
         if worker_code == ExitCode.DONE and all(map(_as_it_should, OPS, self._ended)):
             return ExitCode.DONE
         say("gyoza-tui: the demo did not end as it should: three COMPLETED, and one FAILED by its own exit code")

@@ -7,12 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
+from gyoza_tui.cli.completing import complete_run
+
 Server = Annotated[str | None, typer.Option(metavar="URL", help="The gyoza server.", show_default=False)]
 WorkerId = Annotated[str | None, typer.Option(metavar="ID", help="The worker's name.", show_default=False)]
 StateDir = Annotated[str | None, typer.Option(metavar="D", help="Where journal and logs live.", show_default=False)]
 ApiKeyFile = Annotated[str | None, typer.Option(metavar="F", help="A file with the API key.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its beginning.", show_default=False)]
+Utc = Annotated[bool, typer.Option("--utc", help="Exact times, in UTC.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's id, or its beginning.", show_default=False, autocompletion=complete_run
+    ),
+]
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 from gyoza_tui.cli.terminal import brief, duration
 from gyoza_tui.models import filters
 from gyoza_tui.models.failures import Failure
-from gyoza_tui.models.states import EventType, RunState
+from gyoza_tui.models.states import OP_EVENTS, EventType, RunState
 
 if TYPE_CHECKING:
+    from gyoza_tui.models.definitions import OpSpec
     from gyoza_tui.models.runs import Event, OpRun
 
+_SPEC_SHOWN = 400
+"""Characters of a command, or an environment."""
 STYLES: dict[RunState, str] = {
     RunState.PENDING: "dim",
     RunState.ASSIGNED: "cyan",
@@ -41,6 +44,44 @@ def failure(events: list[Event]) -> Failure | None:
     return None
 
 
+def asked_for(spec: OpSpec) -> dict[str, str | None]:
+    """What a run or a definition asks for beside its image, by a short word each; None where it does not."""
+    env, attempts = spec.env | spec.secret_env, spec.retry_policy.max_attempts
+    return {
+        "command": brief(spec.command, _SPEC_SHOWN) if spec.command else None,
+        "env": brief(env, _SPEC_SHOWN) if env else None,
+        "volumes": brief(spec.volumes, _SPEC_SHOWN) if spec.volumes else None,
+        "needs": _needs(spec),
+        "timeout": duration(spec.timeout_s) if spec.timeout_s else None,
+        "retries": f"up to {attempts} attempts" if attempts > 1 else None,
+        "topic": spec.event_delivery.topic or None,
+    }
+
+
+def _needs(spec: OpSpec) -> str | None:
+    wanted = spec.constraints
+    amounts = (
+        ("cpu {}", wanted.cpu),
+        ("ram {} MB", wanted.ram_mb),
+        ("vram {} MB", wanted.vram_mb),
+        ("gpu {}", wanted.gpu_id),
+    )
+    words = [text.format(amount) for text, amount in amounts if amount is not None]
+    return ", ".join(words + [f"tag {tag}" for tag in spec.tags]) or None
+
+
+def event(entry: Event) -> str:
+    """One entry of a timeline."""
+    words = entry.type.value
+    if entry.msg is not None:
+        words += f" {entry.msg:g}" if isinstance(entry.msg, float) else f" {entry.msg}"
+    if entry.type is EventType.PROGRESS:
+        words += "%"
+    if entry.type in OP_EVENTS and entry.payload:
+        words += f" {brief(entry.payload, 200)}"
+    return words
+
+
 def note(run: OpRun) -> str:
     """What a person wants to know next: why it failed, why it waits, or its outputs."""
     match run.state:
@@ -64,7 +105,7 @@ def run_time(run: OpRun) -> str:
     if run.execution_summary.duration_ms is not None:
         return duration(run.execution_summary.duration_ms / 1000)
     current = [attempt for attempt in run.attempts if attempt.attempt == run.current_attempt]
-    begin = current[0].started_at if current else None
+    begin = run.execution_summary.started_at or (current[0].started_at if current else None)
     if begin is None:
         begin = next((event.t for event in run.events if event.type is EventType.STARTED), None)
     if begin is None:

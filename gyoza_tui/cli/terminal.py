@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO, TypeAlias
 
 from gyoza_tui.models.text import visible
 
+Row: TypeAlias = Iterable[tuple[str, str]]
+"""Of a table: text and its rich style, for each column."""
 PIPE_WIDTH = 10_000
 """Columns of a table when nobody looks at it: no line is ever wrapped for a program."""
+GAP = 2
+"""Between two columns."""
 COLUMN_MIN = 10
 """Characters to which a column of a table may be cut on a narrow terminal."""
 MESSAGE_LINE = 1000
@@ -58,39 +63,68 @@ def out_json(value: Any) -> None:
     out(json.dumps(value, ensure_ascii=True))
 
 
-def table(headings: list[str], rows: Iterable[Iterable[tuple[str, str]]], elastic: Collection[str] = ()) -> None:
-    """Columns of (text, style). Styles are for terminals only; no colour when piped or with NO_COLOR.
+def table(
+    headings: list[str], rows: Iterable[Row], elastic: Collection[str] = (), expendable: Sequence[str] = ()
+) -> None:
+    """On stdout; see `table_lines`."""
+    for line in table_lines(headings, rows, elastic, expendable):
+        out(line)
 
-    On a terminal that is too narrow the `elastic` columns are cut, the others never.
+
+def table_lines(
+    headings: list[str],
+    rows: Iterable[Row],
+    elastic: Collection[str] = (),
+    expendable: Sequence[str] = (),
+    stream: TextIO | None = None,
+) -> list[str]:
+    """Columns as they are to be written to `stream`, by default stdout. No colour where that is no terminal, or with
+    NO_COLOR.
+
+    On a terminal that is too narrow the `elastic` columns are cut; where that is not enough the `expendable` ones are
+    left out, the first of them first. No other column is ever cut.
     """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    terminal = sys.stdout.isatty()
-    console = Console(
-        file=sys.stdout, highlight=False, markup=False, emoji=False, width=None if terminal else PIPE_WIDTH
-    )
+    stream = stream or sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    console = Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
     cells = [[Text(visible(text), style) for text, style in row] for row in rows]
-    columns = zip(map(Text, headings), *cells, strict=True)
-    widths = [max(cell.cell_len for cell in column) for column in columns]
-    gaps = 2 * (len(widths) - 1)
-    _cut(widths, [i for i, heading in enumerate(headings) if heading in elastic], console.width - gaps)
-    console.width = max(console.width, sum(widths) + gaps)
+    columns = dict(zip(headings, zip(*cells, strict=True), strict=True)) if cells else dict.fromkeys(headings, ())
+    sizes = {heading: max(cell_len(heading), *(c.cell_len for c in column), 0) for heading, column in columns.items()}
+    widths = _fitting(sizes, elastic, expendable, console.width)
+    console.width = max(console.width, _wide(widths))
     grid = Table(box=None, pad_edge=False, header_style="dim")
-    for heading, width in zip(headings, widths, strict=True):
-        grid.add_column(heading, no_wrap=True, overflow="ellipsis", width=width)
-    for row in cells:
+    for heading, columns_wide in widths.items():
+        grid.add_column(Text(heading), no_wrap=True, overflow="ellipsis", width=columns_wide)
+    for row in zip(*(columns[heading] for heading in widths), strict=True):
         grid.add_row(*row)
     with console.capture() as capture:
         console.print(grid)
-    for line in capture.get().splitlines():
-        out(line.rstrip())
+    return [line.rstrip() for line in capture.get().splitlines()]
 
 
-def _cut(widths: list[int], elastic: list[int], room: int) -> None:
+def _fitting(sizes: dict[str, int], elastic: Collection[str], expendable: Sequence[str], room: int) -> dict[str, int]:
+    """The columns that are shown, and how wide."""
+    left_out = 0
+    while True:
+        widths = {heading: size for heading, size in sizes.items() if heading not in expendable[:left_out]}
+        _cut(widths, [heading for heading in widths if heading in elastic], room)
+        if _wide(widths) <= room or left_out == len(expendable):
+            return widths
+        left_out += 1
+
+
+def _wide(widths: dict[str, int]) -> int:
+    return sum(widths.values()) + GAP * (len(widths) - 1)
+
+
+def _cut(widths: dict[str, int], elastic: list[str], room: int) -> None:
     """Take from the widest elastic columns until all fit, or no more can be taken."""
-    while elastic and sum(widths) > room:
+    while elastic and _wide(widths) > room:
         widest = max(elastic, key=widths.__getitem__)
         if widths[widest] <= COLUMN_MIN:
             return
@@ -98,22 +132,40 @@ def _cut(widths: list[int], elastic: list[int], room: int) -> None:
 
 
 def duration(seconds: float) -> str:
-    """`3.2s`, `4m10s`, `2h05m`."""
+    """`3.2s`, `4m10s`, `2h05m`, `3d04h`."""
     if seconds < 60:
         return f"{max(0.0, seconds):.1f}s"
     minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:
         return f"{minutes}m{rest:02}s"
-    return f"{minutes // 60}h{minutes % 60:02}m"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours}h{minutes:02}m"
+    return f"{hours // 24}d{hours % 24:02}h"
 
 
-def moment(when: datetime | None) -> str:
-    """Local time to the second; `-` when unknown."""
-    return when.astimezone().strftime("%Y-%m-%d %H:%M:%S") if when else "-"
+@dataclass(frozen=True)
+class Times:
+    """How moments are told: how long ago, or exactly and in UTC. `-` when unknown."""
+
+    utc: bool = False
+
+    def told(self, when: datetime | None) -> str:
+        if when is None:
+            return "-"
+        return _exact(when) if self.utc else duration((datetime.now(UTC) - when).total_seconds())
+
+    def ago(self, when: datetime | None) -> str:
+        """The same within a sentence: `4m10s ago`."""
+        return self.told(when) + ("" if self.utc or when is None else " ago")
+
+    def after(self, begin: datetime | None, when: datetime) -> str:
+        """Within a timeline that begins at `begin`: `+3.2s`."""
+        return _exact(when) if self.utc else f"+{duration((when - (begin or when)).total_seconds())}"
 
 
-def age(when: datetime | None) -> str:
-    return duration((datetime.now(UTC) - when).total_seconds()) if when else "-"
+def _exact(when: datetime) -> str:
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def brief(value: Any, limit: int = 60) -> str:

@@ -24,6 +24,7 @@ STATES: Final = (
 )
 """What `state:` takes: the words of a worker's screen, and the server's that are not among them."""
 
+_QUOTE: Final = '"'
 _DAY_S: Final = 86400.0
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY_S, "w": 7 * _DAY_S}
 _AGO: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([a-z]*)")
@@ -178,6 +179,16 @@ def parse(text: str) -> RunFilter:
     return RunFilter(tuple(_term(token) for token in _tokens(text)))
 
 
+def term(key: Key, *values: str) -> str:
+    """The text of a term, which any of the values fulfils; they may hold whatever they like but quotes."""
+    return f"{key}:" + ",".join(_QUOTE + value.replace(_QUOTE, "") + _QUOTE for value in values)
+
+
+def is_term(text: str) -> bool:
+    """Whether it is `key:value`, not a word."""
+    return any(token.key is not None for token in _tokens(text))
+
+
 class _Token(NamedTuple):
     key: str | None
     value: str
@@ -239,7 +250,7 @@ def _term(token: _Token) -> Term:
     if not values:
         raise FilterError(f"{key}: wants a value: {_EXAMPLES[key]}")
     if key is Key.SINCE:
-        return Term(key, (), token.negated, _moment(",".join(values)))
+        return Term(key, (), token.negated, moment(",".join(values)))
     if key is Key.STATE:
         return Term(key, tuple(_state(value) for value in values), token.negated)
     return Term(key, tuple(value.casefold() for value in values), token.negated)
@@ -271,7 +282,8 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return f", did you mean {near[0]}?" if near else ""
 
 
-def _moment(text: str) -> Moment:
+def moment(text: str) -> Moment:
+    """What stands behind `since:`. Raises FilterError."""
     if ago := _AGO.fullmatch(text.casefold()):
         number, unit = ago.groups()
         if unit in _UNITS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from rich.cells import cell_len
@@ -61,6 +62,42 @@ def test_a_narrow_terminal_cuts_only_what_may_be_cut(
         assert cell_len(line) <= max(columns, 9 + 8 + 2 * terminal.COLUMN_MIN + 6)
 
 
+def test_a_terminal_that_is_too_narrow_for_that_is_spared_whole_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("LINES", "20")
+    headings = ["STATE", "RUN", "OP", "DONE", "NOTE"]
+    row = [("COMPLETED", ""), ("train-ba", ""), ("x" * 40, ""), ("100%", ""), ("y" * 40, "")]
+    for columns, shown in (
+        (60, headings),
+        (49, headings),
+        (48, ["STATE", "RUN", "OP", "NOTE"]),
+        (40, ["STATE", "RUN", "OP"]),
+    ):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        terminal.table(headings, [row], elastic={"OP", "NOTE"}, expendable=["DONE", "NOTE"])
+        head, line = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()
+        assert head.split() == shown
+        assert cell_len(line) <= columns
+
+
+def test_an_empty_table_is_its_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.table(["A", "B"], [], elastic={"A"})
+    assert capsys.readouterr().out.split() == ["A", "B"]
+
+
+def test_times_are_relative_or_exact() -> None:
+    when = datetime.now(UTC) - timedelta(seconds=75)
+    assert terminal.Times().told(when) == "1m15s"
+    assert terminal.Times().ago(when) == "1m15s ago"
+    assert terminal.Times().after(when, when + timedelta(seconds=2)) == "+2.0s"
+    exact = when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert terminal.Times(utc=True).told(when.astimezone(timezone(timedelta(hours=9)))) == exact
+    assert terminal.Times(utc=True).ago(when) == terminal.Times(utc=True).after(when, when) == exact
+    assert terminal.Times().ago(None) == terminal.Times(utc=True).told(None) == "-"
+
+
 def test_json_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.out_json({"a": "\x1b\u202eé"})
     text = capsys.readouterr().out
@@ -77,7 +114,8 @@ def test_a_long_line_of_a_message_is_cut(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(-1, "0.0s"), (3.21, "3.2s"), (61, "1m01s"), (3600, "1h00m"), (90_000, "25h00m")]
+    ("seconds", "words"),
+    [(-1, "0.0s"), (3.21, "3.2s"), (61, "1m01s"), (3600, "1h00m"), (90_000, "25h00m"), (270_000, "3d03h")],
 )
 def test_durations(seconds: float, words: str) -> None:
     assert terminal.duration(seconds) == words

@@ -1,0 +1,127 @@
+"""Finding the log of a run among those of this machine's worker, and whether it is whole."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from gyoza_tui.cli.failures import CliError, ExitCode, usage
+from gyoza_tui.models.text import visible
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gyoza_tui.models.runs import OpRun
+    from gyoza_tui.settings import Settings
+    from gyoza_tui.worker.state_dir import LogFile
+
+ASK_S: Final = 1.0
+"""Between questions whether a followed run has begun, or ended."""
+_LISTED: Final = 10
+
+
+class Found(NamedTuple):
+    log: LogFile
+    journal: Path
+    """Of the worker that wrote it."""
+
+
+def find(text: str, attempt: int | None, settings: Settings) -> Found | None:
+    """The newest log of the run here, or that of an attempt, by the beginning of its id. None: not here."""
+    from gyoza_tui.worker.state_dir import JOURNAL, log_files, worker_dir
+
+    if not text.strip(".") or not text.isprintable():
+        raise usage(f"{text[:80]!a} is not a run's id; `gyoza-tui runs` lists them")
+    root = worker_dir(settings.state_dir, settings.worker_id)
+    files = [file for file in log_files(root) if file.run_id.startswith(text)]
+    files = [file for file in files if file.run_id == text] or files
+    ids = sorted({file.run_id for file in files})
+    if len(ids) > 1:
+        listed = "\n".join(f"  {run_id}" for run_id in ids[:_LISTED])
+        raise CliError(f"{len(ids)} runs here have ids that begin with {visible(text)}:\n{listed}")
+    if not ids:
+        return None
+    wanted = [file for file in files if attempt in (None, file.attempt)]
+    if not wanted:
+        there = ", ".join(str(number) for number in sorted({file.attempt for file in files}))
+        raise CliError(f"no log of attempt {attempt} of {ids[0]} here; there are those of {there}")
+    return Found(max(wanted, key=lambda file: (file.attempt, file.path.stat().st_mtime)), root / JOURNAL)
+
+
+def awaited(text: str, attempt: int | None, settings: Settings, *, patient: bool) -> Found:
+    """The same of a run that has no log here yet, once it has begun. CliError says why there is none, and where."""
+    from gyoza_tui.cli import connection
+    from gyoza_tui.cli.patience import Patience
+    from gyoza_tui.cli.terminal import say
+
+    patience = Patience(tell=say)
+    with connection.connected_by(settings) as at:
+        run = patience.ask(partial(connection.find_run, at.client, text))
+        if patient and _may_come(run, settings):
+            say(
+                f"{visible(run.id)} has not begun yet; waiting for it" + (f": {run.placement}" if run.placement else "")
+            )
+        while patient and _may_come(run, settings):
+            time.sleep(ASK_S)
+            if found := find(run.id, attempt, settings):
+                return found
+            run = patience.ask(partial(at.client.get_run, run.id, events=False))
+    raise _not_here(run, settings)
+
+
+def _may_come(run: OpRun, settings: Settings) -> bool:
+    return not run.state.terminal and run.worker_id in (None, settings.worker_id)
+
+
+def _not_here(run: OpRun, settings: Settings) -> CliError:
+    from gyoza_tui.worker.state_dir import worker_dir, worker_dirs
+
+    name = visible(run.id)
+    if run.worker_id is None:
+        return CliError(f"{name} is {run.state.value} and has no log: no worker has it")
+    if run.worker_id == settings.worker_id:
+        root = worker_dir(settings.state_dir, settings.worker_id)
+        return CliError(f"{name} is {run.state.value} and has no log in {root}")
+    worker = visible(run.worker_id)
+    if run.worker_id in worker_dirs(settings.state_dir):
+        return CliError(
+            f"{name} is a run of worker {worker} of this machine: gyoza-tui logs --worker-id {worker} {name}"
+        )
+    return CliError(f"{name} is a run of worker {worker}: its log is on that machine, `gyoza-tui logs` there shows it")
+
+
+class Ended:
+    """Whether a followed run has ended: once its worker has cleaned up, for a cancelled op may write until then.
+
+    Of a run that the worker knows no more the server tells; when it does not answer the run has not ended.
+    """
+
+    def __init__(self, log: LogFile, journal: Path, settings: Settings) -> None:
+        self._log = log
+        self._journal = journal
+        self._settings = settings
+        self._next = 0.0
+        self._ended = False
+
+    def __call__(self) -> bool:
+        if not self._ended and time.monotonic() >= self._next:
+            self._ended = self._ask()
+            self._next = time.monotonic() + ASK_S
+        return self._ended
+
+    def _ask(self) -> bool:
+        from gyoza_tui.worker.journal_look import cleaned
+
+        over = cleaned(self._journal, self._log.path.stem)
+        return self._ask_server() if over is None else over
+
+    def _ask_server(self) -> bool:
+        from gyoza_tui.cli import connection
+
+        try:
+            with connection.connected_by(self._settings) as at:
+                run = at.client.get_run(self._log.run_id, events=False)
+        except CliError as error:
+            return error.code is not ExitCode.UNREACHABLE
+        return run.state.terminal or run.current_attempt != self._log.attempt

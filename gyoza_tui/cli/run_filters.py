@@ -1,0 +1,111 @@
+"""Which runs a verb is about: terms of the filter grammar as arguments, and flags that are shorthands for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gyoza_tui.cli.completing import complete_definition, complete_state, complete_worker
+from gyoza_tui.cli.failures import usage
+from gyoza_tui.models import filters
+from gyoza_tui.models.filters import FilterError, Key, RunFacts, RunFilter
+from gyoza_tui.models.limits import FILTER_MAX
+from gyoza_tui.models.states import RunState
+from gyoza_tui.models.text import visible
+
+if TYPE_CHECKING:
+    from gyoza_tui.client import GyozaClient
+    from gyoza_tui.models.runs import OpRun
+
+SERVER_STATES = tuple(word for state in RunState for word in filters.words_of(state))
+"""What a server's run can be in; `state:` takes the words of a worker's screen too."""
+
+Terms = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FILTER", help="As state:failed op:train since:1h text.", show_default=False),
+]
+State = Annotated[
+    str | None,
+    typer.Option(metavar="S,S", help="As state:S,S", show_default=False, autocompletion=complete_state),
+]
+Definition = Annotated[
+    str | None, typer.Option(metavar="OP", help="As op:OP", show_default=False, autocompletion=complete_definition)
+]
+Worker = Annotated[
+    str | None, typer.Option(metavar="W", help="As worker:W", show_default=False, autocompletion=complete_worker)
+]
+Topic = Annotated[str | None, typer.Option(metavar="T", help="As topic:T", show_default=False)]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="As since:TIME: 30m, 1h, 2d, 2026-11-20.", show_default=False),
+]
+Failed = Annotated[bool, typer.Option("--failed", help="As state:failed.")]
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The shorthands that were given, by the filter's keys."""
+
+    state: str | None = None
+    op: str | None = None
+    worker: str | None = None
+    topic: str | None = None
+    since: str | None = None
+
+    def terms(self) -> Iterator[str]:
+        for each in fields(self):
+            if (value := getattr(self, each.name)) is not None:
+                yield filters.term(Key(each.name), *value.split(","))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A filter, and the text that says it."""
+
+    text: str
+    terms: RunFilter
+
+    def runs(self, client: GyozaClient) -> Iterator[OpRun]:
+        """The runs that match, newest first. What the server does not filter is filtered here, page by page."""
+        from gyoza_tui.cli import connection
+
+        for run in connection.all_runs(client, self.text or None):
+            if self.terms.matches(_facts(run), time.time()):
+                yield run
+
+
+def wanted(arguments: list[str], flags: Flags, *, failed: bool = False) -> Wanted:
+    """The filter of all that was given. Wrong usage is told with what is allowed."""
+    text = " ".join([*arguments, *flags.terms(), *(["state:failed"] if failed else [])])
+    if len(text) > FILTER_MAX:
+        raise usage(f"a filter of {len(text)} characters: at most {FILTER_MAX}")
+    try:
+        terms = filters.parse(text)
+    except FilterError as error:
+        raise usage(str(error)) from None
+    for term in terms.terms:
+        strange = [value for value in term.values if value not in SERVER_STATES]
+        if term.key is Key.STATE and strange:
+            raise usage(
+                f"state:{visible(strange[0])} is a word of a worker's screen; a server's runs are "
+                f"{', '.join(SERVER_STATES)}"
+            )
+    return Wanted(text, terms)
+
+
+def _facts(run: OpRun) -> RunFacts:
+    return filters.server_facts(
+        run.id,
+        run.state,
+        image=run.image,
+        definition=run.op_definition,
+        version=run.op_version,
+        worker=run.worker_id,
+        topic=run.event_delivery.topic,
+        error=run.execution_summary.error_message,
+        updated_at=run.updated_at.timestamp() if run.updated_at else None,
+    )

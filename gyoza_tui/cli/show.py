@@ -1,0 +1,144 @@
+"""`show`: all about one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from gyoza_tui.cli import options
+from gyoza_tui.cli.examples import examples
+from gyoza_tui.cli.options import Connection
+from gyoza_tui.models.text import visible
+
+if TYPE_CHECKING:
+    from gyoza_tui.cli.terminal import Times
+    from gyoza_tui.models.runs import Event, OpAttempt, OpRun
+    from gyoza_tui.settings import Settings
+    from gyoza_tui.worker.journal_look import Step
+
+EXAMPLES: Final = examples(
+    "gyoza-tui show a1b2",
+    "gyoza-tui show a1b2 --utc",
+    "gyoza-tui show a1b2 --json | jq .outputs",
+)
+_VALUE_SHOWN: Final = 2000
+_TAIL_SHOWN: Final = 20
+"""Lines of a failed op's output."""
+
+
+def show(
+    ctx: typer.Context,
+    run: options.Run,
+    utc: options.Utc = False,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    api_key_file: options.ApiKeyFile = None,
+    state_dir: options.StateDir = None,
+    worker_id: options.WorkerId = None,
+) -> None:
+    """Tell all about a run.
+
+    What it asked for, its attempts, steps, events and outputs, why it waits or failed. Steps are those of this
+    machine's workers; --json prints the run as the server tells it.
+    """
+    from gyoza_tui.cli import connection, terminal
+
+    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
+    with connection.connected(flags) as at:
+        found = connection.find_run(at.client, run)
+    if as_json:
+        terminal.out_json(found.model_dump(mode="json"))
+        return
+    for line in described(found, terminal.Times(utc), _steps(at.settings, found)):
+        terminal.out(line)
+
+
+def _steps(settings: Settings, run: OpRun) -> dict[int, list[Step]]:
+    """Of the attempts that a worker of this machine had."""
+    from gyoza_tui.worker.journal_look import steps_of
+    from gyoza_tui.worker.state_dir import JOURNAL, worker_dirs
+
+    here = worker_dirs(settings.state_dir)
+    found: dict[int, list[Step]] = {}
+    for worker in {attempt.execution_summary.worker_id for attempt in run.attempts} & here.keys():
+        found |= steps_of(here[worker or ""] / JOURNAL, run.id)
+    return found
+
+
+def described(run: OpRun, times: Times, steps: dict[int, list[Step]]) -> Iterator[str]:
+    """The run in lines."""
+    for name, value in _facts(run, times).items():
+        if value:
+            yield f"{name:<9}{visible(value)}"
+    yield from _values("inputs", run.inputs)
+    yield from _values("outputs", run.outputs)
+    for attempt in run.attempts:
+        yield from _attempt(run, attempt, times, steps.get(attempt.attempt, []))
+    if not run.attempts:
+        yield from _events(run.events, times)
+
+
+def _facts(run: OpRun, times: Times) -> dict[str, str | None]:
+    from gyoza_tui.cli import run_words
+
+    return {
+        "run": run.id,
+        "state": f"{run.state.value} ({run.progress:.0f}%)",
+        "op": run_words.op_name(run),
+        "image": run.image if run.op_definition else None,
+        **run_words.asked_for(run),
+        "priority": str(run.priority),
+        "worker": run.worker_id,
+        "created": times.ago(run.created_at),
+        "time": run_words.run_time(run),
+        "waits": run.placement if not run.state.terminal else None,
+    }
+
+
+def _values(title: str, values: dict[str, object]) -> Iterator[str]:
+    from gyoza_tui.cli.terminal import brief
+
+    if values:
+        yield title
+    for name, value in values.items():
+        yield f"  {visible(name)} = {visible(brief(value, _VALUE_SHOWN))}"
+
+
+def _attempt(run: OpRun, attempt: OpAttempt, times: Times, steps: list[Step]) -> Iterator[str]:
+    from gyoza_tui.cli.terminal import duration
+
+    summary = attempt.execution_summary
+    current = attempt.attempt == run.current_attempt
+    worker = summary.worker_id or (run.worker_id if current else None)
+    words = [f"attempt {attempt.attempt}: {attempt.state.value}" + (f" on {visible(worker)}" if worker else "")]
+    if summary.gpu_id is not None:
+        words.append(f"gpu {summary.gpu_id}")
+    if attempt.started_at is not None:
+        words.append(f"started {times.ago(attempt.started_at)}")
+    if summary.duration_ms is not None:
+        words.append(f"took {duration(summary.duration_ms / 1000)}")
+    yield ", ".join(words)
+    if steps:
+        yield "  steps: " + ", ".join(_step(step) for step in steps)
+    yield from _events(attempt.events or (run.events if current else []), times)
+
+
+def _step(step: Step) -> str:
+    from gyoza_tui.cli.terminal import duration
+
+    return f"{visible(step.name)} " + ("goes on" if step.ended_at is None else duration(step.ended_at - step.began_at))
+
+
+def _events(events: list[Event], times: Times) -> Iterator[str]:
+    from gyoza_tui.cli import run_words
+
+    for event in events:
+        yield f"  {times.after(events[0].t, event.t)} {visible(run_words.event(event))}"
+    fault = run_words.failure(events)
+    if fault is None:
+        return
+    yield f"  failed: {visible(fault.words)}"
+    for line in fault.log_tail.splitlines()[-_TAIL_SHOWN:]:
+        yield f"    | {visible(line)}"
