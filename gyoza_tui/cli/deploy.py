@@ -77,7 +77,7 @@ class Plan:
 
 def deploy(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Definitions in YAML.")] = Path("gyoza.yml"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Definitions in YAML.")] = Path("gyoza.yml"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     as_json: options.AsJson = False,
     server: options.Server = None,
@@ -106,7 +106,7 @@ def deploy(
     if as_json:
         terminal.out_json([_as_json(plan) for plan in plans])
     elif not dry_run:
-        terminal.say(f"next: gyoza-tui submit {plans[-1].name}{_wanted(plans[-1].definition)}")
+        terminal.hint(f"submit {plans[-1].name}{_wanted(plans[-1].definition)}")
 
 
 def _plan(client: GyozaClient, definition: OpDefinition) -> Plan:

@@ -1,170 +1,235 @@
-"""`submit`: give the server a run, and wait for its end if asked."""
+"""`submit`: give the server a run or many, and wait for their ends if asked."""
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from gyoza_tui.cli import options
+from gyoza_tui.cli.ad_hoc import AdHoc
+from gyoza_tui.cli.completing import complete_target
+from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.options import Connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
-    from gyoza_tui.client import GyozaClient
-    from gyoza_tui.models.runs import OpRun, RunRequest
+    from gyoza_tui.cli.bars import Show
+    from gyoza_tui.cli.connection import Connected
+    from gyoza_tui.cli.orders import Order
+    from gyoza_tui.models.runs import OpRun
 
-POLL_MIN_S = 0.1
-POLL_MAX_S = 2.0
-CREATE_AGAIN_S = (0.2, 1.0)
-TROUBLE_MAX_S = 15.0
-"""Between tries while the server does not answer."""
-QUIET_S = 2.0
-"""A run that waits this long is told why."""
+EXAMPLES = examples(
+    "gyoza-tui submit busybox n=3 -- cat /gyoza/input.json",
+    "gyoza-tui submit train@1 epochs=5 data=/data/a.csv --wait --logs",
+    "gyoza-tui submit train@ --inputs inputs.json --priority 9 --count 100",
+    "gyoza-tui submit busybox --cpu 1 --ram 4g --timeout 10m --secret-env TOKEN -- env",
+)
+COUNT_MAX = 100_000
+FAILURES_TOLD = 10
+_BEHIND = "behind"
+
+
+class WithCommand(TyperCommand):
+    """Keeps what stands behind the first `--` from the arguments before it; see `behind`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[_BEHIND] = args[at + 1 :]
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[-- COMMAND ARG...]"]
+
+
+def behind(ctx: typer.Context) -> list[str] | None:
+    """What stood behind `--`."""
+    return ctx.meta.get(_BEHIND) or None
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the runs are submitted, and what is told of them."""
+
+    count: int
+    wait: bool
+    logs: bool
+    as_json: bool
 
 
 def submit(
     ctx: typer.Context,
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A Docker image, or local://name.")],
-    command: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- COMMAND ARG...]", help="As behind the image of `docker run`.")
-    ] = None,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="A definition as NAME@VERSION, or NAME@ for its latest; everything else is an image: one of Docker, "
+            "or local://name.",
+            autocompletion=complete_target,
+        ),
+    ],
     pairs: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", metavar="K=V", help="An input: JSON where V is JSON, else text. Repeatable."),
+        typer.Argument(
+            metavar="K=V",
+            help="An input, typed by the definition; for an image JSON where V is JSON, else text.",
+            show_default=False,
+        ),
     ] = None,
-    inputs: Annotated[str | None, typer.Option(metavar="F.json", help="A JSON object of inputs.")] = None,
+    more: Annotated[list[str] | None, typer.Option("--input", "-i", metavar="K=V", help="The same.")] = None,
+    inputs: Annotated[str | None, typer.Option(metavar="F.json", help="A JSON object of inputs; - is stdin.")] = None,
+    priority: Annotated[int, typer.Option(metavar="N", help="Higher ones run first.")] = 5,
+    count: Annotated[int, typer.Option(metavar="N", min=1, max=COUNT_MAX, help="So many runs.")] = 1,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit 1 unless it is COMPLETED.")] = False,
+    logs: Annotated[bool, typer.Option("--logs", help="Wait, and print the output if a worker here runs it.")] = False,
+    cpu: Annotated[int | None, typer.Option(metavar="N", help="Cores.")] = None,
+    ram: Annotated[str | None, typer.Option(metavar="SIZE", help="Memory: 512 (MiB), 512m, 4g.")] = None,
+    vram: Annotated[str | None, typer.Option(metavar="SIZE", help="Memory of one GPU.")] = None,
+    gpu: Annotated[int | None, typer.Option(metavar="I", help="The GPU of that index.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="T", help="Only on workers with it. Repeatable.")] = None,
+    env: Annotated[list[str] | None, typer.Option(metavar="K=V", help="For the op's environment. Repeatable.")] = None,
+    secret_env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="K[=V]", help="The same, shown to nobody; without =V that of this environment."),
+    ] = None,
+    retry: Annotated[int | None, typer.Option(metavar="N", min=0, help="Try again so often if the op fails.")] = None,
+    timeout: Annotated[str | None, typer.Option(metavar="T", help="Stop it after 90s, 10m, 1h30m.")] = None,
     as_json: options.AsJson = False,
     server: options.Server = None,
     api_key_file: options.ApiKeyFile = None,
     state_dir: options.StateDir = None,
     worker_id: options.WorkerId = None,
 ) -> None:
-    """Submit an ad hoc run; prints its id."""
-    from gyoza_tui.cli import connection, terminal
-    from gyoza_tui.cli.inputs import gather
+    """Submit a run of a definition, or of an image with what stands behind `--` as its command. Prints its id.
 
-    given = gather(pairs or [], Path(inputs) if inputs is not None else None)
-    request = _request(image=image, inputs=given, command=command or None)
+    A definition takes inputs, --priority and --count; it says the rest itself.
+    """
+    from gyoza_tui.cli import connection
+    from gyoza_tui.cli.inputs import given
+    from gyoza_tui.cli.orders import order_of
+
+    manner = Manner(count, wait or logs, logs, as_json)
+    _refuse_nonsense(manner)
+    typed = given([*(pairs or []), *(more or [])], inputs)
+    ad_hoc = AdHoc(behind(ctx), cpu, ram, vram, gpu, tag, env, secret_env, retry, timeout)
     flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     with connection.connected(flags) as at:
-        run = _created(at.client, request)
-        if not as_json:
-            terminal.out(visible(run.id))
-        if wait:
-            run = _waited(at.client, run)
-    if as_json:
-        terminal.out_json(run.model_dump(mode="json"))
-    if wait:
-        _tell_end(run, as_json)
+        runs = _submitted(at, order_of(at.client, target, typed, priority, ad_hoc), manner)
+        if manner.wait:
+            runs = _waited(at, runs, manner)
+    if manner.wait:
+        _tell_ends(runs, as_json)
 
 
-def _request(**fields: Any) -> RunRequest:
-    """Checked before anything is sent, with an id of ours: a repeat after a lost answer is harmless."""
-    from pydantic import ValidationError
-
-    from gyoza_tui.models.runs import RunRequest
-
-    try:
-        return RunRequest(id=str(uuid.uuid4()), **fields)
-    except ValidationError as error:
-        faults = [f"{_where(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
-        raise usage("\n".join(faults)) from None
+def _refuse_nonsense(manner: Manner) -> None:
+    if manner.logs and manner.as_json:
+        raise usage("--logs and --json both print to stdout: leave one out")
+    if manner.logs and manner.count > 1:
+        raise usage("--logs is for one run: leave out --count; `gyoza-tui logs` prints the output of each")
 
 
-def _where(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location[:4]).upper() if location[0] == "image" else str(location[0])
-
-
-def _created(client: GyozaClient, request: RunRequest) -> OpRun:
-    """The run. An answer that was lost on the way is asked for again: the same id and body make one run."""
-    import httpx
-
-    more = request.model_dump(exclude={"image", "inputs"}, exclude_unset=True)
-    pauses = iter(CREATE_AGAIN_S)
-    while True:
-        try:
-            return client.create_run(request.image, request.inputs, **more)
-        except (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError):
-            if (pause := next(pauses, None)) is None:
-                raise CliError(
-                    f"the server did not answer to run {request.id}: `gyoza-tui runs` shows whether it has it",
-                    ExitCode.UNREACHABLE,
-                ) from None
-            time.sleep(pause)
-
-
-def _waited(client: GyozaClient, run: OpRun) -> OpRun:
-    """The run at its end. A server that is away for a while does not end the wait; a refusal does."""
-    import httpx
-
+def _submitted(at: Connected, order: Order, manner: Manner) -> list[OpRun]:
+    """The runs, each told as it is made. Whatever ends it before the last, the number made is told."""
     from gyoza_tui.cli import terminal
-    from gyoza_tui.client.answers import Meaning, meaning, words
+    from gyoza_tui.cli.orders import created, new_id
 
-    pause, trouble = POLL_MIN_S, 0.0
-    begin = time.monotonic()
-    told: set[str] = set()
+    runs: list[OpRun] = []
+    run_id = new_id()
     try:
-        while not run.state.terminal:
-            time.sleep(max(pause, trouble))
-            pause = min(POLL_MAX_S, pause * 1.2)
-            try:
-                run = client.get_run(run.id)
-                trouble = 0.0
-            except httpx.HTTPError as error:
-                if meaning(error) is not Meaning.SERVER_FAULT and not _server_error(error):
-                    raise
-                if not trouble:
-                    terminal.say(f"the server does not answer ({words(error)}); waiting for it")
-                trouble = min(TROUBLE_MAX_S, max(1.0, trouble * 2))
-            if time.monotonic() > begin + QUIET_S:
-                news = [line for line in _hold_ups(run) if line not in told]
-                told.update(news)
-                for line in news:
-                    terminal.say(line)
+        with _bar(manner.count, manner.count > 1) as show:
+            while len(runs) < manner.count:
+                show(f"submitted {len(runs)} of {manner.count}", len(runs))
+                runs.append(created(at.client, order, run_id))
+                _tell_created(runs[-1], manner)
+                run_id = new_id()
     except KeyboardInterrupt:
-        raise CliError(
-            f"no longer waiting; {run.id} goes on. Stop it: gyoza-tui cancel {run.id}", ExitCode.INTERRUPTED
-        ) from None
-    return run
+        words = f"interrupted: {len(runs)} of {manner.count} submitted; `gyoza-tui show {run_id}` tells of the next one"
+        raise CliError(words, ExitCode.INTERRUPTED) from None
+    except Exception:
+        if runs:
+            terminal.say(f"{len(runs)} of {manner.count} runs are submitted")
+        raise
+    if not manner.wait and not manner.as_json:
+        terminal.hint(f"show {visible(runs[-1].id)}")
+    return runs
 
 
-def _hold_ups(run: OpRun) -> Iterator[str]:
-    """Why the run does not run yet: an attempt that failed, what it waits for."""
-    from gyoza_tui.cli import run_words
-    from gyoza_tui.models.states import RunState
+def _bar(total: float, shown: bool) -> AbstractContextManager[Show]:
+    from gyoza_tui.cli.bars import bar
 
-    for attempt in run.attempts:
-        if attempt.attempt == run.current_attempt - 1 and (fault := run_words.failure(attempt.events)):
-            yield f"attempt {attempt.attempt} failed, to be tried again: {fault.words}"
-    if run.state is RunState.PENDING and run.placement:
-        yield f"{run.state.value}: {run.placement}"
+    return bar(total, shown=shown)
 
 
-def _server_error(error: Exception) -> bool:
-    import httpx
+def _tell_created(run: OpRun, manner: Manner) -> None:
+    from gyoza_tui.cli import terminal
 
-    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code >= 500
+    if not manner.as_json:
+        terminal.out(visible(run.id))
+    elif not manner.wait:
+        terminal.out_json(run.model_dump(mode="json"))
 
 
-def _tell_end(run: OpRun, as_json: bool) -> None:
+def _waited(at: Connected, runs: list[OpRun], manner: Manner) -> list[OpRun]:
+    """The runs at their ends, in their order; in JSON each is told as it comes."""
+    from gyoza_tui.cli import terminal
+    from gyoza_tui.cli.live_log import LiveLog
+    from gyoza_tui.cli.waiting import Wait, at_work
+
+    log = LiveLog(at.settings) if manner.logs else None
+    ended: list[OpRun] = []
+    try:
+        with _bar(100.0 * len(runs), not manner.logs) as show:
+
+            def look(run: OpRun) -> None:
+                words = at_work(at.client, run) if len(runs) == 1 else f"{len(ended)} of {len(runs)} ended"
+                show(words, 100.0 * len(ended) + run.progress)
+                if log is not None:
+                    log.look(run)
+
+            wait = Wait(at.client, look)
+            for run in runs:
+                ended.append(wait.ended(run))
+                if manner.as_json:
+                    terminal.out_json(ended[-1].model_dump(mode="json"))
+        if log is not None:
+            log.end(ended[0])
+    except KeyboardInterrupt:
+        open_ids = [run.id for run in runs[len(ended) :]]
+        going = f"{open_ids[0]} goes on" if len(open_ids) == 1 else f"{len(open_ids)} runs go on, as {open_ids[0]}"
+        words = f"no longer waiting; {going}. Stop it: gyoza-tui cancel {open_ids[0]}"
+        raise CliError(words, ExitCode.INTERRUPTED) from None
+    return ended
+
+
+def _tell_ends(runs: list[OpRun], as_json: bool) -> None:
+    """Raises CliError (exit 1) unless all are COMPLETED."""
     from gyoza_tui.cli import run_words, terminal
     from gyoza_tui.models.states import RunState
 
-    if not as_json:
-        terminal.out(f"{run.state.value} {run_words.run_time(run)}")
-        for name, value in run.outputs.items():
+    if not as_json and len(runs) == 1:
+        terminal.out(f"{runs[0].state.value} {run_words.run_time(runs[0])}")
+        for name, value in runs[0].outputs.items():
             terminal.out(f"{visible(name)} = {visible(terminal.brief(value, 2000))}")
-    if run.state is RunState.COMPLETED:
-        return
+    elif not as_json:
+        states = Counter(run.state.value for run in runs)
+        terminal.out(", ".join(f"{number} {state}" for state, number in states.items()))
+    bad = [run for run in runs if run.state is not RunState.COMPLETED]
+    if bad:
+        words = [line for run in bad[:FAILURES_TOLD] for line in _fault(run)]
+        more = [f"and {len(bad) - FAILURES_TOLD} more"] if len(bad) > FAILURES_TOLD else []
+        raise CliError("\n".join(words + more))
+
+
+def _fault(run: OpRun) -> list[str]:
+    from gyoza_tui.cli import run_words
+
     fault = run_words.failure(run.events)
     words = [f"{run.id} is {run.state.value}" + (f": {fault.words}" if fault else "")]
-    if fault:
-        words += [f"  | {line}" for line in fault.log_tail.splitlines()[-20:]]
-    raise CliError("\n".join(words))
+    return words + ([f"  | {line}" for line in fault.log_tail.splitlines()[-20:]] if fault else [])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.cli.failures import CliError, ExitCode
-from gyoza_tui.cli.inputs import gather, value_of
+from gyoza_tui.cli.inputs import given, value_of
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_value_is_json_where_it_reads_as_json(text: str, value: object) -> Non
 def test_pairs_go_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "inputs.json"
     file.write_text('{"a": 1, "b": [2]}')
-    assert gather(["a=9", "c=x=y"], file) == {"a": 9, "b": [2], "c": "x=y"}
+    assert given(["a=9", "c=x=y"], str(file)).untyped() == {"a": 9, "b": [2], "c": "x=y"}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_pairs_go_over_the_file(tmp_path: Path) -> None:
 )
 def test_pairs_that_are_refused(pairs: list[str], words: str) -> None:
     with pytest.raises(CliError, match=words) as refused:
-        gather(pairs, None)
+        given(pairs, None).untyped()
     assert refused.value.code is ExitCode.USAGE
 
 
@@ -72,11 +72,11 @@ def test_files_that_are_refused(content: bytes, words: str, tmp_path: Path) -> N
     file = tmp_path / "inputs.json"
     file.write_bytes(content)
     with pytest.raises(CliError, match=words) as refused:
-        gather([], file)
+        given([], str(file))
     assert refused.value.code is ExitCode.USAGE
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nothing", Path("/dev/zero")):
         with pytest.raises(CliError, match=r"cannot be read|larger than"):
-            gather([], path)
+            given([], str(path))

@@ -1,0 +1,84 @@
+"""The flags of an ad hoc run: what a definition would say of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from gyoza_tui.cli.failures import usage
+
+_SIZE: Final = re.compile(r"([0-9]{1,9})([mg]?)")
+_DURATION: Final = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s?)?")
+
+
+@dataclass(frozen=True)
+class AdHoc:
+    """As typed; None or empty: not given."""
+
+    command: list[str] | None = None
+    cpu: int | None = None
+    ram: str | None = None
+    vram: str | None = None
+    gpu: int | None = None
+    tag: list[str] | None = None
+    env: list[str] | None = None
+    secret_env: list[str] | None = None
+    retry: int | None = None
+    timeout: str | None = None
+
+    def given(self) -> list[str]:
+        """What was typed, as one types it."""
+        names = [each.name for each in fields(self) if getattr(self, each.name) not in (None, [])]
+        return ["-- COMMAND" if name == "command" else "--" + name.replace("_", "-") for name in names]
+
+    def as_fields(self) -> dict[str, Any]:
+        """Fields of a `RunRequest`, those that were given. CliError (wrong usage) for what cannot be read."""
+        constraints = {
+            "cpu": self.cpu,
+            "ram_mb": _megabytes("--ram", self.ram),
+            "vram_mb": _megabytes("--vram", self.vram),
+            "gpu_id": self.gpu,
+        }
+        found = {
+            "command": self.command or None,
+            "constraints": {name: value for name, value in constraints.items() if value is not None},
+            "tags": self.tag,
+            "env": dict(_pair("--env", text) for text in self.env or []),
+            "secret_env": dict(_secret(text) for text in self.secret_env or []),
+            "retry_policy": {"max_attempts": self.retry + 1} if self.retry is not None else None,
+            "timeout_s": _seconds(self.timeout) if self.timeout is not None else None,
+        }
+        return {name: value for name, value in found.items() if value not in (None, {}, [])}
+
+
+def _megabytes(flag: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if (match := _SIZE.fullmatch(text.lower())) is None:
+        raise usage(f"{flag} {text[:40]!a} is no size: write it in MiB as 512, or as 512m or 4g")
+    return int(match[1]) * (1024 if match[2] == "g" else 1)
+
+
+def _seconds(text: str) -> float:
+    if (match := _DURATION.fullmatch(text.lower())) is None:
+        raise usage(f"--timeout {text[:40]!a} is no time: write it as 90s, 10m or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _pair(flag: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise usage(f"{flag} {text[:80]!a}: write it as NAME=value")
+    return name, value
+
+
+def _secret(text: str) -> tuple[str, str]:
+    """The value behind `=`, which every user of this machine can see, or that of this process's environment."""
+    if "=" in text:
+        return _pair("--secret-env", text)
+    if text not in os.environ:
+        raise usage(f"--secret-env {text[:80]!a}: it has no value here, and is not set in the environment")
+    return text, os.environ[text]

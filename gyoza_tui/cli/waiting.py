@@ -1,0 +1,101 @@
+"""Waiting for the end of a run at the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from gyoza_tui.models.states import RunState
+
+if TYPE_CHECKING:
+    from gyoza_tui.client import GyozaClient
+    from gyoza_tui.models.runs import OpRun
+
+POLL_MIN_S = 0.1
+POLL_MAX_S = 2.0
+TROUBLE_MAX_S = 15.0
+"""Between tries while the server does not answer."""
+QUIET_S = 2.0
+"""A run that waits this long is told why."""
+
+
+class Wait:
+    """For one run or several. A server that is away for a while does not end it; a refusal does."""
+
+    def __init__(self, client: GyozaClient, look: Callable[[OpRun], None]) -> None:
+        """`look` is called with all news of the run."""
+        self._client = client
+        self._look = look
+        self._begin = time.monotonic()
+        self._trouble = 0.0
+        self._told: set[str] = set()
+
+    def ended(self, run: OpRun) -> OpRun:
+        """The run at its end."""
+        pause = POLL_MIN_S
+        while not run.state.terminal:
+            self._look(run)
+            time.sleep(max(pause, self._trouble))
+            pause = min(POLL_MAX_S, pause * 1.2)
+            run = self._asked(run)
+            if time.monotonic() > self._begin + QUIET_S:
+                self._tell(_hold_ups(run))
+        return run
+
+    def _asked(self, run: OpRun) -> OpRun:
+        """What the server knows by now; the same run while it does not answer."""
+        import httpx
+
+        from gyoza_tui.cli import terminal
+        from gyoza_tui.client.answers import Meaning, meaning, words
+
+        try:
+            run = self._client.get_run(run.id)
+            self._trouble = 0.0
+        except httpx.HTTPError as error:
+            if meaning(error) is not Meaning.SERVER_FAULT and not _server_error(error):
+                raise
+            if not self._trouble:
+                terminal.say(f"the server does not answer ({words(error)}); waiting for it")
+            self._trouble = min(TROUBLE_MAX_S, max(1.0, self._trouble * 2))
+        return run
+
+    def _tell(self, lines: Iterator[str]) -> None:
+        from gyoza_tui.cli import terminal
+
+        for line in lines:
+            if line not in self._told:
+                terminal.say(line)
+            self._told.add(line)
+
+
+def at_work(client: GyozaClient, run: OpRun) -> str:
+    """What the run is at: its state, and before its start what its worker says that it does."""
+    import httpx
+
+    if run.state is not RunState.ASSIGNED or run.worker_id is None:
+        return run.state.value
+    try:
+        listed = client.get_worker(run.worker_id).running_ops
+    except httpx.HTTPError:
+        return run.state.value
+    phases = [op.phase for op in listed if op.id == run.id and op.phase]
+    return f"{run.state.value}: {phases[0].replace('_', ' ')}" if phases else run.state.value
+
+
+def _hold_ups(run: OpRun) -> Iterator[str]:
+    """Why the run does not run yet: an attempt that failed, what it waits for."""
+    from gyoza_tui.cli import run_words
+
+    for attempt in run.attempts:
+        if attempt.attempt == run.current_attempt - 1 and (fault := run_words.failure(attempt.events)):
+            yield f"attempt {attempt.attempt} failed, to be tried again: {fault.words}"
+    if run.state is RunState.PENDING and run.placement:
+        yield f"{run.state.value}: {run.placement}"
+
+
+def _server_error(error: Exception) -> bool:
+    import httpx
+
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code >= 500
