@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from gyoza_tui.cli.bounds import BoundFlags
 from gyoza_tui.cli.failures import ExitCode, usage
 from gyoza_tui.cli.terminal import say
 
@@ -25,6 +26,7 @@ class Mode(NamedTuple):
     new_journal: bool
     local: bool
     demo: bool
+    bounds: BoundFlags
 
 
 def serve_as_worker(settings_flags: dict[str, Any], mode: Mode) -> NoReturn:
@@ -33,12 +35,13 @@ def serve_as_worker(settings_flags: dict[str, Any], mode: Mode) -> NoReturn:
         raise usage("--demo goes with --local: it is submitted to this machine's own server")
     if mode.local and settings_flags["server_url"] is not None:
         raise usage("--local starts a server of its own: leave out --server")
+    mode.bounds.check()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_early)  # until the worker's own
     try:
         settings = _settings(settings_flags)
         ui = _ui(settings, mode)
-        code = _local(settings, mode, ui) if mode.local else _served(_made(settings, mode.new_journal), ui)
+        code = _local(settings, mode, ui) if mode.local else _served(_made(settings, mode), ui)
     except _StoppedEarly:
         code = ExitCode.DONE
     for stream in (sys.stdout, sys.stderr):
@@ -63,7 +66,7 @@ def _settings(flags: dict[str, Any]) -> Settings:
 
 def _ui(settings: Settings, mode: Mode) -> UiOptions | None:
     """Of the screen; None: there is none."""
-    if mode.no_ui:
+    if mode.no_ui or mode.bounds.ticks is not None:
         return None
     from gyoza_tui.cli import screen
 
@@ -100,20 +103,18 @@ def _local(settings: Settings, mode: Mode, ui: UiOptions | None) -> int:
         named = "" if settings.worker_id == default_worker_id() else f" with --worker-id {settings.worker_id}"
         tell(f"gyoza server at {server.url}; `gyoza-tui runs`, `submit`, `show` find it by themselves{named}")
         if mode.demo:
-            return _demo(settings, mode.new_journal, state_dir, server.key, tell, ui)
-        worker = _made(settings, mode.new_journal, state_dir, server.key)
+            return _demo(settings, mode, state_dir, server.key, tell, ui)
+        worker = _made(settings, mode, state_dir, server.key)
         tell.through(worker)
         return _served(worker, ui)
 
 
-def _demo(
-    settings: Settings, new_journal: bool, state_dir: StateDir, key: str, tell: _Teller, ui: UiOptions | None
-) -> int:
+def _demo(settings: Settings, mode: Mode, state_dir: StateDir, key: str, tell: _Teller, ui: UiOptions | None) -> int:
     """Ends by itself; with a screen whoever looks at it ends it."""
     from gyoza_tui.cli.demo import Demo
 
     demo = Demo(settings, state_dir, key, tell)
-    worker = _made(demo.settings, new_journal, state_dir, key)
+    worker = _made(demo.settings, mode, state_dir, key)
     tell.through(worker)
     demo.begin(worker, drains=ui is None)
     code = _served(worker, ui)
@@ -138,14 +139,20 @@ class _Teller:
                 self._say(text)
 
 
-def _made(
-    settings: Settings, new_journal: bool, state_dir: StateDir | None = None, api_key: str | None = None
-) -> Worker:
+def _made(settings: Settings, mode: Mode, state_dir: StateDir | None = None, api_key: str | None = None) -> Worker:
     from gyoza_tui.worker.journal_file import JournalError
     from gyoza_tui.worker.runner import Worker, WorkerError
     from gyoza_tui.worker.state_dir import StateDirError
 
+    key = api_key or settings.key()
     try:
-        return Worker(settings, state_dir=state_dir, api_key=api_key, new_journal=new_journal)
+        return Worker(
+            settings,
+            state_dir=state_dir,
+            api_key=key,
+            new_journal=mode.new_journal,
+            bounds=mode.bounds.bounds(settings, key),
+            duties=mode.bounds.duty_names,
+        )
     except (WorkerError, StateDirError, JournalError) as error:
         raise usage(str(error)) from None
