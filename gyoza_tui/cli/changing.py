@@ -93,8 +93,6 @@ def _by_filter(client: GyozaClient, chosen: Chosen, change: Change) -> list[OpRu
 
 def _ask(meant: list[OpRun], change: Change) -> None:
     """Show what would be done; CliError unless a person agrees."""
-    import typer
-
     from gyoza_tui.cli import run_table, terminal
 
     count = f"{len(meant)} run" + ("s" if len(meant) > 1 else "")
@@ -106,7 +104,7 @@ def _ask(meant: list[OpRun], change: Change) -> None:
         print(line, file=sys.stderr)
     if len(meant) > _SHOWN:
         terminal.say(f"and {len(meant) - _SHOWN} more")
-    if not typer.confirm(what[0].upper() + what[1:] + "?", err=True):
+    if not terminal.agreed(what[0].upper() + what[1:] + "?"):
         raise CliError("nothing was done")
 
 

@@ -89,10 +89,11 @@ def retry(
 
 def priority(
     ctx: typer.Context,
+    which: Open = None,
+    *,
     number: Annotated[
         int, typer.Argument(metavar="N", min=-PRIORITY_MAX, max=PRIORITY_MAX, help="The priority.", show_default=False)
     ],
-    which: Open = None,
     state: run_filters.State = None,
     definition: run_filters.Definition = None,
     worker: run_filters.Worker = None,

@@ -47,6 +47,12 @@ def say(text: str) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
+def agreed(question: str) -> bool:
+    """Whether the person at the terminal says yes; stdout is left to data."""
+    print(f"{visible(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def hint(command: str) -> None:
     """After an action: what one may want to type next. For a person at a terminal only."""
     if sys.stderr.isatty():
