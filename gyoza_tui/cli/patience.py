@@ -18,9 +18,10 @@ _T = TypeVar("_T")
 class Patience:
     """Asks until there is an answer. A refusal is one, and raised; so is a silence before the first answer."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None], *, answered: bool = False) -> None:
+        """`answered`: the server has given an answer before."""
         self._tell = tell
-        self._answered = False
+        self._answered = answered
 
     def ask(self, question: Callable[[], _T]) -> _T:
         import httpx

@@ -145,9 +145,9 @@ def _submitted(at: Connected, order: Order, manner: Manner) -> list[OpRun]:
     try:
         with _bar(manner.count, manner.count > 1) as show:
             while len(runs) < manner.count:
-                show(f"submitted {len(runs)} of {manner.count}", len(runs))
                 runs.append(created(at.client, order, run_id))
                 _tell_created(runs[-1], manner)
+                show(f"submitted {len(runs)} of {manner.count}", len(runs))
                 run_id = new_id()
     except KeyboardInterrupt:
         words = f"interrupted: {len(runs)} of {manner.count} submitted; `gyoza-tui show {run_id}` tells of the next one"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
+from gyoza_tui.cli.patience import Patience
+from gyoza_tui.cli.terminal import say
 from gyoza_tui.models.states import RunState
 
 if TYPE_CHECKING:
@@ -14,8 +17,6 @@ if TYPE_CHECKING:
 
 POLL_MIN_S = 0.1
 POLL_MAX_S = 2.0
-TROUBLE_MAX_S = 15.0
-"""Between tries while the server does not answer."""
 QUIET_S = 2.0
 """A run that waits this long is told why."""
 
@@ -28,7 +29,7 @@ class Wait:
         self._client = client
         self._look = look
         self._begin = time.monotonic()
-        self._trouble = 0.0
+        self._patience = Patience(say, answered=True)
         self._told: set[str] = set()
 
     def ended(self, run: OpRun) -> OpRun:
@@ -36,37 +37,17 @@ class Wait:
         pause = POLL_MIN_S
         while not run.state.terminal:
             self._look(run)
-            time.sleep(max(pause, self._trouble))
+            time.sleep(pause)
             pause = min(POLL_MAX_S, pause * 1.2)
-            run = self._asked(run)
+            run = self._patience.ask(partial(self._client.get_run, run.id))
             if time.monotonic() > self._begin + QUIET_S:
                 self._tell(_hold_ups(run))
         return run
 
-    def _asked(self, run: OpRun) -> OpRun:
-        """What the server knows by now; the same run while it does not answer."""
-        import httpx
-
-        from gyoza_tui.cli import terminal
-        from gyoza_tui.client.answers import Meaning, meaning, words
-
-        try:
-            run = self._client.get_run(run.id)
-            self._trouble = 0.0
-        except httpx.HTTPError as error:
-            if meaning(error) is not Meaning.SERVER_FAULT and not _server_error(error):
-                raise
-            if not self._trouble:
-                terminal.say(f"the server does not answer ({words(error)}); waiting for it")
-            self._trouble = min(TROUBLE_MAX_S, max(1.0, self._trouble * 2))
-        return run
-
     def _tell(self, lines: Iterator[str]) -> None:
-        from gyoza_tui.cli import terminal
-
         for line in lines:
             if line not in self._told:
-                terminal.say(line)
+                say(line)
             self._told.add(line)
 
 
@@ -93,9 +74,3 @@ def _hold_ups(run: OpRun) -> Iterator[str]:
             yield f"attempt {attempt.attempt} failed, to be tried again: {fault.words}"
     if run.state is RunState.PENDING and run.placement:
         yield f"{run.state.value}: {run.placement}"
-
-
-def _server_error(error: Exception) -> bool:
-    import httpx
-
-    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code >= 500

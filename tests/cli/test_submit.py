@@ -394,7 +394,7 @@ def test_a_bar_of_many_submissions_is_for_terminals(served: ServerThread, clean_
     command = OnTerminal(clean_environment, served, "submit", "busybox", "--count", "3")
     code, lines = command.ended()
     assert (code, len(lines)) == (0, 3)
-    assert "submitted 0 of 3" in command.shown
+    assert "submitted 3 of 3" in command.shown
     assert f"next: gyoza-tui show {lines[-1]}" in command.shown
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,13 +38,15 @@ log = logging.getLogger("gyoza_tui")
 class ScriptRecord:
     """In memory; what it is told goes to the server directly, and to nobody when there is none."""
 
-    def __init__(self, row: RunRow, client: GyozaClient, worker_id: str) -> None:
+    def __init__(self, row: RunRow, client: GyozaClient | None, worker_id: str) -> None:
         self.row = row
-        self._client: GyozaClient | None = client if row.run_id else None
+        self._client = client
         self._worker_id = worker_id
+        self._lock = threading.Lock()
 
     def update(self, **changes: object) -> None:
-        self.row = self.row.with_(**changes)
+        with self._lock:
+            self.row = self.row.with_(**changes)
 
     def begin_step(self, step: str) -> None:
         self.update(step=step)
@@ -85,15 +88,32 @@ def services_of(ctx: ExecutionContext) -> Services:
 
 
 def script_services(ctx: ExecutionContext) -> Services:
-    """Services from the settings. Files lie in a temporary directory that ends with the process."""
+    """Services from the settings, and the server that they name, if the run is one of a server."""
     settings = load()
-    image = ImageRef.parse(ctx.image)
+    run = OpRun(
+        id=ctx.oprun_id,
+        image=ctx.image,
+        inputs=ctx.inputs,
+        constraints=Constraints.model_validate(ctx.constraints),
+        env=dict(ctx.env_vars),
+        attempt=1,
+    )
+    client = GyozaClient(settings.server_url, settings.key()) if ctx.oprun_id else None
+    return services_for(run, settings, client)
+
+
+def services_for(run: OpRun, settings: Settings, client: GyozaClient | None) -> Services:
+    """Of one attempt without a journal. Files lie in a temporary directory that ends with the process.
+
+    Raises ValueError in words for an image's name or an owner's file that cannot be used.
+    """
+    image = ImageRef.parse(run.image)
     home = tempfile.TemporaryDirectory(prefix="gyoza-")
     atexit.register(home.cleanup)
     root = Path(home.name)
     instance = str(uuid.uuid4())
-    row = _row(ctx, image.backend, instance)
-    client = GyozaClient(settings.server_url, settings.key())
+    name = attempt_name(run.id or "script", 1, instance)
+    row = RunRow(key=0, server_id="", run=run, name=name, backend=image.backend, claimed_at=0.0)
     clock = SystemClock()
     return Services(
         backend=BACKENDS[image.backend](backend_options(settings, root, instance)),
@@ -104,21 +124,8 @@ def script_services(ctx: ExecutionContext) -> Services:
         clock=clock,
         labels=_labels(settings, instance, row),
         stop_grace_s=settings.stop_grace_s,
-        gpu=_gpu(ctx),
+        gpu=_gpu(run.constraints),
     )
-
-
-def _row(ctx: ExecutionContext, backend: str, instance: str) -> RunRow:
-    run = OpRun(
-        id=ctx.oprun_id,
-        image=ctx.image,
-        inputs=ctx.inputs,
-        constraints=Constraints.model_validate(ctx.constraints),
-        env=dict(ctx.env_vars),
-        attempt=1,
-    )
-    name = attempt_name(ctx.oprun_id or "script", 1, instance)
-    return RunRow(key=0, server_id="", run=run, name=name, backend=backend, claimed_at=0.0)
 
 
 def _labels(settings: Settings, instance: str, row: RunRow) -> dict[str, str]:
@@ -131,6 +138,6 @@ def _labels(settings: Settings, instance: str, row: RunRow) -> dict[str, str]:
     }
 
 
-def _gpu(ctx: ExecutionContext) -> GpuInfo | None:
-    index = Constraints.model_validate(ctx.constraints).gpu_id
+def _gpu(constraints: Constraints) -> GpuInfo | None:
+    index = constraints.gpu_id
     return None if index is None else GpuInfo(index=index, uuid=None, name=None, memory_total_mb=None)
