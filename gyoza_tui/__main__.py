@@ -29,10 +29,12 @@ def run(arguments: list[str]) -> int:
     import typer
 
     from gyoza_tui.cli.app import app
+    from gyoza_tui.cli.completion import answer_shells
     from gyoza_tui.cli.failures import CliError, ExitCode
     from gyoza_tui.cli.terminal import say
     from gyoza_tui.settings import SettingsError
 
+    answer_shells()
     try:
         result = app(arguments, prog_name="gyoza-tui", standalone_mode=False)
         sys.stdout.flush()

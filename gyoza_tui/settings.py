@@ -279,8 +279,15 @@ def _can_be_key(text: str) -> bool:
 
 def nearest(name: str, names: list[str]) -> str:
     """` (did you mean X?)`, or nothing."""
-    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f" (did you mean {found[0]}?)" if found else ""
+    return _meant(_nearest(name, names))
+
+
+def _nearest(name: str, names: list[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.6)), None)
+
+
+def _meant(near: str | None) -> str:
+    return f" (did you mean {near}?)" if near else ""
 
 
 def _faults_in_files() -> tuple[list[str], list[str]]:
@@ -320,14 +327,17 @@ def _cause(error: Exception) -> str:
             return str(error)
 
 
-def unknown_in_environment() -> list[str]:
-    """A warning for each `GYOZA_*` in the environment that is no setting; it may be another program's."""
+def unknown_variables() -> dict[str, str | None]:
+    """Each `GYOZA_*` in the environment that is no setting, with the one that is nearest to it."""
     variables = [PREFIX + name.upper() for name in Settings.model_fields]
-    return [
-        f"{name} in the environment is not a setting{nearest(name, variables)}"
-        for name in sorted(os.environ)
-        if name.startswith(PREFIX) and name not in variables and name not in NOT_SETTINGS | OP_VARIABLES
-    ]
+    known = NOT_SETTINGS | OP_VARIABLES | set(variables)
+    unknown = [name for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known]
+    return {name: _nearest(name, variables) for name in unknown}
+
+
+def unknown_in_environment() -> list[str]:
+    """A warning for each of them; it may be another program's."""
+    return [f"{name} in the environment is not a setting{_meant(near)}" for name, near in unknown_variables().items()]
 
 
 def load(**flags: Any) -> Settings:

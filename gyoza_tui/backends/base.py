@@ -246,6 +246,9 @@ class Backend(Protocol):
     def check(self) -> None:
         """Raise BackendUnavailable with words when it cannot take work now. Takes at most 5 s."""
 
+    def gpu_trouble(self) -> str | None:
+        """Why its ops get none of this machine's GPUs, in words; None when they do. Raises BackendUnavailable."""
+
     def disks(self) -> tuple[Path, ...]:
         """The directories of this machine that images and containers fill; cheap, and empty while unknown."""
 

@@ -9,6 +9,9 @@ import typer
 
 from gyoza_tui.cli import (
     bounds,
+    check,
+    completion,
+    config,
     definitions,
     deploy,
     events,
@@ -30,6 +33,7 @@ app = typer.Typer(
     name="gyoza-tui",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command()(serve.serve)
@@ -44,6 +48,9 @@ app.command(epilog=run_changes.RETRY_EXAMPLES)(run_changes.retry)
 app.command(epilog=run_changes.PRIORITY_EXAMPLES)(run_changes.priority)
 app.command(epilog=workers.EXAMPLES)(workers.workers)
 app.command(epilog=events.EXAMPLES)(events.events)
+app.command(epilog=check.EXAMPLES)(check.check)
+app.add_typer(config.config, name="config")
+app.command(epilog=completion.EXAMPLES)(completion.completion)
 
 
 def _version(wanted: bool) -> None:

@@ -35,7 +35,7 @@ def read(path: Path) -> ServerFile | None:
     try:
         with path.open("rb") as file:
             content = file.read(_SIZE_MAX)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}. Name a server by --server") from None

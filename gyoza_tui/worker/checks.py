@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from gyoza_tui.client.answers import Trouble
 from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.images import DOCKER
 from gyoza_tui.worker.backend_pool import UNCHECKED
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.worker.link import LinkState
 
 
 class CheckState(StrEnum):
@@ -24,7 +26,7 @@ class CheckState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Check:
     name: str
-    """`server`, `key`, `docker` and each other backend, `GPUs`, `disk`."""
+    """`server`, `key`, `docker` and each other backend, `GPUs`, `disk`; more where somebody has asked for more."""
     state: CheckState
     text: str
     """What was found, as exactly as it is known."""
@@ -32,16 +34,76 @@ class Check:
     """What to set or type; empty when nothing needs it."""
 
 
-def checklist(snapshot: Snapshot) -> tuple[Check, ...]:
-    """Judged by what the worker knows already: asks nobody."""
-    backends = sorted(snapshot.backends.items())
-    return (
-        _server(snapshot),
-        _key(snapshot),
-        *(_backend(name, trouble) for name, trouble in backends),
-        _gpus(snapshot.hardware),
-        _disk(snapshot),
-    )
+class Facts(Protocol):
+    """What a worker knows of its own; its snapshot has all of it."""
+
+    @property
+    def worker_id(self) -> str: ...
+
+    @property
+    def server_url(self) -> str: ...
+
+    @property
+    def link(self) -> LinkState: ...
+
+    @property
+    def backends(self) -> Mapping[str, str | None]: ...
+
+    @property
+    def hardware(self) -> HardwareSample | None: ...
+
+    @property
+    def disk(self) -> str | None: ...
+
+    @property
+    def disk_free_mb(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One that a worker needs."""
+
+    path: str
+    trouble: str | None = None
+    """Why it cannot be used, in words."""
+    note: str = ""
+    """Who has it, as a running worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What only somebody who asks for it knows, as `gyoza-tui check` does."""
+
+    clock_skew_s: float | None
+    """How far this machine's clock is ahead of the server's; None when the server does not say."""
+    gpu_trouble: str | None
+    """Why containers get no GPU; None when they do."""
+    state_dir: Directory
+    volumes: tuple[Directory, ...] = ()
+    unknown_settings: tuple[tuple[str, str | None], ...] = ()
+    """Variables that are no settings, each with the real one that is nearest."""
+
+
+def checklist(facts: Facts, asked: Asked | None = None) -> tuple[Check, ...]:
+    """Judged by what is known already: asks nobody."""
+    return tuple(_checks(facts, asked))
+
+
+def _checks(facts: Facts, asked: Asked | None) -> Iterator[Check]:
+    yield _server(facts)
+    yield _key(facts)
+    if asked is not None:
+        yield _clock(facts, asked.clock_skew_s)
+    for name, trouble in sorted(facts.backends.items()):
+        yield _backend(name, trouble)
+    yield _gpus(facts.hardware)
+    if asked is not None:
+        yield _gpu_runtime(facts, asked.gpu_trouble)
+    yield _disk(facts)
+    if asked is not None:
+        yield _state_dir(asked.state_dir)
+        yield from map(_volume, asked.volumes)
+        yield from _settings(asked.unknown_settings)
 
 
 _OTHER_SERVER: Final = "GYOZA_SERVER_URL=http://host:5555 or --server http://host:5555"
@@ -54,10 +116,10 @@ _SERVER_MENDS: Final = {
 _KEY_MEND: Final = "GYOZA_API_KEY_FILE=path or --api-key-file path: a file with the key that the server was given"
 
 
-def _server(snapshot: Snapshot) -> Check:
-    link, url = snapshot.link, snapshot.server_url
+def _server(facts: Facts) -> Check:
+    link, url = facts.link, facts.server_url
     if link.name_held is not None:
-        mend = f"stop the other worker {snapshot.worker_id}, or give this one a name of its own: --worker-id name"
+        mend = f"stop the other worker {facts.worker_id}, or give this one a name of its own: --worker-id name"
         return Check("server", CheckState.FAILED, f"{url}: {link.name_held}", mend)
     if link.trouble is None:
         if link.beat_at is None:
@@ -70,8 +132,8 @@ def _server(snapshot: Snapshot) -> Check:
     return Check("server", CheckState.FAILED, f"{url}: {link.trouble}", mend)
 
 
-def _key(snapshot: Snapshot) -> Check:
-    link = snapshot.link
+def _key(facts: Facts) -> Check:
+    link = facts.link
     if link.kind is Trouble.KEY:
         return Check("key", CheckState.FAILED, (link.trouble or "refused").partition(":")[0], _KEY_MEND)
     if link.beat_at is None and link.name_held is None:
@@ -81,10 +143,10 @@ def _key(snapshot: Snapshot) -> Check:
 
 def _backend(name: str, trouble: str | None) -> Check:
     if trouble is None:
-        return Check(name, CheckState.OK, "answers" if name == "docker" else "ready")
+        return Check(name, CheckState.OK, "answers" if name == DOCKER else "ready")
     if trouble == UNCHECKED:
         return Check(name, CheckState.WAITING, trouble)
-    return Check(name, CheckState.FAILED, trouble, _docker_mend(trouble) if name == "docker" else "")
+    return Check(name, CheckState.FAILED, trouble, _docker_mend(trouble) if name == DOCKER else "")
 
 
 def _docker_mend(trouble: str) -> str:
@@ -96,6 +158,22 @@ def _docker_mend(trouble: str) -> str:
     if "not answer in time" in trouble:
         return "sudo systemctl restart docker"
     return "sudo systemctl start docker"
+
+
+def _clock(facts: Facts, skew_s: float | None) -> Check:
+    if skew_s is None:
+        why = (
+            "the server does not tell its time" if facts.link.trouble is None else "not known before the server answers"
+        )
+        return Check("clock", CheckState.WAITING, why)
+    if abs(skew_s) <= SKEW_MAX_S:
+        return Check("clock", CheckState.OK, f"within {SKEW_MAX_S:g} s of the server's")
+    side = "ahead of" if skew_s > 0 else "behind"
+    text = f"{abs(skew_s):.0f} s {side} the server's: times in logs and events will not fit together"
+    return Check("clock", CheckState.FAILED, text, "sudo timedatectl set-ntp true, on both machines")
+
+
+SKEW_MAX_S: Final = 5.0
 
 
 def _gpus(hardware: HardwareSample | None) -> Check:
@@ -120,9 +198,47 @@ def _gpu_names(hardware: HardwareSample) -> list[str]:
     return [f"{names.count(name)} {name}" for name in dict.fromkeys(names)]
 
 
-def _disk(snapshot: Snapshot) -> Check:
-    if snapshot.disk is not None:
-        return Check("disk", CheckState.FAILED, snapshot.disk, "free some space, or lower GYOZA_MIN_FREE_MB=megabytes")
-    if snapshot.disk_free_mb is None:
+def _disk(facts: Facts) -> Check:
+    if facts.disk is not None:
+        return Check("disk", CheckState.FAILED, facts.disk, "free some space, or lower GYOZA_MIN_FREE_MB=megabytes")
+    if facts.disk_free_mb is None:
         return Check("disk", CheckState.WAITING, "not looked at yet")
-    return Check("disk", CheckState.OK, f"{snapshot.disk_free_mb / 1024:.0f} GB free")
+    return Check("disk", CheckState.OK, f"{facts.disk_free_mb / 1024:.0f} GB free")
+
+
+def _gpu_runtime(facts: Facts, trouble: str | None) -> Check:
+    if facts.hardware is None or not facts.hardware.gpus:
+        return Check("GPU runtime", CheckState.OK, "not needed: no GPU to pass on")
+    if facts.backends.get(DOCKER) is not None:
+        return Check("GPU runtime", CheckState.WAITING, "not known before Docker answers")
+    if trouble is None:
+        return Check("GPU runtime", CheckState.OK, "Docker passes GPUs on")
+    mend = (
+        "install nvidia-container-toolkit, then: "
+        "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
+    )
+    return Check("GPU runtime", CheckState.FAILED, trouble, mend)
+
+
+def _state_dir(found: Directory) -> Check:
+    if found.trouble is None:
+        return Check("state", CheckState.OK, found.path + (f": {found.note}" if found.note else ""))
+    return Check("state", CheckState.FAILED, found.trouble, "GYOZA_STATE_DIR=path or --state-dir path")
+
+
+def _volume(found: Directory) -> Check:
+    if found.trouble is None:
+        return Check("volumes", CheckState.OK, found.path)
+    return Check("volumes", CheckState.FAILED, found.trouble, f"mkdir -p {found.path}, or mend GYOZA_ALLOW_VOLUMES")
+
+
+def _settings(unknown: tuple[tuple[str, str | None], ...]) -> Iterator[Check]:
+    if not unknown:
+        yield Check("settings", CheckState.OK, "every name is known")
+    for name, near in unknown:
+        if near is None:
+            text = f"{name} in the environment is not a setting"
+            yield Check("settings", CheckState.WARNING, text, f"unset {name}, unless another program wants it")
+        else:
+            text = f"{name} in the environment is not a setting: did you mean {near}?"
+            yield Check("settings", CheckState.FAILED, text, f'export {near}="${name}"; unset {name}')

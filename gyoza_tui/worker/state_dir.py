@@ -118,7 +118,7 @@ class StateDir(RunDirs):
         root = worker_dir(base, worker_id)
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _refuse_network(root)
+            refuse_network(root)
             (root / "logs").mkdir(exist_ok=True, mode=0o700)
             lock = _locked(root)
             try:
@@ -188,7 +188,7 @@ def _locked(root: Path) -> FileLock:
     return lock
 
 
-def _refuse_network(root: Path) -> None:
+def refuse_network(root: Path) -> None:
     """SQLite's journal and file locks are not safe there."""
     mounts = sorted(psutil.disk_partitions(all=True), key=lambda m: len(m.mountpoint), reverse=True)
     real = root.resolve()

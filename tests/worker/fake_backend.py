@@ -99,6 +99,9 @@ class FakeBackend:
     def check(self) -> None:
         self._answer("check")
 
+    def gpu_trouble(self) -> str | None:
+        return None
+
     def disks(self) -> tuple[Path, ...]:
         return self.disk
 

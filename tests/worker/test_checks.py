@@ -12,7 +12,7 @@ from gyoza_tui.backends.base import BackendUnavailable
 from gyoza_tui.client.answers import NotOurAnswer
 from gyoza_tui.models.hardware import GpuInfo, GpuSample, HardwareSample
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.worker.checks import Check, CheckState, checklist
+from gyoza_tui.worker.checks import Asked, Check, CheckState, Directory, checklist
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.snapshot import Snapshot
 from tests.scripted_server import Reply, ScriptedServer, refusal
@@ -161,3 +161,36 @@ def test_a_full_disk() -> None:
     low = _check("disk", disk="disk full: / has 3 MB free, GYOZA_MIN_FREE_MB is 500", disk_free_mb=3)
     assert (low.state, low.text.startswith("disk full")) == (CheckState.FAILED, True)
     assert "GYOZA_MIN_FREE_MB=" in low.mend
+
+
+_WELL = Asked(clock_skew_s=0.2, gpu_trouble=None, state_dir=Directory("/state"))
+
+
+def _asked(name: str, asked: Asked, **changes: Any) -> Check:
+    return next(check for check in checklist(replace(_FRESH, **changes), asked) if check.name == name)
+
+
+def test_what_only_somebody_who_asks_knows() -> None:
+    names = [check.name for check in checklist(_FRESH, _WELL)]
+    assert names == ["server", "key", "clock", "docker", "local", "GPUs", "GPU runtime", "disk", "state", "settings"]
+    assert [check for check in checklist(_FRESH, _WELL) if check.name in ("server", "key", "GPUs", "disk")] == [
+        check for check in checklist(_FRESH) if check.name in ("server", "key", "GPUs", "disk")
+    ]
+
+
+def test_a_gpu_that_containers_do_not_get() -> None:
+    gpu = HardwareSample(1.0, gpus=(GpuSample(GpuInfo(0, None, "A100", 1)),))
+    broken = replace(_WELL, gpu_trouble="Docker has no NVIDIA runtime: containers get no GPU")
+    well = {"docker": None}
+    assert _asked("GPU runtime", broken, backends=well).text == "not needed: no GPU to pass on"
+    assert _asked("GPU runtime", broken, backends={"docker": "away"}, hardware=gpu).state is CheckState.WAITING
+    assert _asked("GPU runtime", _WELL, backends=well, hardware=gpu).state is CheckState.OK
+    found = _asked("GPU runtime", broken, backends=well, hardware=gpu)
+    assert (found.state, "nvidia-ctk runtime configure" in found.mend) == (CheckState.FAILED, True)
+
+
+def test_a_clock_that_nobody_can_compare() -> None:
+    silent = replace(_WELL, clock_skew_s=None)
+    assert _asked("clock", silent).text == "the server does not tell its time"
+    away = LinkState(trouble="connection refused")
+    assert _asked("clock", silent, link=away).text == "not known before the server answers"

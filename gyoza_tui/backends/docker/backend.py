@@ -74,6 +74,9 @@ class DockerBackend:
         if not self._disks:
             self._disks = self._engine.disks()
 
+    def gpu_trouble(self) -> str | None:
+        return self._engine.gpu_trouble()
+
     def disks(self) -> tuple[Path, ...]:
         return self._disks
 

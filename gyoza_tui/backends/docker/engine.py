@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import ssl
 import struct
@@ -148,6 +149,16 @@ class Engine:
         with self.api(PROBE_TIMEOUT_S) as api:
             root = Path(api.info().get("DockerRootDir") or "/")
         return (root,) if root.is_dir() else ()
+
+    def gpu_trouble(self) -> str | None:
+        """Why its containers get no NVIDIA GPU, by what it says of itself; None when they do."""
+        with self.api(PROBE_TIMEOUT_S) as api:
+            info = api.info()
+        if "nvidia" in (info.get("Runtimes") or {}) or info.get("DiscoveredDevices"):
+            return None
+        if self.socket_path is not None and shutil.which("nvidia-container-runtime-hook"):
+            return None
+        return "Docker has no NVIDIA runtime: containers get no GPU"
 
     def began_at(self) -> float | None:
         """UTC seconds at which the engine's process began, or the machine; None where that cannot be known."""

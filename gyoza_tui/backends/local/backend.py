@@ -80,6 +80,9 @@ class LocalBackend:
         if not os.access(self._root, os.W_OK | os.X_OK):
             raise BackendUnavailable(f"{self._root} is not writable")
 
+    def gpu_trouble(self) -> str | None:
+        return None
+
     def disks(self) -> tuple[Path, ...]:
         return ()
 

@@ -1,0 +1,75 @@
+"""`check`: what a worker of this machine needs, each with what mends it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from gyoza_tui.cli import options
+from gyoza_tui.cli.examples import examples
+from gyoza_tui.cli.options import Connection
+from gyoza_tui.models.text import visible
+
+if TYPE_CHECKING:
+    from gyoza_tui.worker.checks import Check
+
+EXAMPLES: Final = examples(
+    "gyoza-tui check",
+    "gyoza-tui check --server http://gpu-box:5555 --api-key-file ~/.gyoza-key",
+    "gyoza-tui check --json | jq '.[] | select(.state == \"failed\")'",
+)
+TIMEOUT_S: Final = 5.0
+_WORDS: Final = {"ok": "ok", "waiting": "unknown", "warning": "warning", "failed": "FAILED"}
+_NAME: Final = 12
+_INDENT: Final = " " * (max(map(len, _WORDS.values())) + 2 + _NAME + 1)
+
+
+def check(
+    ctx: typer.Context,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    api_key_file: options.ApiKeyFile = None,
+    state_dir: options.StateDir = None,
+    worker_id: options.WorkerId = None,
+) -> None:
+    """Look whether a worker could run here: server, key, Docker, GPUs, disk, settings.
+
+    Changes nothing. What fails comes with the command that mends it; then the exit code is 1.
+    """
+    from gyoza_tui.cli import terminal
+    from gyoza_tui.cli.failures import ExitCode
+    from gyoza_tui.worker.checks import CheckState
+
+    found = _checks(Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj))
+    if as_json:
+        terminal.out_json([asdict(each) for each in found])
+    else:
+        for each in found:
+            _print(each)
+    if any(each.state is CheckState.FAILED for each in found):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _checks(flags: Connection) -> tuple[Check, ...]:
+    from gyoza_tui.cli import check_facts, connection
+    from gyoza_tui.settings import SettingsError, load
+    from gyoza_tui.worker.checks import Check, CheckState, checklist
+
+    try:
+        settings = load(**flags.as_settings())
+        with connection.connected_by(settings, TIMEOUT_S) as at:
+            return checklist(*check_facts.ask(settings, at.client))
+    except SettingsError as error:
+        mend = "mend that and check again; nothing else can be judged before"
+        return tuple(Check("settings", CheckState.FAILED, line, mend) for line in str(error).splitlines())
+
+
+def _print(check: Check) -> None:
+    from gyoza_tui.cli import terminal
+
+    word = f"{_WORDS[check.state]:<{len(_INDENT) - _NAME - 1}}"
+    terminal.out(f"{word}{check.name:<{_NAME}} {visible(check.text)}".rstrip())
+    if check.mend:
+        terminal.out(f"{_INDENT}{visible(check.mend)}")

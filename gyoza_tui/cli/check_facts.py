@@ -1,0 +1,126 @@
+"""What `gyoza-tui check` finds out by asking, without a worker: nothing it does changes anything anywhere."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from gyoza_tui.backends import BACKENDS
+from gyoza_tui.backends.base import Backend, BackendError
+from gyoza_tui.client import GyozaClient
+from gyoza_tui.client.answers import error_code, trouble, words
+from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.images import DOCKER
+from gyoza_tui.models.workers import ClaimRequest
+from gyoza_tui.settings import Settings, unknown_variables
+from gyoza_tui.worker import disk, state_dir_look
+from gyoza_tui.worker.assembly import backend_options
+from gyoza_tui.worker.checks import Asked, Directory
+from gyoza_tui.worker.hardware.sampler import Sampler
+from gyoza_tui.worker.link import HELD_BY_ANOTHER, LinkState
+from gyoza_tui.worker.state_dir import worker_dir
+
+
+@dataclass
+class Found:
+    """The facts of a worker that does not run."""
+
+    worker_id: str
+    server_url: str
+    link: LinkState = field(default_factory=LinkState)
+    backends: dict[str, str | None] = field(default_factory=dict)
+    hardware: HardwareSample | None = None
+    disk: str | None = None
+    disk_free_mb: int | None = None
+
+
+def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
+    """Takes as long as the slowest of those who are asked; raises nothing."""
+    root = worker_dir(settings.state_dir, settings.worker_id)
+    state = state_dir_look.look(root)
+    found = Found(settings.worker_id, client.base_url)
+    found.link, skew_s = _server(settings, client, root, running=bool(state.note))
+    disks = [state_dir_look.nearest_existing(root)]
+    gpu_trouble: str | None = None
+    with tempfile.TemporaryDirectory(prefix="gyoza-check-") as empty:
+        for name, made in _backends(settings, Path(empty)).items():
+            found.backends[name] = made if isinstance(made, str) else _trouble(made)
+            if not isinstance(made, str) and found.backends[name] is None:
+                disks += made.disks()
+                gpu_trouble = _trouble_of_gpus(made) if name == DOCKER else gpu_trouble
+                made.close()
+    sampler = Sampler(SystemClock())
+    found.hardware = sampler.sample()
+    sampler.close()
+    room = disk.look(disks, settings.min_free_mb)
+    found.disk, found.disk_free_mb = room.trouble, room.free_mb
+    volumes = tuple(map(_volume, settings.allow_volumes))
+    return found, Asked(skew_s, gpu_trouble, state, volumes, tuple(unknown_variables().items()))
+
+
+def _server(settings: Settings, client: GyozaClient, root: Path, *, running: bool) -> tuple[LinkState, float | None]:
+    """What a beat would find: does it answer, is the key right, is the name free; and the clocks' difference."""
+    skew_s: float | None = None
+    began, began_utc = time.monotonic(), datetime.now(UTC)
+    try:
+        health = client.health()
+        took = time.monotonic() - began
+        if health.server_time is not None:
+            skew_s = (began_utc - health.server_time).total_seconds() + took / 2
+        client.list_workers()
+        held = None if running else _held_by_another(settings, client, root)
+    except httpx.HTTPError as error:
+        return LinkState(trouble=words(error), kind=trouble(error)), skew_s
+    return LinkState(registered=held is None, name_held=held, beat_at=0.0, latency_ms=took * 1000), skew_s
+
+
+def _held_by_another(settings: Settings, client: GyozaClient, root: Path) -> str | None:
+    """The server's words when it would refuse this worker its name: a claim for nothing, by its identity, tells."""
+    instance = state_dir_look.instance_of(root) or str(uuid.uuid4())
+    try:
+        client.claim(settings.worker_id, ClaimRequest(max=0, wait_s=0, instance_id=instance))
+    except httpx.HTTPStatusError as error:
+        if error_code(error) in HELD_BY_ANOTHER:
+            return words(error)
+        if error_code(error) != ErrorCode.WORKER_UNKNOWN:
+            raise
+    return None
+
+
+def _backends(settings: Settings, directory: Path) -> dict[str, Backend | str]:
+    """Each backend of a worker in an empty directory, or why it cannot be made."""
+    options = backend_options(settings, directory, str(uuid.uuid4()))
+    made: dict[str, Backend | str] = {}
+    for name, make in BACKENDS.items():
+        try:
+            made[name] = make(options)
+        except ValueError as error:
+            made[name] = str(error)
+    return made
+
+
+def _trouble(backend: Backend) -> str | None:
+    try:
+        backend.check()
+    except BackendError as error:
+        return str(error)
+    return None
+
+
+def _trouble_of_gpus(backend: Backend) -> str | None:
+    try:
+        return backend.gpu_trouble()
+    except BackendError as error:
+        return str(error)
+
+
+def _volume(path: Path) -> Directory:
+    return Directory(str(path), None if path.is_dir() else f"{path} of GYOZA_ALLOW_VOLUMES is no directory here")

@@ -1,0 +1,45 @@
+"""`completion`: the script by which a shell completes `gyoza-tui`."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from gyoza_tui.cli.examples import examples
+
+EXAMPLES: Final = examples(
+    'eval "$(gyoza-tui completion bash)"           # in ~/.bashrc',
+    'eval "$(gyoza-tui completion zsh)"            # in ~/.zshrc, behind compinit',
+    "gyoza-tui completion fish | source           # in ~/.config/fish/config.fish",
+)
+PROGRAM: Final = "gyoza-tui"
+VARIABLE: Final = "_GYOZA_TUI_COMPLETE"
+"""By which the script calls the program to ask what to offer."""
+
+
+class Shell(StrEnum):
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", show_default=False)],
+) -> None:
+    """Print the script that lets a shell complete verbs, flags, and the ids of runs."""
+    from typer._completion_shared import get_completion_script
+
+    from gyoza_tui.cli.terminal import out
+
+    out(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell))
+
+
+def answer_shells() -> None:
+    """Let the command line answer a shell that asks; for the others this would only take time."""
+    if VARIABLE in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()

@@ -1,0 +1,109 @@
+"""`config show`: every setting as it stands, and where that came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import typer
+
+from gyoza_tui.cli import options
+from gyoza_tui.cli.examples import examples
+from gyoza_tui.cli.options import Connection
+
+if TYPE_CHECKING:
+    from gyoza_tui.settings import Settings
+
+config = typer.Typer(help="Look at the settings.", rich_markup_mode=None)
+EXAMPLES: Final = examples(
+    "gyoza-tui config show",
+    "gyoza-tui config show --json | jq '.[] | select(.from != \"default\")'",
+)
+DEFAULT: Final = "default"
+
+
+@config.callback(invoke_without_command=True)
+def _config(ctx: typer.Context) -> None:
+    from gyoza_tui.cli.failures import usage
+
+    if ctx.invoked_subcommand is None:
+        raise usage("what of the settings? `gyoza-tui config show` lists them")
+    ctx.obj = ctx.parent.obj if ctx.parent else None
+
+
+class Value(NamedTuple):
+    setting: str
+    """The variable by which it is set."""
+    value: Any
+    """As JSON has it; secrets masked."""
+    source: str
+
+
+@config.command(epilog=EXAMPLES)
+def show(
+    ctx: typer.Context,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    api_key_file: options.ApiKeyFile = None,
+    state_dir: options.StateDir = None,
+    worker_id: options.WorkerId = None,
+) -> None:
+    """Print each setting, its value, and where that came from; no secret is shown."""
+    from gyoza_tui.cli import connection, terminal
+
+    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
+    found = values(connection.loaded(flags), flags)
+    if as_json:
+        terminal.out_json([{"setting": each.setting, "value": each.value, "from": each.source} for each in found])
+        return
+    rows = [
+        [
+            (each.setting, ""),
+            (_written(each.value) or "-", ""),
+            (each.source, "dim" if each.source == DEFAULT else "green"),
+        ]
+        for each in found
+    ]
+    terminal.table(["SETTING", "VALUE", "FROM"], rows, elastic=["VALUE", "FROM"])
+
+
+def values(settings: Settings, flags: Connection) -> list[Value]:
+    """In the order of the README's table."""
+    from gyoza_tui.settings import PREFIX
+
+    dumped, sources = settings.model_dump(mode="json"), _sources(flags)
+    return [
+        Value(
+            PREFIX + name.upper(),
+            dumped[name],
+            next((source for source, names in sources.items() if name in names), DEFAULT),
+        )
+        for name in type(settings).model_fields
+    ]
+
+
+def _sources(flags: Connection) -> dict[str, set[str]]:
+    """What each source sets; an earlier one wins."""
+    from pydantic_settings import EnvSettingsSource, InitSettingsSource
+
+    from gyoza_tui.settings import Settings, config_file
+
+    given = {name: value for name, value in flags.as_settings().items() if value is not None}
+    init, environment = InitSettingsSource(Settings, given), EnvSettingsSource(Settings)
+    # in the order in which the settings are read themselves
+    ordered = Settings.settings_customise_sources(Settings, init, environment, environment, environment)
+    names = ("flag", "environment", str(Path(".env").absolute()), str(config_file()))
+    return {name: set(source()) for name, source in zip(names, ordered, strict=True)}
+
+
+def _written(value: Any) -> str:
+    """As one writes it in the environment; empty for nothing."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case list():
+            return ",".join(map(str, value))
+        case dict():
+            return ";".join(f"{name}={each}" for name, each in value.items())
+        case _:
+            return "" if value is None else str(value)

@@ -1,0 +1,53 @@
+"""A look at a worker's state directory that makes and locks nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gyoza_tui.worker.checks import Directory
+from gyoza_tui.worker.state_dir import StateDirError, refuse_network
+
+
+def look(root: Path) -> Directory:
+    """Whether a worker could use it, or one does already."""
+    there = nearest_existing(root)
+    try:
+        refuse_network(root)
+        if not there.is_dir():
+            return Directory(str(root), f"the state directory {root} cannot be made: {there} is no directory")
+        if not os.access(there, os.W_OK | os.X_OK):
+            return Directory(str(root), f"the state directory {root} cannot be used: {there} is not writable")
+        return Directory(str(root), note=_holder(root) or "")
+    except StateDirError as error:
+        return Directory(str(root), str(error))
+    except OSError as error:
+        return Directory(str(root), f"the state directory {root} cannot be used: {error.strerror}")
+
+
+def instance_of(root: Path) -> str | None:
+    """Under which identity the server knows the worker of that directory; None before its first start."""
+    try:
+        return (root / "instance").read_text(errors="replace").strip() or None
+    except OSError:
+        return None
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the directory above it that is there."""
+    return next((each for each in (path, *path.parents) if each.exists()), Path("/"))
+
+
+def _holder(root: Path) -> str | None:
+    """The process whose worker it is, in words."""
+    if not (root / "lock").exists():
+        return None
+    lock = FileLock(root / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return f"in use by {(root / 'holder').read_text(errors='replace').strip()}, whose worker runs"
+    lock.release()
+    return None

@@ -1,0 +1,166 @@
+"""`check`: each thing that can be wrong, told with what mends it, before a worker is started."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from gyoza_tui.models.workers import HeartbeatRequest
+from gyoza_tui.worker.checks import Check
+from gyoza_tui.worker.state_dir import StateDir
+from tests.cli.conftest import Verb
+from tests.commands import installed
+from tests.scripted_server import Reply, ScriptedServer, refusal
+from tests.servers import KEY, ServerThread
+
+NO_DOCKER = "unix:///nowhere/docker.sock"
+NAMES = ["server", "key", "clock", "docker", "local", "GPUs", "GPU runtime", "disk", "state", "settings"]
+
+
+def _checks(verb: Verb, *flags: str) -> tuple[int, dict[str, Check]]:
+    told = verb("check", "--json", *flags)
+    found = TypeAdapter(list[Check]).validate_json(told.out)
+    return told.code, {each.name: each for each in found}
+
+
+@pytest.fixture(autouse=True)
+def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of these tests none is about Docker, which may be slow, or not here."""
+    monkeypatch.setenv("DOCKER_HOST", NO_DOCKER)
+    monkeypatch.setenv("GYOZA_MIN_FREE_MB", "0")
+
+
+def test_all_that_a_worker_needs_is_judged(verb: Verb, served: ServerThread, clean_environment: Path) -> None:
+    code, found = _checks(verb)
+    assert list(found) == NAMES
+    assert found["server"].text.startswith(f"{served.url} answers in ")
+    failed = {name for name, check in found.items() if check.state == "failed"}
+    assert (code, failed) == (1, {"docker"})
+    assert "DOCKER_HOST=" in found["docker"].mend
+    assert not (clean_environment / "state").exists(), "it made nothing"
+    assert served.client.list_workers() == [], "and said nothing"
+
+
+def test_as_a_person_reads_it(verb: Verb, served: ServerThread) -> None:
+    told = verb("check")
+    lines = told.out.splitlines()
+    assert lines[0].startswith("ok       server ")
+    (docker,) = (line for line in lines if line.startswith("FAILED   docker "))
+    assert lines[lines.index(docker) + 1].strip().startswith("install Docker, or sudo systemctl start docker")
+    assert "\x1b" not in told.out
+
+
+def test_no_server(verb: Verb) -> None:
+    code, found = _checks(verb, "--server", "http://127.0.0.1:1")
+    assert (code, found["server"].state, found["key"].state) == (1, "failed", "waiting")
+    assert "gyoza-tui serve" in found["server"].mend
+
+
+def test_a_wrong_key(verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_API_KEY", "wrong")
+    _, found = _checks(verb)
+    assert (found["server"].state, found["key"].state) == ("ok", "failed")
+    assert "GYOZA_API_KEY_FILE=" in found["key"].mend
+
+
+def test_something_else_at_that_address(verb: Verb) -> None:
+    with ScriptedServer(other=Reply(b"<html>")) as other:
+        _, found = _checks(verb, "--server", other.url)
+    assert found["server"].mend.startswith("something else answers")
+
+
+@pytest.mark.parametrize(("hours", "side"), [(-2, "ahead of"), (2, "behind")])
+def test_a_clock_that_is_wrong(verb: Verb, hours: int, side: str) -> None:
+    def health(_: Any) -> Reply:
+        at = datetime.now(UTC) + timedelta(hours=hours)
+        return Reply({"status": "ok", "version": "1", "server_time": at.isoformat()})
+
+    with ScriptedServer(other=refusal(404)) as server:
+        server.script("other", health, Reply([]))
+        _, found = _checks(verb, "--server", server.url)
+    assert found["clock"].state == "failed"
+    assert f"7200 s {side} the server's" in found["clock"].text
+    assert "timedatectl" in found["clock"].mend
+
+
+def test_a_name_that_another_has(verb: Verb, served: ServerThread) -> None:
+    served.client.beat(HeartbeatRequest(worker_id="desk", instance_id="another", epoch=1, hostname="gpu-box"))
+    code, found = _checks(verb)
+    assert (code, found["server"].state) == (1, "failed")
+    assert "held by instance another on gpu-box" in found["server"].text
+    assert "--worker-id" in found["server"].mend
+
+
+def test_ones_own_name_is_free(verb: Verb, served: ServerThread, clean_environment: Path) -> None:
+    state_dir = StateDir.open(clean_environment / "state", "desk")
+    served.client.beat(HeartbeatRequest(worker_id="desk", instance_id=state_dir.instance_id, epoch=state_dir.epoch))
+    _, found = _checks(verb)
+    assert found["server"].state == "ok"
+    assert "whose worker runs" in found["state"].text
+    state_dir.close()
+    _, found = _checks(verb)
+    assert (found["server"].state, found["state"].text) == ("ok", str(state_dir.root))
+
+
+def test_a_state_directory_that_cannot_be(verb: Verb, clean_environment: Path) -> None:
+    (clean_environment / "file").touch()
+    _, found = _checks(verb, "--state-dir", str(clean_environment / "file"))
+    assert found["state"].state == "failed"
+    assert "is no directory" in found["state"].text
+    assert "--state-dir" in found["state"].mend
+
+
+def test_a_full_disk(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_MIN_FREE_MB", str(2**25))
+    _, found = _checks(verb)
+    assert found["disk"].state == "failed"
+    assert "GYOZA_MIN_FREE_MB=" in found["disk"].mend
+
+
+def test_a_volume_that_is_not_there(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_ALLOW_VOLUMES", "/nowhere/data")
+    _, found = _checks(verb)
+    assert (found["volumes"].state, found["volumes"].mend.startswith("mkdir -p /nowhere/data")) == ("failed", True)
+
+
+def test_a_list_of_ops_that_cannot_be_read(
+    verb: Verb, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = clean_environment / "ops.toml"
+    path.write_text("[ops")
+    monkeypatch.setenv("GYOZA_OPS_FILE", str(path))
+    _, found = _checks(verb)
+    assert (found["local"].state, str(path) in found["local"].text) == ("failed", True)
+
+
+def test_misspelt_settings(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_MAX_RUN", "3")
+    monkeypatch.setenv("GYOZA_ZZZZZZ", "3")
+    told = verb("check")
+    lines = told.out.splitlines()
+    (misspelt,) = (line for line in lines if "GYOZA_MAX_RUN " in line)
+    assert misspelt.startswith("FAILED   settings")
+    assert 'export GYOZA_MAX_RUNS="$GYOZA_MAX_RUN"; unset GYOZA_MAX_RUN' in lines[lines.index(misspelt) + 1]
+    assert any(line.startswith("warning  settings") and "GYOZA_ZZZZZZ" in line for line in lines)
+
+
+def test_settings_that_cannot_be_used(verb: Verb, clean_environment: Path) -> None:
+    (clean_environment / ".env").write_text("GYOZA_WORKERID=x\nGYOZA_MAX_RUNS=many\n")
+    told = verb("check", "--json")
+    found = json.loads(told.out)
+    assert told.code == 1
+    assert {each["name"] for each in found} == {"settings"}
+    assert any("did you mean GYOZA_WORKER_ID?" in each["text"] for each in found)
+    assert len(found) == 2, "every fault, not the first alone"
+
+
+def test_the_installed_command(served: ServerThread, tmp_path: Path) -> None:
+    told = installed(tmp_path, "check", "--server", served.url, env={"GYOZA_API_KEY": KEY, "DOCKER_HOST": NO_DOCKER})
+    assert told.returncode == 1
+    assert "the server takes it" in told.stdout
+    assert told.stderr == ""
