@@ -10,8 +10,9 @@ import pytest
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.journal_look import cleaned, secrets_of
+from gyoza_tui.worker.journal_look import Step, cleaned, secrets_of, steps_of
 from gyoza_tui.worker.run_row import Outcome
+from tests.clock import FakeClock
 
 
 @pytest.fixture
@@ -41,3 +42,23 @@ def test_whether_an_attempt_is_over(journal: Journal, path: Path) -> None:
     assert cleaned(path, row.name) is True
     assert cleaned(path, "gyoza-r2-1-l") is None
     assert cleaned(path.with_name("none.db"), row.name) is None
+
+
+def test_the_steps_of_each_attempt(path: Path) -> None:
+    clock = FakeClock()
+    journal = Journal(path, clock)
+    first = journal.take("s", OpRun(id="r1", image="op", attempt=1, lease="l"), "docker")
+    begun = clock.utc().timestamp()
+    for step in ("prepare_inputs", "run_container"):
+        journal.begin_step(first.key, step)
+        clock.turn(2)
+    journal.finish(first.key, Outcome.FAILED, "", [])
+    journal.update(first.key, cleaned=True)
+    second = journal.take("s", OpRun(id="r1", image="op", attempt=2, lease="m"), "docker")
+    journal.begin_step(second.key, "prepare_inputs")
+    assert steps_of(path, "r1") == {
+        1: [Step("prepare_inputs", begun, begun + 2), Step("run_container", begun + 2, begun + 4)],
+        2: [Step("prepare_inputs", begun + 4, None)],
+    }
+    assert steps_of(path, "r2") == steps_of(path.with_name("none.db"), "r1") == {}
+    journal.close()

@@ -1,0 +1,168 @@
+"""`logs`: which lines of a log are printed; that a run's log is found is in test_verbs."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gyoza_tui.backends.base import Chunk, Stream
+from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.models.limits import MIB
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.states import RunState
+from gyoza_tui.worker.journal import Journal
+from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.state_dir import StateDir
+from tests.cli.conftest import Verb
+from tests.servers import ServerThread
+
+NOW = time.time()
+OUT, ERR = Stream.STDOUT, Stream.STDERR
+
+
+@pytest.fixture
+def state_dir(clean_environment: Path) -> Iterator[StateDir]:
+    made = StateDir.open(clean_environment / "state", "desk")
+    yield made
+    made.close()
+
+
+def written(state_dir: StateDir, *chunks: tuple[Stream, bytes, float], attempt: int = 1) -> None:
+    """A log of run `abc`: stream, bytes, and how many seconds ago."""
+    log = LogSpool(state_dir.log_path("abc", attempt, "abcdef0123"), 16 * MIB)
+    for stream, data, ago in chunks:
+        log.append(Chunk(stream, data), NOW - ago)
+    log.close()
+
+
+@pytest.fixture
+def log(state_dir: StateDir) -> None:
+    written(
+        state_dir,
+        (OUT, b"one\ntwo\n", 7200),
+        (ERR, b"\x1b[31mError\x1b[0m: no disk\n", 3600),
+        (OUT, b"three\n", 60),
+        (ERR, b"last", 1),
+    )
+
+
+ALL = "one\ntwo\n\x1b[31mError\x1b[0m: no disk\nthree\nlast"
+
+
+@pytest.mark.parametrize(
+    ("flags", "printed"),
+    [
+        ([], ALL),
+        (["--tail", "2"], "three\nlast"),
+        (["--tail", "0"], ""),
+        (["--tail", "99"], ALL),
+        (["--since", "119m"], "\x1b[31mError\x1b[0m: no disk\nthree\nlast"),
+        (["--since", "10m"], "three\nlast"),
+        (["--since", datetime.fromtimestamp(NOW - 30, UTC).isoformat()], "last"),
+        (["--since", "2099-01-01"], ""),
+        (["--stderr"], "\x1b[31mError\x1b[0m: no disk\nlast"),
+        (["--grep", "^t"], "two\nthree\n"),
+        (["--grep", "^Error: no"], "\x1b[31mError\x1b[0m: no disk\n"),
+        (["--grep", "^t", "--tail", "1"], "three\n"),
+        (["--stderr", "--tail", "1"], "last"),
+        (["--stderr", "--since", "10m", "--grep", "a"], "last"),
+        (["--grep", "nothing"], ""),
+    ],
+)
+def test_which_lines(verb: Verb, log: None, flags: list[str], printed: str) -> None:
+    said = verb("logs", "abc", *flags)
+    assert (said.code, said.out, said.err) == (0, printed, "")
+    lines = [json.loads(line) for line in verb("logs", "abc", "--json", *flags).out.splitlines()]
+    assert [line["text"] for line in lines] == printed.splitlines()
+
+
+def test_lines_that_end_in_the_middle_of_another_are_lines_of_their_own(verb: Verb, state_dir: StateDir) -> None:
+    written(state_dir, (OUT, b"abc", 3), (ERR, b"warning\n", 2), (OUT, b"def\n", 1))
+    assert verb("logs", "abc").out == "abcwarning\ndef\n"
+    assert verb("logs", "abc", "--tail", "9").out == "abc\nwarning\ndef\n"
+
+
+def test_an_attempt(verb: Verb, state_dir: StateDir) -> None:
+    written(state_dir, (OUT, b"first\n", 9))
+    written(state_dir, (OUT, b"second\n", 1), attempt=2)
+    assert verb("logs", "abc").out == "second\n"
+    assert verb("logs", "abc", "--attempt", "1").out == "first\n"
+    said = verb("logs", "abc", "--attempt", "3")
+    assert (said.code, said.out) == (1, "")
+    assert "no log of attempt 3 of abc here; there are those of 1, 2" in said.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--since", "soon"], "--since soon is no time"),
+        (["--grep", "("], "is no regular expression"),
+        (["--tail", "-1"], "--tail"),
+        (["--attempt", "0"], "--attempt"),
+    ],
+)
+def test_wrong_usage(verb: Verb, log: None, flags: list[str], words: str) -> None:
+    said = verb("logs", "abc", *flags)
+    assert (said.code, said.out) == (2, "")
+    assert words in said.err
+
+
+def test_a_secret_of_several_lines_is_in_none_of_them(verb: Verb, state_dir: StateDir) -> None:
+    journal = Journal(state_dir.journal, SystemClock())
+    key = "-----BEGIN KEY-----\nMIIEvQIBADAN\n-----END KEY-----"
+    journal.take("s", OpRun(id="abc", image="op", secret_env={"KEY": key}), "docker")
+    written(state_dir, (OUT, f"key:\n{key}\nend\n".encode(), 1))
+    assert verb("logs", "abc").out == "key:\n***\nend\n"
+    assert verb("logs", "abc", "--tail", "9").out == "key:\n***\n***\n***\nend\n"
+    assert verb("logs", "abc", "--grep", "MIIE").out == "", "what is hidden cannot be searched for"
+    journal.close()
+
+
+def test_following_goes_on_behind_the_tail(verb: Verb, served: ServerThread, state_dir: StateDir) -> None:
+    served.client.create_run("busybox", id="abc")
+    log = LogSpool(state_dir.log_path("abc", 1, "abcdef0123"), 16 * MIB)
+    log.append(Chunk(OUT, b"old\nno\nerror 1\nno\n"), NOW)
+    log.flush()
+
+    def go_on() -> None:
+        log.append(Chunk(OUT, b"no\nerror 2\n"), NOW)
+        log.flush()
+        served.client.update_run("abc", state=RunState.CANCELLED)
+
+    timer = threading.Timer(1.2, go_on)
+    timer.start()
+    said = verb("logs", "abc", "-f", "--tail", "1", "--grep", "error")
+    timer.join()
+    log.close()
+    assert (said.code, said.out) == (0, "error 1\nerror 2\n")
+
+
+def test_following_waits_for_a_run_that_has_not_begun(verb: Verb, served: ServerThread, state_dir: StateDir) -> None:
+    served.client.create_run("busybox", id="abc")
+
+    def begin() -> None:
+        written(state_dir, (OUT, b"begun\n", 0))
+        served.client.update_run("abc", state=RunState.CANCELLED)
+
+    timer = threading.Timer(0.5, begin)
+    timer.start()
+    said = verb("logs", "abc", "-f")
+    timer.join()
+    assert (said.code, said.out) == (0, "begun\n")
+    assert said.err.startswith("abc has not begun yet; waiting for it: ")
+
+
+def test_following_ends_when_the_run_ends_without_having_begun(verb: Verb, served: ServerThread) -> None:
+    served.client.create_run("busybox", id="abc")
+    timer = threading.Timer(0.5, lambda: served.client.update_run("abc", state=RunState.CANCELLED))
+    timer.start()
+    said = verb("logs", "abc", "-f")
+    timer.join()
+    assert (said.code, said.out) == (1, "")
+    assert "abc is CANCELLED and has no log: no worker has it" in said.err
