@@ -29,7 +29,7 @@ _LOGIN_HASH: Final = "$2b$04$Kd/049TQj3JeTXw5UOUjiex66yvQewn/mDuhGkqZFXUbX12RM2W
 """bcrypt, the one kind that the registry takes and the standard library no longer makes."""
 
 
-def _unavailable(why: str) -> None:
+def unavailable(why: str) -> None:
     """A test that needs Docker may skip on a machine without it, but not in CI."""
     if os.environ.get("GYOZA_TEST_DOCKER") == "require":
         pytest.fail(f"{why}, and GYOZA_TEST_DOCKER=require is set")
@@ -43,7 +43,7 @@ def docker_engine() -> Iterator[docker.APIClient]:
         client = docker.APIClient(**kwargs_from_env(), timeout=60)
         client.ping()
     except (DockerException, requests.RequestException) as error:
-        _unavailable(f"no Docker engine answers here: {error}")
+        unavailable(f"no Docker engine answers here: {error}")
         raise
     build(client)
     yield client
@@ -149,7 +149,7 @@ class PrivateEngine:
 def private_engine() -> Iterator[PrivateEngine]:
     """Started, with the small test image in it; destroyed with all its containers afterwards."""
     if os.geteuid() != 0 or shutil.which("dockerd") is None:
-        _unavailable("an engine of one's own needs root and dockerd")
+        unavailable("an engine of one's own needs root and dockerd")
     root = Path(tempfile.mkdtemp(prefix="gz-", dir="/tmp"))  # short: a socket's path has at most 107 characters
     engine = PrivateEngine(root)
     try:
@@ -208,7 +208,7 @@ class Registry:
 def registry(tmp_path: Path) -> Iterator[Callable[..., Registry]]:
     """Makes and starts registries: `registry(login_needed=True)` lets in only `LOGIN`."""
     if shutil.which("docker-registry") is None:
-        _unavailable("the package docker-registry is not installed")
+        unavailable("the package docker-registry is not installed")
     made: list[Registry] = []
 
     def make(*, login_needed: bool = False) -> Registry:
