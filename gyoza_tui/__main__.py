@@ -32,7 +32,7 @@ def run(arguments: list[str]) -> int:
     from gyoza_tui.cli.completion import answer_shells
     from gyoza_tui.cli.failures import CliError, ExitCode
     from gyoza_tui.cli.terminal import say
-    from gyoza_tui.settings import SettingsError
+    from gyoza_tui.models.faults import SettingsError
 
     answer_shells()
     try:

@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gyoza_tui.models.faults import SettingsError as SettingsError
 from gyoza_tui.models.identity import check_id
 from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX
 
@@ -40,10 +41,6 @@ OP_VARIABLES = frozenset(
 _FLAGS = {"server_url": "--server", "server_host": "--host", "server_port": "--port"}
 """Of the settings whose flag has another name than they."""
 _KEY_MAX = 4096
-
-
-class SettingsError(ValueError):
-    """Settings that cannot be used; `str()` lists every fault and what to do."""
 
 
 def default_worker_id() -> str:

@@ -1,0 +1,39 @@
+"""What starts quickly stays quick: a help, a version and a shell's question load nothing of the worker's weight."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("docker", "fastapi", "httpx", "psutil", "pydantic", "rich", "sqlalchemy", "textual", "uvicorn")
+_PROBE = f"""
+import sys
+from gyoza_tui.__main__ import run
+code = run(sys.argv[1:])
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+print(loaded, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("submit", "--help"), ("check", "--help"), ("completion", "bash")]
+)
+def test_no_heavy_import(arguments: tuple[str, ...]) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", _PROBE, *arguments], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert told.stdout
+    assert told.stderr == "[]\n"
+
+
+def test_a_shell_is_answered_as_quickly() -> None:
+    env = os.environ | {"_GYOZA_TUI_COMPLETE": "complete_bash", "COMP_WORDS": "gyoza-tui comp", "COMP_CWORD": "1"}
+    command = [sys.executable, "-X", "importtime", "-m", "gyoza_tui"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, env=env)
+    assert told.stdout.split() == ["completion"]
+    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert not loaded.intersection(HEAVY)
