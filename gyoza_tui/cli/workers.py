@@ -121,7 +121,8 @@ def _described(worker: WorkerView, times: Times) -> Iterator[str]:
         yield f"gpu {gpu.id}: {_gpu(gpu, left.get(gpu.id, 0))}"
     for op in worker.running_ops:
         attempt = f" attempt {op.attempt}" if op.attempt else ""
-        yield visible(f"run {op.id}{attempt}: {op.phase or 'taken on'}, {op.image}")
+        phase = (op.phase or "taken on").replace("_", " ")
+        yield visible(f"run {op.id}{attempt}: {phase}, {op.image}")
 
 
 def _gpu(gpu: GpuReport, free_mb: int) -> str:
