@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -105,6 +106,7 @@ def worker(
     bounding = BoundFlags(max_seconds, until_empty, run, ticks, duties)
     switches = {"no_ui": no_ui, "new_journal": new_journal, "local": local, "demo": demo}
     if ctx.invoked_subcommand is not None:
+        gc.enable()
         _refuse(own | switches | look | asdict(bounding), ctx.invoked_subcommand)
         ctx.obj = connection
         return

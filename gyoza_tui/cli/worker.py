@@ -73,12 +73,12 @@ def _ui(settings: Settings, mode: Mode) -> UiOptions | None:
     if why := screen.why_headless():
         say(f"gyoza-tui: {why}: no screen, headless as with --no-ui")
         return None
-    gc.disable()  # a tenth of the time to the first frame; the host enables it
     return screen.options(settings)
 
 
 def _served(worker: Worker, ui: UiOptions | None) -> int:
     if ui is None:
+        gc.enable()
         return worker.run()
     from gyoza_tui.cli import screen
 
