@@ -14,8 +14,6 @@ from gyoza_tui.ui.actions import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.screens.dialog import Confirm
 from gyoza_tui.ui.toasts import say
-from gyoza_tui.ui.widgets.key_bar import KeyBar
-from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.worker.control import WorkerControl
 from gyoza_tui.worker.snapshot import Intent, RunView, Snapshot
 
@@ -56,11 +54,6 @@ class AboutRun(Screen[None], inherit_bindings=False):
 
     def action_previous_panel(self) -> None:
         raise NotImplementedError
-
-    def on_log_view_changed(self) -> None:
-        """Lines that have come since somebody scrolled up."""
-        log = self.query_one(LogView)
-        self.query_one(KeyBar).show_note("" if log.follows or not log.new else f"▼ +{log.new:,} new")
 
     async def action_log(self, id_: str) -> None:
         """A key of the log pane, pressed elsewhere."""

@@ -1,11 +1,10 @@
-"""The last line: what keys do here, and on the right what there is to see further down."""
+"""The last line: what keys do here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from rich.cells import cell_len
 from textual import events
 from textual.content import Content
 from textual.dom import DOMNode
@@ -39,15 +38,13 @@ class KeyBar(Widget):
         height: 1;
         & > .key-bar--key { color: $text-accent; text-style: bold; }
         & > .key-bar--label { color: $text-muted; }
-        & > .key-bar--note { color: $text-warning; text-style: bold; }
     }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--label", "key-bar--note"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--label"}
 
     def __init__(self) -> None:
         super().__init__()
         self._entries: tuple[Entry, ...] = ()
-        self._note = ""
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._look)
@@ -58,21 +55,10 @@ class KeyBar(Widget):
         """All that could be shown here, in the table's order."""
         return self._entries
 
-    def show_note(self, note: str) -> None:
-        """Say something short at the right end; nothing when it is empty."""
-        if note != self._note:
-            self._note = note
-            self.refresh()
-
     def render(self) -> Content:
-        key, label, note = (self.get_visual_style(f"key-bar--{part}") for part in ("key", "label", "note"))
-        left = Content(_GAP).join(
-            Content.assemble((entry.key, key), " ", (entry.label, label)) for entry in self._shown()
-        )
-        if not self._note_width:
-            return Content.assemble(_EDGE, left)
-        gap = self.size.width - len(_EDGE) * 2 - left.cell_length - cell_len(self._note)
-        return Content.assemble(_EDGE, left, " " * gap, (self._note, note))
+        key, label = self.get_visual_style("key-bar--key"), self.get_visual_style("key-bar--label")
+        shown = (Content.assemble((entry.key, key), " ", (entry.label, label)) for entry in self._shown())
+        return Content.assemble(_EDGE, Content(_GAP).join(shown))
 
     async def on_click(self, event: events.Click) -> None:
         x = len(_EDGE)
@@ -82,15 +68,8 @@ class KeyBar(Widget):
                 return
             x += entry.width + len(_GAP)
 
-    @property
-    def _note_width(self) -> int:
-        """0 for a note that has no room."""
-        width = cell_len(self._note)
-        return width if width + len(_EDGE) * 2 <= self.size.width else 0
-
     def _shown(self) -> tuple[Entry, ...]:
-        note = self._note_width
-        return fitting(self._entries, self.size.width - len(_EDGE) * 2 - (note + len(_GAP) if note else 0))
+        return fitting(self._entries, self.size.width - len(_EDGE) * 2)
 
     def _look(self, screen: Screen[object]) -> None:
         entries = _entries(screen)

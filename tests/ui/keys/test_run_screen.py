@@ -13,8 +13,8 @@ from gyoza_tui.models.runs import Event, ExecutionSummary, OpAttempt
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.ui.run_text import json_lines, run_text
 from gyoza_tui.ui.screens.run import RunScreen
-from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.log_view import LogView
+from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.control import LogLine, RunDetails, Stream
 from gyoza_tui.worker.snapshot import Exit, Outcome, RunView, StepView
 from tests.ui.fake_control import NOW, snapshot
@@ -167,17 +167,19 @@ def test_a_long_value_is_cut_and_says_by_how_much() -> None:
     assert "… +98,002" in json_lines("x" * 100_000)[0].plain
 
 
-def test_new_lines_below_are_counted_in_the_key_bar() -> None:
+def test_new_lines_below_are_counted_in_the_logs_title() -> None:
     async def look() -> None:
         async with on(RUN) as (here, screen):
-            bar, log = screen.query_one(KeyBar), screen.query_one(LogView)
+            title, log = screen.query_one(Rule), screen.query_one(LogView)
             await until(lambda: log.total == 50, "the log")
             await here.press("g")
             here.fake.logs[1] += [b"more"] * 7
             here.app.tick_log()
-            await until(lambda: "▼ +7 new" in bar.render().plain, "the new ones")
+            await until(lambda: log.new == 7, "the new ones")
+            here.app.tick()
+            assert "▼ +7 new" in title.render().plain
             await here.press("G")
-            await until(lambda: "new" not in bar.render().plain, "that they were seen")
+            await until(lambda: "new" not in title.render().plain, "that they were seen")
 
     run(look())
 

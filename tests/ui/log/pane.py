@@ -32,6 +32,13 @@ class PaneApp(App[None]):
     def compose(self) -> ComposeResult:
         yield LogPane(self._control, UiOptions(clock=StillClock()))
 
+    def on_mount(self) -> None:
+        self.set_interval(0.05, self._take_snapshot)
+
+    def _take_snapshot(self) -> None:
+        pane = self.query_one(LogPane)
+        pane.show_run(pane._run)
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:

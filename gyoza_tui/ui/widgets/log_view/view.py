@@ -36,7 +36,7 @@ class LogView(PointedCanvas):
     """Shows the log that it was given, and stays responsive whatever its source does."""
 
     class Changed(Message):
-        """What it says of itself is different: place, totals, searches."""
+        """What it says of itself is different: place, searches, whether there is anything. Not how many lines."""
 
     class Told(Message):
         """Words for a person."""
@@ -242,7 +242,7 @@ class LogView(PointedCanvas):
 
     def _tell(self) -> None:
         searches = [(len(search), search.complete) if search else None for search in (self.find, self.only)]
-        told = (self.total, self.new, self.follows, self.trouble, self._cursor, searches)
+        told = (bool(self.total), bool(self.new), self.follows, self.trouble, self._cursor, searches)
         if told != self._told:
             self._told = told
             self.post_message(self.Changed())
