@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gyoza_tui.cli import server_file
-from gyoza_tui.cli.failures import CliError, of_http, usage
+from gyoza_tui.cli.failures import CliError, name, of_http, usage
 from gyoza_tui.cli.options import Connection
 from gyoza_tui.cli.terminal import say
 from gyoza_tui.models import filters
@@ -26,6 +26,7 @@ TIMEOUT_S = 30.0
 SHORT = 8
 """Characters of an id that are shown when they are unique."""
 _CANDIDATES = 10
+_AN_ID = "a run's id; `gyoza-tui runs` lists them"
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def find_run(client: GyozaClient, text: str) -> OpRun:
     """The run with that id, or the only one whose id begins so."""
     import httpx
 
-    if not text.strip(".") or not text.isprintable() or "/" in text or len(text) > 256:
-        raise usage(f"{text[:80]!a} is not a run's id; `gyoza-tui runs` lists them")
+    if not name(text, _AN_ID).strip(".") or "/" in text:
+        raise usage(f"{text!a} is not {_AN_ID}")
     try:
         return client.get_run(text)
     except httpx.HTTPStatusError as error:

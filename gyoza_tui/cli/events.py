@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gyoza_tui.cli import options
+from gyoza_tui.cli import failures, options
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError
 from gyoza_tui.cli.options import Connection
@@ -53,6 +53,9 @@ def events(
     """
     from gyoza_tui.cli import connection, terminal
 
+    failures.name(topic, "a topic's name")
+    if after is not None:
+        failures.name(after, "a cursor; `events` says one on stderr at its end")
     flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     feed = _Feed(topic, after, follow=follow)
     # an age means little in what is watched as it comes
@@ -63,7 +66,7 @@ def events(
                 for event in page:
                     tell(event)
         finally:
-            if feed.cursor is not None:
+            if feed.answered and feed.cursor is not None:
                 terminal.say(f"cursor: {feed.cursor}")
 
 
@@ -72,6 +75,7 @@ class _Feed:
 
     def __init__(self, topic: str, after: str | None, *, follow: bool) -> None:
         self.cursor = after
+        self.answered = False
         self._topic = topic
         self._follow = follow
 
@@ -82,6 +86,7 @@ class _Feed:
         patience = Patience(tell=say)
         while True:
             page = patience.ask(partial(self._page, client))
+            self.answered = True
             yield page.items
             self.cursor = page.cursor or self.cursor
             if not page.items and not self._follow:

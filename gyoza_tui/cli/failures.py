@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     import httpx
 
 
+NAME_MAX = 256
+"""Characters of a name that can be that of something at a server."""
+
+
 class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1
@@ -29,6 +33,13 @@ class CliError(Exception):
 
 def usage(message: str) -> CliError:
     return CliError(message, ExitCode.USAGE)
+
+
+def name(text: str, what: str) -> str:
+    """`text`, where it can be the name or id of something at a server; wrong usage otherwise."""
+    if not text.strip() or not text.isprintable() or len(text) > NAME_MAX:
+        raise usage(f"{text[:80]!a} is not {what}")
+    return text
 
 
 def of_http(error: httpx.HTTPError, server: str) -> CliError:

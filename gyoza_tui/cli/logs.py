@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -89,8 +90,10 @@ def _time(text: str | None) -> float | None:
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:
     try:
-        return None if text is None else re.compile(text)
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what may mean something else in a later Python
+            return None if text is None else re.compile(text)
+    except (re.error, RecursionError) as error:
         raise usage(f"--grep {visible(text)} is no regular expression: {error}") from None
 
 

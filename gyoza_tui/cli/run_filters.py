@@ -84,7 +84,10 @@ def wanted(arguments: list[str], flags: Flags, *, failed: bool = False) -> Wante
     if len(text) > FILTER_MAX:
         raise usage(f"a filter of {len(text)} characters: at most {FILTER_MAX}")
     try:
+        text.encode()
         terms = filters.parse(text)
+    except UnicodeError:
+        raise usage(f"{text[:80]!a} holds what is no text") from None
     except FilterError as error:
         raise usage(str(error)) from None
     for term in terms.terms:

@@ -10,6 +10,7 @@ import typer
 from gyoza_tui.cli import options
 from gyoza_tui.cli.completing import complete_worker
 from gyoza_tui.cli.examples import examples
+from gyoza_tui.cli.failures import CliError
 from gyoza_tui.cli.options import Connection
 from gyoza_tui.models.text import visible
 
@@ -49,8 +50,11 @@ def workers(
     times = terminal.Times(utc)
     flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     with connection.connected(flags) as at:
-        found = [at.client.get_worker(worker)] if worker is not None else at.client.list_workers()
-    found.sort(key=lambda each: each.worker_id)
+        known = sorted(at.client.list_workers(), key=lambda each: each.worker_id)
+    found = known if worker is None else [each for each in known if each.worker_id == worker]
+    if worker is not None and not found:
+        names = ", ".join(each.worker_id for each in known) or "none"
+        raise CliError(f"the server knows no worker {visible(worker)}; there are {names}")
     if as_json:
         dumped = [each.model_dump(mode="json") for each in found]
         terminal.out_json(dumped if worker is None else dumped[0])

@@ -43,6 +43,7 @@ VALUES = [
 ]
 IN_FILES = ["", "\x1b[2J\x07", "\udcff", "~nobody-of-that-name/x", "9" * 5000, "'"]
 NOWHERE = "http://127.0.0.1:1"
+CONNECTION = ("--server", "--api-key-file", "--state-dir", "--worker-id")
 FLAGS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # verb: (arguments before the flag's, flags)
     "": (
@@ -64,12 +65,23 @@ FLAGS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("submit", "busybox", "--server", NOWHERE),
         ("-i", "--inputs", "--server", "--api-key-file", "--state-dir", "--worker-id", "--wrong", "--"),
     ),
-    "runs": (("runs", "--server", NOWHERE), ("--limit", "--server", "--api-key-file", "--state-dir", "--worker-id")),
-    "show": (("show", "a", "--server", NOWHERE), ("--server", "--api-key-file", "--state-dir", "--worker-id")),
-    "logs": (("logs", "a", "--server", NOWHERE), ("--server", "--api-key-file", "--state-dir", "--worker-id")),
-    "cancel": (("cancel", "a", "--server", NOWHERE), ("--server", "--api-key-file", "--state-dir", "--worker-id")),
+    "runs": (
+        ("runs", "--server", NOWHERE),
+        ("--limit", "--state", "--definition", "--worker", "--topic", "--since", *CONNECTION),
+    ),
+    "show": (("show", "a", "--server", NOWHERE), CONNECTION),
+    "logs": (
+        ("logs", "a", "--server", NOWHERE),
+        ("--tail", "--since", "--grep", "--attempt", *CONNECTION),
+    ),
+    "cancel": (("cancel", "a", "--server", NOWHERE), CONNECTION),
+    "retry": (("retry", "--server", NOWHERE), ("--state", "--definition", "--worker", "--topic", "--since")),
+    "priority": (("priority", "a", "1", "--server", NOWHERE), CONNECTION),
+    "workers": (("workers", "--server", NOWHERE), CONNECTION),
+    "definitions": (("definitions", "--server", NOWHERE), CONNECTION),
+    "events": (("events", "--topic", "t", "--server", NOWHERE), ("--topic", "--after", *CONNECTION)),
 }
-ARGUMENTS = ["submit", "show", "logs", "cancel"]
+ARGUMENTS = ["submit", "runs", "show", "logs", "cancel", "retry", "priority", "workers", "definitions"]
 PAIRS = [(verb, flag) for verb, (_, flags) in FLAGS.items() for flag in flags]
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -160,6 +172,11 @@ SENTENCES = {
     "show": ["show", ".."],
     "logs": ["logs", "\x1b[2J"],
     "cancel": ["cancel", "", "x"],
+    "retry": ["retry", "state:done"],
+    "priority": ["priority", "x", "high"],
+    "workers": ["workers", "a", "b"],
+    "definitions": ["definitions", "--wrong"],
+    "events": ["events"],
 }
 
 

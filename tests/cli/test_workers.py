@@ -70,7 +70,7 @@ def test_all_about_one(verb: Verb, lab: ServerThread) -> None:
 def test_one_that_is_not_there(verb: Verb, lab: ServerThread) -> None:
     said = verb("workers", "gpu-02")
     assert (said.code, said.out) == (1, "")
-    assert "gpu-02" in said.err
+    assert "knows no worker gpu-02; there are cpu-01, gpu-01" in said.err
 
 
 def test_json_is_of_the_models(verb: Verb, lab: ServerThread) -> None:
