@@ -67,7 +67,7 @@ def outputs(**values: Any) -> None:
 def progress(percent: float, /, **payload: Any) -> None:
     """How far the op is, 0 to 100. Each whole percent is told once, a payload always: call it as often as you like."""
     global _percent
-    percent = min(100.0, max(0.0, percent))
+    percent = round(min(100.0, max(0.0, percent)), 1)
     if payload or int(percent) != _percent:
         _percent = int(percent)
         _tell("PROGRESS", percent, payload)

@@ -16,9 +16,11 @@ from gyoza_tui.cli import (
     definitions,
     deploy,
     events,
+    init,
     logs,
     options,
     run_changes,
+    run_op,
     runs,
     serve,
     show,
@@ -29,6 +31,7 @@ from gyoza_tui.cli.bounds import BoundFlags
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.with_command import WithCommand
 
 app = typer.Typer(
     name="gyoza-tui",
@@ -38,8 +41,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command()(serve.serve)
-app.command(cls=submit.WithCommand, epilog=submit.EXAMPLES)(submit.submit)
+app.command(cls=WithCommand, epilog=submit.EXAMPLES)(submit.submit)
 app.command(epilog=deploy.EXAMPLES)(deploy.deploy)
+app.command(epilog=init.EXAMPLES)(init.init)
+app.command(cls=WithCommand, epilog=run_op.EXAMPLES)(run_op.run)
 app.command(epilog=definitions.EXAMPLES)(definitions.definitions)
 app.command(epilog=runs.EXAMPLES)(runs.runs)
 app.command(epilog=show.EXAMPLES)(show.show)

@@ -6,9 +6,9 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from gyoza_tui.cli.terminal import for_terminal, say
 from gyoza_tui.models.text import visible
@@ -22,12 +22,23 @@ LAST_WORDS_S: Final = 15.0
 """How long a worker may take to write down the end of a log after the server knows of the run's."""
 
 
-def print_bytes(pieces: Iterable[bytes]) -> None:
-    """To a program byte for byte; to a terminal without what could take it over."""
-    terminal = sys.stdout.isatty()
+def print_bytes(pieces: Iterable[bytes], stream: TextIO | None = None) -> None:
+    """To a program byte for byte; to a terminal without what could take it over. By default on stdout."""
+    stream = stream or sys.stdout
+    terminal = stream.isatty()
     for piece in pieces:
-        sys.stdout.buffer.write(for_terminal(piece) if terminal else piece)
-        sys.stdout.buffer.flush()
+        stream.buffer.write(for_terminal(piece) if terminal else piece)
+        stream.buffer.flush()
+
+
+def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same, and a newline where the last one is missing: something else is to follow."""
+    last = b"\n"
+    for piece in pieces:
+        last = piece or last
+        yield piece
+    if not last.endswith(b"\n"):
+        yield b"\n"
 
 
 class LiveLog:
@@ -103,7 +114,7 @@ class _Attempt:
         secrets = secrets_of(self._journal, self._log.run_id)
         # whoever reads may have had enough; the main thread learns of it by itself
         with contextlib.suppress(BrokenPipeError):
-            print_bytes(redact_pieces(SpoolReader(self._log.path).follow(self._ended), secrets))
+            print_bytes(whole_lines(redact_pieces(SpoolReader(self._log.path).follow(self._ended), secrets)))
 
     def _ended(self) -> bool:
         from gyoza_tui.worker.journal_look import cleaned

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from gyoza_tui.cli import options
 from gyoza_tui.cli.ad_hoc import AdHoc
@@ -16,6 +15,7 @@ from gyoza_tui.cli.completing import complete_target
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.with_command import behind
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -32,26 +32,6 @@ EXAMPLES = examples(
 )
 COUNT_MAX = 100_000
 FAILURES_TOLD = 10
-_BEHIND = "behind"
-
-
-class WithCommand(TyperCommand):
-    """Keeps what stands behind the first `--` from the arguments before it; see `behind`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--" in args:
-            at = args.index("--")
-            ctx.meta[_BEHIND] = args[at + 1 :]
-            args = args[:at]
-        return super().parse_args(ctx, args)
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return [*super().collect_usage_pieces(ctx), "[-- COMMAND ARG...]"]
-
-
-def behind(ctx: typer.Context) -> list[str] | None:
-    """What stood behind `--`."""
-    return ctx.meta.get(_BEHIND) or None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,54 @@
+"""Building the Docker image of an op's directory."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gyoza_tui.cli.bars import Show, bar
+from gyoza_tui.cli.failures import CliError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+QUIET_S: Final = 3600
+"""A build that says nothing for this long has failed."""
+TOLD: Final = 30
+"""Lines that a failed build had said at last."""
+
+
+def build(directory: Path, tag: str) -> None:
+    """Build it by this machine's engine. CliError tells what the build said when it fails, or why none answers."""
+    import docker
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        client = docker.from_env(timeout=QUIET_S)
+    except (DockerException, RequestException) as error:
+        raise CliError(
+            f"no Docker engine answers, and {directory} has a Dockerfile to build: start Docker, or try the op by hand "
+            f"(docs/writing-ops.md): {error}"
+        ) from None
+    try:
+        with bar(1) as show:
+            _follow(client.api, directory, tag, show)
+    except APIError as error:
+        raise CliError(f"the image {tag} cannot be built: {error.explanation or error}") from None
+    except (DockerException, RequestException) as error:
+        raise CliError(f"the Docker engine went away while it built {tag}: {error}") from None
+    finally:
+        client.close()
+
+
+def _follow(api: APIClient, directory: Path, tag: str, show: Show) -> None:
+    said: deque[str] = deque(maxlen=TOLD)
+    for news in api.build(path=str(directory), tag=tag, rm=True, forcerm=True, decode=True):
+        for line in str(news.get("stream") or news.get("status") or "").splitlines():
+            if line.strip():
+                said.append(line)
+                show(f"building {tag}: {line.strip()[:60]}", None)
+        if "error" in news:
+            lines = "\n".join(f"  | {line}" for line in said)
+            raise CliError(f"the image {tag} cannot be built: {news['error']}\n{lines}")

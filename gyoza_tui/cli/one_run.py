@@ -1,0 +1,238 @@
+"""One run through the worker's pipeline in this process, watched by a person."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Final, TextIO
+
+from gyoza_tui.cli.failures import CliError, ExitCode, usage
+from gyoza_tui.cli.terminal import say
+
+if TYPE_CHECKING:
+    from gyoza_tui.backends.base import PullProgress
+    from gyoza_tui.models.hardware import GpuInfo
+    from gyoza_tui.models.runs import OpRun
+    from gyoza_tui.settings import Settings
+    from gyoza_tui.worker.execution_pipeline.services import Services
+    from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+
+_LOOK_S: Final = 0.1
+_GPU_S: Final = 5.0
+
+
+def carry_out(run: OpRun, settings: Settings, *, as_json: bool) -> OpRun:
+    """The run as it ended; its output is printed as it comes. CliError when it cannot begin, or was interrupted."""
+    services = _services(run, settings)
+    with _interrupts() as interrupts:
+        attempt = _Attempt(run, services, interrupts)
+        attempt.begin(sys.stderr if as_json else sys.stdout)
+        attempt.watch()
+    if interrupts:
+        raise CliError("interrupted: the op is stopped, and nothing of it is left", ExitCode.INTERRUPTED)
+    return attempt.ended()
+
+
+def tell(run: OpRun, *, as_json: bool) -> None:
+    """How it ended, and its outputs. CliError (exit 1) unless it is COMPLETED."""
+    from gyoza_tui.cli import run_words, terminal
+    from gyoza_tui.models.states import RunState
+    from gyoza_tui.models.text import visible
+
+    if as_json:
+        terminal.out_json(run.model_dump(mode="json"))
+    else:
+        terminal.out(f"{run.state.value} {run_words.run_time(run)}")
+        for name, value in run.outputs.items():
+            terminal.out(f"{visible(name)} = {visible(terminal.brief(value, 2000))}")
+    if run.state is not RunState.COMPLETED:
+        raise CliError(run.execution_summary.error_message or run.state.value)
+
+
+def _services(run: OpRun, settings: Settings) -> Services:
+    from gyoza_tui.backends import BACKENDS
+    from gyoza_tui.backends.base import BackendError
+    from gyoza_tui.models.images import ImageRef
+    from gyoza_tui.worker.execution_pipeline.script import services_for
+
+    image = ImageRef.parse(run.image)
+    if image.backend not in BACKENDS:
+        raise usage(f"{run.image}: nothing here runs {image.backend}:// images")
+    try:
+        services = services_for(run, settings, client=None)
+    except ValueError as error:
+        raise usage(str(error)) from None
+    if (why := services.backend.refuses(image.name, run.volumes)) is not None:
+        raise usage(why)
+    try:
+        services.backend.check()
+    except BackendError as error:
+        raise CliError(str(error)) from None
+    services.warn = say
+    services.keep_logs = False
+    services.gpu = _gpu(run)
+    return services
+
+
+def _gpu(run: OpRun) -> GpuInfo | None:
+    """The GPU that it asks for, or the first that is large enough. CliError when this machine has none."""
+    from gyoza_tui.worker.hardware.nvml import Nvml
+
+    need = run.constraints
+    if not need.wants_gpu:
+        return None
+    nvml = Nvml()
+    try:
+        found = [gpu.info for gpu in nvml.read(_GPU_S).gpus]
+    finally:
+        nvml.close()
+    for gpu in found:
+        if need.gpu_id in (None, gpu.index) and (gpu.memory_total_mb or 0) >= (need.vram_mb or 0):
+            return gpu
+    wanted = f"GPU {need.gpu_id}" if need.gpu_id is not None else f"a GPU with {need.vram_mb} MB"
+    raise CliError(f"the op needs {wanted}, and this machine has none")
+
+
+class _Attempt:
+    """In threads of its own: the main one hears the signals, and an interrupted `Thread.join` forgets its thread."""
+
+    def __init__(self, run: OpRun, services: Services, interrupts: list[int]) -> None:
+        self._run = run
+        self._services = services
+        self._interrupts = interrupts
+        self._heeded = 0
+        self._ctx = _context(run, services)
+        self._over = threading.Event()
+        self._printed = threading.Event()
+
+    def begin(self, output: TextIO) -> None:
+        threading.Thread(target=self._go, name="run", daemon=True).start()
+        threading.Thread(target=self._print_log, args=(output,), name="log", daemon=True).start()
+
+    def watch(self) -> None:
+        """Return when it has ended, is cleaned away, and all its output is printed."""
+        from gyoza_tui.cli.bars import bar
+
+        with bar(1) as show:
+            show(f"starting {self._run.image}", None)
+
+            def pulled(progress: PullProgress) -> None:
+                total = progress.bytes_total
+                show(f"pulling {self._run.image}", progress.bytes_done / total if total else None)
+
+            self._services.on_pull = pulled
+            while not self._services.record.row.create_asked and not self._over.wait(_LOOK_S):
+                self._heed()
+        while not self._over.wait(_LOOK_S):
+            self._heed()
+        self._printed.wait()
+
+    def _heed(self) -> None:
+        """The first interrupt stops the op, each later one kills it."""
+        if self._heeded < len(self._interrupts):
+            self._heeded += 1
+            if self._heeded == 1:
+                self._stop()
+            else:
+                self._kill()
+
+    def _stop(self) -> None:
+        from gyoza_tui.worker.run_row import Intent
+
+        say("stopping the op; Ctrl-C again kills it")
+        self._services.record.update(intent=Intent.CANCEL, intent_note="interrupted")
+        self._services.interrupt.set()
+        self._services.wake.set()
+
+    def _print_log(self, output: TextIO) -> None:
+        """Secrets are masked."""
+        from gyoza_tui.cli.live_log import print_bytes, whole_lines
+        from gyoza_tui.worker.log_spool import SpoolReader
+        from gyoza_tui.worker.redaction import redact_pieces
+
+        pieces = SpoolReader(self._services.spool.path).follow(self._over.is_set)
+        try:
+            print_bytes(whole_lines(redact_pieces(pieces, self._run.secret_env.values())), output)
+        except BrokenPipeError:
+            return  # whoever reads has had enough; the main thread learns of it by itself
+        finally:
+            self._printed.set()
+
+    def _kill(self) -> None:
+        from gyoza_tui.backends.base import BackendError
+
+        self._services.stop_grace_s = 0.0
+        if (handle := self._services.record.row.handle) is not None:
+            try:
+                self._services.backend.stop(handle, 0.0)
+            except BackendError as error:
+                say(str(error))
+
+    def ended(self) -> OpRun:
+        """As a server would tell it."""
+        from datetime import UTC, datetime
+
+        from gyoza_tui.models.runs import ExecutionSummary
+        from gyoza_tui.models.states import RunState
+        from gyoza_tui.worker.run_row import Outcome
+
+        row = self._services.record.row
+        completed = row.outcome is Outcome.COMPLETED
+        ended_at = (row.exit.finished_at if row.exit else None) or self._services.clock.utc().timestamp()
+        summary = ExecutionSummary(
+            duration_ms=max(0, round(1000 * (ended_at - row.started_at))) if row.started_at is not None else None,
+            error_message=None if completed else row.outcome_note,
+            gpu_id=self._services.gpu.index if self._services.gpu else None,
+        )
+        changes = {
+            "state": RunState.COMPLETED if completed else RunState.FAILED,
+            "outputs": self._ctx.outputs,
+            "execution_summary": summary,
+            "updated_at": datetime.now(UTC),
+        }
+        return self._run.model_copy(update=changes)
+
+    def _go(self) -> None:
+        from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
+
+        try:
+            Pipeline().run(self._ctx)
+        except Exception:
+            return  # the record tells it
+        finally:
+            self._over.set()
+
+
+def _context(run: OpRun, services: Services) -> ExecutionContext:
+    from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+
+    return ExecutionContext(
+        oprun_id=run.id,
+        image=run.image,
+        constraints=run.constraints.model_dump(),
+        inputs=run.inputs,
+        volumes=run.volumes,
+        services=services,
+    )
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """The signals heard so far: Ctrl-C, and a SIGTERM or hang-up, which would leave the op behind."""
+    heard: list[int] = []
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    wanted = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # as below nohup
+    before = {number: signal.signal(number, hear) for number in wanted}
+    try:
+        yield heard
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,127 @@
+"""`init`: the files that it writes, and that they run, build and deploy."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import docker
+import pytest
+
+import gyoza_tui.op
+from gyoza_tui.cli.init import image_name
+from gyoza_tui.models.images import ImageRef
+from gyoza_tui.models.runs import OpRun
+from tests.cli.conftest import Verb
+from tests.commands import installed
+from tests.images import PYTHON
+from tests.servers import KEY, ServerThread
+
+DOCKER_FILES = ["Dockerfile", "gyoza.yml", "gyoza_op.py", "op.py", "test_op.py"]
+
+
+def test_the_files_of_an_op(verb: Verb) -> None:
+    said = verb("init", "new/My Op")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.splitlines() == [f"new/My Op/{name}" for name in DOCKER_FILES]
+    home = Path("new/My Op")
+    assert sorted(path.name for path in home.iterdir()) == DOCKER_FILES
+    assert (home / "gyoza_op.py").read_bytes() == Path(gyoza_tui.op.__file__).read_bytes()
+    for name in ("op.py", "test_op.py"):
+        ast.parse((home / name).read_text(), feature_version=(3, 8))
+
+
+def test_its_op_and_its_test_run_by_hand(verb: Verb) -> None:
+    verb("init", "my-op")
+    argv = [sys.executable, "op.py", "text=hi", "times=2"]
+    done = subprocess.run(argv, cwd="my-op", capture_output=True, text=True, check=False, timeout=30)
+    assert json.loads(done.stdout) == {"text": "hi hi"}
+    argv = [sys.executable, "test_op.py"]
+    done = subprocess.run(argv, cwd="my-op", capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stdout) == (0, "ok\n")
+
+
+def test_it_deploys(verb: Verb, served: ServerThread) -> None:
+    verb("init", "my-op")
+    assert verb("deploy", "my-op/gyoza.yml").out.startswith("my-op@1: new\n")
+    assert served.client.get_definition("my-op").image == "my-op:1"
+
+
+@pytest.mark.docker
+def test_it_builds_and_runs_in_docker(verb: Verb, docker_engine: docker.APIClient) -> None:
+    verb("init", "gyoza-test-init")
+    on_machine(Path("gyoza-test-init/Dockerfile"))
+    try:
+        said = verb("run", "gyoza-test-init", "text=hi", "times=2")
+    finally:
+        docker_engine.remove_image("gyoza-test-init:1")
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[-1] == 'text = "hi hi"'
+
+
+def on_machine(dockerfile: Path) -> None:
+    """Built of what is on this machine: nothing is pulled."""
+    dockerfile.write_text(dockerfile.read_text().replace("python:3.12-slim", PYTHON))
+
+
+def test_without_docker_it_is_a_command_of_this_machine(served: ServerThread, clean_environment: Path) -> None:
+    """Written, run, deployed, submitted, and taken by a worker: all by the installed command."""
+    home = clean_environment
+    env = {"GYOZA_SERVER_URL": served.url, "GYOZA_API_KEY": KEY, "GYOZA_MIN_FREE_MB": "0"}
+    assert installed(home, "init", "my {op}", "--no-docker").returncode == 0
+    assert sorted(path.name for path in (home / "my {op}").iterdir()) == sorted(
+        {*DOCKER_FILES, "ops.toml"} - {"Dockerfile"}
+    )
+    done = installed(home, "run", "my {op}", "text=hi", "times=2", env=env)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, 'text = "hi hi"'), done.stderr
+    assert installed(home, "deploy", "my {op}/gyoza.yml", env=env).returncode == 0
+    run_id = installed(home, "submit", "my-op@1", "text=3", env=env).stdout.strip()
+    worker = installed(
+        home, "--no-ui", "--until-empty", "--max-seconds", "30", "--ops-file", "my {op}/ops.toml", env=env
+    )
+    assert worker.returncode == 0, worker.stderr
+    run: OpRun = served.client.get_run(run_id)
+    assert (run.state.value, run.outputs) == ("COMPLETED", {"text": "3 3 3"})
+    assert [event.msg for event in run.events if event.type.value == "INFO"] == ["said"]
+
+
+def test_nothing_is_written_over(verb: Verb) -> None:
+    Path("my-op").mkdir()
+    (Path("my-op") / "op.py").write_text("mine")
+    (Path("my-op") / "gyoza_op.py").write_text("mine")
+    (Path("my-op") / "README").write_text("mine")
+    said = verb("init", "my-op")
+    assert (said.code, said.out) == (2, "")
+    assert "my-op has gyoza_op.py, op.py already" in said.err
+    assert {path.read_text() for path in Path("my-op").iterdir()} == {"mine"}
+    (Path("my-op") / "op.py").unlink()
+    (Path("my-op") / "gyoza_op.py").unlink()
+    assert verb("init", "my-op").code == 0
+    assert (Path("my-op") / "README").read_text() == "mine"
+
+
+def test_a_directory_that_cannot_be_made(verb: Verb) -> None:
+    Path("file").touch()
+    said = verb("init", "file/my-op")
+    assert (said.code, said.err) == (1, "gyoza-tui: file/my-op cannot be written: Not a directory\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("My Op", "my-op"), ("a_b.c", "a-b-c"), ("日本", "op"), ("", "op"), ("-x-", "x"), ("x" * 80, "x" * 60)],
+)
+def test_names(text: str, name: str) -> None:
+    assert image_name(text) == name
+    ImageRef.parse(f"{name}:1")
+
+
+def test_its_list_of_ops_is_one_that_a_worker_reads(verb: Verb) -> None:
+    verb("init", "my {op}", "--no-docker")
+    entry = tomllib.loads(Path("my {op}/ops.toml").read_text())["ops"]["my-op"]
+    assert entry == {"command": ["python3", str(Path("my {{op}}/op.py").absolute())]}
+    assert shutil.which("python3")

@@ -1,0 +1,248 @@
+"""`run`: an op once, without a server."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import psutil
+import pytest
+
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.states import RunState
+from tests.cli.conftest import Verb
+from tests.commands import Started, installed
+from tests.images import BUSYBOX, PYTHON
+from tests.waiting import until
+
+COUNT = """\
+import json, os, sys
+given = json.load(open(os.environ["GYOZA_INPUT_JSON"]))
+print("given", given)
+print("token", os.environ.get("TOKEN"), file=sys.stderr, flush=True)
+if given["n"] < 0:
+    print("no end", end="")
+    sys.exit(3)
+json.dump({"twice": 2 * given["n"]}, open(os.environ["GYOZA_OUTPUT_JSON"], "w"))
+"""
+DEFINITION = """\
+id: count
+version: "1"
+image: local://count
+input_specs:
+  n: {type: int, required: false, default: 21}
+"""
+
+
+def an_op(home: Path, text: str = COUNT, definition: str = DEFINITION) -> Path:
+    """A directory with an op that is a command of this machine."""
+    home.mkdir(exist_ok=True)
+    (home / "count.py").write_text(text)
+    (home / "gyoza.yml").write_text(definition)
+    (home / "ops.toml").write_text(f'[ops.count]\ncommand = ["python3", "{home.absolute() / "count.py"}"]\n')
+    return home
+
+
+def test_log_outputs_and_time(verb: Verb, tmp_path: Path) -> None:
+    said = verb("run", str(an_op(tmp_path / "op")), "n=4")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert sorted(lines[:2]) == ["given {'n': 4}", "token None"]
+    assert lines[2].startswith("COMPLETED 0.")
+    assert lines[3:] == ["twice = 8"]
+
+
+def test_this_directory_and_the_defaults_of_its_definition(verb: Verb, tmp_path: Path) -> None:
+    an_op(tmp_path)
+    assert verb("run").out.splitlines()[-1] == "twice = 42"
+    assert verb("run", "n=1").out.splitlines()[-1] == "twice = 2"
+    (tmp_path / "in.json").write_text('{"n": 5}')
+    assert verb("run", "--inputs", "in.json").out.splitlines()[-1] == "twice = 10"
+
+
+def test_json_is_a_run_and_the_log_on_stderr(verb: Verb, tmp_path: Path) -> None:
+    said = verb("run", str(an_op(tmp_path / "op")), "n=4", "--json")
+    assert said.code == 0
+    run = OpRun.model_validate_json(said.out)
+    assert (run.state, run.outputs, run.inputs) == (RunState.COMPLETED, {"twice": 8}, {"n": 4})
+    assert (run.op_definition, run.op_version) == ("count", "1")
+    assert run.execution_summary.duration_ms is not None
+    assert "given {'n': 4}\n" in said.err
+
+
+def test_a_failure_is_exit_1_and_begins_on_a_line_of_its_own(verb: Verb, tmp_path: Path) -> None:
+    home = an_op(tmp_path / "op")
+    said = verb("run", str(home), "n=-1")
+    assert (said.code, said.err) == (1, "gyoza-tui: op_error: the op ended with exit code 3\n")
+    assert "no end" in said.out
+    assert said.out.splitlines()[-1].startswith("FAILED 0.")
+    told = verb("run", str(home), "n=-1", "--json")
+    run = OpRun.model_validate_json(told.out)
+    assert (told.code, run.state) == (1, RunState.FAILED)
+    assert run.execution_summary.error_message == "op_error: the op ended with exit code 3"
+
+
+def test_a_secret_is_not_in_the_log(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "s3cret")
+    said = verb("run", str(an_op(tmp_path / "op", definition=DEFINITION + "secret_env:\n  TOKEN:\n")))
+    assert said.code == 0
+    assert "token ***\n" in said.out
+    assert "s3cret" not in said.out + said.err
+
+
+def test_its_time_limit_holds(verb: Verb, tmp_path: Path) -> None:
+    home = an_op(tmp_path / "op", "import time\ntime.sleep(60)\n", DEFINITION + "timeout_s: 0.3\n")
+    said = verb("run", str(home))
+    assert (said.code, said.err) == (1, "gyoza-tui: timeout: stopped after 0.3 s, its time limit\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["op", "n=x", "m=1"], 2, "not an input of count\nn must be int, not str\ninputs of count@1: n (int, 21)"),
+        (["op", "n"], 2, "'n': write an input as name=value"),
+        (["empty"], 2, "empty has neither gyoza.yml nor a Dockerfile; `gyoza-tui init DIR`"),
+        (["local://other"], 2, "local://other is not in this worker's list of ops"),
+        (["slurm://x"], 2, "nothing here runs slurm:// images"),
+        (["Not An Image"], 2, "'Not An Image' is not an image name"),
+        (["two"], 2, "two/gyoza.yml holds 2 definitions (count, other): `run` takes a directory with one op"),
+        (["gpu"], 1, "the op needs a GPU with 9000000 MB, and this machine has none"),
+        (["op", "--", "true"], 1, "a run brings none of its own"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_run(verb: Verb, clean_environment: Path, words: list[str], code: int, told: str) -> None:
+    home = clean_environment
+    an_op(home / "op")
+    an_op(home / "two", definition=f"{DEFINITION}---\n{DEFINITION.replace('id: count', 'id: other')}")
+    an_op(home / "gpu", definition=DEFINITION + "constraints: {vram_mb: 9000000}\n")
+    (home / "empty").mkdir()
+    said = verb("run", *words)
+    assert said.code == code
+    assert told in said.err
+
+
+def test_without_an_engine_it_says_what_to_do(
+    verb: Verb, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{clean_environment}/none.sock")
+    (clean_environment / "Dockerfile").touch()
+    said = verb("run", "n=1")
+    assert said.code == 1
+    assert "no Docker engine answers" in said.err
+    assert "by hand" in said.err
+    said = verb("run", "busybox")
+    assert said.code == 1
+    assert "Traceback" not in said.err
+
+
+# Ctrl-C
+
+PATIENT = """\
+import signal, sys, time
+def end(*_):
+    print("saved", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, HANDLER)
+print("begun", flush=True)
+while True:
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_stops_the_op(tmp_path: Path, number: signal.Signals) -> None:
+    home = an_op(tmp_path / "op", PATIENT.replace("HANDLER", "end"))
+    with Started(tmp_path, "run", str(home)) as command:
+        until(lambda: "begun" in command.said, "the op runs")
+        command.process.send_signal(number)
+        assert command.process.wait(10) == 130
+        assert command.out.read_text() == "begun\nsaved\n"
+        assert "stopping the op; Ctrl-C again kills it" in command.said
+    assert not processes_of(home)
+
+
+def test_a_second_ctrl_c_kills_it(tmp_path: Path) -> None:
+    home = an_op(tmp_path / "op", PATIENT.replace("HANDLER", "signal.SIG_IGN"))
+    with Started(tmp_path, "run", str(home), env={"GYOZA_STOP_GRACE_S": "60"}) as command:
+        until(lambda: "begun" in command.said, "the op runs")
+        command.process.send_signal(signal.SIGINT)
+        until(lambda: "stopping the op" in command.said, "it is stopped")
+        command.process.send_signal(signal.SIGINT)
+        assert command.process.wait(10) == 130
+    assert not processes_of(home)
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    return [each for each in psutil.process_iter(["cmdline"]) if str(home / "count.py") in (each.info["cmdline"] or [])]
+
+
+# In Docker
+
+
+@pytest.fixture
+def image(docker_engine: docker.APIClient) -> Iterator[str]:
+    """The name under which a test may build; removed at the end."""
+    yield "gyoza-test-run:1"
+    if docker_engine.images("gyoza-test-run:1"):
+        docker_engine.remove_image("gyoza-test-run:1")
+
+
+def ours(engine: docker.APIClient, worker: str) -> list[str]:
+    return [found["Id"] for found in engine.containers(all=True, filters={"label": f"gyoza.worker={worker}"})]
+
+
+@pytest.mark.docker
+def test_an_image_with_a_command(verb: Verb, docker_engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_PULL_POLICY", "never")
+    monkeypatch.setenv("GYOZA_WORKER_ID", "run-image")
+    script = "cat $GYOZA_INPUT_JSON; echo '{\"a\": 1}' > $GYOZA_OUTPUT_JSON"
+    said = verb("run", BUSYBOX, "n=3", "--", "sh", "-c", script)
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[0] == '{"n": 3}'
+    assert said.out.splitlines()[-1] == "a = 1"
+    assert not ours(docker_engine, "run-image")
+
+
+@pytest.mark.docker
+def test_a_dockerfile_without_a_definition(verb: Verb, docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "Dockerfile").write_text(f'FROM {BUSYBOX}\nENTRYPOINT ["cat", "/gyoza/input.json"]\n')
+    try:
+        said = verb("run", "bare", "n=3", "s=x")
+    finally:
+        docker_engine.remove_image("gyoza-try-bare")
+    assert said.code == 0, said.err
+    assert json.loads(said.out.splitlines()[0]) == {"n": 3, "s": "x"}
+
+
+@pytest.mark.docker
+def test_a_build_that_fails_tells_what_it_said(verb: Verb, docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {PYTHON}\nCOPY missing.py /\n")
+    said = verb("run")
+    assert said.code == 1
+    assert "cannot be built: COPY failed" in said.err
+    assert "  | Step 2/2 : COPY missing.py /" in said.err
+    (tmp_path / "Dockerfile").write_text("FRM x\n")
+    assert "cannot be built: " in verb("run").err
+
+
+@pytest.mark.docker
+def test_ctrl_c_leaves_no_container(docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    env = {"GYOZA_PULL_POLICY": "never", "GYOZA_WORKER_ID": "run-ctrl-c", "GYOZA_STOP_GRACE_S": "1"}
+    with Started(tmp_path, "run", BUSYBOX, "--", "sh", "-c", "echo begun; sleep 60", env=env) as command:
+        until(lambda: "begun" in command.said, "the op runs")
+        assert len(ours(docker_engine, "run-ctrl-c")) == 1
+        command.process.send_signal(signal.SIGINT)
+        assert command.process.wait(20) == 130
+    assert not ours(docker_engine, "run-ctrl-c")
+
+
+@pytest.mark.docker
+def test_an_image_that_is_nowhere(docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    done = installed(tmp_path, "run", "gyoza-test/none:1", env={"GYOZA_PULL_POLICY": "never"})
+    assert done.returncode == 1
+    assert "gyoza-test/none:1" in done.stderr
+    assert "Traceback" not in done.stderr
