@@ -11,8 +11,9 @@ import pytest
 
 from gyoza_tui.models.states import RunState
 from tests.cli.conftest import Verb
-from tests.commands import installed
+from tests.commands import COMMAND, environment, installed
 from tests.servers import KEY, ServerThread
+from tests.ui.terminal.pty_session import PtySession
 
 
 def _ops(home: Path) -> str:
@@ -123,3 +124,13 @@ def test_local_until_empty_is_a_whole_cluster_for_a_moment(tmp_path: Path) -> No
     told = installed(tmp_path, "--local", "--until-empty", "--no-ui")
     assert told.returncode == 0, told.stderr
     assert "session: no run ended" in told.stdout
+
+
+def test_a_session_with_a_screen_ends_the_same(tmp_path: Path) -> None:
+    env = environment(tmp_path, TERM="xterm-256color", GYOZA_MIN_FREE_MB="0")
+    with PtySession([COMMAND, "--local", "--max-seconds", "3"], env=env, cwd=tmp_path) as session:
+        session.wait_for("CLAIMING")
+        assert session.on_screen
+        assert session.wait() == 0
+        session.wait_for("session: no run ended")
+        assert not session.on_screen

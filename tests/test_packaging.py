@@ -1,0 +1,89 @@
+"""What is installed is all that is needed: the wheel's files, and the command in a venv that knows nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gyoza_tui import __version__
+from tests.commands import environment
+from tests.ui.terminal.pty_session import PtySession
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "gyoza_tui"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    built = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_no_other(wheel: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "gyoza_tui"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    here = {name for name in listed.stdout.split() if (ROOT / name).exists()}
+    with zipfile.ZipFile(wheel) as file:
+        names = {name for name in file.namelist() if ".dist-info/" not in name}
+    assert names == here
+    assert {"gyoza_tui/ui/gyoza.tcss", "gyoza_tui/demo/train.py", "gyoza_tui/op.py", "gyoza_tui/py.typed"} <= names
+
+
+def test_the_wheel_brings_the_command(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as file:
+        info = f"gyoza_tui-{__version__}.dist-info"
+        assert "gyoza-tui = gyoza_tui.__main__:main" in file.read(f"{info}/entry_points.txt").decode()
+        metadata = file.read(f"{info}/METADATA").decode()
+    assert f"Version: {__version__}" in metadata
+    assert "Requires-Dist: textual" in metadata
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("source", ["wheel", "tree"])
+def test_a_clean_venv_has_all_that_it_needs(wheel: Path, tmp_path: Path, source: str) -> None:
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True, timeout=120)
+    what = str(wheel) if source == "wheel" else str(ROOT)
+    pip = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", what], check=True, timeout=600, cwd=tmp_path)
+    env = environment(tmp_path, TERM="xterm-256color", GYOZA_MIN_FREE_MB="0", HOME=str(tmp_path))
+    env = {name: value for name, value in env.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+
+    def says(*argv: str | os.PathLike[str]) -> str:
+        told = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
+        assert told.returncode == 0, told.stdout + told.stderr
+        return told.stdout
+
+    for start in ([venv / "bin/gyoza-tui"], [venv / "bin/python", "-m", "gyoza_tui"]):
+        assert says(*start, "--version") == f"gyoza-tui {__version__}\n"
+        assert "Commands:" in says(*start, "--help")
+    assert str(venv) in says(venv / "bin/python", "-c", "import gyoza_tui; print(gyoza_tui.__file__)")
+    assert "complete" in says(venv / "bin/gyoza-tui", "completion", "bash")
+    assert "session: no run ended" in says(venv / "bin/gyoza-tui", "--local", "--until-empty", "--no-ui")
+    argv = [str(venv / "bin/gyoza-tui"), "--local", "--max-seconds", "4"]
+    with PtySession(argv, env=env, cwd=tmp_path) as session:
+        session.wait_for("CLAIMING")
+        assert session.on_screen
+        assert session.wait(30) == 0
+        assert not session.on_screen
+        session.wait_for("session: no run ended")
