@@ -32,7 +32,7 @@ def keep_repainting(session: PtySession, seconds: float) -> None:
         time.sleep(0.15)
 
 
-@pytest.mark.parametrize("seconds", [6, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [6, *(pytest.param(long, marks=pytest.mark.long) for long in (20, 60))])
 def test_a_terminal_that_reads_again_shows_what_is(seconds: int, desk: Desk) -> None:
     with desk.screen() as session, desk.heartbeats():
         run = desk.flood(seconds + 1)
