@@ -75,11 +75,14 @@ def _own_server(settings: Settings) -> server_file.ServerFile | None:
     return server_file.read(worker_dir(settings.state_dir, settings.worker_id) / "server.json")
 
 
-def all_runs(client: GyozaClient, wanted: str | None = None) -> Iterator[OpRun]:
-    """Every run, newest first, page by page; only those that a filter wants, where the server knows filters."""
+def all_runs(client: GyozaClient, wanted: str | None = None, most: int | None = None) -> Iterator[OpRun]:
+    """Every run, newest first, page by page; only those that a filter wants, where the server knows filters.
+
+    `most`: how many will be looked at, where that is known.
+    """
     cursor = None
     while True:
-        page = client.list_runs(limit=PAGE, after=cursor, filter=wanted)
+        page = client.list_runs(limit=min(most or PAGE, PAGE), after=cursor, filter=wanted)
         yield from page.items
         if not page.cursor or page.cursor == cursor:
             return

@@ -30,24 +30,28 @@ EXAMPLES: Final = examples(
 )
 
 
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended here.")]
+Tail = Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the last N lines.", show_default=False)]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only what came then or later: 10m, 2026-11-20T10:00.", show_default=False),
+]
+Grep = Annotated[str | None, typer.Option(metavar="RE", help="Only lines that match it.", show_default=False)]
+Stderr = Annotated[bool, typer.Option("--stderr", help="Only what the op wrote to stderr.")]
+Attempt = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Of that attempt, not the last.", show_default=False)
+]
+
+
 def logs(
     ctx: typer.Context,
     run: options.Run,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended here.")] = False,
-    tail: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Only the last N lines.", show_default=False)
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Only what came then or later: 10m, 2026-11-20T10:00.", show_default=False),
-    ] = None,
-    grep: Annotated[
-        str | None, typer.Option(metavar="RE", help="Only lines that match it.", show_default=False)
-    ] = None,
-    stderr: Annotated[bool, typer.Option("--stderr", help="Only what the op wrote to stderr.")] = False,
-    attempt: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Of that attempt, not the last.", show_default=False)
-    ] = None,
+    follow: Follow = False,
+    tail: Tail = None,
+    since: Since = None,
+    grep: Grep = None,
+    stderr: Stderr = False,
+    attempt: Attempt = None,
     as_json: options.AsJson = False,
     server: options.Server = None,
     api_key_file: options.ApiKeyFile = None,

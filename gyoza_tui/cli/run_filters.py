@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,13 +70,12 @@ class Wanted:
     text: str
     terms: RunFilter
 
-    def runs(self, client: GyozaClient) -> Iterator[OpRun]:
+    def runs(self, client: GyozaClient, most: int | None = None) -> Iterator[OpRun]:
         """The runs that match, newest first. What the server does not filter is filtered here, page by page."""
         from gyoza_tui.cli import connection
 
-        for run in connection.all_runs(client, self.text or None):
-            if self.terms.matches(_facts(run), time.time()):
-                yield run
+        found = connection.all_runs(client, self.text or None, most)
+        return islice((run for run in found if self.terms.matches(_facts(run), time.time())), most)
 
 
 def wanted(arguments: list[str], flags: Flags, *, failed: bool = False) -> Wanted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Annotated, Final
 
 import typer
@@ -55,7 +54,7 @@ def runs(
     with connection.connected(flags) as at:
         if watch:
             watching.watch(at.client, wanted, limit, times, as_json=as_json)
-        found = list(islice(wanted.runs(at.client), limit + 1))
+        found = list(wanted.runs(at.client, limit + 1))
     listed = found[:limit]
     if as_json:
         terminal.out_json([run.model_dump(mode="json") for run in listed])

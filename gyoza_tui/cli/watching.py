@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 from gyoza_tui.cli import run_table, run_words, terminal
@@ -32,9 +32,9 @@ def watch(client: GyozaClient, wanted: Wanted, limit: int, times: Times, *, as_j
     """Until somebody interrupts it."""
 
     def look(most: int) -> list[OpRun]:
-        return list(islice(wanted.runs(client), most))
+        return list(wanted.runs(client, most))
 
-    if sys.stdout.isatty() and not as_json:
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not as_json:
         _repaint(look, limit, times)
     _tell_changes(client, look, limit, as_json=as_json)
 
