@@ -28,6 +28,7 @@ format: setup
 
 docs: setup
 	@$(BIN)/python -m gyoza_tui.cli.settings_docs
+	@$(BIN)/python -m gyoza_tui.cli.cli_docs
 
 screenshots: setup
 	@$(BIN)/python -m tests.ui.screenshots

@@ -74,7 +74,11 @@ def test_a_clean_venv_has_all_that_it_needs(wheel: Path, tmp_path: Path, source:
         assert told.returncode == 0, told.stdout + told.stderr
         return told.stdout
 
-    for start in ([venv / "bin/gyoza-tui"], [venv / "bin/python", "-m", "gyoza_tui"]):
+    starts: list[list[str | os.PathLike[str]]] = [
+        [venv / "bin/gyoza-tui"],
+        [venv / "bin/python", "-m", "gyoza_tui"],
+    ]
+    for start in starts:
         assert says(*start, "--version") == f"gyoza-tui {__version__}\n"
         assert "Commands:" in says(*start, "--help")
     assert str(venv) in says(venv / "bin/python", "-c", "import gyoza_tui; print(gyoza_tui.__file__)")

@@ -40,7 +40,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-app.command()(serve.serve)
+app.command(epilog=serve.EXAMPLES)(serve.serve)
 app.command(cls=WithCommand, epilog=submit.EXAMPLES)(submit.submit)
 app.command(epilog=deploy.EXAMPLES)(deploy.deploy)
 app.command(epilog=init.EXAMPLES)(init.init)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from gyoza_tui.cli import options
+from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.options import Connection
+
+EXAMPLES: Final = examples(
+    "gyoza-tui serve",
+    "gyoza-tui serve --host 0.0.0.0 --api-key-file ~/.gyoza-key",
+    "gyoza-tui serve --port 0 --database sqlite:///tmp/try.db",
+)
 
 
 def serve(
