@@ -23,6 +23,8 @@ PAGE_BYTES: Final = 16 * MIB
 """A page ends early rather than grow beyond this."""
 LOOKED_AT_MAX: Final = 20_000
 """Runs that are held against a filter for one page; there may be a million, and others wait to be answered."""
+_IMAGE: Final = func.json_extract(runs.c.spec, "$.image")
+_OP: Final = func.coalesce(runs.c.op_definition + "@" + func.coalesce(runs.c.op_version, ""), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,7 @@ def _found(
 def _facts(connection: Connection, wanted: Wanted, before: int | None) -> Iterator[tuple[int, RunFacts]]:
     """What the terms look at, of each run that may match."""
     columns = (runs.c.seq, runs.c.id, runs.c.state, runs.c.op_definition, runs.c.op_version, runs.c.topic)
-    image = func.json_extract(runs.c.spec, "$.image").label("image")
-    query = select(*columns, image, runs.c.updated_at, attempts.c.worker_id, attempts.c.error_message)
+    query = select(*columns, _IMAGE.label("image"), runs.c.updated_at, attempts.c.worker_id, attempts.c.error_message)
     query = _query(query.outerjoin(attempts, _current(attempts)), wanted, before).where(*_narrowing(wanted.terms))
     with connection.execution_options(yield_per=500).execute(query) as found:
         for row in found:
@@ -104,8 +105,17 @@ def _narrowing(terms: RunFilter) -> Iterator[ColumnElement[bool]]:
             continue
         if term.key is Key.STATE:
             yield runs.c.state.in_([state for state in RunState if set(words_of(state)) & set(term.values)])
-        elif term.key is Key.RUN and all(value.isascii() for value in term.values):
-            yield or_(*(runs.c.id.istartswith(value, autoescape=True) for value in term.values))
+        elif term.key is Key.RUN:
+            yield or_(*(func.instr(func.lower(runs.c.id), value) == 1 for value in term.values))
+        elif term.key is Key.OP:
+            yield or_(*(_holds(column, value) for value in term.values for column in (_IMAGE, _OP)))
+        elif term.key is Key.WORKER:
+            yield or_(*(_holds(attempts.c.worker_id, value) for value in term.values))
+
+
+def _holds(column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
+    """SQLite's `lower` knows the letters of ASCII only: for what holds no others."""
+    return func.instr(func.lower(column), value) > 0
 
 
 def _current(table: FromClause) -> ColumnElement[bool]:

@@ -250,9 +250,9 @@ def test_a_filter_finds_what_the_screen_would_find(gyoza: Cluster) -> None:
 def test_a_filtered_list_goes_on_behind_what_was_looked_at(gyoza: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_list, "LOOKED_AT_MAX", 2)
     for n in range(7):
-        gyoza.submit(id=f"run{n}", image="even" if n % 2 == 0 else "odd")
+        gyoza.submit(id=f"run{n}", image="even" if n % 4 == 0 else "odd")
     seen, pages = [], 0
-    wanted = {"filter": "op:even", "limit": "1"}
+    wanted = {"filter": "even", "limit": "1"}
     while True:
         reply = gyoza.client.get("/runs", params=wanted)
         seen += [run["id"] for run in reply.json()]
@@ -260,5 +260,5 @@ def test_a_filtered_list_goes_on_behind_what_was_looked_at(gyoza: Cluster, monke
         if (cursor := reply.headers.get("X-Next-Cursor")) is None:
             break
         wanted["after"] = cursor
-    assert seen == ["run6", "run4", "run2", "run0"]
+    assert seen == ["run4", "run0"]
     assert pages > len(seen)
