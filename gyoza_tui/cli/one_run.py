@@ -30,25 +30,24 @@ def carry_out(run: OpRun, settings: Settings, *, as_json: bool) -> OpRun:
     services = _services(run, settings)
     with _interrupts() as interrupts:
         attempt = _Attempt(run, services, interrupts)
-        attempt.begin(sys.stderr if as_json else sys.stdout)
-        attempt.watch()
-    if interrupts:
+        attempt.begin()
+        attempt.watch_start()
+        attempt.watch(sys.stderr if as_json else sys.stdout)
+    if attempt.cancelled:
         raise CliError("interrupted: the op is stopped, and nothing of it is left", ExitCode.INTERRUPTED)
     return attempt.ended()
 
 
 def tell(run: OpRun, *, as_json: bool) -> None:
     """How it ended, and its outputs. CliError (exit 1) unless it is COMPLETED."""
-    from gyoza_tui.cli import run_words, terminal
+    from gyoza_tui.cli.run_end import print_end
+    from gyoza_tui.cli.terminal import out_json
     from gyoza_tui.models.states import RunState
-    from gyoza_tui.models.text import visible
 
     if as_json:
-        terminal.out_json(run.model_dump(mode="json"))
+        out_json(run.model_dump(mode="json"))
     else:
-        terminal.out(f"{run.state.value} {run_words.run_time(run)}")
-        for name, value in run.outputs.items():
-            terminal.out(f"{visible(name)} = {visible(terminal.brief(value, 2000))}")
+        print_end(run)
     if run.state is not RunState.COMPLETED:
         raise CliError(run.execution_summary.error_message or run.state.value)
 
@@ -109,12 +108,18 @@ class _Attempt:
         self._over = threading.Event()
         self._printed = threading.Event()
 
-    def begin(self, output: TextIO) -> None:
-        threading.Thread(target=self._go, name="run", daemon=True).start()
-        threading.Thread(target=self._print_log, args=(output,), name="log", daemon=True).start()
+    @property
+    def cancelled(self) -> bool:
+        """An interrupt came before its end."""
+        from gyoza_tui.worker.run_row import Outcome
 
-    def watch(self) -> None:
-        """Return when it has ended, is cleaned away, and all its output is printed."""
+        return self._services.record.row.outcome is Outcome.CANCELLED
+
+    def begin(self) -> None:
+        threading.Thread(target=self._go, name="run", daemon=True).start()
+
+    def watch_start(self) -> None:
+        """Return once there is something to run, or nothing will be."""
         from gyoza_tui.cli.bars import bar
 
         with bar(1) as show:
@@ -127,6 +132,10 @@ class _Attempt:
             self._services.on_pull = pulled
             while not self._services.record.row.create_asked and not self._over.wait(_LOOK_S):
                 self._heed()
+
+    def watch(self, output: TextIO) -> None:
+        """Return when it has ended, is cleaned away, and all its output is printed."""
+        threading.Thread(target=self._print_log, args=(output,), name="log", daemon=True).start()
         while not self._over.wait(_LOOK_S):
             self._heed()
         self._printed.wait()

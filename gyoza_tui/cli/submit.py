@@ -190,13 +190,12 @@ def _waited(at: Connected, runs: list[OpRun], manner: Manner) -> list[OpRun]:
 
 def _tell_ends(runs: list[OpRun], as_json: bool) -> None:
     """Raises CliError (exit 1) unless all are COMPLETED."""
-    from gyoza_tui.cli import run_words, terminal
+    from gyoza_tui.cli import terminal
+    from gyoza_tui.cli.run_end import print_end
     from gyoza_tui.models.states import RunState
 
     if not as_json and len(runs) == 1:
-        terminal.out(f"{runs[0].state.value} {run_words.run_time(runs[0])}")
-        for name, value in runs[0].outputs.items():
-            terminal.out(f"{visible(name)} = {visible(terminal.brief(value, 2000))}")
+        print_end(runs[0])
     elif not as_json:
         states = Counter(run.state.value for run in runs)
         terminal.out(", ".join(f"{number} {state}" for state, number in states.items()))

@@ -60,6 +60,7 @@ def test_workers_and_definitions(served: ServerThread, offered: Ask) -> None:
     assert offered(completing.complete_worker, "cpu") == []
     assert offered(completing.complete_definition, "t") == ["train"]
     assert offered(completing.complete_definition, "train@") == ["train@1.0", "train@2.0"]
+    assert offered(completing.complete_target, "tr") == ["train@1.0", "train@2.0"], "a bare name is an image"
 
 
 def test_no_more_than_somebody_can_read(served: ServerThread, offered: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
