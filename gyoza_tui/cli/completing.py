@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import fields
+from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 OFFERED_MAX: Final = 200
 TIME_S: Final = 1.0
 """Nobody waits longer for a key."""
+_HEAVY: Final = ("gyoza_tui.client", "gyoza_tui.settings")
+"""Loaded before the time runs: on a busy machine they alone may take as long."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._@-]+")
 """What a shell takes as it stands; nothing else is offered."""
 
@@ -100,6 +103,8 @@ def _runs(client: GyozaClient, beginning: str, wanted: Callable[[RunState], bool
 
 def _offered(ctx: typer.Context, incomplete: str, ask: Callable[[GyozaClient], Iterable[Offer]]) -> list[Offer]:
     """What `ask` finds within TIME_S; nothing when the server does not answer so soon, or anything else is wrong."""
+    for module in _HEAVY:
+        import_module(module)
     found: list[Offer] = []
 
     def look() -> None:
