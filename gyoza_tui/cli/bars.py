@@ -14,10 +14,10 @@ Show: TypeAlias = Callable[[str, float | None], None]
 
 
 @contextmanager
-def bar(total: float, *, shown: bool = True) -> Iterator[Show]:
-    """A bar that is gone at its end. What is printed meanwhile stands above it."""
+def bar(words: str, total: float, *, shown: bool = True) -> Iterator[Show]:
+    """A bar that begins with those words and is gone at its end. What is printed meanwhile stands above it."""
     if not shown or not sys.stderr.isatty():
-        yield lambda _words, _done: None
+        yield lambda _now, _done: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -31,7 +31,7 @@ def bar(total: float, *, shown: bool = True) -> Iterator[Show]:
     # what goes to a file must not be taken for the terminal's
     to_terminal = sys.stdout.isatty()
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=to_terminal) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda words, done: progress.update(
-            task, description=visible(words), total=None if done is None else total, completed=done or 0
+        task = progress.add_task(visible(words), total=None)
+        yield lambda now, done: progress.update(
+            task, description=visible(now), total=None if done is None else total, completed=done or 0
         )

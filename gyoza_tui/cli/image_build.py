@@ -32,7 +32,7 @@ def build(directory: Path, tag: str) -> None:
             f"(docs/writing-ops.md): {error}"
         ) from None
     try:
-        with bar(1) as show:
+        with bar(f"building {tag}", 1) as show:
             _follow(client.api, directory, tag, show)
     except APIError as error:
         raise CliError(f"the image {tag} cannot be built: {error.explanation or error}") from None

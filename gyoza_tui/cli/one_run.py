@@ -122,8 +122,7 @@ class _Attempt:
         """Return once there is something to run, or nothing will be."""
         from gyoza_tui.cli.bars import bar
 
-        with bar(1) as show:
-            show(f"starting {self._run.image}", None)
+        with bar(f"starting {self._run.image}", 1) as show:
 
             def pulled(progress: PullProgress) -> None:
                 total = progress.bytes_total

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from gyoza_tui.cli import options
 from gyoza_tui.cli.ad_hoc import AdHoc
+from gyoza_tui.cli.bars import bar
 from gyoza_tui.cli.completing import complete_target
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
@@ -19,7 +19,6 @@ from gyoza_tui.cli.with_command import behind
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
-    from gyoza_tui.cli.bars import Show
     from gyoza_tui.cli.connection import Connected
     from gyoza_tui.cli.orders import Order
     from gyoza_tui.models.runs import OpRun
@@ -123,7 +122,7 @@ def _submitted(at: Connected, order: Order, manner: Manner) -> list[OpRun]:
     runs: list[OpRun] = []
     run_id = new_id()
     try:
-        with _bar(manner.count, manner.count > 1) as show:
+        with bar("submitting", manner.count, shown=manner.count > 1) as show:
             while len(runs) < manner.count:
                 runs.append(created(at.client, order, run_id))
                 _tell_created(runs[-1], manner)
@@ -139,12 +138,6 @@ def _submitted(at: Connected, order: Order, manner: Manner) -> list[OpRun]:
     if not manner.wait and not manner.as_json:
         terminal.hint(f"show {visible(runs[-1].id)}")
     return runs
-
-
-def _bar(total: float, shown: bool) -> AbstractContextManager[Show]:
-    from gyoza_tui.cli.bars import bar
-
-    return bar(total, shown=shown)
 
 
 def _tell_created(run: OpRun, manner: Manner) -> None:
@@ -165,7 +158,7 @@ def _waited(at: Connected, runs: list[OpRun], manner: Manner) -> list[OpRun]:
     log = LiveLog(at.settings) if manner.logs else None
     ended: list[OpRun] = []
     try:
-        with _bar(100.0 * len(runs), not manner.logs) as show:
+        with bar("waiting", 100.0 * len(runs), shown=not manner.logs) as show:
 
             def look(run: OpRun) -> None:
                 words = at_work(at.client, run) if len(runs) == 1 else f"{len(ended)} of {len(runs)} ended"

@@ -103,6 +103,14 @@ def test_by_hand_all_faults_are_told(tmp_path: Path, arguments: tuple[str, ...],
     assert "Traceback" not in said.stderr
 
 
+def test_annotations_that_cannot_be_looked_up_are_no_matter(tmp_path: Path) -> None:
+    """As `int | None` on an old Python."""
+    header = "def take(n: 'Unknown' = 3, t: 'int | Unknown' = 'x'):"
+    author = Author(tmp_path, f"@op\n{header}\n    return {{'n': n, 't': t}}\n\ntake.run()\n")
+    assert json.loads(author.by_hand("n=4", "t=5").stdout) == {"n": 4, "t": "5"}
+    assert author.by_hand("n=x").stderr == "ERROR n must be an int, not 'x'\n"
+
+
 def test_under_gyoza_files_are_read_and_written(tmp_path: Path) -> None:
     said = Author(tmp_path, CLASSIFY).under_gyoza({"image_path": "ä.jpg", "top_k": 2})
     assert said.returncode == 0, said.stderr
