@@ -107,13 +107,16 @@ class Lines:
                 time.sleep(_FOLLOW_POLL_S)
 
     def _shown(self, line: LogLine) -> Line:
-        from gyoza_tui.worker.redaction import redact_pieces
-
-        data = b"".join(redact_pieces([line.data], self._secrets))
+        data = self._redacted(line.data)
         if line.lacks:
             data += f" [gyoza-tui: {line.lacks} bytes of this line left out]".encode()
-        stream = line.stream.value if line.stream else None
+        stream = None if line.stream is None else line.stream.value
         return Line(line.number, line.at, stream, data, not line.partial or stream is None or line.lacks > 0)
+
+    def _redacted(self, data: bytes) -> bytes:
+        from gyoza_tui.worker.redaction import redact_pieces
+
+        return b"".join(redact_pieces([data], self._secrets)) if self._secrets else data
 
 
 def _behind(line: LogLine) -> int:

@@ -25,7 +25,7 @@ HIDE_CURSOR = b"\x1b[?25l"
 def at_terminal(
     served: ServerThread, home: Path, arguments: Sequence[str], size: tuple[int, int] = (80, 12), **more: str
 ) -> Iterator[PtySession]:
-    env = environment(home, GYOZA_SERVER_URL=served.url, GYOZA_API_KEY=KEY, TERM="xterm-256color", **more)
+    env = environment(home, GYOZA_SERVER_URL=served.url, GYOZA_API_KEY=KEY, **{"TERM": "xterm-256color"} | more)
     with PtySession([COMMAND, *arguments], env=env, cwd=home, size=size) as session:
         yield session
 
@@ -108,6 +108,15 @@ def test_piped_it_is_a_line_for_each_change(served: ServerThread, clean_environm
         watching.process.send_signal(signal.SIGINT)
         assert watching.process.wait(10) == 130
         assert watching.err.read_text() == ""
+
+
+def test_a_terminal_that_cannot_be_painted_gets_lines(served: ServerThread, clean_environment: Path) -> None:
+    served.client.create_run("busybox", id="run-a")
+    with at_terminal(served, clean_environment, ["runs", "--watch"], TERM="dumb") as session:
+        session.wait_for("run-a PENDING")
+        served.client.update_run("run-a", state=RunState.CANCELLED)
+        session.wait_for("run-a CANCELLED")
+        assert b"\x1b" not in session.raw
 
 
 def test_a_person_is_asked(served: ServerThread, clean_environment: Path) -> None:
