@@ -64,7 +64,7 @@ def test_a_clean_venv_has_all_that_it_needs(wheel: Path, tmp_path: Path, source:
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True, timeout=120)
     what = str(wheel) if source == "wheel" else str(ROOT)
-    pip = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", what], check=True, timeout=600, cwd=tmp_path)
     env = environment(tmp_path, TERM="xterm-256color", GYOZA_MIN_FREE_MB="0", HOME=str(tmp_path))
     env = {name: value for name, value in env.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
