@@ -94,6 +94,12 @@ def _prepared(subject: Subject, typed: Given) -> OpRun:
 
 
 def _image(image: str, command: list[str] | None) -> Subject:
+    from gyoza_tui.models.images import ImageRef
+
+    try:
+        ImageRef.parse(image)
+    except ValueError as error:
+        raise usage(f"there is no such directory, and {error}") from None
     return Subject({"image": image, "command": command}, Given.untyped, {})
 
 

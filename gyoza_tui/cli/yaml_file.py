@@ -109,16 +109,25 @@ def _value(node: yaml.Node, path: Path, document: Document) -> Any:
         place = _place(key.start_mark)
         if not isinstance(key, yaml.ScalarNode):
             raise YamlFault(place, "a key must be one word, not a list or mapping")
-        if key.value in mapping:
-            first = document.keys[*path, key.value]
-            raise YamlFault(place, f"the key {key.value!a} is there already, in line {first.line}")
-        document.keys[*path, key.value] = place
-        mapping[key.value] = _value(item, (*path, key.value), document)
+        name = _text(key)
+        if name in mapping:
+            raise YamlFault(place, f"the key {name!a} is there already, in line {document.keys[*path, name].line}")
+        document.keys[*path, name] = place
+        mapping[name] = _value(item, (*path, name), document)
     return mapping
 
 
-def _scalar(node: yaml.ScalarNode) -> Any:
+def _text(node: yaml.ScalarNode) -> str:
     text: str = node.value
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise YamlFault(_place(node.start_mark), "half a character (a lone surrogate)") from None
+    return text
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    text = _text(node)
     if node.tag == _TEXT:
         return text
     if node.tag == _NULL:

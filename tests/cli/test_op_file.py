@@ -111,6 +111,8 @@ def test_a_secret_without_a_value_is_that_of_the_environment(tmp_path: Path, mon
         ("timeout_s: !!int x\n", "line 4, column 12: the tag '!!int' is not taken"),
         ("timeout_s: !!float x\n", "line 4, column 12: 'x' cannot be read as a value"),
         ("? [a]\n: b\n", "line 4, column 3: a key must be one word"),
+        ('env: {A: "\\ud800"}\n', "line 4, column 10: half a character (a lone surrogate)"),
+        ("timeout_s: 1e999\n", "line 4, column 12: timeout_s: input should be a finite number"),
         ("env: {A: \x07}\n", "line 4, column 10: a character that YAML does not allow"),
     ],
 )
@@ -121,6 +123,9 @@ def test_each_fault_has_its_place_and_says_what_is_allowed(tmp_path: Path, more:
 
 def test_a_bottomless_file(tmp_path: Path) -> None:
     assert refused(tmp_path, START + "env: " + "[" * 5000) == ["line 1, column 1: nested too deep"]
+    (fault,) = refused(tmp_path, START + "timeout_s: " + "9" * 5000)
+    assert fault.startswith("line 4, column 12: '9999")
+    assert fault.endswith("cannot be read as a value")
 
 
 def test_what_is_missing_and_wrong_is_told_at_once_in_order(tmp_path: Path) -> None:

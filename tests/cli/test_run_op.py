@@ -107,7 +107,7 @@ def test_its_time_limit_holds(verb: Verb, tmp_path: Path) -> None:
         (["empty"], 2, "empty has neither gyoza.yml nor a Dockerfile; `gyoza-tui init DIR`"),
         (["local://other"], 2, "local://other is not in this worker's list of ops"),
         (["slurm://x"], 2, "nothing here runs slurm:// images"),
-        (["Not An Image"], 2, "'Not An Image' is not an image name"),
+        (["./my-op"], 2, "there is no such directory, and './my-op' is not an image name"),
         (["two"], 2, "two/gyoza.yml holds 2 definitions (count, other): `run` takes a directory with one op"),
         (["gpu"], 1, "the op needs a GPU with 9000000 MB, and this machine has none"),
         (["op", "--", "true"], 1, "a run brings none of its own"),
