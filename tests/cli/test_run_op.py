@@ -17,6 +17,7 @@ from tests.cli.conftest import Verb
 from tests.commands import Started, installed
 from tests.images import BUSYBOX, PYTHON
 from tests.waiting import until
+from tests.worker.test_hardware import build
 
 COUNT = """\
 import json, os, sys
@@ -122,6 +123,17 @@ def test_what_cannot_be_run(verb: Verb, clean_environment: Path, words: list[str
     said = verb("run", *words)
     assert said.code == code
     assert told in said.err
+
+
+def test_an_op_that_needs_a_gpu_gets_one_that_is_large_enough(tmp_path: Path) -> None:
+    stub = build(tmp_path / "nvml")
+    text = 'import os\nprint("sees", os.environ["CUDA_VISIBLE_DEVICES"])\n'
+    env = {"LD_LIBRARY_PATH": str(stub), "NVML_STUB_GPUS": "2"}
+    for need, gpu in (("vram_mb: 8000", 0), ("gpu_id: 1", 1)):
+        home = an_op(tmp_path / "op", text, DEFINITION + f"constraints: {{{need}}}\n")
+        done = installed(tmp_path, "run", str(home), "--json", env=env)
+        assert done.stderr == f"sees GPU-{gpu}\n"
+        assert OpRun.model_validate_json(done.stdout).execution_summary.gpu_id == gpu
 
 
 def test_without_an_engine_it_says_what_to_do(
