@@ -66,7 +66,7 @@ def workers(
             ["STATE", "WORKER", "CPU", "RAM GB", "GPU", "VRAM GB", "RUNS", "RUNNING", "SEEN"],
             [_row(each, times) for each in found],
             elastic={"WORKER", "RUNNING"},
-            expendable=("VRAM GB", "RUNS", "RAM GB"),
+            expendable=("VRAM GB", "RUNS", "RAM GB", "RUNNING", "SEEN"),
         )
 
 
