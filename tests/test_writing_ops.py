@@ -115,6 +115,7 @@ def test_each_recipe_is_an_op(tmp_path: Path, language: str) -> None:
     check_recipe(installed(tmp_path, "run", "--json", "local://say", "text=hi", "times=2", env=env))
 
 
+@pytest.mark.long
 @pytest.mark.docker
 @pytest.mark.parametrize("language", ["sh", "awk"])
 def test_recipes_in_busybox(tmp_path: Path, docker_engine: docker.APIClient, language: str) -> None:
