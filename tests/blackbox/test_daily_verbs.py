@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
@@ -134,15 +133,3 @@ def test_runs_that_wait_are_put_forward_and_cancelled_together(desk: Desk) -> No
     cancelled = TypeAdapter(list[OpRun]).validate_json(desk("runs", "topic:bulk", "--json"))
     assert [(run.id, run.state) for run in cancelled] == [(each, RunState.CANCELLED) for each in reversed(waiting)]
     assert "already CANCELLED" in desk("cancel", waiting[0], code=1)
-
-
-VERBS = ("runs", "show", "logs", "cancel", "retry", "priority", "workers", "definitions", "events")
-HAS_EXAMPLES = re.compile(r"^  Examples:\n(    gyoza-tui \S.*\n)+", re.MULTILINE)
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_help_has_examples(tmp_path: Path, verb: str) -> None:
-    done = installed(tmp_path, verb, "--help")
-    assert done.returncode == 0
-    assert HAS_EXAMPLES.search(done.stdout)
-    assert f"    gyoza-tui {verb} " in done.stdout

@@ -56,9 +56,19 @@ def verb(
 
 
 @pytest.fixture
-def served(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerThread]:
-    """A server that the environment names."""
-    with ServerThread(clean_environment / "server.db") as server:
+def named(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[ServerThread], None]:
+    """Let the environment name a server."""
+
+    def name(server: ServerThread) -> None:
         monkeypatch.setenv("GYOZA_SERVER_URL", server.url)
         monkeypatch.setenv("GYOZA_API_KEY", KEY)
+
+    return name
+
+
+@pytest.fixture
+def served(clean_environment: Path, named: Callable[[ServerThread], None]) -> Iterator[ServerThread]:
+    """A server that the environment names."""
+    with ServerThread(clean_environment / "server.db") as server:
+        named(server)
         yield server

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from typing import Any
+
 import pytest
 import typer
 
+from gyoza_tui.cli.app import app
 from gyoza_tui.cli.examples import examples
+from tests.cli.conftest import Verb
 
 LONG = "gyoza-tui runs state:failed" + " op:train" * 12
 
@@ -19,3 +25,19 @@ def test_each_example_is_a_line_that_can_be_copied(capsys: pytest.CaptureFixture
 
     app(["--help"], standalone_mode=False)
     assert capsys.readouterr().out.splitlines()[-3:] == ["  Examples:", "    gyoza-tui runs", f"    {LONG}"]
+
+
+VERBS = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
+EXAMPLES = re.compile(r"^  Examples:\n((?:    \S.*\n)+)\Z", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_has_some_of_its_own_that_it_understands(name: str, verb: Verb, built: Any) -> None:
+    said = verb(name, "--help")
+    found = EXAMPLES.search(said.out)
+    assert found, said.out
+    assert f"gyoza-tui {name}" in found[1]
+    command = built.commands[name]
+    for line in found[1].splitlines():
+        typed = re.split(r"\s[|#>]\s|\)\"", line.partition(f"gyoza-tui {name}")[2])[0]
+        command.make_context(name, shlex.split(typed))  # raises what a person would be told

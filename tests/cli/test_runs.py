@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 
 import pytest
 from pydantic import TypeAdapter
@@ -15,15 +16,22 @@ from tests.cli.stage import Actor
 from tests.servers import ServerThread
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerThread]:
+    """`waits` (topic nightly), `failed` and `done` of worker gpu-01, `going` of worker gpu-02; nobody changes them."""
+    with ServerThread(tmp_path_factory.mktemp("cluster") / "server.db") as server:
+        first, second = Actor(server.client, "gpu-01"), Actor(server.client, "gpu-02")
+        first.fail("failed", image="registry.local/train:2")
+        first.complete("done", {"loss": 0.5})
+        second.start("going", image="registry.local/train:2")
+        server.client.create_run("busybox", id="waits", event_delivery={"topic": "nightly"})
+        yield server
+
+
 @pytest.fixture
-def mixed(served: ServerThread) -> ServerThread:
-    """`waits` (topic nightly), `failed` and `done` of worker gpu-01, `going` of worker gpu-02; newest last."""
-    first, second = Actor(served.client, "gpu-01"), Actor(served.client, "gpu-02")
-    first.fail("failed", image="registry.local/train:2")
-    first.complete("done", {"loss": 0.5})
-    second.start("going", image="registry.local/train:2")
-    served.client.create_run("busybox", id="waits", event_delivery={"topic": "nightly"})
-    return served
+def mixed(cluster: ServerThread, named: Callable[[ServerThread], None]) -> ServerThread:
+    named(cluster)
+    return cluster
 
 
 def ids(text: str) -> list[str]:
@@ -86,7 +94,7 @@ def test_another_server_that_knows_no_filter_is_filtered_here_page_by_page(
     ],
 )
 def test_a_filter_that_is_none_is_wrong_usage(
-    verb: Verb, served: ServerThread, arguments: list[str], words: str
+    verb: Verb, mixed: ServerThread, arguments: list[str], words: str
 ) -> None:
     said = verb("runs", *arguments)
     assert (said.code, said.out) == (2, "")
