@@ -41,7 +41,7 @@ def main() -> None:
         pairs.append((first, second))
     helps, starts = (statistics.median(times) * 1000 for times in zip(*pairs[WARM_UP:], strict=True))
     detail = f"medians of {PAIRS} pairs: --help {helps:.0f} ms, python -c pass {starts:.0f} ms"
-    report("gyoza-tui --help / python -c pass", detail, helps / starts, 20, at_most=True)
+    report("gyoza-tui --help / python -c pass", detail, helps / starts, 15, at_most=True)
 
 
 if __name__ == "__main__":

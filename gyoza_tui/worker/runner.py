@@ -119,11 +119,11 @@ class Worker:
 
     def run_one(self, run_id: str, max_seconds: float | None = None) -> int:
         """Claim that run alone and end with it: 0 when it has completed."""
-        return self._run_within(Bounds(run_id=run_id, max_seconds=max_seconds))
+        return self._run_as_guest(Bounds(run_id=run_id, max_seconds=max_seconds))
 
     def run_all(self, max_seconds: float | None = None) -> int:
         """Until nothing is queued that this worker could take: 0 when no run was left failed."""
-        return self._run_within(Bounds(until_empty=True, max_seconds=max_seconds))
+        return self._run_as_guest(Bounds(until_empty=True, max_seconds=max_seconds))
 
     def serve(self) -> int:
         """Wait for the end and bring it about; the exit code. From any thread, once, after `begin`."""
@@ -198,6 +198,12 @@ class Worker:
             return self.serve()
         finally:
             self.close()
+
+    def _run_as_guest(self, bounds: Bounds) -> int:
+        """In a program that goes on afterwards."""
+        try:
+            return self._run_within(bounds)
+        finally:
             self.signals.restore()
 
     def _went_well(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from gyoza_tui.models.workers import HeartbeatRequest
 from gyoza_tui.worker.checks import Check
 from gyoza_tui.worker.state_dir import StateDir
 from tests.cli.conftest import Verb
-from tests.commands import installed
+from tests.commands import Started, installed
 from tests.scripted_server import Reply, ScriptedServer, refusal
 from tests.servers import KEY, ServerThread
+from tests.waiting import until
 
+ENGINE = os.environ.get("DOCKER_HOST")
 NO_DOCKER = "unix:///nowhere/docker.sock"
 NAMES = ["server", "key", "clock", "docker", "local", "GPUs", "GPU runtime", "disk", "state", "settings"]
 
@@ -157,6 +160,26 @@ def test_settings_that_cannot_be_used(verb: Verb, clean_environment: Path) -> No
     assert {each["name"] for each in found} == {"settings"}
     assert any("did you mean GYOZA_WORKER_ID?" in each["text"] for each in found)
     assert len(found) == 2, "every fault, not the first alone"
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("docker_engine")
+def test_docker(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+    if ENGINE is None:
+        monkeypatch.delenv("DOCKER_HOST")
+    else:
+        monkeypatch.setenv("DOCKER_HOST", ENGINE)
+    _, found = _checks(verb)
+    assert (found["docker"].state, found["docker"].text) == ("ok", "answers")
+
+
+def test_the_server_of_a_local_worker_is_found(verb: Verb, clean_environment: Path) -> None:
+    flags = ("--local", "--no-ui", "--state-dir", str(clean_environment / "state"))
+    with Started(clean_environment, *flags, env={"DOCKER_HOST": NO_DOCKER}) as worker:
+        until(lambda: "local answers" in worker.said, "the worker is up")
+        _, found = _checks(verb)
+    assert (found["server"].state, found["key"].state, found["clock"].state) == ("ok", "ok", "ok")
+    assert "whose worker runs" in found["state"].text
 
 
 def test_the_installed_command(served: ServerThread, tmp_path: Path) -> None:

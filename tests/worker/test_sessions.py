@@ -226,9 +226,10 @@ def test_a_session_without_a_server_failed(tmp_path: Path) -> None:
 
 
 def test_the_programs_own_signal_handlers_are_back_afterwards(lab: Lab) -> None:
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
     lab.worker().run_all()
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 # Passes
