@@ -168,7 +168,7 @@ while True:
 def test_ctrl_c_stops_the_op(tmp_path: Path, number: signal.Signals) -> None:
     home = an_op(tmp_path / "op", PATIENT.replace("HANDLER", "end"))
     with Started(tmp_path, "run", str(home)) as command:
-        until(lambda: "begun" in command.said, "the op runs")
+        says(command, "begun")
         command.process.send_signal(number)
         assert command.process.wait(10) == 130
         assert command.out.read_text() == "begun\nsaved\n"
@@ -179,12 +179,17 @@ def test_ctrl_c_stops_the_op(tmp_path: Path, number: signal.Signals) -> None:
 def test_a_second_ctrl_c_kills_it(tmp_path: Path) -> None:
     home = an_op(tmp_path / "op", PATIENT.replace("HANDLER", "signal.SIG_IGN"))
     with Started(tmp_path, "run", str(home), env={"GYOZA_STOP_GRACE_S": "60"}) as command:
-        until(lambda: "begun" in command.said, "the op runs")
+        says(command, "begun")
         command.process.send_signal(signal.SIGINT)
-        until(lambda: "stopping the op" in command.said, "it is stopped")
+        says(command, "stopping the op")
         command.process.send_signal(signal.SIGINT)
         assert command.process.wait(10) == 130
     assert not processes_of(home)
+
+
+def says(command: Started, words: str) -> None:
+    until(lambda: words in command.said or command.process.poll() is not None, f"it says {words}")
+    assert words in command.said, command.said
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
@@ -245,7 +250,7 @@ def test_a_build_that_fails_tells_what_it_said(verb: Verb, docker_engine: docker
 def test_ctrl_c_leaves_no_container(docker_engine: docker.APIClient, tmp_path: Path) -> None:
     env = {"GYOZA_PULL_POLICY": "never", "GYOZA_WORKER_ID": "run-ctrl-c", "GYOZA_STOP_GRACE_S": "1"}
     with Started(tmp_path, "run", BUSYBOX, "--", "sh", "-c", "echo begun; sleep 60", env=env) as command:
-        until(lambda: "begun" in command.said, "the op runs")
+        says(command, "begun")
         assert len(ours(docker_engine, "run-ctrl-c")) == 1
         command.process.send_signal(signal.SIGINT)
         assert command.process.wait(20) == 130
