@@ -79,6 +79,8 @@ class Worker:
         self._closed = False
         self._new_journal = new_journal
         state_dir = state_dir or StateDir.open(settings.state_dir, settings.worker_id)
+        if backends is None:
+            backends = _made_backends(settings, state_dir)
         notices = Notices(clock)
         self.printer = Printer(notices, settings.log_format)
         self._log = WorkerLog(notices, state_dir.worker_log)
@@ -91,7 +93,7 @@ class Worker:
             session,
             client=client or GyozaClient(settings.server_url, api_key or settings.key()),
             journal=Journal(state_dir.journal, clock, new=new_journal),
-            backends=_made_backends(settings, state_dir) if backends is None else backends,
+            backends=backends,
             pipeline=pipeline or Pipeline(),
             hooks=HookCalls(notices, Hooks(on_run_end=session.ended), hooks or Hooks()),
         )
@@ -99,15 +101,17 @@ class Worker:
         self.slots = Slots(self.runtime)
         self._deliver = Deliver(self.runtime, self.slots)
         self._reconcile = Reconcile(self.runtime, self.slots)
-        heed = Heed(self.runtime, self.slots)
-        self._heartbeat = Heartbeat(self.runtime, heed)
-        claim = Claim(self.runtime, self.slots, Errand(self.runtime, self._deliver))
-        sample = Sample(self.runtime, Sampler(clock))
-        every: list[Duty] = [self._heartbeat, heed, claim, self._deliver, self._reconcile, sample]
-        self.duties = [duty for duty in every if duty.name in chosen]
+        self.duties = [duty for duty in self._every_duty() if duty.name in chosen]
         self._keeper = Keeper(self.duties)
         self.control = LocalControl(self.runtime, self.slots, self.duties)
         worker_context.worker_context = self.runtime.context
+
+    def _every_duty(self) -> list[Duty]:
+        heed = Heed(self.runtime, self.slots)
+        self._heartbeat = Heartbeat(self.runtime, heed)
+        claim = Claim(self.runtime, self.slots, Errand(self.runtime, self._deliver))
+        sample = Sample(self.runtime, Sampler(self.runtime.clock))
+        return [self._heartbeat, heed, claim, self._deliver, self._reconcile, sample]
 
     def run(self, ticks: int | None = None) -> int:
         """Serve without a screen until a signal, the control or a bound ends it; the exit code. In the main thread.
