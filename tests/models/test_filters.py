@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyoza_tui.models.filters import STATES, FilterError, Key, RunFacts, RunFilter, parse
+from gyoza_tui.models.filters import (
+    STATES,
+    FilterError,
+    Key,
+    RunFacts,
+    RunFilter,
+    is_term,
+    parse,
+    server_facts,
+    term,
+)
+from gyoza_tui.models.states import RunState
 
 NOW: Final = datetime.fromisoformat("2026-11-20T12:00").timestamp()
 """Of this machine's own time, as what a person types."""
@@ -171,3 +182,39 @@ def test_no_filter_is_empty() -> None:
     assert parse("x")
     assert RunFilter().matches(TRAIN, NOW)
     assert list(Key) == ["state", "op", "run", "since", "worker", "topic"]
+
+
+def test_a_term_that_is_put_together_means_its_values() -> None:
+    (found,) = parse(term(Key.OP, "my op:1", 'say "x"')).terms
+    assert found.values == ("my op:1", "say x")
+    assert parse(term(Key.RUN, "a1")) == parse("run:a1")
+
+
+@pytest.mark.parametrize(
+    ("text", "so"),
+    [("state:failed", True), ("-op:x", True), ("stat:x", True), ("a1b2", False), ("a-1.b", False), ("", False)],
+)
+def test_what_is_a_term_and_what_a_word(text: str, so: bool) -> None:
+    assert is_term(text) is so
+
+
+def test_a_servers_run_ended_when_it_was_last_changed() -> None:
+    def facts(state: RunState) -> RunFacts:
+        return server_facts(
+            "a1",
+            state,
+            image="busybox",
+            definition="train",
+            version="1.0",
+            worker=None,
+            topic=None,
+            error="no disk",
+            updated_at=NOW - 60,
+        )
+
+    for state, words in ((RunState.FAILED, "state:failed"), (RunState.PENDING, "state:queued state:pending")):
+        assert parse(f"{words} op:train@1 busybox disk").matches(facts(state), NOW)
+    assert parse("since:2m").matches(facts(RunState.FAILED), NOW)
+    assert not parse("since:30s").matches(facts(RunState.FAILED), NOW)
+    assert parse("since:30s").matches(facts(RunState.RUNNING), NOW)
+    assert not parse("worker:a").matches(facts(RunState.RUNNING), NOW)
