@@ -76,10 +76,7 @@ FLAGS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "cancel": (("cancel", "a", "--server", NOWHERE), CONNECTION),
     "retry": (("retry", "--server", NOWHERE), ("--state", "--definition", "--worker", "--topic", "--since")),
-    "priority": (("priority", "a", "1", "--server", NOWHERE), CONNECTION),
-    "workers": (("workers", "--server", NOWHERE), CONNECTION),
-    "definitions": (("definitions", "--server", NOWHERE), CONNECTION),
-    "events": (("events", "--topic", "t", "--server", NOWHERE), ("--topic", "--after", *CONNECTION)),
+    "events": (("events", "--topic", "t", "--server", NOWHERE), ("--topic", "--after")),
 }
 ARGUMENTS = ["submit", "runs", "show", "logs", "cancel", "retry", "priority", "workers", "definitions"]
 PAIRS = [(verb, flag) for verb, (_, flags) in FLAGS.items() for flag in flags]
