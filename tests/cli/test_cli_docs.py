@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +17,8 @@ from gyoza_tui.cli import cli_docs
 from gyoza_tui.cli.app import app
 from gyoza_tui.models.definitions import InputSpec, OpDefinition
 from tests.cli.conftest import Verb
-from tests.servers import ServerThread
+from tests.commands import environment
+from tests.servers import KEY, ServerThread
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -126,3 +129,23 @@ def test_it_does_what_it_says(
     told = verb(*line.arguments)
     assert told.code in (0, 1), told.err
     assert "Traceback" not in told.err
+
+
+def test_the_python_of_the_documents_runs(served: ServerThread, clean_environment: Path) -> None:
+    text = (ROOT / "docs" / "operating.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    ops = clean_environment / "ops.toml"
+    ops.write_text('[ops.well]\ncommand = ["true"]\n')
+    run = served.client.create_run("local://well")
+    env = environment(clean_environment, GYOZA_SERVER_URL=served.url, GYOZA_API_KEY=KEY, GYOZA_OPS_FILE=str(ops))
+    told = subprocess.run(
+        [sys.executable, "-c", f"{block}\nraise SystemExit(code)"],
+        cwd=clean_environment,
+        env=env | {"GYOZA_MIN_FREE_MB": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert f"{run.id} completed" in told.stdout.splitlines()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,38 @@ def test_what_is_queued_while_it_runs_is_done_too(server: ServerThread, lab: Lab
     worker = lab.worker(hooks=Hooks(on_run_end=another), settings={"max_runs": 1})
     assert worker.run_all() == 0
     assert _states(server) == [RunState.COMPLETED] * 5
+
+
+def test_nothing_that_was_queued_before_its_last_look_is_left(
+    server: ServerThread, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs come at any moment, also while it makes up its mind."""
+    moments = random.Random(7)
+    ended = threading.Event()
+
+    def submit() -> None:
+        while not ended.wait(moments.uniform(0, 0.3)):
+            server.client.create_run("op")
+
+    submitting = threading.Thread(target=submit)
+    submitting.start()
+    try:
+        for _ in range(3):
+            worker = lab.worker()
+            claim, asked = worker.runtime.client.claim, [datetime.now(UTC)]
+
+            def noted(*arguments: Any, claim: Any = claim, asked: list[datetime] = asked) -> Any:
+                asked.append(datetime.now(UTC))
+                return claim(*arguments)
+
+            monkeypatch.setattr(worker.runtime.client, "claim", noted)
+            assert worker.run_all(max_seconds=20) == 0
+            left = [run for run in server.client.list_runs().items if run.state is not RunState.COMPLETED]
+            assert {run.state for run in left} <= {RunState.PENDING}
+            assert all(run.created_at is not None and run.created_at >= asked[-1] for run in left)
+    finally:
+        ended.set()
+        submitting.join()
 
 
 def test_runs_of_another_do_not_hold_it(server: ServerThread, lab: Lab, tmp_path: Path) -> None:
