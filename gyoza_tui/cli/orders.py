@@ -60,7 +60,9 @@ def order_of(client: GyozaClient, target: str, given: Given, priority: int, ad_h
     """Checked as far as that can be done before anything is sent. CliError (wrong usage) tells all faults."""
     name, at, version = target.partition("@")
     if not at or ":" in version:  # only a digest may stand behind an image's @
-        return _image_order(target, given, priority, ad_hoc)
+        order = _image_order(target, given, priority, ad_hoc)
+        _tell_of_namesake(client, target)
+        return order
     if flags := ad_hoc.given():
         raise usage(
             f"a definition takes inputs, --priority and --count; {target} says the rest: leave out {_list(flags)}"
@@ -70,6 +72,21 @@ def order_of(client: GyozaClient, target: str, given: Given, priority: int, ad_h
 
     fields = {"inputs": given.fitted(definition), "priority": priority, "version": definition.version}
     return DefinitionOrder(definition.id, _checked(DefinitionRunRequest, fields))
+
+
+def _tell_of_namesake(client: GyozaClient, image: str) -> None:
+    """A bare name is an image, also where somebody has meant a definition."""
+    import httpx
+
+    from gyoza_tui.cli.terminal import say
+
+    if any(sign in image for sign in "/:@"):
+        return
+    try:
+        version = client.get_definition(image).version
+    except httpx.HTTPStatusError:
+        return
+    say(f"{image} is taken as an image; the definition of that name is {image}@{version}")
 
 
 def definition_of(client: GyozaClient, name: str, version: str | None) -> OpDefinition:

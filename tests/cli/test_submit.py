@@ -80,7 +80,10 @@ def test_a_definition_in_that_version_or_the_latest(verb: Verb, served: ServerTh
     define(served, "2")
     assert run_of(served, verb("submit", "train@").out).op_version == "2"
     assert run_of(served, verb("submit", "train@1", "n=1").out).op_version == "1"
-    assert run_of(served, verb("submit", "train").out).op_definition is None, "a bare name is an image"
+    bare = verb("submit", "train")
+    assert run_of(served, bare.out).op_definition is None, "a bare name is an image"
+    assert bare.err == "train is taken as an image; the definition of that name is train@2\n"
+    assert verb("submit", "train:2").err == verb("submit", "busybox").err == ""
 
 
 @pytest.mark.parametrize(
