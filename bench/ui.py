@@ -18,6 +18,7 @@ import psutil
 
 from bench.place import place
 from bench.report import report
+from gyoza_tui.backends.base import Label
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
 from tests.blackbox.house import House, events_of
@@ -183,7 +184,8 @@ def running(house: House, script: str) -> Iterator[OpRun]:
         yield run
     finally:
         house.client.update_run(run.id, state=RunState.CANCELLED)
-        house.ended(run)
+        mine, engine = {"label": f"{Label.RUN}={run.id}"}, house.engine
+        until(lambda: engine is None or not engine.containers(all=True, filters=mine), "its container is gone")
 
 
 def main() -> None:

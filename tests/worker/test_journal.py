@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sqlite3
@@ -303,7 +302,12 @@ def _trouble_of(path: Path) -> str | None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"not a database at all\n" * 100, os.urandom(8192), b"SQLite format 3\0" + os.urandom(9000)]
+    "content",
+    [
+        pytest.param(b"not a database at all\n" * 100, id="text"),
+        pytest.param(random.Random(1).randbytes(8192), id="noise"),
+        pytest.param(b"SQLite format 3\0" + random.Random(2).randbytes(9000), id="noise behind a header"),
+    ],
 )
 def test_what_is_no_journal_is_kept_as_it_is(path: Path, content: bytes) -> None:
     path.write_bytes(content)
