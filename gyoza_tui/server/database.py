@@ -189,7 +189,8 @@ class Database:
                         ending = True
                         break
                     batch.append(more)
-            self._commit(batch)
+            # whoever asked may have gone; from here on nobody can any more
+            self._commit([job for job in batch if job.future.set_running_or_notify_cancel()])
             if ending:
                 return
 
