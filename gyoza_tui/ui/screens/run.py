@@ -74,6 +74,8 @@ class RunScreen(AboutRun):
             self.app.run_worker(self._mark_seen())
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
+        if not self.display:  # dismissed while something was read for it
+            return
         here = next((view for view in snapshot.runs if view.key == self._view.key), None)
         if here is not None:
             self._view = here
@@ -182,6 +184,8 @@ class RunScreen(AboutRun):
             self._write("inspect", Content("\n").join(json_lines(described)))
 
     def _write(self, tab: str, text: Content) -> None:
+        if not self.display:
+            return
         shown = self.query_one(f"#{tab}-text", Static)
         if not (isinstance(shown.content, Content) and text.is_same(shown.content)):
             shown.update(text)

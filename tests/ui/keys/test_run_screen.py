@@ -197,3 +197,14 @@ def test_a_run_that_ends_while_its_log_is_shown_is_shown_as_ended() -> None:
             assert here.app.screen is screen
 
     run(look())
+
+
+def test_what_was_read_for_it_may_come_when_it_is_gone() -> None:
+    async def look() -> None:
+        async with on(RUN) as (here, screen):
+            await here.press("escape")
+            await until(lambda: not screen.is_running, "it is gone")
+            screen.show_snapshot(snapshot(runs=()))
+            assert here.app.is_running
+
+    run(look())

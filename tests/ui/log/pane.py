@@ -36,8 +36,8 @@ class PaneApp(App[None]):
         self.set_interval(0.05, self._take_snapshot)
 
     def _take_snapshot(self) -> None:
-        pane = self.query_one(LogPane)
-        pane.show_run(pane._run)
+        for pane in self.query(LogPane):
+            pane.show_run(pane._run)
 
 
 @dataclass(frozen=True, slots=True)
