@@ -4,14 +4,17 @@ BIN := .venv/bin
 READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest
 SHELL := /bin/bash
+ALONE := tests/blackbox tests/backends tests/ui/terminal
 
 .PHONY: run test test-long lint format docs screenshots bench setup clean
 
 run: setup
 	@exec $(BIN)/gyoza-tui --local --demo
 
+# Two at a time, but for what starts engines, workers and terminals, and measures how soon they do what.
 test: lint
-	@exec $(PYTEST) -rs
+	@failed=0; $(PYTEST) -rs -n 2 $(addprefix --ignore=,$(ALONE)) || failed=1; \
+	$(PYTEST) -rs $(ALONE) || failed=1; exit $$failed
 
 test-long: setup
 	@exec $(PYTEST) -rs -m long --timeout 1800
