@@ -80,6 +80,7 @@ class ServerLink:
 
     def beaten(self, reply: HeartbeatReply, sent_at: float) -> None:
         """A beat was accepted."""
+        latency_ms = (self._clock.boot() - sent_at) * 1000
         with self._lock:
             old = self._state
             self._state = replace(
@@ -92,27 +93,35 @@ class ServerLink:
                 grace_s=old.grace_s if reply.grace_s is None else reply.grace_s,
                 heartbeat_s=reply.heartbeat_s or old.heartbeat_s,
                 queued=reply.queued,
-                latency_ms=(self._clock.boot() - sent_at) * 1000,
+                latency_ms=latency_ms,
                 beat_at=sent_at,
             )
         if old.registered and old.name_held is None and old.server_id != self._state.server_id:
             self._notices.say("another server answers at this address: runs of the former one are held", "warning")
-        self.succeeded(beaten=True)
+        news = old.beat_at is None or old.name_held is not None
+        if news:
+            self._notices.say(f"the server answers ({latency_ms:.0f} ms)", server="ok")
+        self._forget_trouble(told=news)
+        self._wake()
 
-    def succeeded(self, *, beaten: bool = False) -> None:
+    def succeeded(self) -> None:
         """Some request was answered as it should be."""
+        if self._forget_trouble(told=False):
+            self._wake()
+
+    def _forget_trouble(self, *, told: bool) -> bool:
+        """Whether there was any; says that it is over unless that is told already."""
         with self._lock:
             old = self._state
-            well = old.trouble is None
             self._state = replace(old, trouble=None, kind=None, unauthorized=False, down_since=None)
         self.backoff.succeed()
-        if beaten and (old.beat_at is None or old.name_held):
-            self._notices.say(f"the server answers ({old.latency_ms or 0:.0f} ms)", server="ok")
-        elif not well:
+        if old.trouble is not None and not told:
             self._notices.say("the server answers again", server="ok")
-        if not well or beaten:
-            for event in self._listeners:
-                event.set()
+        return old.trouble is not None
+
+    def _wake(self) -> None:
+        for event in self._listeners:
+            event.set()
 
     def failed(self, error: httpx.HTTPError) -> None:
         """A request failed in a way that says something about the server, or about who we are to it."""

@@ -109,3 +109,15 @@ def test_another_server_at_the_same_address_is_told(clock: FakeClock) -> None:
     assert not any("another server" in notice.text for notice in notices.recent())
     link.beaten(HeartbeatReply(server_id="two"), clock.boot())
     assert any("another server" in notice.text for notice in notices.recent())
+
+
+def test_the_first_answer_is_told_and_the_next_is_not(clock: FakeClock) -> None:
+    notices = Notices(clock)
+    link = ServerLink(clock, notices, 5)
+    link.failed(httpx.ConnectError("refused", request=_REQUEST))
+    sent_at = clock.boot()
+    clock.turn(0.012)
+    for _ in range(2):
+        link.beaten(HeartbeatReply(lease_s=30), sent_at)
+        link.succeeded()
+    assert [notice.text for notice in notices.recent()][1:] == ["the server answers (12 ms)"]
