@@ -4,16 +4,16 @@ BIN := .venv/bin
 READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest
 SHELL := /bin/bash
-ALONE := tests/blackbox tests/backends tests/ui/terminal
+ALONE := tests/ui/terminal
 
 .PHONY: run test test-long lint format docs screenshots bench setup clean
 
 run: setup
 	@exec $(BIN)/gyoza-tui --local --demo
 
-# Two at a time, but for what starts engines, workers and terminals, and measures how soon they do what.
+# Two files at a time, but for the tests that measure how soon a terminal shows what.
 test: lint
-	@failed=0; $(PYTEST) -rs -n 2 $(addprefix --ignore=,$(ALONE)) || failed=1; \
+	@failed=0; $(PYTEST) -rs -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE)) || failed=1; \
 	$(PYTEST) -rs $(ALONE) || failed=1; exit $$failed
 
 test-long: setup
