@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 import time
@@ -29,6 +28,16 @@ def print_bytes(pieces: Iterable[bytes], stream: TextIO | None = None) -> None:
     for piece in pieces:
         stream.buffer.write(for_terminal(piece) if terminal else piece)
         stream.buffer.flush()
+
+
+def print_log(pieces: Iterable[bytes], stream: TextIO | None = None) -> None:
+    """What an op says, as it comes, in a thread beside others: what cannot be printed ends nothing but this."""
+    try:
+        print_bytes(whole_lines(pieces), stream)
+    except BrokenPipeError:
+        return  # whoever reads has had enough; the main thread learns of it by itself
+    except OSError as error:
+        say(f"the log can no longer be printed: {error.strerror or error}")
 
 
 def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -112,9 +121,7 @@ class _Attempt:
         from gyoza_tui.worker.redaction import redact_pieces
 
         secrets = secrets_of(self._journal, self._log.run_id)
-        # whoever reads may have had enough; the main thread learns of it by itself
-        with contextlib.suppress(BrokenPipeError):
-            print_bytes(whole_lines(redact_pieces(SpoolReader(self._log.path).follow(self._ended), secrets)))
+        print_log(redact_pieces(SpoolReader(self._log.path).follow(self._ended), secrets))
 
     def _ended(self) -> bool:
         from gyoza_tui.worker.journal_look import cleaned

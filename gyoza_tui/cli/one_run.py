@@ -31,8 +31,11 @@ def carry_out(run: OpRun, settings: Settings, *, as_json: bool) -> OpRun:
     with _interrupts() as interrupts:
         attempt = _Attempt(run, services, interrupts)
         attempt.begin()
-        attempt.watch_start()
-        attempt.watch(sys.stderr if as_json else sys.stdout)
+        try:
+            attempt.watch_start()
+            attempt.watch(sys.stderr if as_json else sys.stdout)
+        finally:
+            attempt.end()
     if attempt.cancelled:
         raise CliError("interrupted: the op is stopped, and nothing of it is left", ExitCode.INTERRUPTED)
     return attempt.ended()
@@ -135,9 +138,18 @@ class _Attempt:
     def watch(self, output: TextIO) -> None:
         """Return when it has ended, is cleaned away, and all its output is printed."""
         threading.Thread(target=self._print_log, args=(output,), name="log", daemon=True).start()
+        self._wait()
+        self._printed.wait()
+
+    def end(self) -> None:
+        """Return when nothing of it is left, also where watching it broke off, as by a terminal that is gone."""
+        if not self._over.is_set() and not self._interrupts:
+            self._interrupts.append(signal.SIGHUP)
+        self._wait()
+
+    def _wait(self) -> None:
         while not self._over.wait(_LOOK_S):
             self._heed()
-        self._printed.wait()
 
     def _heed(self) -> None:
         """The first interrupt stops the op, each later one kills it."""
@@ -158,15 +170,13 @@ class _Attempt:
 
     def _print_log(self, output: TextIO) -> None:
         """Secrets are masked."""
-        from gyoza_tui.cli.live_log import print_bytes, whole_lines
+        from gyoza_tui.cli.live_log import print_log
         from gyoza_tui.worker.log_spool import SpoolReader
         from gyoza_tui.worker.redaction import redact_pieces
 
         pieces = SpoolReader(self._services.spool.path).follow(self._over.is_set)
         try:
-            print_bytes(whole_lines(redact_pieces(pieces, self._run.secret_env.values())), output)
-        except BrokenPipeError:
-            return  # whoever reads has had enough; the main thread learns of it by itself
+            print_log(redact_pieces(pieces, self._run.secret_env.values()), output)
         finally:
             self._printed.set()
 

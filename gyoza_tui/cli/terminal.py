@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -44,7 +45,10 @@ def say(text: str) -> None:
         line if len(line) <= MESSAGE_LINE else line[: MESSAGE_LINE - 1] + "…"
         for line in visible_lines(text).split("\n")
     )
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    try:
+        print("\n".join(lines), file=sys.stderr, flush=True)
+    except OSError:  # a terminal that is gone, a full disk: nobody can be told, and what goes on goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def agreed(question: str) -> bool:

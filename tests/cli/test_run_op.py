@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import pytest
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from tests.cli.conftest import Verb
-from tests.commands import Started, installed
+from tests.commands import COMMAND, Started, environment, installed
 from tests.images import BUSYBOX, PYTHON
 from tests.waiting import until
 from tests.worker.test_hardware import build
@@ -185,6 +188,35 @@ def test_a_second_ctrl_c_kills_it(tmp_path: Path) -> None:
         command.process.send_signal(signal.SIGINT)
         assert command.process.wait(10) == 130
     assert not processes_of(home)
+
+
+def test_a_terminal_that_is_gone_leaves_no_op(tmp_path: Path) -> None:
+    home = an_op(tmp_path / "op", PATIENT.replace("HANDLER", "end"))
+    near, far = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [COMMAND, "run", str(home)], env=environment(tmp_path), stdin=far, stdout=far, stderr=far
+        )
+        os.close(far)
+        until(lambda: b"begun" in os.read(near, 4096), "the op has begun")
+    finally:
+        os.close(near)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(10) == 130
+    assert not processes_of(home)
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+    home = an_op(tmp_path / "op")
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [COMMAND, "run", str(home)], env=environment(tmp_path), stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines() == [
+        "the log can no longer be printed: No space left on device",
+        "gyoza-tui: No space left on device",
+    ]
 
 
 def says(command: Started, words: str) -> None:
