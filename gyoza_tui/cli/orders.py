@@ -110,14 +110,19 @@ def definition_of(client: GyozaClient, name: str, version: str | None) -> OpDefi
 
 
 def created(client: GyozaClient, order: Order, run_id: str) -> OpRun:
-    """The run. An answer that was lost on the way is asked for again: the same id and body make one run."""
+    """The run. An answer that was lost on the way is asked for again: the same id and body make one run.
+
+    CliError when there is none: the server may have the run all the same.
+    """
     import httpx
 
     pauses = iter(CREATE_AGAIN_S)
+    lost: tuple[type[httpx.TransportError], ...] = (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
     while True:
         try:
             return order.create(client, run_id)
-        except (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError):
+        except lost:
+            lost = (httpx.TransportError,)  # it may be gone by now, and have the run
             if (pause := next(pauses, None)) is None:
                 raise CliError(
                     f"the server did not answer to run {run_id}: `gyoza-tui runs` shows whether it has it",

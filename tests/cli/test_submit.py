@@ -267,6 +267,27 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_id(
     assert len(served.client.list_runs().items) == 1
 
 
+def test_a_run_whose_answer_is_lost_with_the_server_is_named(
+    verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ids = GyozaClient.create_run, []
+
+    def lost(client: GyozaClient, image: str, inputs: dict[str, Any] | None = None, **more: Any) -> OpRun:
+        ids.append(more["id"])
+        if len(ids) == 3:
+            real(client, image, inputs, **more)
+            raise httpx.ReadError("reset")
+        if len(ids) > 3:
+            raise httpx.ConnectError("connection refused")
+        return real(client, image, inputs, **more)
+
+    monkeypatch.setattr(GyozaClient, "create_run", lost)
+    said = verb("submit", "busybox", "--count", "9")
+    assert (said.code, len(said.out.split())) == (3, 2)
+    assert f"the server did not answer to run {ids[2]}" in said.err
+    assert ids[2] in [run.id for run in served.client.list_runs().items]
+
+
 def test_waiting_for_many(verb: Verb, served: ServerThread) -> None:
     worker = Worker(served, fails=1)
     said = verb("submit", "busybox", "--count", "3", "--wait")
