@@ -51,7 +51,7 @@ def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class LiveLog:
-    """Of one run, attempt after attempt; says once why there is none where its worker is on another machine."""
+    """Of one run, attempt after attempt; says once why there is none where its worker's state is not here."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -62,6 +62,7 @@ class LiveLog:
 
     def look(self, run: OpRun) -> None:
         """To be called with all news of the run."""
+        from gyoza_tui.cli.log_files import nowhere_here
         from gyoza_tui.worker.state_dir import worker_dirs
 
         here = worker_dirs(self._settings.state_dir)
@@ -69,7 +70,7 @@ class LiveLog:
             for root in here.values():
                 self._begin(root, run.id, number)
         if run.worker_id is not None and run.worker_id not in here:
-            self._tell(f"no log here: {visible(run.id)} is a run of worker {visible(run.worker_id)} on another machine")
+            self._tell(f"no log of {visible(run.id)}: {nowhere_here(run.worker_id, self._settings)}")
 
     def end(self, run: OpRun) -> None:
         """The run has ended: what its op said at last."""

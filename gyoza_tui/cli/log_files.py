@@ -1,4 +1,4 @@
-"""Finding the log of a run among those of this machine's worker, and whether it is whole."""
+"""Finding the log of a run among those of this machine's workers, and whether it is whole."""
 
 from __future__ import annotations
 
@@ -29,12 +29,17 @@ class Found(NamedTuple):
 
 def find(text: str, attempt: int | None, settings: Settings) -> Found | None:
     """The newest log of the run here, or that of an attempt, by the beginning of its id. None: not here."""
-    from gyoza_tui.worker.state_dir import JOURNAL, log_files, worker_dir
+    from gyoza_tui.worker.state_dir import JOURNAL, log_files, worker_dirs
 
     if not text.strip(".") or not text.isprintable():
         raise usage(f"{text[:80]!a} is not a run's id; `gyoza-tui runs` lists them")
-    root = worker_dir(settings.state_dir, settings.worker_id)
-    files = [file for file in log_files(root) if file.run_id.startswith(text)]
+    journals = {
+        file: root / JOURNAL
+        for root in worker_dirs(settings.state_dir).values()
+        for file in log_files(root)
+        if file.run_id.startswith(text)
+    }
+    files = list(journals)
     files = [file for file in files if file.run_id == text] or files
     ids = sorted({file.run_id for file in files})
     if len(ids) > 1:
@@ -46,7 +51,16 @@ def find(text: str, attempt: int | None, settings: Settings) -> Found | None:
     if not wanted:
         there = ", ".join(str(number) for number in sorted({file.attempt for file in files}))
         raise CliError(f"no log of attempt {attempt} of {ids[0]} here; there are those of {there}")
-    return Found(max(wanted, key=lambda file: (file.attempt, file.path.stat().st_mtime)), root / JOURNAL)
+    newest = max(wanted, key=lambda file: (file.attempt, file.path.stat().st_mtime))
+    return Found(newest, journals[newest])
+
+
+def nowhere_here(worker_id: str, settings: Settings) -> str:
+    """Why there is no log of that worker's runs."""
+    return (
+        f"no state of worker {visible(worker_id)} under {settings.state_dir}; --state-dir names another, or its log "
+        "is on another machine"
+    )
 
 
 def awaited(text: str, attempt: int | None, settings: Settings, *, patient: bool) -> Found:
@@ -71,24 +85,21 @@ def awaited(text: str, attempt: int | None, settings: Settings, *, patient: bool
 
 
 def _may_come(run: OpRun, settings: Settings) -> bool:
-    return not run.state.terminal and run.worker_id in (None, settings.worker_id)
+    from gyoza_tui.worker.state_dir import worker_dirs
+
+    here = worker_dirs(settings.state_dir)
+    return not run.state.terminal and run.worker_id in (None, settings.worker_id, *here)
 
 
 def _not_here(run: OpRun, settings: Settings) -> CliError:
-    from gyoza_tui.worker.state_dir import worker_dir, worker_dirs
+    from gyoza_tui.worker.state_dir import worker_dirs
 
     name = visible(run.id)
     if run.worker_id is None:
         return CliError(f"{name} is {run.state.value} and has no log: no worker has it")
-    if run.worker_id == settings.worker_id:
-        root = worker_dir(settings.state_dir, settings.worker_id)
+    if root := worker_dirs(settings.state_dir).get(run.worker_id):
         return CliError(f"{name} is {run.state.value} and has no log in {root}")
-    worker = visible(run.worker_id)
-    if run.worker_id in worker_dirs(settings.state_dir):
-        return CliError(
-            f"{name} is a run of worker {worker} of this machine: gyoza-tui logs --worker-id {worker} {name}"
-        )
-    return CliError(f"{name} is a run of worker {worker}: its log is on that machine, `gyoza-tui logs` there shows it")
+    return CliError(f"no log of {name}: {nowhere_here(run.worker_id, settings)}")
 
 
 class Ended:

@@ -1,4 +1,4 @@
-"""`logs`: the output of a run of this machine's worker, from its spool. Needs no server for a run that is here."""
+"""`logs`: the output of a run of this machine's workers, from its spool. Needs no server for a run that is here."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def logs(
 ) -> None:
     """Print a run's output.
 
-    For runs of this machine's worker, also while they run and while no server answers. With -f it waits for a run that
+    For runs of this machine's workers, also while they run and while no server answers. With -f it waits for a run that
     has not begun; with --json it prints an object a line.
     """
     from gyoza_tui.cli import connection
@@ -102,8 +102,6 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
 
 
 def _found(run: str, attempt: int | None, settings: Settings, *, follow: bool) -> Found:
-    from gyoza_tui.worker.state_dir import worker_dir
-
     if found := log_files.find(run, attempt, settings):
         return found
     try:
@@ -111,8 +109,7 @@ def _found(run: str, attempt: int | None, settings: Settings, *, follow: bool) -
     except CliError as error:
         if error.code is not ExitCode.UNREACHABLE:
             raise
-        root = worker_dir(settings.state_dir, settings.worker_id)
-        raise CliError(f"no log of {visible(run)} in {root}; {error}", ExitCode.UNREACHABLE) from None
+        raise CliError(f"no log of {visible(run)} under {settings.state_dir}; {error}", ExitCode.UNREACHABLE) from None
 
 
 def _at_once() -> bool:

@@ -367,13 +367,13 @@ def test_logs_are_streamed_of_a_run_of_this_machine(verb: Verb, served: ServerTh
     assert said.out.splitlines()[-1].startswith("COMPLETED")
 
 
-def test_logs_of_another_machine_are_told_to_be_there(verb: Verb, served: ServerThread) -> None:
+def test_logs_of_a_worker_whose_state_is_not_here(verb: Verb, served: ServerThread) -> None:
     worker = Worker(served)
     said = verb("submit", "busybox", "--logs")
     verb("submit", "busybox", "--count", "2")
     worker.join()
     assert said.code == 0
-    assert said.err.count("is a run of worker scripted on another machine") == 1
+    assert said.err.count(": no state of worker scripted under ") == 1
 
 
 # bars

@@ -244,16 +244,23 @@ def test_logs_of_two_runs_that_begin_alike(verb: Verb, state_dir: StateDir) -> N
     assert "abd" in said.err
 
 
-def test_logs_names_the_worker_that_has_the_run(verb: Verb, served: ServerThread, clean_environment: Path) -> None:
+def test_logs_names_the_worker_that_has_the_run_and_finds_its_log_here(verb: Verb, served: ServerThread, clean_environment: Path) -> None:
     ids(served, "abc")
     assert "no worker has it" in verb("logs", "abc").err
     served.client.heartbeat(worker_id="elsewhere", resources={"cpu_cores": 4, "ram_mb": 4096})
     take(served.client, "elsewhere")
     said = verb("logs", "abc")
     assert said.code == 1
-    assert "a run of worker elsewhere" in said.err
-    worker_dir(clean_environment / "state", "elsewhere").mkdir(parents=True)
-    assert "gyoza-tui logs --worker-id elsewhere abc" in verb("logs", "abc").err
+    state = clean_environment / "state"
+    assert f"no log of abc: no state of worker elsewhere under {state}; --state-dir names another" in said.err
+    root = worker_dir(state, "elsewhere")
+    root.mkdir(parents=True)
+    assert f"abc is ASSIGNED and has no log in {root}" in verb("logs", "abc").err
+    other = StateDir.open(state, "elsewhere")
+    with spool(other, "abc") as log:
+        log.append(Chunk(Stream.STDOUT, b"here\n"), 1.0)
+    other.close()
+    assert verb("logs", "abc") == (0, "here\n", "")
 
 
 def take(client: GyozaClient, worker_id: str) -> OpRun:
