@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -20,7 +20,7 @@ _INTRO = """\
 def env_example() -> str:
     blocks = [_INTRO]
     for name, field in Settings.model_fields.items():
-        blocks.append(f"# {field.description}\n# {PREFIX}{name.upper()}={_default(field)}\n")
+        blocks.append(f"# {_meaning(field)}\n# {PREFIX}{name.upper()}={_default(field)}\n")
     return "\n".join(blocks)
 
 
@@ -28,7 +28,7 @@ def table() -> str:
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = f"`{_default(field)}`" if _default(field) else ""
-        meaning = (field.description or "").replace("|", "\\|")
+        meaning = _meaning(field).replace("|", "\\|")
         rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {meaning} |")
     return "\n".join(rows)
 
@@ -40,6 +40,15 @@ def readme(text: str) -> str:
     if not begin or not end:
         raise ValueError(f"README.md lacks {BEGIN} … {END}")
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def _meaning(field: FieldInfo) -> str:
+    """With the choices that there are, where they are fixed."""
+    said = field.description or ""
+    if get_origin(field.annotation) is not Literal:
+        return said
+    *others, last = (f"`{choice}`" for choice in get_args(field.annotation))
+    return f"{said} {', '.join(others)} or {last}."
 
 
 def _default(field: FieldInfo) -> str:

@@ -26,6 +26,11 @@ def test_every_setting_says_what_it_means() -> None:
         assert f"`{PREFIX}{name.upper()}`" in settings_docs.table()
 
 
+def test_a_fixed_choice_is_told() -> None:
+    (row,) = (line for line in settings_docs.table().splitlines() if f"`{PREFIX}PULL_POLICY`" in line)
+    assert row.endswith(" `always`, `missing` or `never`. |")
+
+
 def test_a_readme_without_its_place_is_refused() -> None:
     with pytest.raises(ValueError, match="lacks"):
         settings_docs.readme("# nothing here")
