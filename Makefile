@@ -49,7 +49,7 @@ setup:
 $(READY): pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "gyoza-tui needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 2; }
 	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear .venv || { echo "no venv can be made: install python3-venv" >&2; exit 2; }
-	@echo "setting up .venv ..." >&2
+	@echo "setting up .venv, which takes about half a minute ..." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip hatchling editables
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --group dev --editable .
 	@touch $@
