@@ -210,7 +210,7 @@ def placement(need: Need, rooms: Iterable[Room], totals: Iterable[Room]) -> str 
     """Why a run waits, in words. `totals` are the workers as if nothing ran on them."""
     known = list(totals)
     if not known:
-        return "no worker is known yet"
+        return "no worker is known"
     return _never(need, known) or _not_now(need, list(rooms))
 
 
