@@ -47,8 +47,9 @@ def run(arguments: list[str]) -> int:
         say(f"gyoza-tui: {error}")
         return ExitCode.USAGE
     except typer.TyperException as error:
-        at = getattr(error, "ctx", None)
-        say(f"gyoza-tui: {error.format_message()}\nTry `{at.command_path if at else 'gyoza-tui'} --help`.")
+        from gyoza_tui.cli import typing_faults
+
+        say(f"gyoza-tui: {typing_faults.words(error, arguments)}")
         return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED

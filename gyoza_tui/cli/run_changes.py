@@ -10,6 +10,7 @@ from gyoza_tui.cli import options, run_filters
 from gyoza_tui.cli.changing import Change, Chosen, carry_out
 from gyoza_tui.cli.completing import complete_open_run, complete_retryable_run
 from gyoza_tui.cli.examples import examples
+from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.options import Connection
 from gyoza_tui.cli.run_filters import Flags
 from gyoza_tui.models.limits import PRIORITY_MAX
@@ -92,7 +93,7 @@ def priority(
     which: Open = None,
     *,
     number: Annotated[
-        int, typer.Argument(metavar="N", min=-PRIORITY_MAX, max=PRIORITY_MAX, help="The priority.", show_default=False)
+        str, typer.Argument(metavar="N", help="The priority; a negative one behind --.", show_default=False)
     ],
     state: run_filters.State = None,
     definition: run_filters.Definition = None,
@@ -109,7 +110,7 @@ def priority(
     """Change the priority of runs. Higher ones run first; 5 is what a run gets when nobody says."""
     flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     chosen = Chosen(which or [], Flags(state, definition, worker, topic, since))
-    carry_out(flags, chosen, _to_priority(number), yes=yes, as_json=as_json)
+    carry_out(flags, chosen, _to_priority(_whole(number)), yes=yes, as_json=as_json)
 
 
 def _cannot_be_cancelled(run: OpRun) -> str | None:
@@ -140,6 +141,16 @@ RETRY: Final = Change(
     done=lambda run: f"{run.state.value}, attempt {run.current_attempt}",
     next="logs -f {}",
 )
+
+
+def _whole(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise usage(f"N is missing, for {text[:80]!a} is no number: gyoza-tui priority RUN... N") from None
+    if abs(number) > PRIORITY_MAX:
+        raise usage(f"N is a number from -{PRIORITY_MAX} to {PRIORITY_MAX}")
+    return number
 
 
 def _to_priority(number: int) -> Change:

@@ -27,7 +27,11 @@ SERVER_STATES = tuple(word for state in RunState for word in filters.words_of(st
 
 Terms = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FILTER", help="As state:failed op:train since:1h text.", show_default=False),
+    typer.Argument(
+        metavar="FILTER",
+        help="As state:failed op:train since:1h text; one that begins with - behind --.",
+        show_default=False,
+    ),
 ]
 State = Annotated[
     str | None,

@@ -244,7 +244,9 @@ def test_logs_of_two_runs_that_begin_alike(verb: Verb, state_dir: StateDir) -> N
     assert "abd" in said.err
 
 
-def test_logs_names_the_worker_that_has_the_run_and_finds_its_log_here(verb: Verb, served: ServerThread, clean_environment: Path) -> None:
+def test_logs_names_the_worker_that_has_the_run_and_finds_its_log_here(
+    verb: Verb, served: ServerThread, clean_environment: Path
+) -> None:
     ids(served, "abc")
     assert "no worker has it" in verb("logs", "abc").err
     served.client.heartbeat(worker_id="elsewhere", resources={"cpu_cores": 4, "ram_mb": 4096})
