@@ -220,9 +220,15 @@ class _Attempt:
         try:
             Pipeline().run(self._ctx)
         except Exception:
-            return  # the record tells it
+            self._clear_away()  # the record tells why
         finally:
             self._over.set()
+
+    def _clear_away(self) -> None:
+        """What a pipeline that broke off in its last step has left: no later start does it."""
+        row = self._services.record.row
+        if row.create_asked and not row.cleaned:
+            self._services.remove_attempt()
 
 
 def _context(run: OpRun, services: Services) -> ExecutionContext:

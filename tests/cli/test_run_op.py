@@ -295,3 +295,13 @@ def test_an_image_that_is_nowhere(docker_engine: docker.APIClient, tmp_path: Pat
     assert done.returncode == 1
     assert "gyoza-test/none:1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.docker
+def test_a_full_disk_leaves_no_container(docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    env = environment(tmp_path, GYOZA_PULL_POLICY="never", GYOZA_WORKER_ID="run-full", GYOZA_STOP_GRACE_S="1")
+    line = f"ulimit -f 64; exec {COMMAND} run {BUSYBOX} -- head -c 1000000 /dev/zero"
+    ended = subprocess.run(["sh", "-c", line], env=env, cwd=tmp_path, capture_output=True, check=False, timeout=30)
+    assert ended.returncode == 1
+    assert b"File too large" in ended.stderr
+    assert not ours(docker_engine, "run-full")
