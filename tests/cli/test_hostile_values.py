@@ -144,6 +144,8 @@ def test_a_setting_in_the_environment(
     setting: str, verb: Verb, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for value in VALUES:
+        if setting == "server_url" and not value.strip():
+            continue  # as good as unset: whatever serves on this machine would be asked
         monkeypatch.setenv(PREFIX + setting.upper(), value)
         said = called(verb, capsys, "runs", *(() if setting == "server_url" else ("--server", NOWHERE)))
         judge(said, f"{setting} {value[:40]!a}: {said}")
