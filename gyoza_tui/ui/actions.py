@@ -102,6 +102,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "retry",
         "Queue this failed or cancelled run again: asks first. It may go to another worker.",
         Scope.RUN,
+        in_bar=True,
         confirms=True,
     ),
     Action(
@@ -158,6 +159,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
         confirms=True,
     ),
 )
+
+
+BY_ID: Final = {action.id: action for action in ACTIONS}
 
 
 def bindings(scope: Scope, through: str | None = None) -> list[BindingType]:

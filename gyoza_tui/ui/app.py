@@ -139,7 +139,8 @@ class GyozaApp(App[Leave], inherit_bindings=False):
             self.control.undo_drain()
             self.tick()
         else:
-            self.push_screen(Confirm(questions.drain(self.snapshot)), lambda yes: self._drain() if yes else None)
+            question = questions.drain(self.snapshot, self.options.keymap)
+            self.push_screen(Confirm(question), lambda yes: self._drain() if yes else None)
 
     def action_cancel_all(self) -> None:
         if not self._refused(refusals.stop_all(self.snapshot)):
@@ -174,7 +175,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         return why is not None
 
     def _ask_quit(self) -> None:
-        self.push_screen(QuitDialog(self.snapshot), self._leave)
+        self.push_screen(QuitDialog(self.snapshot, self.options.keymap), self._leave)
 
     def _leave(self, way: Way | None) -> None:
         match way:

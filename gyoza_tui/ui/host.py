@@ -147,6 +147,9 @@ class _Host:
         while self._opens_again(self._show()):
             pass
         self._ended.wait()
+        left = len(self._worker.control.snapshot().runs)
+        there = f"; {left} of its runs are left to its next start" if left else ""
+        self._worker.say(f"the worker has ended, exit code {self._code}{there}; its log is {self._worker.log}")
         self._returning.set()
         return self._code
 
@@ -218,9 +221,6 @@ class _Host:
     def _opens_again(self, shown: _Shown) -> bool:
         """Whether somebody wants the next screen; waits for that."""
         if self._ended.is_set():
-            left = len(self._worker.control.snapshot().runs)
-            there = f"; {left} of its runs are left to its next start" if left else ""
-            self._worker.say(f"the worker has ended, exit code {self._code}{there}; its log is {self._worker.log}")
             return False
         if self._terminal.lost:
             self._worker.say("the terminal is gone; the worker goes on without", "warning")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gyoza_tui.ui.actions import Action
+from gyoza_tui.ui.actions import BY_ID, Action
 
 _WRITTEN: Final = {
     "question_mark": "?",
@@ -36,3 +36,8 @@ def written(key: str) -> str:
 def keys_of(action: Action, keymap: Mapping[str, str]) -> tuple[str, ...]:
     """The action's keys under the user's keymap, the one to show first."""
     return tuple(key.strip() for key in keymap.get(action.id, action.keys).split(",") if key.strip())
+
+
+def key_of(id_: str, keymap: Mapping[str, str]) -> str:
+    """The key that stands for an action in a sentence."""
+    return written(keys_of(BY_ID[id_], keymap)[0])

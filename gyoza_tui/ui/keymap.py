@@ -8,10 +8,9 @@ from difflib import get_close_matches
 from itertools import combinations
 from typing import Final
 
-from gyoza_tui.ui.actions import ACTIONS, Action, Scope
+from gyoza_tui.ui.actions import ACTIONS, BY_ID, Action, Scope
 from gyoza_tui.ui.key_names import keys_of, written
 
-_BY_ID: Final = {action.id: action for action in ACTIONS}
 _IN_TABLE: Final = frozenset(key for action in ACTIONS for key in keys_of(action, {}))
 _PLAIN: Final = re.compile(r"[a-zA-Z]|f([1-9]|1[0-2])|ctrl\+[a-z]")
 _NOT_TOLD_APART: Final = {"ctrl+h": "backspace", "ctrl+i": "tab", "ctrl+j": "enter", "ctrl+m": "enter"}
@@ -36,9 +35,9 @@ def overlap(one: Scope, other: Scope) -> bool:
 
 def _faults(keymap: Mapping[str, str]) -> Iterator[str]:
     for id_, keys in keymap.items():
-        action = _BY_ID.get(id_)
+        action = BY_ID.get(id_)
         if action is None:
-            near = get_close_matches(id_, _BY_ID, n=1, cutoff=0)
+            near = get_close_matches(id_, BY_ID, n=1, cutoff=0)
             yield f"there is no action {id_!r}; the nearest is {near[0]!r}"
         elif not action.keys:
             yield f"{id_}: takes no key, it is in the palette only"

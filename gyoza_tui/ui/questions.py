@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -9,6 +10,7 @@ from textual.content import Content
 
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.format import duration
+from gyoza_tui.ui.key_names import key_of
 from gyoza_tui.ui.ops import op_name
 from gyoza_tui.ui.outside import one_line
 from gyoza_tui.ui.refusals import stoppable
@@ -74,7 +76,7 @@ def cancel_all(runs: tuple[RunView, ...], snapshot: Snapshot, *, exits: bool) ->
     )
 
 
-def drain(snapshot: Snapshot) -> Question[bool]:
+def drain(snapshot: Snapshot, keymap: Mapping[str, str]) -> Question[bool]:
     runs = snapshot.runs
     if runs:
         lines = (Content(f"Nothing new is claimed. Then {_count(runs)} will finish:"), *_list(runs, snapshot))
@@ -82,13 +84,17 @@ def drain(snapshot: Snapshot) -> Question[bool]:
         lines = (Content("Nothing new is claimed, and no run is here that would have to finish."),)
     return yes_or_no(
         Content("Drain this worker?"),
-        (*lines, Content(""), Content(f"{_reports(snapshot)}Then it exits. Until then the drain key undoes it.")),
+        (
+            *lines,
+            Content(""),
+            Content(f"{_reports(snapshot)}Then it exits; {key_of('drain', keymap)} undoes it."),
+        ),
         no="Go on claiming",
         yes="Drain, then exit",
     )
 
 
-def leave(snapshot: Snapshot) -> Question[Way]:
+def leave(snapshot: Snapshot, keymap: Mapping[str, str]) -> Question[Way]:
     runs = snapshot.runs
     drains = f"finishes {_count(runs)}" if runs else "has no run to finish"
     on = f"and {_count(runs)} here {'goes' if len(runs) == 1 else 'go'} on" if runs else "no run is here"
@@ -101,7 +107,7 @@ def leave(snapshot: Snapshot) -> Question[Way]:
             Choice(
                 Way.DRAIN,
                 "Drain, then exit",
-                f"Claims nothing new, {drains}, delivers, exits. The drain key undoes it.",
+                f"Claims nothing new, {drains}, delivers, exits. {key_of('drain', keymap)} undoes it.",
             ),
             Choice(Way.DETACH, "Detach", _detach(runs)),
             Choice(Way.CANCEL_ALL, "Cancel all and exit", _cancel_all(stoppable(snapshot))),

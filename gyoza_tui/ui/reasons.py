@@ -31,7 +31,9 @@ class Reason:
     text: str
     """Why, since when, what happens next; from outside in parts, on one line."""
     act: str = ""
-    """What a person can do."""
+    """What a person can do, or what the key does."""
+    key: str | None = None
+    """The action that does it."""
 
     @property
     def wrong(self) -> bool:
@@ -57,7 +59,7 @@ def server_trouble(snapshot: Snapshot, zone: tzinfo | None) -> Reason | None:
     words, next_try = plain_line(link.trouble), _next_try(snapshot)
     if link.unauthorized:
         return Reason(Cause.KEY_REFUSED, f"the server refuses the key: {words}{next_try}", "set GYOZA_API_KEY")
-    return Reason(Cause.UNREACHABLE, f"{words}{since(snapshot, zone)}{next_try}", "the try now key does not wait")
+    return Reason(Cause.UNREACHABLE, f"{words}{since(snapshot, zone)}{next_try}", "tries at once", "try_now")
 
 
 def since(snapshot: Snapshot, zone: tzinfo | None) -> str:
@@ -75,12 +77,13 @@ def _next_try(snapshot: Snapshot) -> str:
 def _wish(snapshot: Snapshot) -> Reason | None:
     match snapshot.state:
         case WorkerState.PAUSED:
-            return Reason(Cause.PAUSED, "nothing is claimed", "the pause key resumes")
+            return Reason(Cause.PAUSED, "nothing is claimed", "resumes", "pause")
         case WorkerState.DRAINING:
             return Reason(
                 Cause.DRAINING,
                 f"nothing is claimed; {_left(snapshot)}then this worker exits",
-                "the drain key undoes it",
+                "undoes it",
+                "drain",
             )
         case WorkerState.AWAY:
             return Reason(Cause.AWAY, "this worker exits")

@@ -29,12 +29,12 @@ _COLUMNS: Final = (
     Column("LEFT", 5, 6, rank=8),
     Column("STEP", 14, 24, rank=4),
     Column("GPU", 3, 3, rank=6),
-    Column("AGE", 6, 6, rank=5),
+    Column("TIME", 6, 6, rank=5),
     Column("NOTE", 18, 400, rank=7, pace=2),
 )
 _TITLES: Final = {"STATE": "  STATE"}
 """Where not the column's name: the glyph has none."""
-_RIGHT: Final = frozenset({"LEFT", "GPU", "AGE"})
+_RIGHT: Final = frozenset({"LEFT", "GPU", "TIME"})
 _SAID: Final = ("PROGRESS", "LEFT", "STEP")
 """Columns that the words on a run's end lie across."""
 _TOLD_IN: Final = ("NOTE", "STEP", "PROGRESS")
@@ -132,7 +132,7 @@ def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> C
             return _step(view, now)
         case "GPU":
             return Content(NOT_APPLICABLE if view.gpu is None else f"{view.gpu}")
-        case "AGE":
+        case "TIME":
             return Content(duration((row.outcome_at or now) - row.claimed_at))
         case _:
             return _note(view, layout)

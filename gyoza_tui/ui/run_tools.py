@@ -82,8 +82,10 @@ async def open_shell(node: Widget, control: WorkerControl, run: RunView) -> None
 
 
 def _split(argv: tuple[str, ...]) -> None:
+    """Beside our own pane, whatever window is looked at now."""
+    ours = os.environ.get("TMUX_PANE")
     subprocess.run(
-        ("tmux", "split-window", *argv),
+        ("tmux", "split-window", *(("-t", ours) if ours else ()), *argv),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=_TMUX_S,

@@ -21,7 +21,7 @@ from gyoza_tui.ui.widgets.log_view import LogView, Place, Search, moment
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.control import LogHits, LogPage, LogQuery, WorkerControl
-from gyoza_tui.worker.snapshot import RunView
+from gyoza_tui.worker.snapshot import Outcome, RunView
 
 _ID: Final = 8
 _RULE: Final = 12
@@ -225,7 +225,10 @@ class LogPane(Vertical, LogKeys):
             return plain_line(view.trouble)
         if view.total:
             return "No line matches." if view.only is not None and view.only.complete else ""
-        return "No output yet." if run.row.outcome is None else "This run has left no output here."
+        if run.row.outcome is None:
+            return "No output yet."
+        why = f" {plain_line(run.row.outcome_note)}" if run.row.outcome is Outcome.FAILED else ""
+        return f"This run has left no output here.{why}"
 
 
 def _counting(search: Search) -> str:

@@ -12,6 +12,7 @@ from textual.content import Content
 
 from gyoza_tui.models.filters import FilterError, RunFilter, parse
 from gyoza_tui.ui.aside import aside
+from gyoza_tui.ui.key_names import key_of
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside import one_line, plain_line
 from gyoza_tui.ui.panels.checklist import Checklist
@@ -237,17 +238,17 @@ class RunsPane(Vertical):
         if any(phase_of(view) not in FINISHED for view in snapshot.runs):
             return ()
         reasons = why_nothing_runs(snapshot, self._options.clock.zone)
-        return tuple(line for reason in reasons for line in _reason_lines(reason, self.size.width))
+        return tuple(line for reason in reasons for line in self._reason_lines(reason))
 
-
-def _reason_lines(reason: Reason, width: int) -> list[Content]:
-    mark, style = ("✗", "$text-error") if reason.wrong else ("○", "$text-muted")
-    words = Content.assemble((reason.cause, "bold"), "  ", reason.text, (f"  {reason.act}", "$text-muted"))
-    first, *more = words.wrap(max(1, width - _MARGIN - 1))
-    return [
-        Content.assemble("  ", (mark, style), " ", first),
-        *(Content.assemble(" " * _MARGIN, line) for line in more),
-    ]
+    def _reason_lines(self, reason: Reason) -> list[Content]:
+        mark, style = ("✗", "$text-error") if reason.wrong else ("○", "$text-muted")
+        act = f"{key_of(reason.key, self._options.keymap)} {reason.act}" if reason.key else reason.act
+        words = Content.assemble((reason.cause, "bold"), "  ", reason.text, (f"  {act}", "$text-muted"))
+        first, *more = words.wrap(max(1, self.size.width - _MARGIN - 1))
+        return [
+            Content.assemble("  ", (mark, style), " ", first),
+            *(Content.assemble(" " * _MARGIN, line) for line in more),
+        ]
 
 
 def _unseen(view: RunView) -> bool:

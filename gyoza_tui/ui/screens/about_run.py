@@ -14,6 +14,7 @@ from gyoza_tui.ui.actions import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.screens.dialog import Confirm
 from gyoza_tui.ui.toasts import say
+from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.worker.control import WorkerControl
 from gyoza_tui.worker.snapshot import Intent, RunView, Snapshot
 
@@ -34,6 +35,7 @@ class AboutRun(Screen[None], inherit_bindings=False):
         super().__init__()
         self._control = control
         self._options = options
+        self._offered: object = None
 
     @property
     def shown_run(self) -> RunView | None:
@@ -58,6 +60,25 @@ class AboutRun(Screen[None], inherit_bindings=False):
     async def action_log(self, id_: str) -> None:
         """A key of the log pane, pressed elsewhere."""
         await self.app.run_action(id_, self.query_one("LogPane"))
+
+    def offers(self, id_: str) -> bool:
+        """Whether the key bar names it: pressed all the same, it says why it is not possible."""
+        run = self.shown_run
+        match id_:
+            case "cancel":
+                return run is not None and refusals.stopping(run, Intent.CANCEL) is None
+            case "retry":
+                return run is not None and refusals.retry(run) is None
+            case _:
+                return True
+
+    def show_offers(self) -> None:
+        """In the key bar, when they are others than before."""
+        offered = [self.offers(id_) for id_ in ("cancel", "retry")]
+        if offered != self._offered:
+            self._offered = offered
+            for bar in self.query(KeyBar):
+                bar.show_offers()
 
     def action_cancel(self) -> None:
         if run := self._meant(partial(refusals.stopping, intent=Intent.CANCEL)):

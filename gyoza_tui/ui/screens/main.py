@@ -92,6 +92,7 @@ class MainScreen(AboutRun):
         self._log.show_run(self.shown_run)
         if self._lower is Panel.WORKER:
             self.query_one(WorkerTab).show_snapshot(snapshot)
+        self.show_offers()
 
     def look_at_log(self) -> None:
         if self._log.display:
@@ -99,6 +100,7 @@ class MainScreen(AboutRun):
 
     def on_run_list_highlighted(self, event: RunList.Highlighted) -> None:
         self._log.show_run(self.shown_run)
+        self.show_offers()
 
     def on_run_list_opened(self, event: RunList.Opened) -> None:
         if self.shown_run is not None:

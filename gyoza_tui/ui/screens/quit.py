@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gyoza_tui.ui import questions
 from gyoza_tui.ui.questions import Way
 from gyoza_tui.ui.screens.dialog import Dialog
@@ -11,8 +13,9 @@ from gyoza_tui.worker.snapshot import Snapshot
 class QuitDialog(Dialog[Way]):
     """Its numbers are those of now."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        super().__init__(questions.leave(snapshot))
+    def __init__(self, snapshot: Snapshot, keymap: Mapping[str, str]) -> None:
+        self._keymap = keymap
+        super().__init__(questions.leave(snapshot, keymap))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        self.ask(questions.leave(snapshot))
+        self.ask(questions.leave(snapshot, self._keymap))

@@ -87,6 +87,7 @@ class RunScreen(AboutRun):
             self._about = about
             self.query_one("#about", Static).update(about)
         self.query_one(LogPane).show_run(self._view)
+        self.show_offers()
         if self._tab == "run":
             self._write_details(snapshot.utc)
         known = (_changes(self._view), snapshot.history_version, snapshot.link.trouble)

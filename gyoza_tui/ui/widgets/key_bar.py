@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from textual import events
 from textual.content import Content
@@ -28,6 +28,13 @@ class Entry:
     @property
     def width(self) -> int:
         return len(self.key) + 1 + len(self.label)
+
+
+@runtime_checkable
+class Offers(Protocol):
+    """A screen on which some actions are not always possible."""
+
+    def offers(self, id_: str) -> bool: ...
 
 
 class KeyBar(Widget):
@@ -71,6 +78,10 @@ class KeyBar(Widget):
     def _shown(self) -> tuple[Entry, ...]:
         return fitting(self._entries, self.size.width - len(_EDGE) * 2)
 
+    def show_offers(self) -> None:
+        """What can be done may have changed."""
+        self._look(self.screen)
+
     def _look(self, screen: Screen[object]) -> None:
         entries = _entries(screen)
         if entries != self._entries:
@@ -92,4 +103,9 @@ def _entries(screen: Screen[object]) -> tuple[Entry, ...]:
         id_ = bound.binding.id
         if id_ is not None and bound.binding.show and id_ not in active:
             active[id_] = Entry(written(bound.binding.key), bound.binding.description, bound.binding.action, bound.node)
-    return tuple(active[action.id] for action in ACTIONS if action.id in active)
+    offers = screen.offers if isinstance(screen, Offers) else _everything
+    return tuple(active[action.id] for action in ACTIONS if action.id in active and offers(action.id))
+
+
+def _everything(_id: str) -> bool:
+    return True

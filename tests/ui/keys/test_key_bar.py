@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from textual.app import App, ComposeResult
@@ -12,7 +13,8 @@ from textual.screen import Screen
 from gyoza_tui.ui.actions import ACTIONS
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.widgets.key_bar import Entry, KeyBar, fitting
-from tests.ui.fake_control import snapshot
+from gyoza_tui.worker.snapshot import Outcome
+from tests.ui.fake_control import NOW, snapshot
 from tests.ui.keys.app import Opened, opened, run, running, until
 
 RUN = running(1, "a1b2c3d4")
@@ -34,7 +36,9 @@ def test_it_shows_the_tables_entries_in_the_tables_order() -> None:
             bar = await _on_a_run(here)
             shown = [entry.label for entry in bar.entries]
             here_too = {bound.binding.id for bound in here.app.screen.active_bindings.values()}
-            assert shown == [action.label for action in ACTIONS if action.in_bar and action.id in here_too]
+            assert shown == [
+                action.label for action in ACTIONS if action.in_bar and action.id in here_too and action.id != "retry"
+            ]
             assert bar.render().plain.startswith(" ? help  : commands  / find")
 
     run(look())
@@ -110,3 +114,16 @@ def test_a_click_on_an_entry_is_its_key() -> None:
         assert app.done == ["cancel", "cancel", "quit", "quit"]
 
     asyncio.run(click())
+
+
+def test_it_names_what_can_be_done_with_the_run() -> None:
+    async def look() -> None:
+        failed = replace(RUN, row=replace(RUN.row, outcome=Outcome.FAILED, outcome_at=NOW, acked=True, cleaned=True))
+        for view, offered in ((RUN, "cancel"), (failed, "retry")):
+            async with opened(snapshot(runs=(view,))) as here:
+                await here.app.push_screen(RunScreen(here.fake, here.app.options, view))
+                bar = here.app.screen.query_one(KeyBar)
+                await until(lambda: bar.entries, "the entries")  # noqa: B023
+                assert [entry.label for entry in bar.entries if entry.label in ("cancel", "retry")] == [offered]
+
+    run(look())

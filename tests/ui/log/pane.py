@@ -36,7 +36,8 @@ class PaneApp(App[None]):
         self.set_interval(0.05, self._take_snapshot)
 
     def _take_snapshot(self) -> None:
-        for pane in self.query(LogPane):
+        if self.query(LogView):  # it may be closing
+            pane = self.query_one(LogPane)
             pane.show_run(pane._run)
 
 

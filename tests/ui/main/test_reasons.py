@@ -20,11 +20,11 @@ WELL = snapshot()
 DOWN = replace(WELL, link=replace(WELL.link, trouble="connection refused"), down_since=BOOT - 250, next_try_s=4.0)
 STATES: dict[Cause, tuple[Snapshot, str]] = {
     Cause.WAITING: (replace(WELL, link=replace(WELL.link, queued=0)), "the server's queue is empty"),
-    Cause.PAUSED: (replace(WELL, state=WorkerState.PAUSED, refusal="this worker is paused"), "the pause key resumes"),
+    Cause.PAUSED: (replace(WELL, state=WorkerState.PAUSED, refusal="this worker is paused"), "p resumes"),
     Cause.DRAINING: (replace(WELL, state=WorkerState.DRAINING, to_deliver=2), "2 reports are to be delivered"),
     Cause.AWAY: (replace(WELL, state=WorkerState.AWAY), "this worker exits"),
     Cause.NO_SLOT: (replace(WELL, free_slots=0), "all 4 are taken"),
-    Cause.UNREACHABLE: (DOWN, "connection refused since 02:10 (4:10), next try in 4 s  the try now key does not wait"),
+    Cause.UNREACHABLE: (DOWN, "connection refused since 02:10 (4:10), next try in 4 s  R tries at once"),
     Cause.KEY_REFUSED: (
         replace(DOWN, link=replace(WELL.link, trouble="401: unknown key", unauthorized=True)),
         "401: unknown key",
