@@ -23,6 +23,8 @@ EXAMPLES: Final = examples(
     "gyoza-tui workers gpu-01",
     "gyoza-tui workers --json | jq -r '.[] | select(.state == \"lost\") | .worker_id'",
 )
+_AMOUNTS: Final = ("CPU", "RAM GB", "GPU", "VRAM GB", "RUNS")
+"""Of each the table shows what is free of what there is."""
 _STYLES: Final = {"claiming": "green", "paused": "yellow", "draining": "yellow", "silent": "red", "lost": "red"}
 
 
@@ -61,12 +63,14 @@ def workers(
     elif worker is not None:
         for line in _described(found[0], times):
             terminal.out(line)
+    elif not found:
+        terminal.say("no worker is known")
     else:
         terminal.table(
-            ["STATE", "WORKER", "CPU", "RAM GB", "GPU", "VRAM GB", "RUNS", "RUNNING", "SEEN"],
+            ["STATE", "WORKER", *(f"FREE {what}" for what in _AMOUNTS), "RUNNING", "SEEN"],
             [_row(each, times) for each in found],
             elastic={"WORKER", "RUNNING"},
-            expendable=("VRAM GB", "RUNS", "RAM GB", "RUNNING", "SEEN"),
+            expendable=("FREE VRAM GB", "FREE RUNS", "FREE RAM GB", "RUNNING", "SEEN"),
         )
 
 
@@ -82,7 +86,7 @@ def _row(worker: WorkerView, times: Times) -> Row:
         (f"{_gb(free.ram_mb)}/{_gb(all_of.ram_mb)}", ""),
         (f"{_unused(worker)}/{len(all_of.gpus)}" if all_of.gpus else "-", ""),
         (f"{_gb(_vram(free))}/{_gb(_vram(all_of))}" if all_of.gpus else "-", ""),
-        (f"{len(running)}" + ("" if worker.max_runs is None else f"/{worker.max_runs}"), ""),
+        ("-" if worker.max_runs is None else f"{max(0, worker.max_runs - len(running))}/{worker.max_runs}", ""),
         (" ".join(short_ids(running).values()), ""),
         (times.told(worker.last_seen), "dim"),
     ]
