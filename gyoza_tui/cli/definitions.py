@@ -59,6 +59,8 @@ def definitions(
         for each in found:
             for line in _described(each):
                 terminal.out(line)
+    elif not found:
+        terminal.say("no definition is known; `gyoza-tui deploy` makes one")
     else:
         terminal.table(
             ["NAME", "VERSION", "IMAGE", "INPUTS"],

@@ -65,6 +65,8 @@ def events(
             for page in feed.pages(at.client):
                 for event in page:
                     tell(event)
+            if feed.empty and not as_json:
+                terminal.say(f"topic {visible(topic)} has no event" + (" behind that cursor" if after else ""))
         finally:
             if feed.answered and feed.cursor is not None:
                 terminal.say(f"cursor: {feed.cursor}")
@@ -76,6 +78,7 @@ class _Feed:
     def __init__(self, topic: str, after: str | None, *, follow: bool) -> None:
         self.cursor = after
         self.answered = False
+        self.empty = True
         self._topic = topic
         self._follow = follow
 
@@ -87,6 +90,7 @@ class _Feed:
         while True:
             page = patience.ask(partial(self._page, client))
             self.answered = True
+            self.empty &= not page.items
             yield page.items
             self.cursor = page.cursor or self.cursor
             if not page.items and not self._follow:

@@ -58,8 +58,10 @@ def runs(
     listed = found[:limit]
     if as_json:
         terminal.out_json([run.model_dump(mode="json") for run in listed])
+    elif not listed:
+        terminal.say("no run matches" if wanted.text else "there is no run")
     else:
         for line in run_table.run_lines(listed, times, known=found):
             terminal.out(line)
     if len(found) > limit:
-        terminal.say(f"there are older runs: --limit {limit * 2}")
+        terminal.say(f"there are older runs: --limit N lists more than {limit}")

@@ -76,3 +76,8 @@ def test_json_is_of_the_models(verb: Verb, known: ServerThread) -> None:
     listed = several.validate_json(verb("definitions", "--json").out)
     assert [(each.id, each.version) for each in listed] == [("chat", "1"), ("train", "1"), ("train", "2")]
     assert several.validate_json(verb("definitions", "train@1", "--json").out) == [listed[1]]
+
+
+def test_none(verb: Verb, served: ServerThread) -> None:
+    assert verb("definitions") == (0, "", "no definition is known; `gyoza-tui deploy` makes one\n")
+    assert verb("definitions", "--json") == (0, "[]\n", "")

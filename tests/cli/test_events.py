@@ -35,7 +35,8 @@ def test_all_events_and_then_those_behind_the_cursor(verb: Verb, served: ServerT
     assert told == [["abc", "ASSIGNED"], ["abc", "STARTED"], ["abc", "COMPLETED"]]
     assert all(line.split()[1] == "ago" for line in said.out.splitlines())
     behind = cursor(said.err)
-    assert verb("events", "--topic", "nightly", "--after", behind).out == ""
+    nothing = verb("events", "--topic", "nightly", "--after", behind)
+    assert nothing == (0, "", f"topic nightly has no event behind that cursor\ncursor: {behind}\n")
     actor.fail("def", **NIGHTLY)
     more = verb("events", "--topic", "nightly", "--after", behind, "--utc")
     assert [line.split()[1:3] for line in more.out.splitlines()][1:] == [["def", "STARTED"], ["def", "FAILED"]]
@@ -67,6 +68,11 @@ def test_a_cursor_of_another_server_is_told_in_words(verb: Verb, served: ServerT
         said = verb("events", "--topic", "nightly", "--after", behind, "--server", another.url)
     assert (said.code, said.out) == (1, "")
     assert "leave --after out" in said.err
+
+
+def test_a_topic_without_events(verb: Verb, served: ServerThread) -> None:
+    assert verb("events", "-t", "nope").err.startswith("topic nope has no event\n")
+    assert verb("events", "-t", "nope", "--json").err.startswith("cursor: ")
 
 
 def test_a_topic_is_needed(verb: Verb, served: ServerThread) -> None:
