@@ -52,6 +52,6 @@ class HookCalls:
             try:
                 if hook is not None:
                     hook(*arguments)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:  # as asyncio.CancelledError; no signal raises in these threads
                 trace = "".join(traceback.format_exception(error))
                 self._notices.say(f"{name}: {type(error).__name__}: {error}", "error", traceback=trace)

@@ -346,7 +346,7 @@ def test_hooks_are_told_what_happens(server: ServerThread, lab: Lab) -> None:
     ]
 
 
-@pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(7)])
+@pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(7), GeneratorExit("odd")])
 def test_hooks_that_fail_hurt_nothing(server: ServerThread, lab: Lab, error: BaseException) -> None:
     def fails(*_: object) -> None:
         raise error
