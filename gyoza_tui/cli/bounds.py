@@ -52,6 +52,8 @@ class BoundFlags:
             given.append("--max-seconds")
         if len(given) > 1:
             raise usage(f"{given[0]} and {given[1]} end the same session: leave one out")
+        if self.duty_names == ():
+            raise usage("--duties names none: write some, as --duties deliver,reconcile")
 
     @property
     def duty_names(self) -> tuple[str, ...] | None:

@@ -92,6 +92,7 @@ def test_ticks_need_no_screen(served: ServerThread, tmp_path: Path) -> None:
         (("--until-empty", "--run", "r1"), "--until-empty and --run end the same session"),
         (("--ticks", "2", "--max-seconds", "3"), "--ticks and --max-seconds end the same session"),
         (("--no-ui", "--duties", "delivr"), "no duty 'delivr' (did you mean deliver?)"),
+        (("--no-ui", "--duties", ","), "--duties names none"),
         (("--until-empty", "runs"), "--until-empty is for the worker, not for `runs`"),
         (("--duties", "claim", "runs"), "--duties is for the worker, not for `runs`"),
     ],
