@@ -101,8 +101,10 @@ class _Feed:
     def _page(self, client: GyozaClient) -> Page:
         import httpx
 
+        # not before the first answer: a server that goes away while it holds one open is no wrong address
+        wait_s = _WAIT_S if self._follow and self.answered else 0
         try:
-            return client.topic_events(self._topic, after=self.cursor, wait_s=_WAIT_S if self._follow else 0)
+            return client.topic_events(self._topic, after=self.cursor, wait_s=wait_s)
         except httpx.HTTPStatusError as error:
             if error.response.status_code != _GONE:
                 raise

@@ -7,9 +7,11 @@ import signal
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import TypeAdapter
 
+from gyoza_tui.client import GyozaClient, Page
 from gyoza_tui.models.runs import TopicEvent
 from tests.cli.conftest import Verb
 from tests.cli.stage import Actor
@@ -98,3 +100,24 @@ def test_following_prints_as_it_comes_and_ends_with_the_cursor(served: ServerThr
         clean_environment, "events", "-t", "nightly", "--after", behind, env=env
     )
     assert (rest.returncode, rest.stdout) == (0, "")
+
+
+def test_a_topic_without_events_is_followed_past_a_server_that_goes_away(
+    verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    real = GyozaClient.topic_events
+
+    def goes_away(client: GyozaClient, topic: str, after: str | None = None, wait_s: float = 0) -> Page:
+        waits.append(wait_s)
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+        if wait_s:
+            raise httpx.RemoteProtocolError("Server disconnected")
+        return real(client, topic, after=after)
+
+    monkeypatch.setattr(GyozaClient, "topic_events", goes_away)
+    said = verb("events", "--topic", "nightly", "-f")
+    assert "waiting for it" in said.err
+    assert "cursor: " in said.err
+    assert waits[0] == 0
