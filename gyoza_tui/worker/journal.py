@@ -97,7 +97,10 @@ class Journal:
     # Writing
 
     def take(self, server_id: str, run: OpRun, backend: str) -> RunRow:
-        """A claimed run, before anything is done for it. A closed row of the same attempt makes room for it."""
+        """A claimed run, before anything is done for it. A closed row of the same attempt makes room for it.
+
+        Nobody needs to look at a failed attempt that is tried again.
+        """
         now = self._clock.utc().timestamp()
         attempt = run.attempt or run.current_attempt
         name = attempt_name(run.id, attempt, run.lease)
@@ -107,6 +110,10 @@ class Journal:
                 f"DELETE FROM runs WHERE server_id = ? AND run_id = ? AND attempt = ? AND lease = ? AND {_CLOSED}",
                 (server_id, run.id, attempt, run.lease or ""),
             ).rowcount
+            tried_again = db.execute(
+                "UPDATE runs SET seen = 1 WHERE server_id = ? AND run_id = ? AND outcome = ? AND seen = 0",
+                (server_id, run.id, Outcome.FAILED),
+            ).rowcount
             cursor = db.execute(
                 "INSERT INTO runs (server_id, run_id, attempt, lease, run, name, backend, claimed_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -114,7 +121,7 @@ class Journal:
             )
             key = int(cursor.lastrowid or 0)
         self._refresh(key)
-        if replaced:
+        if replaced or tried_again:
             self._count_ended()
         row = self.get(key)
         assert row is not None

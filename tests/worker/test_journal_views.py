@@ -62,8 +62,8 @@ def journal(path: Path, clock: FakeClock) -> Iterator[Journal]:
     made.close()
 
 
-def _take(journal: Journal, run_id: str = "r1") -> int:
-    return journal.take("s", OpRun(id=run_id, image="op", attempt=1, lease="l1"), "docker").key
+def _take(journal: Journal, run_id: str = "r1", attempt: int = 1) -> int:
+    return journal.take("s", OpRun(id=run_id, image="op", attempt=attempt, lease="l1"), "docker").key
 
 
 def _row(journal: Journal, key: int) -> RunRow:
@@ -230,6 +230,18 @@ def test_failures_are_unseen_until_somebody_looks(journal: Journal, clock: FakeC
     assert journal.memory.unseen == Unseen(0, None)
     assert Journal(path, clock).memory.unseen == Unseen(0, None)
     assert not journal.seen(999)
+
+
+def test_an_attempt_that_is_tried_again_needs_nobody(journal: Journal) -> None:
+    first = _take(journal, "again")
+    _end(journal, first, Outcome.FAILED)
+    other = _take(journal, "other")
+    _end(journal, other, Outcome.FAILED)
+    assert journal.memory.unseen.number == 2
+    second = _take(journal, "again", attempt=2)
+    assert journal.memory.unseen.number == 1
+    _end(journal, second, Outcome.FAILED)
+    assert journal.memory.unseen.number == 2
 
 
 def test_looking_at_a_run_at_work_is_not_looking_at_its_end(journal: Journal) -> None:
