@@ -54,7 +54,7 @@ class Chosen:
 
 def carry_out(flags: Connection, chosen: Chosen, change: Change, *, yes: bool, as_json: bool) -> None:
     """Do it. CliError when some runs refused, after the others were done."""
-    from gyoza_tui.cli import connection, terminal
+    from gyoza_tui.cli import connection, run_words, terminal
 
     with connection.connected(flags) as at:
         meant = _by_filter(at.client, chosen, change) if chosen.by_filter else _named(at.client, chosen.arguments)
@@ -63,7 +63,7 @@ def carry_out(flags: Connection, chosen: Chosen, change: Change, *, yes: bool, a
             _ask(meant, change)
         changed, refused = _changed(at.client, meant, change, quiet=as_json)
     if as_json and (changed or not one):
-        dumped = [run.model_dump(mode="json") for run in changed]
+        dumped = [run_words.as_json(run) for run in changed]
         terminal.out_json(dumped[0] if one else dumped)
     if not meant:
         terminal.say(f"nothing to {change.verb}: no run that it can be done to matches")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import httpx
 
 from gyoza_tui import __version__
+from gyoza_tui.cli import run_words
 from gyoza_tui.cli.demo_image import DEMO, NoImage, ensure
 from gyoza_tui.cli.failures import ExitCode
 from gyoza_tui.cli.terminal import Times, out, out_json, say
@@ -71,7 +72,7 @@ class Demo:
         if not self._ended:
             return worker_code
         if self.settings.log_format == "json":
-            out_json([run.model_dump(mode="json") for run in self._ended])
+            out_json([run_words.as_json(run) for run in self._ended])
         else:
             out()
             for line in run_lines(self._ended, Times()):

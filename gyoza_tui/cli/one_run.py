@@ -43,12 +43,13 @@ def carry_out(run: OpRun, settings: Settings, *, as_json: bool) -> OpRun:
 
 def tell(run: OpRun, *, as_json: bool) -> None:
     """How it ended, and its outputs. CliError (exit 1) unless it is COMPLETED."""
+    from gyoza_tui.cli import run_words
     from gyoza_tui.cli.run_end import print_end
     from gyoza_tui.cli.terminal import out_json
     from gyoza_tui.models.states import RunState
 
     if as_json:
-        out_json(run.model_dump(mode="json"))
+        out_json(run_words.as_json(run))
     else:
         print_end(run)
     if run.state is not RunState.COMPLETED:

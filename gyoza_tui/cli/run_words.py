@@ -26,6 +26,11 @@ STYLES: dict[RunState, str] = {
 }
 
 
+def as_json(run: OpRun) -> dict[str, Any]:
+    """As the server tells it, but for its lease: that is the right to report on it, and its worker's alone."""
+    return run.model_dump(mode="json", exclude={"lease"})
+
+
 def op_name(run: OpRun) -> str:
     """The definition and its version, or the image."""
     return filters.op_name(run.image, run.op_definition, run.op_version)

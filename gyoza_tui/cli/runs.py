@@ -46,7 +46,7 @@ def runs(
     values for any of them, a `-` before a term turns it round, and any other word is looked for in the names and in
     what went wrong.
     """
-    from gyoza_tui.cli import connection, run_table, terminal, watching
+    from gyoza_tui.cli import connection, run_table, run_words, terminal, watching
 
     wanted = run_filters.wanted(terms or [], Flags(state, definition, worker, topic, since), failed=failed)
     times = terminal.Times(utc)
@@ -57,7 +57,7 @@ def runs(
         found = list(wanted.runs(at.client, limit + 1))
     listed = found[:limit]
     if as_json:
-        terminal.out_json([run.model_dump(mode="json") for run in listed])
+        terminal.out_json([run_words.as_json(run) for run in listed])
     elif not listed:
         terminal.say("no run matches" if wanted.text else "there is no run")
     else:

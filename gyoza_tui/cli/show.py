@@ -43,13 +43,13 @@ def show(
     What it asked for, its attempts, steps, events and outputs, why it waits or failed. Steps are those of this
     machine's workers; --json prints the run as the server tells it.
     """
-    from gyoza_tui.cli import connection, terminal
+    from gyoza_tui.cli import connection, run_words, terminal
 
     flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     with connection.connected(flags) as at:
         found = connection.find_run(at.client, run)
     if as_json:
-        terminal.out_json(found.model_dump(mode="json"))
+        terminal.out_json(run_words.as_json(found))
         return
     for line in described(found, terminal.Times(utc), _steps(at.settings, found)):
         terminal.out(line)

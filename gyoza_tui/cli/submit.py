@@ -141,17 +141,17 @@ def _submitted(at: Connected, order: Order, manner: Manner) -> list[OpRun]:
 
 
 def _tell_created(run: OpRun, manner: Manner) -> None:
-    from gyoza_tui.cli import terminal
+    from gyoza_tui.cli import run_words, terminal
 
     if not manner.as_json:
         terminal.out(visible(run.id))
     elif not manner.wait:
-        terminal.out_json(run.model_dump(mode="json"))
+        terminal.out_json(run_words.as_json(run))
 
 
 def _waited(at: Connected, runs: list[OpRun], manner: Manner) -> list[OpRun]:
     """The runs at their ends, in their order; in JSON each is told as it comes."""
-    from gyoza_tui.cli import terminal
+    from gyoza_tui.cli import run_words, terminal
     from gyoza_tui.cli.live_log import LiveLog
     from gyoza_tui.cli.waiting import Wait, at_work
 
@@ -170,7 +170,7 @@ def _waited(at: Connected, runs: list[OpRun], manner: Manner) -> list[OpRun]:
             for run in runs:
                 ended.append(wait.ended(run))
                 if manner.as_json:
-                    terminal.out_json(ended[-1].model_dump(mode="json"))
+                    terminal.out_json(run_words.as_json(ended[-1]))
         if log is not None:
             log.end(ended[0])
     except KeyboardInterrupt:

@@ -89,7 +89,7 @@ def _changing(run: OpRun) -> _Seen:
 
 def _tell(run: OpRun, *, as_json: bool) -> None:
     if as_json:
-        terminal.out_json(run.model_dump(mode="json"))
+        terminal.out_json(run_words.as_json(run))
         return
     where = f" on {run.worker_id}" if run.worker_id else ""
     why = f": {note}" if (note := run_words.note(run)) else ""
