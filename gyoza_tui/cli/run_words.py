@@ -92,13 +92,19 @@ def note(run: OpRun) -> str:
     match run.state:
         case RunState.FAILED:
             fault = failure(run.events)
-            return fault.words if fault else run.execution_summary.error_message or ""
+            return _why(fault, run.events) if fault else run.execution_summary.error_message or ""
         case RunState.COMPLETED:
             return ", ".join(f"{name}={_rough(value)}" for name, value in run.outputs.items())
         case RunState.PENDING:
             return run.placement or ""
         case _:
             return ""
+
+
+def _why(fault: Failure, events: list[Event]) -> str:
+    errors = [entry.msg for entry in events if entry.type is EventType.ERROR]
+    cause = fault.cause(errors[-1] if errors else None)
+    return f"{fault.words}: {cause}" if cause else fault.words
 
 
 def _rough(value: Any) -> str:

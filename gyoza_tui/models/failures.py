@@ -5,7 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from gyoza_tui.models.ansi import without_escapes
+from gyoza_tui.models.text import visible
 from gyoza_tui.models.wire import Wire
+
+_LINE_MAX: Final = 200
 
 
 class Reason(StrEnum):
@@ -37,6 +41,11 @@ MACHINE_REASONS: Final = frozenset(
 """The machine's failures: never told as the op's, and retried from the infra budget."""
 
 
+def plain_end(exit_code: int | None, signal: str | None) -> str:
+    """The message where nothing is known but that."""
+    return "the op ended " + (f"by {signal}" if signal else f"with exit code {exit_code}")
+
+
 class Failure(Wire):
     """The payload of FAILED."""
 
@@ -49,10 +58,25 @@ class Failure(Wire):
 
     @property
     def words(self) -> str:
-        """`oom_killed, exit 137, SIGKILL: words`."""
+        """`oom_killed, exit 137, SIGKILL: words`; the message is left out where it says no more than that."""
         parts = [self.reason.value]
         if self.exit_code is not None:
             parts.append(f"exit {self.exit_code}")
         if self.signal:
             parts.append(self.signal)
-        return ", ".join(parts) + (f": {self.message}" if self.message else "")
+        said = self.message == plain_end(self.exit_code, self.signal)
+        return ", ".join(parts) + (f": {self.message}" if self.message and not said else "")
+
+    @property
+    def last_line(self) -> str:
+        """The last one of the output that says something; of a progress bar, what it last showed."""
+        for line in reversed(without_escapes(self.log_tail).splitlines()):
+            if said := line.strip():
+                return visible(said)[:_LINE_MAX]
+        return ""
+
+    def cause(self, last_error: object) -> str:
+        """What the op itself said of it: its last ERROR, or else its last line. Empty where the reason says it all."""
+        if self.reason is not Reason.OP_ERROR:
+            return ""
+        return self.last_line if last_error is None else visible(last_error)[:_LINE_MAX]

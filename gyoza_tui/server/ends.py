@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gyoza_tui.models.failures import MACHINE_REASONS
+from pydantic import ValidationError
+
+from gyoza_tui.models.failures import MACHINE_REASONS, Failure
 from gyoza_tui.models.states import Cause, EventType, RunState
 from gyoza_tui.server import retries
 from gyoza_tui.server.rows import dumps
@@ -32,7 +34,7 @@ def fail(run: RunChange, entry: Entry, *, released: bool = True) -> None:
     """FAILED, and in the same transaction the next attempt, if policy or budget allow one."""
     number, worker_id = run.run.current_attempt, run.attempt.worker_id
     run.move(RunState.FAILED, Cause.REPORT)
-    run.close(number, RunState.FAILED, entry.words)
+    run.close(number, RunState.FAILED, _why(run, entry))
     if released:
         run.free(number)
     run.record(number, entry)
@@ -40,6 +42,16 @@ def fail(run: RunChange, entry: Entry, *, released: bool = True) -> None:
         retries.by_infra(run, Cause.RETRY, worker_id, entry.words)
     else:
         retries.by_policy(run, entry.words)
+
+
+def _why(run: RunChange, entry: Entry) -> str | None:
+    """With what the op said of it itself: a list of runs shows no timeline."""
+    try:
+        failure = Failure.model_validate(entry.payload)
+    except ValidationError:
+        return entry.words
+    cause = failure.cause(run.last_error())
+    return f"{entry.words}: {cause}" if cause else entry.words
 
 
 def end_cancelled(run: RunChange, entry: Entry) -> None:

@@ -14,7 +14,7 @@ from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, run_unknown
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.moments import Micros
-from gyoza_tui.server.rows import attempt_row, dumps, run_row
+from gyoza_tui.server.rows import attempt_row, dumps, loads, run_row
 
 _MESSAGE_MAX = 2000
 
@@ -29,6 +29,16 @@ _NEXT_ID = (
     .scalar_subquery()
 )
 _RECORD = schema.events.insert().values(id=_NEXT_ID)
+_LAST_ERROR = (
+    select(schema.events.c.msg)
+    .where(
+        schema.events.c.run_id == bindparam("the_run"),
+        schema.events.c.attempt == bindparam("the_attempt"),
+        schema.events.c.type == EventType.ERROR,
+    )
+    .order_by(schema.events.c.id.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,11 @@ class RunChange:
         )
         if topic:
             self.tx.after_commit(lambda: self.hub.feeds.wake(topic))
+
+    def last_error(self) -> Any:
+        """What the last ERROR of the current attempt said; None where there is none."""
+        the_attempt = {"the_run": self._id, "the_attempt": self.run.current_attempt}
+        return loads(self.tx.connection.execute(_LAST_ERROR, the_attempt).scalar_one_or_none())
 
     def close(self, number: int, state: RunState, message: str | None) -> None:
         """The attempt's own end."""

@@ -113,6 +113,18 @@ def test_an_assigned_run_may_fail_before_it_starts(gyoza: Cluster) -> None:
     assert failed["execution_summary"]["error_message"] == "no such image"
 
 
+def test_a_list_tells_what_the_op_said_of_its_failure(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    payload = {"reason": "op_error", "exit_code": 3, "message": "it ended", "log_tail": "one\nno disk\n"}
+    quiet, loud = running(gyoza, worker), running(gyoza, worker)
+    worker.report(quiet, "FAILED", payload=payload)
+    for said in ("the first", "no such label"):
+        worker.report(loud, "ERROR", msg=said)
+    worker.report(loud, "FAILED", payload=payload)
+    told = {run["id"]: run["execution_summary"]["error_message"] for run in gyoza.get("/runs")}
+    assert told == {quiet["id"]: "it ended: no disk", loud["id"]: "it ended: no such label"}
+
+
 def test_the_policy_retries_with_its_back_off(gyoza: Cluster) -> None:
     worker = gyoza.worker()
     run = running(gyoza, worker, retry_policy={"max_attempts": 3, "backoff_s": 10, "backoff_factor": 3})

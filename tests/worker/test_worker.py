@@ -138,8 +138,10 @@ def test_a_directory_that_cannot_be_removed_keeps_no_slot(bench: Bench, monkeypa
     until(lambda: again.runtime.state_dir.run_dirs() == [], "the next sweep removed them")
 
 
-def test_a_failing_op_tells_its_exit_and_its_last_words(bench: Bench) -> None:
-    bench.backend.known["op"] = FakeOp(stdout=b"boom\n", code=3)
+def test_a_failing_op_tells_its_exit_and_its_last_words_without_events(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(
+        stdout=b'{"type": "PROGRESS", "msg": 7}\nboom\n{"type": "INFO", "msg": "x"}\n', code=3
+    )
     bench.worker()
     run = bench.server.client.create_run("op", {})
     done = _ended(bench.server.client, run.id, RunState.FAILED)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from gyoza_tui.backends.base import Exit
-from gyoza_tui.models.failures import Failure, Reason
+from gyoza_tui.models.failures import Failure, Reason, plain_end
 from gyoza_tui.models.limits import LOG_TAIL_MAX, OUTPUT_FILE_MAX
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
+from gyoza_tui.worker.event_lines import parse_event
 from gyoza_tui.worker.execution_pipeline.op_files import OUTPUT_JSON, OUTPUT_PICKLE
 from gyoza_tui.worker.execution_pipeline.script import services_of
 from gyoza_tui.worker.execution_pipeline.services import Services
@@ -16,6 +18,8 @@ from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.op_outputs import BadOutput, decode_outputs
 from gyoza_tui.worker.redaction import redacted
 from gyoza_tui.worker.run_row import Outcome
+
+_TAIL_LOOKED_AT: Final = 4 * LOG_TAIL_MAX
 
 
 def complete_oprun(ctx: ExecutionContext) -> ExecutionContext:
@@ -77,14 +81,15 @@ def _failure(services: Services, ended: Exit) -> Failure | None:
     elif ended.signal in ("SIGKILL", "SIGTERM"):
         reason, message = Reason.KILLED, f"ended by {ended.signal} from outside"
     else:
-        how = f"by {ended.signal}" if ended.signal else f"with exit code {ended.code}"
-        reason, message = Reason.OP_ERROR, f"the op ended {how}"
+        reason, message = Reason.OP_ERROR, plain_end(ended.code, ended.signal)
     return Failure(exit_code=ended.code, signal=ended.signal, reason=reason, message=message, log_tail=_tail(services))
 
 
 def _tail(services: Services) -> str:
-    """The end of the output, as text of at most 8 KiB."""
+    """The end of the output, as text of at most 8 KiB; without its events, which the timeline has."""
     run = services.record.row.run
-    text = services.spool.tail(LOG_TAIL_MAX).decode(errors="replace").replace("\x00", "\ufffd")
+    lines = services.spool.tail(_TAIL_LOOKED_AT).splitlines(keepends=True)
+    log = b"".join(line for line in lines if parse_event(line) is None)
+    text = log[-LOG_TAIL_MAX:].decode(errors="replace").replace("\x00", "\ufffd")
     text = redacted(text, run.secret_env.values())
     return text.encode()[-LOG_TAIL_MAX:].decode(errors="ignore")

@@ -1,0 +1,32 @@
+"""A failure in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from gyoza_tui.models.failures import Failure, Reason, plain_end
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (Failure(reason=Reason.OP_ERROR, exit_code=3, message=plain_end(3, None)), "op_error, exit 3"),
+        (
+            Failure(reason=Reason.OP_ERROR, exit_code=139, signal="SIGSEGV", message=plain_end(139, "SIGSEGV")),
+            "op_error, exit 139, SIGSEGV",
+        ),
+        (Failure(reason=Reason.OP_ERROR, exit_code=3, message="no good"), "op_error, exit 3: no good"),
+        (Failure(reason=Reason.IMAGE_NOT_FOUND, message="no image"), "image_not_found: no image"),
+    ],
+)
+def test_nothing_is_said_twice(failure: Failure, words: str) -> None:
+    assert failure.words == words
+
+
+def test_what_the_op_said_of_it() -> None:
+    failed = Failure(reason=Reason.OP_ERROR, message="", log_tail="one\n\x1b[31mno disk\x1b[0m\n\n")
+    assert failed.cause(None) == "no disk"
+    assert failed.cause("no such\nlabel") == "no such␊label"
+    assert Failure(reason=Reason.OP_ERROR, message="").cause(None) == ""
+    timeout = failed.model_copy(update={"reason": Reason.TIMEOUT})
+    assert timeout.cause("an old error") == "", "the reason says it all"
