@@ -77,6 +77,7 @@ class Worker:
         chosen = _chosen(duties, bounds or Bounds())
         self.signals = Signals()
         self._closed = False
+        self._code: int | None = None
         self._new_journal = new_journal
         state_dir = state_dir or StateDir.open(settings.state_dir, settings.worker_id)
         if backends is None:
@@ -136,7 +137,7 @@ class Worker:
         code = shutdown.wait() if ticks is None else shutdown.turn(self.duties, ticks)
         if session.bounded and code == EXIT_DONE and not self._went_well():
             code = EXIT_FAILED
-        self.runtime.notices.say("bye", exit=code)
+        self._code = code
         self.runtime.hooks.stop(code)
         return code
 
@@ -151,6 +152,8 @@ class Worker:
         if self.runtime.session.bounded:
             text, fields = self.runtime.session.summary(len(self.runtime.active()))
             self.runtime.notices.say(text, **fields)
+        if self._code is not None:
+            self.runtime.notices.say("bye", exit=self._code)
         self._log.finish()
         self.printer.finish()
         self.runtime.journal.close()

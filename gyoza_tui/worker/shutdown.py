@@ -121,8 +121,8 @@ class Shutdown:
         if session.over is None and session.time_is_over:
             session.end(f"{session.bounds.max_seconds:g} s are over")
             ending = self._first_stage(signal.SIGTERM)
-            self._say(ending)
             self._end_session(ending)
+            self._say(ending)
             return
         if self._nothing_to_claim_and_settled():
             session.end("nothing is left to finish or to report")

@@ -41,7 +41,9 @@ def _session(served: ServerThread, home: Path, *flags: str) -> tuple[int, dict[s
     )
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     assert lines, told.stderr
-    return told.returncode, lines[-1]
+    summary, bye = lines[-2:]
+    assert bye["event"] == "bye"
+    return told.returncode, summary
 
 
 def test_until_empty(served: ServerThread, tmp_path: Path) -> None:

@@ -241,6 +241,9 @@ def test_when_the_time_is_over_it_drains(server: ServerThread, lab: Lab) -> None
     assert worker.run() == 0
     assert server.client.get_run(run.id).state is RunState.COMPLETED
     assert _summary(worker)["seconds"] >= 1.2
+    said = [notice.text.partition(" ")[0] for notice in worker.runtime.notices.recent()]
+    assert said.index("the") < said.index("draining:"), "first why"
+    assert said[-2:] == ["session:", "bye"]
 
 
 def test_when_the_time_is_over_it_may_detach(server: ServerThread, lab: Lab) -> None:
