@@ -40,18 +40,20 @@ def serve(
     for warning in unknown_in_environment():
         say(f"warning: {warning}")
     logging.basicConfig(level=logging.WARNING)
+    database_url = settings.database or _default_database(settings.state_dir)
     try:
         serve_until_stopped(
             ServerOptions(
                 host=settings.server_host,
                 port=settings.server_port,
-                database=settings.database or _default_database(settings.state_dir),
+                database=database_url,
                 api_key=settings.key(),
                 ready=lambda url: say(f"gyoza server at {url}, its API at {url}/docs"),
             )
         )
     except ServerError as error:
         raise usage(str(error)) from None
+    say(f"gyoza server stopped; all it knows is in {database_url}")
 
 
 def _default_database(state_dir: Path) -> str:
