@@ -131,10 +131,21 @@ def _step(step: Step) -> str:
     return f"{visible(step.name)} " + ("goes on" if step.ended_at is None else duration(step.ended_at - step.began_at))
 
 
+def _without_echo(events: list[Event]) -> Iterator[Event]:
+    """Without a worker's word that it has heard of a cancel which stands there already."""
+    from gyoza_tui.models.states import EventType
+
+    cancelled = False
+    for event in events:
+        if not (cancelled and event.type is EventType.CANCELLED):
+            yield event
+        cancelled |= event.type is EventType.CANCELLED
+
+
 def _events(events: list[Event], times: Times) -> Iterator[str]:
     from gyoza_tui.cli import run_words
 
-    for event in events:
+    for event in _without_echo(events):
         yield f"  {times.after(events[0].t, event.t)} {visible(run_words.event(event))}"
     fault = run_words.failure(events)
     if fault is None:

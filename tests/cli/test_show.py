@@ -60,6 +60,16 @@ def test_a_run_that_failed_and_was_tried_again(verb: Verb, served: ServerThread)
     assert re.search(r"^  \+0.0s RETRIED", out, re.MULTILINE)
 
 
+def test_a_cancel_is_told_once(verb: Verb, served: ServerThread) -> None:
+    actor = Actor(served.client)
+    run = actor.start("abc")
+    assert verb("cancel", "abc").code == 0
+    actor.say(run, "CANCELLED", "cancelled at the server")
+    out = verb("show", "abc").out
+    assert out.count("CANCELLED cancelled") == 1
+    assert len([one for one in served.client.get_run("abc").events if one.type == "CANCELLED"]) == 2
+
+
 def test_exact_times(verb: Verb, served: ServerThread) -> None:
     Actor(served.client).complete("abc")
     out = verb("show", "abc", "--utc").out
