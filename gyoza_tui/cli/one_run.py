@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gyoza_tui.models.hardware import GpuInfo
     from gyoza_tui.models.runs import OpRun
     from gyoza_tui.settings import Settings
+    from gyoza_tui.worker.execution_pipeline.script import ScriptRecord
     from gyoza_tui.worker.execution_pipeline.services import Services
     from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 
@@ -60,6 +61,7 @@ def _services(run: OpRun, settings: Settings) -> Services:
     from gyoza_tui.backends import BACKENDS
     from gyoza_tui.backends.base import BackendError
     from gyoza_tui.models.images import ImageRef
+    from gyoza_tui.worker.assembly import image_pulls
     from gyoza_tui.worker.execution_pipeline.script import services_for
 
     image = ImageRef.parse(run.image)
@@ -75,10 +77,22 @@ def _services(run: OpRun, settings: Settings) -> Services:
         services.backend.check()
     except BackendError as error:
         raise CliError(str(error)) from None
+    if run.op_definition is None and "://" not in run.image and not _is_here(services, image.name):
+        say(f"there is no directory {run.image} here: taken as an image, to be pulled")
+    services.pulls = image_pulls(settings, services.clock, retry_s=())  # who waits here can ask again
     services.warn = say
     services.keep_logs = False
     services.gpu = _gpu(run)
     return services
+
+
+def _is_here(services: Services, image: str) -> bool:
+    from gyoza_tui.backends.base import BackendError
+
+    try:
+        return services.backend.image_id(image) is not None
+    except BackendError as error:
+        raise CliError(str(error)) from None
 
 
 def _gpu(run: OpRun) -> GpuInfo | None:
@@ -195,14 +209,17 @@ class _Attempt:
         """As a server would tell it."""
         from datetime import UTC, datetime
 
-        from gyoza_tui.models.runs import ExecutionSummary
-        from gyoza_tui.models.states import RunState
+        from gyoza_tui.models.runs import SECRET_SHOWN, ExecutionSummary
+        from gyoza_tui.models.states import EventType, RunState
         from gyoza_tui.worker.run_row import Outcome
 
         row = self._services.record.row
         completed = row.outcome is Outcome.COMPLETED
         ended_at = (row.exit.finished_at if row.exit else None) or self._services.clock.utc().timestamp()
+        events = _record(self._services).timeline
+        said = [event.msg for event in events if event.type is EventType.PROGRESS]
         summary = ExecutionSummary(
+            started_at=None if row.started_at is None else datetime.fromtimestamp(row.started_at, UTC),
             duration_ms=max(0, round(1000 * (ended_at - row.started_at))) if row.started_at is not None else None,
             error_message=None if completed else row.outcome_note,
             gpu_id=self._services.gpu.index if self._services.gpu else None,
@@ -210,6 +227,9 @@ class _Attempt:
         changes = {
             "state": RunState.COMPLETED if completed else RunState.FAILED,
             "outputs": self._ctx.outputs,
+            "progress": 100 if completed else said[-1] if said else 0,
+            "events": events,
+            "secret_env": dict.fromkeys(self._run.secret_env, SECRET_SHOWN),
             "execution_summary": summary,
             "updated_at": datetime.now(UTC),
         }
@@ -230,6 +250,13 @@ class _Attempt:
         row = self._services.record.row
         if row.create_asked and not row.cleaned:
             self._services.remove_attempt()
+
+
+def _record(services: Services) -> ScriptRecord:
+    from gyoza_tui.worker.execution_pipeline.script import ScriptRecord
+
+    assert isinstance(services.record, ScriptRecord)
+    return services.record
 
 
 def _context(run: OpRun, services: Services) -> ExecutionContext:

@@ -8,7 +8,7 @@ from gyoza_tui.backends import BACKENDS
 from gyoza_tui.backends.base import Backend, BackendOptions
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker.image_pulls import ImagePulls
+from gyoza_tui.worker.image_pulls import RETRY_S, ImagePulls
 
 
 def backend_options(settings: Settings, state_dir: Path, instance_id: str) -> BackendOptions:
@@ -33,10 +33,11 @@ def all_backends(options: BackendOptions) -> dict[str, Backend]:
     return {name: make(options) for name, make in BACKENDS.items()}
 
 
-def image_pulls(settings: Settings, clock: Clock) -> ImagePulls:
+def image_pulls(settings: Settings, clock: Clock, retry_s: tuple[float, ...] = RETRY_S) -> ImagePulls:
     return ImagePulls(
         clock,
         policy=settings.pull_policy,
         timeout_s=settings.pull_timeout_s,
         inactivity_s=settings.pull_inactivity_s,
+        retry_s=retry_s,
     )

@@ -25,7 +25,7 @@ FRESH_S: Final = 60.0
 ANSWER_S: Final = 5.0
 """How long a registry may take to answer when the image is here already."""
 PULLS_AT_ONCE: Final = 3
-_RETRY_S: Final = (1.0, 5.0, 15.0)
+RETRY_S: Final = (1.0, 5.0, 15.0)
 _LOOK_S: Final = 0.05
 _ABORT_S: Final = 5.0
 _Key: TypeAlias = tuple[str, str]
@@ -41,7 +41,7 @@ class ImagePulls:
         policy: PullPolicy = "always",
         timeout_s: float = 3600,
         inactivity_s: float = 120,
-        retry_s: tuple[float, ...] = _RETRY_S,
+        retry_s: tuple[float, ...] = RETRY_S,
     ) -> None:
         """`timeout_s` is of a pull with all its tries; `retry_s` the pauses before the second try and those after."""
         self._policy = policy

@@ -73,7 +73,15 @@ def test_json_is_a_run_and_the_log_on_stderr(verb: Verb, tmp_path: Path) -> None
     run = OpRun.model_validate_json(said.out)
     assert (run.state, run.outputs, run.inputs) == (RunState.COMPLETED, {"twice": 8}, {"n": 4})
     assert (run.op_definition, run.op_version) == ("count", "1")
-    assert run.execution_summary.duration_ms is not None
+    summary = run.execution_summary
+    assert summary.duration_ms is not None
+    assert summary.started_at is not None
+    assert [(event.type.value, event.state) for event in run.events] == [
+        ("STARTED", RunState.RUNNING),
+        ("COMPLETED", RunState.COMPLETED),
+    ]
+    assert run.events[0].t <= run.events[1].t
+    assert (run.progress, run.events[-1].payload) == (100, {"twice": 8})
     assert "given {'n': 4}\n" in said.err
 
 
@@ -295,6 +303,15 @@ def test_an_image_that_is_nowhere(docker_engine: docker.APIClient, tmp_path: Pat
     assert done.returncode == 1
     assert "gyoza-test/none:1" in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("there is no directory gyoza-test/none:1 here: taken as an image, to be pulled\n")
+
+
+@pytest.mark.docker
+def test_what_is_pulled_in_vain_is_tried_once(docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    done = installed(tmp_path, "run", "127.0.0.1:1/none:1")
+    assert done.returncode == 1
+    assert "try 2" not in done.stderr
+    assert "refused" in done.stderr
 
 
 @pytest.mark.docker

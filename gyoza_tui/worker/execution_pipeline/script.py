@@ -8,6 +8,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -21,8 +22,8 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import MIB
-from gyoza_tui.models.runs import EventReport, OpRun
-from gyoza_tui.models.states import EventType
+from gyoza_tui.models.runs import Event, EventReport, OpRun
+from gyoza_tui.models.states import EVENT_STATE, EventType, RunState
 from gyoza_tui.settings import Settings, load
 from gyoza_tui.worker.assembly import backend_options, image_pulls
 from gyoza_tui.worker.execution_pipeline.services import Services
@@ -43,6 +44,8 @@ class ScriptRecord:
         self._client = client
         self._worker_id = worker_id
         self._lock = threading.Lock()
+        self.timeline: list[Event] = []
+        """What it was told, as a server keeps it."""
 
     def update(self, **changes: object) -> None:
         with self._lock:
@@ -67,6 +70,7 @@ class ScriptRecord:
 
     def _send(self, report: EventReport) -> None:
         """A server that cannot be reached, or does not know the run, is done without from then on."""
+        self._note(report)
         if self._client is None:
             return
         try:
@@ -78,6 +82,19 @@ class ScriptRecord:
                 return
             log.warning("no server at %s (%s): running without it", self._client.base_url, words(error))
             self._client = None
+
+    def _note(self, report: EventReport) -> None:
+        before = self.timeline[-1].state if self.timeline else RunState.ASSIGNED
+        self.timeline.append(
+            Event(
+                id=len(self.timeline),
+                type=report.type,
+                t=datetime.now(UTC),
+                msg=report.msg,
+                payload=report.payload,
+                state=EVENT_STATE.get(report.type, before),
+            )
+        )
 
 
 def services_of(ctx: ExecutionContext) -> Services:
