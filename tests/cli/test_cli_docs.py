@@ -141,7 +141,7 @@ def test_the_python_of_the_documents_runs(served: ServerThread, clean_environmen
     told = subprocess.run(
         [sys.executable, "-c", f"{block}\nraise SystemExit(code)"],
         cwd=clean_environment,
-        env=env | {"GYOZA_MIN_FREE_MB": "0"},
+        env=env | {"GYOZA_MIN_FREE_MB": "0", "PYTHONUNBUFFERED": ""},  # a line of `print` is one write
         capture_output=True,
         text=True,
         timeout=60,
