@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _LOOK_S: Final = 0.1
 _GPU_S: Final = 5.0
+_LEAVES_AT: Final = 3
+"""Interrupts. A worker's third, too, leaves what is running."""
 
 
 def carry_out(run: OpRun, settings: Settings, *, as_json: bool) -> OpRun:
@@ -158,6 +160,8 @@ class _Attempt:
 
     def end(self) -> None:
         """Return when nothing of it is left, also where watching it broke off, as by a terminal that is gone."""
+        if self._heeded >= _LEAVES_AT:
+            return
         if not self._over.is_set() and not self._interrupts:
             self._interrupts.append(signal.SIGHUP)
         self._wait()
@@ -167,18 +171,25 @@ class _Attempt:
             self._heed()
 
     def _heed(self) -> None:
-        """The first interrupt stops the op, each later one kills it."""
+        """The first interrupt stops the op, the second kills it; the third leaves it, as when its engine is away."""
         if self._heeded < len(self._interrupts):
             self._heeded += 1
             if self._heeded == 1:
                 self._stop()
+            elif self._heeded < _LEAVES_AT:
+                threading.Thread(target=self._kill, name="kill", daemon=True).start()
             else:
-                self._kill()
+                raise CliError(f"left behind: {self._left()}", ExitCode.INTERRUPTED)
+
+    def _left(self) -> str:
+        name = self._services.record.row.name
+        in_docker = self._services.record.row.backend == "docker"
+        return f"container {name}; remove it: docker rm -f {name}" if in_docker else f"the processes of {name}"
 
     def _stop(self) -> None:
         from gyoza_tui.worker.run_row import Intent
 
-        say("stopping the op; Ctrl-C again kills it")
+        say("stopping the op; Ctrl-C again kills it, a third leaves it")
         self._services.record.update(intent=Intent.CANCEL, intent_note="interrupted")
         self._services.interrupt.set()
         self._services.wake.set()

@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from tests.cli.conftest import Verb
 from tests.commands import COMMAND, Started, environment, installed
+from tests.engine import PrivateEngine
 from tests.images import BUSYBOX, PYTHON
 from tests.waiting import until
 from tests.worker.test_hardware import build
@@ -183,7 +185,7 @@ def test_ctrl_c_stops_the_op(tmp_path: Path, number: signal.Signals) -> None:
         command.process.send_signal(number)
         assert command.process.wait(10) == 130
         assert command.out.read_text() == "begun\nsaved\n"
-        assert "stopping the op; Ctrl-C again kills it" in command.said
+        assert "stopping the op; Ctrl-C again kills it, a third leaves it" in command.said
     assert not processes_of(home)
 
 
@@ -295,6 +297,22 @@ def test_ctrl_c_leaves_no_container(docker_engine: docker.APIClient, tmp_path: P
         command.process.send_signal(signal.SIGINT)
         assert command.process.wait(20) == 130
     assert not ours(docker_engine, "run-ctrl-c")
+
+
+@pytest.mark.docker
+def test_a_third_ctrl_c_leaves_what_a_hanging_engine_cannot_stop(private_engine: PrivateEngine, tmp_path: Path) -> None:
+    env = {"GYOZA_PULL_POLICY": "never", "DOCKER_HOST": private_engine.host}
+    with Started(tmp_path, "run", BUSYBOX, "--", "sh", "-c", "echo begun; sleep 60", env=env) as command:
+        says(command, "begun")
+        (container,) = private_engine.client().containers()
+        private_engine.freeze()
+        for _ in range(3):
+            command.process.send_signal(signal.SIGINT)
+            says(command, "stopping the op")
+            time.sleep(0.3)  # else two become one
+        assert command.process.wait(10) == 130
+        private_engine.thaw()
+        assert f"remove it: docker rm -f {container['Names'][0].removeprefix('/')}" in command.said
 
 
 @pytest.mark.docker
