@@ -4,14 +4,14 @@ BIN := .venv/bin
 READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest
 SHELL := /bin/bash
-ALONE := tests/ui/terminal
+ALONE := tests/ui/terminal tests/blackbox/test_load.py
 
 .PHONY: run test test-long lint format docs screenshots bench setup clean
 
 run: setup
 	@exec $(BIN)/gyoza-tui --local --demo
 
-# Two files at a time, but for the tests that measure how soon a terminal shows what.
+# Two files at a time, but for those that measure how soon a terminal shows what, and how full the slots are.
 test: lint
 	@failed=0; $(PYTEST) -rs -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE)) || failed=1; \
 	$(PYTEST) -rs $(ALONE) || failed=1; exit $$failed
