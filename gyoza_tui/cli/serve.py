@@ -16,7 +16,7 @@ from gyoza_tui.cli.options import Connection
 EXAMPLES: Final = examples(
     "gyoza-tui serve",
     "gyoza-tui serve --host 0.0.0.0 --api-key-file ~/.gyoza-key",
-    "gyoza-tui serve --port 0 --database sqlite:///tmp/try.db",
+    "gyoza-tui serve --port 0 --database try.db",
 )
 
 
