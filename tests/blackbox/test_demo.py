@@ -158,7 +158,7 @@ def test_the_port_is_on_loopback_only(tmp_path: Path) -> None:
             assert b" 401 " in connection.recv(4096)
 
 
-@pytest.mark.parametrize("where", ["local", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.mark.parametrize("where", ["local", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.long])])
 def test_try_to_break_it(where: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """The README's three commands, and what it says comes of them."""
     if where == "docker":

@@ -23,7 +23,7 @@ Hurting = tuple[Callable[[PrivateEngine], None], Callable[[PrivateEngine], None]
 @pytest.mark.parametrize(
     "hurting",
     [
-        pytest.param((PrivateEngine.freeze, PrivateEngine.thaw), id="hung"),
+        pytest.param((PrivateEngine.freeze, PrivateEngine.thaw), id="hung", marks=pytest.mark.long),
         pytest.param((PrivateEngine.stop, PrivateEngine.start), id="stopped", marks=pytest.mark.long),
         pytest.param((PrivateEngine.kill, PrivateEngine.start), id="killed", marks=pytest.mark.long),
     ],

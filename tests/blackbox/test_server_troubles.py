@@ -81,7 +81,7 @@ def test_every_endpoint_in_every_trouble(house: House, proxy: FaultProxy) -> Non
         kinds = ("beat", "claim", "event", "get", "patch", "delete") if kind == "all" else (kind,)
         seen = len(proxy.requests)
         proxy.faults = dict.fromkeys(kinds, fault)
-        ends_at = time.monotonic() + 0.4
+        ends_at = time.monotonic() + 0.3
         until(lambda seen=seen, at=ends_at: time.monotonic() > at and len(proxy.requests) > seen, "a request")  # type: ignore[misc]
         proxy.faults = {}
         assert worker.alive, worker.words

@@ -69,7 +69,7 @@ def test_a_terminal_that_closes_unread_is_done_without(desk: Desk) -> None:
     completed(desk, run)
 
 
-@pytest.mark.parametrize("moments", [3, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("moments", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_a_terminal_may_close_at_any_moment(moments: int, desk: Desk) -> None:
     dice = random.Random(SEED)
     for _ in range(moments):
