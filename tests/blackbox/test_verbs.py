@@ -24,7 +24,7 @@ command = ["/bin/sh", "-c", "echo begun; exec sleep 600"]
 [ops.saves]
 command = ["/bin/sh", "-c", "exec 2>/dev/null; trap 'sleep 0.5; echo saved; exit' TERM; echo begun; sleep 600 & wait"]
 """
-HERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "GYOZA_MIN_FREE_MB": "0", "GYOZA_STOP_GRACE_S": "1"}
+HERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "GYOZA_MIN_FREE_MB": "0", "GYOZA_STOP_GRACE_S": "5"}
 
 
 class Desk:
