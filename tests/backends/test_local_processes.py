@@ -117,6 +117,25 @@ def test_a_polite_op_ends_in_its_own_way(bench: Bench) -> None:
     assert collected.end() == b"up\nbye\n"
 
 
+def test_a_shell_is_told_before_the_child_that_it_waits_for() -> None:
+    command = ["/bin/sh", "-c", "sleep 600 & echo up; wait"]
+    for number in range(64):
+        mark = f"order-{os.getpid()}-{number}"
+        env = {shim.MARK: mark}
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, start_new_session=True) as shell:
+            assert shell.stdout is not None
+            shell.stdout.readline()
+            order = list(shim.processes_of(mark, 0, []))
+            shim.kill_all(mark, lambda: 0, [], 10)
+        assert order[0] == shell.pid
+        assert len(order) == 2
+        if shell.pid % 8 == 7:
+            return  # the next multiple of 8 is the first of a set of both
+        if number % 3 == 0:
+            subprocess.run(["true"], check=True)  # else each pid here might be an even one
+    pytest.fail("no pair of pids that could be told in the wrong order")
+
+
 def test_a_deaf_op_is_killed_after_its_grace(bench: Bench) -> None:
     handle = bench.create("deaf")
     collected = bench.collect(handle)

@@ -56,7 +56,7 @@ def alive_since(pid: int) -> int | None:
 
 
 def processes_of(mark: str, root: int, groups: list[str]) -> dict[int, int]:
-    """The processes of an attempt, by pid, with their start times.
+    """The processes of an attempt, by pid, with their start times; each behind whatever it descends from.
 
     Those below the process `root` (which is not one of them; 0: none), those that carry the mark, those in the
     cgroups, and whatever shares a session with one of these or descends from it.
@@ -89,7 +89,7 @@ def processes_of(mark: str, root: int, groups: list[str]) -> dict[int, int]:
         shared = {sessions[pid] for pid in found}
         more = {pid for pid in starts if parents[pid] in found | heads or sessions[pid] in shared} - found - kept
         if not more:
-            return {pid: starts[pid] for pid in found}
+            return {pid: starts[pid] for pid in sorted(found, key=lambda pid: (starts[pid], pid))}
         found |= more
 
 
@@ -102,7 +102,10 @@ def _in_group(group: str) -> list[int]:
 
 
 def send(processes: dict[int, int], number: int) -> None:
-    """Signal processes that still are who they were: a pid may have become another's meanwhile."""
+    """Signal processes that still are who they were: a pid may have become another's meanwhile.
+
+    In the order given: a shell whose child were told first would see it end, and leave before its own trap is called.
+    """
     for pid, start in processes.items():
         try:
             fd = os.pidfd_open(pid)
