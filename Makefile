@@ -11,13 +11,10 @@ ALONE := tests/ui/terminal tests/blackbox/test_load.py
 run: setup
 	@exec $(BIN)/gyoza-tui --local --demo
 
-# Two files at a time, but for those that measure how soon a terminal shows what, and how full the slots are. What
-# fails is told, and judged by a second run without neighbours.
-AGAIN := --last-failed --last-failed-no-failures none
+# Two files at a time, but for those that measure how soon a terminal shows what, and how full the slots are.
 test: lint
-	@failed=0; $(PYTEST) -rs -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE)) || \
-	    $(PYTEST) -rs $(AGAIN) $(addprefix --ignore=,$(ALONE)) || failed=1; \
-	$(PYTEST) -rs $(ALONE) || $(PYTEST) -rs $(AGAIN) $(ALONE) || failed=1; exit $$failed
+	@failed=0; $(PYTEST) -rs -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE)) || failed=1; \
+	$(PYTEST) -rs $(ALONE) || failed=1; exit $$failed
 
 test-long: setup
 	@exec $(PYTEST) -rs -m long --timeout 1800

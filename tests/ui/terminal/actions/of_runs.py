@@ -163,7 +163,7 @@ def failures(seat: Seat, act: Act) -> None:
     while unseen := _count(seat):
         act()
         until(partial(_fewer, seat, unseen), "one less that nobody has looked at")
-        assert "FAILED" in seat.cursor
+        until(lambda: "FAILED" in seat.cursor, "the cursor on a failed run, once its end is delivered")
     act()
     seat.shows("no failed run in the list that nobody has looked at")
     assert seat.desk.house.state(run) is RunState.FAILED
