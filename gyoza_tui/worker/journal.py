@@ -40,6 +40,12 @@ REPLACED: Final = "replaced"
 _TOLD_AGAIN: Final = frozenset({"create_asked", "handle", "started_at", "exit"})
 """What the backend tells again if the machine's power took it: by the attempt's name, and of its end."""
 _CLOSED: Final = "acked = 1 AND cleaned = 1"
+_OF_RUN: Final = "server_id = ? AND run_id = ?"
+_IS_LAST: Final = (
+    "NOT EXISTS (SELECT 1 FROM runs AS later"
+    " WHERE later.server_id = runs.server_id AND later.run_id = runs.run_id AND later.key > runs.key)"
+)
+"""Whether its run has no later attempt here."""
 _IS_STARTED: Final = "refused IS NULL AND json_extract(body, '$.type') = 'STARTED'"
 
 
@@ -110,10 +116,11 @@ class Journal:
                 f"DELETE FROM runs WHERE server_id = ? AND run_id = ? AND attempt = ? AND lease = ? AND {_CLOSED}",
                 (server_id, run.id, attempt, run.lease or ""),
             ).rowcount
-            tried_again = db.execute(
-                "UPDATE runs SET seen = 1 WHERE server_id = ? AND run_id = ? AND outcome = ? AND seen = 0",
+            db.execute(
+                f"UPDATE runs SET seen = 1 WHERE {_OF_RUN} AND outcome = ? AND seen = 0",
                 (server_id, run.id, Outcome.FAILED),
-            ).rowcount
+            )
+            earlier = db.execute(f"SELECT 1 FROM runs WHERE {_OF_RUN} LIMIT 1", (server_id, run.id)).fetchone()
             cursor = db.execute(
                 "INSERT INTO runs (server_id, run_id, attempt, lease, run, name, backend, claimed_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -121,7 +128,7 @@ class Journal:
             )
             key = int(cursor.lastrowid or 0)
         self._refresh(key)
-        if replaced or tried_again:
+        if replaced or earlier:
             self._count_ended()
         row = self.get(key)
         assert row is not None
@@ -365,7 +372,9 @@ class Journal:
 
     def _count_ended(self) -> None:
         with self._write:
-            counted = self._db.execute("SELECT outcome, count(*) FROM runs WHERE outcome IS NOT NULL GROUP BY outcome")
+            counted = self._db.execute(
+                f"SELECT outcome, count(*) FROM runs WHERE outcome IS NOT NULL AND {_IS_LAST} GROUP BY outcome"
+            )
             outcomes = {Outcome(outcome): int(count) for outcome, count in counted}
             unseen = self._db.execute(
                 "SELECT key, ifnull(outcome_at, claimed_at) FROM runs WHERE outcome = ? AND seen = 0", (Outcome.FAILED,)

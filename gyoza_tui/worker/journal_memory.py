@@ -48,7 +48,7 @@ class Memory:
 
     @property
     def outcomes(self) -> Mapping[Outcome, int]:
-        """How many ended how, closed or not."""
+        """How many runs ended how, closed or not: by their last attempt here, so none that is tried again."""
         with self._lock:
             return dict(self._outcomes)
 
@@ -60,7 +60,7 @@ class Memory:
     # What the journal tells
 
     def ended(self, outcomes: Mapping[Outcome, int], unseen: Mapping[int, float]) -> None:
-        """All that has ended, counted anew: how many how, and when each failed one that nobody has seen."""
+        """All that has ended, counted anew: how many runs how, and when each failed attempt that nobody has seen."""
         with self._lock:
             self._outcomes = Counter(outcomes)
             self._unseen = dict(unseen)
@@ -90,11 +90,16 @@ class Memory:
                 self.version += 1
 
     def _count(self, old: RunRow | None, row: RunRow) -> None:
-        if old is not None and old.outcome is not None:
+        if old is not None and old.outcome is not None and self._is_last(old):
             self._outcomes[old.outcome] -= 1
-        if row.outcome is not None:
+        if row.outcome is not None and self._is_last(row):
             self._outcomes[row.outcome] += 1
         if row.outcome is Outcome.FAILED and not row.seen:
             self._unseen[row.key] = row.outcome_at or row.claimed_at
         else:
             self._unseen.pop(row.key, None)
+
+    def _is_last(self, row: RunRow) -> bool:
+        """Whether its run has no later attempt here. A later one cannot be over while this one changes."""
+        run = (row.server_id, row.run_id)
+        return not any(other.key > row.key and (other.server_id, other.run_id) == run for other in self._rows.values())

@@ -91,7 +91,7 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many of the attempts that ended here, and are still in the history, ended how."""
+    """How many of the runs that ended here, and are still in the history, ended how: by their last attempt here."""
 
     completed: int = 0
     failed: int = 0

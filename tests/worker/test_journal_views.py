@@ -274,6 +274,28 @@ def test_what_ended_is_counted_whatever_becomes_of_the_row(journal: Journal, clo
     assert journal.memory.unseen.number == 1
 
 
+def test_a_run_is_counted_once_however_often_it_was_tried(journal: Journal, clock: FakeClock, path: Path) -> None:
+    def same() -> dict[Outcome, int]:
+        counted = {outcome: n for outcome, n in journal.memory.outcomes.items() if n}
+        assert counted == {o: n for o, n in Journal(path, clock).memory.outcomes.items() if n}
+        return counted
+
+    _end(journal, _take(journal, "other"), Outcome.FAILED)
+    first = _take(journal)
+    _end(journal, first, Outcome.FAILED, closed=False)
+    assert same() == {Outcome.FAILED: 2}
+    second = _take(journal, attempt=2)
+    assert same() == {Outcome.FAILED: 1}, "it is tried again"
+    journal.settled(journal.outbox())
+    journal.update(first, cleaned=True)
+    assert same() == {Outcome.FAILED: 1}
+    third = _take(journal, attempt=3)
+    _end(journal, second, Outcome.LOST)
+    assert same() == {Outcome.FAILED: 1}, "an attempt that ends after a later one was taken on"
+    _end(journal, third, Outcome.COMPLETED)
+    assert same() == {Outcome.FAILED: 1, Outcome.COMPLETED: 1}
+
+
 def test_an_attempt_taken_again_is_counted_once(journal: Journal, path: Path, clock: FakeClock) -> None:
     _end(journal, _take(journal), Outcome.RELEASED)
     _end(journal, _take(journal), Outcome.RELEASED)

@@ -214,7 +214,7 @@ class RunsPane(Vertical):
 
     def _title(self, snapshot: Snapshot) -> Content:
         tally = snapshot.tally
-        active = sum(view.row.outcome is None for view in snapshot.runs)
+        active = len({view.row.run_id for view in snapshot.runs if view.row.outcome is None})
         counts = [f"{active} active", f"{tally.completed} done"]
         counts += [f"{tally.failed} failed"] if tally.failed else []
         counts += [f"{tally.cancelled} cancelled"] if tally.cancelled else []

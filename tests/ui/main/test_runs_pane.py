@@ -41,6 +41,17 @@ def test_the_newest_first_what_goes_on_then_what_is_over() -> None:
     asyncio.run(look())
 
 
+def test_the_title_counts_a_run_once_while_its_earlier_attempt_is_stopped() -> None:
+    earlier, later = (going_on(key, "twice111") for key in (1, 2))
+
+    async def look() -> None:
+        async with stage(FakeControl(now=snapshot(runs=(earlier, later)))) as shown:
+            assert listed(shown) == ["twice111", "twice111"]
+            assert "1 active" in shown.text()
+
+    asyncio.run(look())
+
+
 def test_the_history_is_asked_for_only_when_it_has_changed() -> None:
     control = AskedControl(now=snapshot(history_version=1), past=list(PAST))
 
