@@ -9,7 +9,7 @@ import typer
 
 from gyoza_tui.cli import options
 from gyoza_tui.cli.examples import examples
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -26,14 +26,8 @@ _NAME: Final = 12
 _INDENT: Final = " " * (max(map(len, _WORDS.values())) + 2 + _NAME + 1)
 
 
-def check(
-    ctx: typer.Context,
-    as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
-) -> None:
+@with_connection
+def check(flags: Connection, as_json: options.AsJson = False) -> None:
     """Look whether a worker could run here: server, key, Docker, GPUs, disk, settings.
 
     Changes nothing. What fails comes with the command that mends it; then the exit code is 1.
@@ -42,7 +36,7 @@ def check(
     from gyoza_tui.cli.failures import ExitCode
     from gyoza_tui.worker.checks import CheckState
 
-    found = _checks(Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj))
+    found = _checks(flags)
     if as_json:
         terminal.out_json([asdict(each) for each in found])
     else:

@@ -9,7 +9,7 @@ import typer
 
 from gyoza_tui.cli import options
 from gyoza_tui.cli.examples import examples
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 
 if TYPE_CHECKING:
     from gyoza_tui.settings import Settings
@@ -40,18 +40,11 @@ class Value(NamedTuple):
 
 
 @config.command(epilog=EXAMPLES)
-def show(
-    ctx: typer.Context,
-    as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
-) -> None:
+@with_connection
+def show(flags: Connection, as_json: options.AsJson = False) -> None:
     """Print each setting, its value, and where that came from; no secret is shown."""
     from gyoza_tui.cli import connection, terminal
 
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     found = values(connection.loaded(flags), flags)
     if as_json:
         terminal.out_json([{"setting": each.setting, "value": each.value, "from": each.source} for each in found])

@@ -11,7 +11,7 @@ from gyoza_tui.cli import options
 from gyoza_tui.cli.completing import complete_definition
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ EXAMPLES: Final = examples(
 )
 
 
+@with_connection
 def definitions(
-    ctx: typer.Context,
+    flags: Connection,
     name: Annotated[
         str | None,
         typer.Argument(
@@ -36,10 +37,6 @@ def definitions(
         ),
     ] = None,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """List the op definitions.
 
@@ -47,7 +44,6 @@ def definitions(
     """
     from gyoza_tui.cli import connection, terminal
 
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     with connection.connected(flags) as at:
         found = at.client.list_definitions()[::-1]
     if name is not None:

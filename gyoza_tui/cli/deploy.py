@@ -12,7 +12,7 @@ import typer
 
 from gyoza_tui.cli import options
 from gyoza_tui.cli.examples import examples
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -75,15 +75,12 @@ class Plan:
         return f"{self.name}: {self.change.value}{against}"
 
 
+@with_connection
 def deploy(
-    ctx: typer.Context,
+    flags: Connection,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Definitions in YAML.")] = Path("gyoza.yml"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """Bring the definitions of a file to the server. Shows what changes there; what is unchanged is not sent.
 
@@ -93,7 +90,6 @@ def deploy(
     from gyoza_tui.cli.op_file import read_definitions
 
     definitions = read_definitions(file)
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     plans: list[Plan] = []
     with connection.connected(flags) as at:
         for definition in definitions:

@@ -12,7 +12,7 @@ import typer
 from gyoza_tui.cli import failures, options
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ _PAUSE_S: Final = 0.2
 """After an answer with nothing in it."""
 
 
+@with_connection
 def events(
-    ctx: typer.Context,
+    flags: Connection,
     topic: Annotated[str, typer.Option("--topic", "-t", metavar="T", help="The topic.", show_default=False)],
     after: Annotated[
         str | None, typer.Option(metavar="CURSOR", help="Only what is behind it, as printed at the end.")
@@ -41,10 +42,6 @@ def events(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
     utc: options.Utc = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """Print the events of a topic's runs.
 
@@ -56,7 +53,6 @@ def events(
     failures.name(topic, "a topic's name")
     if after is not None:
         failures.name(after, "a cursor; `events` says one on stderr at its end")
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     feed = _Feed(topic, after, follow=follow)
     # an age means little in what is watched as it comes
     tell = _tell_json if as_json else partial(_tell, times=terminal.Times(utc or follow))

@@ -14,7 +14,7 @@ from gyoza_tui.cli import log_files, options
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.log_lines import Line, Lines, Selection
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 from gyoza_tui.models import filters
 from gyoza_tui.models.text import visible
 
@@ -43,8 +43,9 @@ Attempt = Annotated[
 ]
 
 
+@with_connection
 def logs(
-    ctx: typer.Context,
+    flags: Connection,
     run: options.Run,
     follow: Follow = False,
     tail: Tail = None,
@@ -53,10 +54,6 @@ def logs(
     stderr: Stderr = False,
     attempt: Attempt = None,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """Print a run's output.
 
@@ -70,7 +67,7 @@ def logs(
     from gyoza_tui.worker.redaction import redact_pieces
 
     selection = Selection(tail, _time(since), _pattern(grep), "stderr" if stderr else None)
-    settings = connection.loaded(Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj))
+    settings = connection.loaded(flags)
     log, journal = _found(run, attempt, settings, follow=follow)
     secrets = secrets_of(journal, log.run_id)
     reader = SpoolReader(log.path)

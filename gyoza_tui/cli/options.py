@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, Concatenate, Final
 
 import typer
 
@@ -51,3 +54,33 @@ class Connection:
 
 def _first(inner: str | None, outer: str | None) -> str | None:
     return outer if inner is None else inner
+
+
+_FLAGS: Final = {"server": Server, "api_key_file": ApiKeyFile, "state_dir": StateDir, "worker_id": WorkerId}
+"""Of a connection, in the order of `--help`, where they stand behind a verb's own."""
+_CONTEXT: Final = "ctx"
+
+
+def with_connection(verb: Callable[Concatenate[Connection, ...], None]) -> Callable[..., None]:
+    """The verb as typer takes it: the flags of its connection, laid over those before its name, become one value.
+
+    A verb that wants typer's context has it as `ctx`.
+    """
+    _, *own = signature(verb, eval_str=True).parameters.values()
+    wants_context = any(each.name == _CONTEXT for each in own)
+
+    @wraps(verb)
+    def called(ctx: typer.Context, **typed: Any) -> None:
+        connection = Connection(**{name: typed.pop(name) for name in _FLAGS})
+        verb(connection.over(ctx.obj), **typed, **({_CONTEXT: ctx} if wants_context else {}))
+
+    context = [] if wants_context else [_keyword(_CONTEXT, typer.Context)]
+    flags = [_keyword(name, annotation, default=None) for name, annotation in _FLAGS.items()]
+    parameters = [*context, *(each.replace(kind=Parameter.KEYWORD_ONLY) for each in own), *flags]
+    called.__annotations__ = {each.name: each.annotation for each in parameters}
+    called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return called
+
+
+def _keyword(name: str, annotation: Any, default: Any = Parameter.empty) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -11,7 +11,7 @@ from gyoza_tui.cli.changing import Change, Chosen, carry_out
 from gyoza_tui.cli.completing import complete_open_run, complete_retryable_run
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 from gyoza_tui.cli.run_filters import Flags
 from gyoza_tui.models.limits import PRIORITY_MAX
 from gyoza_tui.models.states import Cause, RunState, allowed
@@ -45,8 +45,9 @@ Ended = Annotated[
 ]
 
 
+@with_connection
 def cancel(
-    ctx: typer.Context,
+    flags: Connection,
     which: Open = None,
     state: run_filters.State = None,
     definition: run_filters.Definition = None,
@@ -55,19 +56,15 @@ def cancel(
     since: run_filters.Since = None,
     yes: options.Yes = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """Cancel runs that wait or run. One that is named is cancelled at once; before several it asks."""
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     chosen = Chosen(which or [], Flags(state, definition, worker, topic, since))
     carry_out(flags, chosen, CANCEL, yes=yes, as_json=as_json)
 
 
+@with_connection
 def retry(
-    ctx: typer.Context,
+    flags: Connection,
     which: Ended = None,
     state: run_filters.State = None,
     definition: run_filters.Definition = None,
@@ -77,19 +74,15 @@ def retry(
     failed: run_filters.Failed = False,
     yes: options.Yes = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """Queue runs again that failed or were cancelled. One that is named is queued at once; before several it asks."""
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     chosen = Chosen(which or [], Flags(state, definition, worker, topic, since), failed=failed)
     carry_out(flags, chosen, RETRY, yes=yes, as_json=as_json)
 
 
+@with_connection
 def priority(
-    ctx: typer.Context,
+    flags: Connection,
     which: Open = None,
     *,
     number: Annotated[
@@ -102,13 +95,8 @@ def priority(
     since: run_filters.Since = None,
     yes: options.Yes = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """Change the priority of runs. Higher ones run first; 5 is what a run gets when nobody says."""
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     chosen = Chosen(which or [], Flags(state, definition, worker, topic, since))
     carry_out(flags, chosen, _to_priority(_whole(number)), yes=yes, as_json=as_json)
 

@@ -8,7 +8,7 @@ import typer
 
 from gyoza_tui.cli import options, run_filters
 from gyoza_tui.cli.examples import examples
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 from gyoza_tui.cli.run_filters import Flags
 
 LISTED: Final = 50
@@ -22,8 +22,9 @@ EXAMPLES: Final = examples(
 )
 
 
+@with_connection
 def runs(
-    ctx: typer.Context,
+    flags: Connection,
     terms: run_filters.Terms = None,
     state: run_filters.State = None,
     definition: run_filters.Definition = None,
@@ -35,10 +36,6 @@ def runs(
     watch: Annotated[bool, typer.Option("--watch", help="Go on and show what changes, until Ctrl-C.")] = False,
     utc: options.Utc = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """List runs, newest first.
 
@@ -50,7 +47,6 @@ def runs(
 
     wanted = run_filters.wanted(terms or [], Flags(state, definition, worker, topic, since), failed=failed)
     times = terminal.Times(utc)
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     with connection.connected(flags) as at:
         if watch:
             watching.watch(at.client, wanted, limit, times, as_json=as_json)

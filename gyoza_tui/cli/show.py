@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-import typer
-
 from gyoza_tui.cli import options
 from gyoza_tui.cli.examples import examples
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -28,15 +26,12 @@ _TAIL_SHOWN: Final = 20
 """Lines of a failed op's output."""
 
 
+@with_connection
 def show(
-    ctx: typer.Context,
+    flags: Connection,
     run: options.Run,
     utc: options.Utc = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """Tell all about a run.
 
@@ -45,7 +40,6 @@ def show(
     """
     from gyoza_tui.cli import connection, run_words, terminal
 
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     with connection.connected(flags) as at:
         found = connection.find_run(at.client, run)
     if as_json:

@@ -14,7 +14,7 @@ from gyoza_tui.cli.bars import bar
 from gyoza_tui.cli.completing import complete_target
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 from gyoza_tui.cli.with_command import behind
 from gyoza_tui.models.text import visible
 
@@ -43,7 +43,9 @@ class Manner:
     as_json: bool
 
 
+@with_connection
 def submit(
+    flags: Connection,
     ctx: typer.Context,
     target: Annotated[
         str,
@@ -81,10 +83,6 @@ def submit(
     retry: Annotated[int | None, typer.Option(metavar="N", min=0, help="Try again so often if the op fails.")] = None,
     timeout: Annotated[str | None, typer.Option(metavar="T", help="Stop it after 90s, 10m, 1h30m.")] = None,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """Submit a run of a definition, or of an image with what stands behind `--` as its command. Prints its id.
 
@@ -98,7 +96,6 @@ def submit(
     _refuse_nonsense(manner)
     typed = given([*(pairs or []), *(more or [])], inputs)
     ad_hoc = AdHoc(behind(ctx), cpu, ram, vram, gpu, tag, env, secret_env, retry, timeout)
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     with connection.connected(flags) as at:
         runs = _submitted(at, order_of(at.client, target, typed, priority, ad_hoc), manner)
         if manner.wait:

@@ -11,7 +11,7 @@ from gyoza_tui.cli import options
 from gyoza_tui.cli.completing import complete_worker
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError
-from gyoza_tui.cli.options import Connection
+from gyoza_tui.cli.options import Connection, with_connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ _AMOUNTS: Final = ("CPU", "RAM GB", "GPU", "VRAM GB", "RUNS")
 _STYLES: Final = {"claiming": "green", "paused": "yellow", "draining": "yellow", "silent": "red", "lost": "red"}
 
 
+@with_connection
 def workers(
-    ctx: typer.Context,
+    flags: Connection,
     worker: Annotated[
         str | None,
         typer.Argument(
@@ -38,10 +39,6 @@ def workers(
     ] = None,
     utc: options.Utc = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    api_key_file: options.ApiKeyFile = None,
-    state_dir: options.StateDir = None,
-    worker_id: options.WorkerId = None,
 ) -> None:
     """List the workers.
 
@@ -50,7 +47,6 @@ def workers(
     from gyoza_tui.cli import connection, terminal
 
     times = terminal.Times(utc)
-    flags = Connection(server, worker_id, state_dir, api_key_file).over(ctx.obj)
     with connection.connected(flags) as at:
         known = sorted(at.client.list_workers(), key=lambda each: each.worker_id)
     found = known if worker is None else [each for each in known if each.worker_id == worker]
