@@ -27,6 +27,7 @@ STATES: Final = (
 _QUOTE: Final = '"'
 _DAY_S: Final = 86400.0
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY_S, "w": 7 * _DAY_S}
+_LOOK_MIN_S: Final = 1.0
 _AGO: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([a-z]*)")
 _SINCE: Final = "since:30m, since:1h, since:2d, since:2026-11-20 or since:2026-11-20T10:00"
 
@@ -172,6 +173,12 @@ class RunFilter:
     def matches(self, facts: RunFacts, now: float) -> bool:
         """`now` is UTC seconds."""
         return all(term.matches(facts, now) for term in self.terms)
+
+    @property
+    def good_for_s(self) -> float | None:
+        """How long what it lets through is true to a hundredth of its shortest time ago; None: it names none."""
+        agos = [term.since.ago_s for term in self.terms if term.since is not None and term.since.ago_s is not None]
+        return max(_LOOK_MIN_S, min(agos) / 100) if agos else None
 
 
 def parse(text: str) -> RunFilter:

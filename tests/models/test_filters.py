@@ -218,3 +218,11 @@ def test_a_servers_run_ended_when_it_was_last_changed() -> None:
     assert not parse("since:30s").matches(facts(RunState.FAILED), NOW)
     assert parse("since:30s").matches(facts(RunState.RUNNING), NOW)
     assert not parse("worker:a").matches(facts(RunState.RUNNING), NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "good_for_s"),
+    [("op:x", None), ("since:2026-11-20", None), ("since:1h", 36), ("-since:1h since:2d", 36), ("since:5s", 1)],
+)
+def test_only_a_time_ago_makes_what_is_let_through_go_stale(text: str, good_for_s: float | None) -> None:
+    assert parse(text).good_for_s == good_for_s

@@ -41,7 +41,7 @@ class RunsPane(Vertical):
         self._wanted = RunFilter()
         self._filter_text = ""
         self._page = HistoryPage((), 0)
-        self._read: tuple[int, RunFilter] | None = None
+        self._read: tuple[int, RunFilter, int] | None = None
         """What the page answers, or is being asked."""
         self._reading = False
         self._trouble = ""
@@ -140,7 +140,9 @@ class RunsPane(Vertical):
     def _ask_history(self) -> None:
         if self._snapshot is None or self._reading:
             return
-        question = (self._snapshot.history_version, self._wanted)
+        period = self._wanted.good_for_s
+        now = 0 if period is None else int(self._snapshot.taken_at / period)
+        question = (self._snapshot.history_version, self._wanted, now)
         if question != self._read:
             self._read, self._reading = question, True
             self.run_worker(self._read_history(self._wanted, frozenset(self._leaving)))

@@ -9,9 +9,12 @@ from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.ui.panels.runs import RunsPane
 from gyoza_tui.worker.control import HistoryPage
 from gyoza_tui.worker.snapshot import Intent, Outcome, RunView, Tally
-from tests.ui.fake_control import FakeControl, snapshot
+from tests.ui.fake_control import BOOT, NOW, FakeControl, snapshot
 from tests.ui.main.scene import ACTIVE, PAST, busy_control, ended, going_on
 from tests.ui.main.stage import Stage, stage
+
+OLD_AND_NEW = ((1, "old", 3590), (2, "new", 60))
+"""Key, run, and how many seconds ago it ended."""
 
 
 class AskedControl(FakeControl):
@@ -64,6 +67,29 @@ def test_the_history_is_asked_for_only_when_it_has_changed() -> None:
             assert asked(control) == before == 1
             control.now = replace(control.now, history_version=2)
             await shown.until(lambda: asked(control) == 2)
+
+    asyncio.run(look())
+
+
+def test_what_ended_an_hour_ago_leaves_a_list_since_an_hour_ago() -> None:
+    old, new = (ended(key, run, Outcome.COMPLETED, "", outcome_at=NOW - ago) for key, run, ago in OLD_AND_NEW)
+    control = AskedControl(now=snapshot(), past=[new, old])
+
+    def later(seconds: float) -> None:
+        control.now = replace(control.now, utc=NOW + seconds, taken_at=BOOT + seconds)
+
+    async def look() -> None:
+        async with stage(control) as shown:
+            await shown.press("slash", *"since:1h", "enter")
+            await shown.until(lambda: listed(shown) == ["new", "old"])
+            before = asked(control)
+            later(2)
+            for _ in range(3):
+                await shown.tick()
+            assert asked(control) == before
+            later(120)
+            await shown.until(lambda: listed(shown) == ["new"])
+            assert asked(control) == before + 1
 
     asyncio.run(look())
 
