@@ -84,7 +84,11 @@ def retry_after_s(error: httpx.HTTPError) -> float | None:
 
 
 def words(error: httpx.HTTPError) -> str:
-    """The error in a few words for a person; holds no header and no key."""
+    """The error in a few words for a person, as part of a sentence: no full stop; holds no header and no key."""
+    return _said(error).removesuffix(".")
+
+
+def _said(error: httpx.HTTPError) -> str:
     match error:
         case httpx.HTTPStatusError():
             status = error.response.status_code

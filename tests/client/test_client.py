@@ -183,6 +183,11 @@ def test_nobody_there() -> None:
     assert words(failed.value) == "connection refused"
 
 
+@pytest.mark.parametrize("pieces", [b"", answer(b'{"detail": "No.", "code": "limit"}', "422 Unprocessable")])
+def test_words_are_part_of_a_sentence(pieces: bytes) -> None:
+    assert not words(failure(pieces)).endswith(".")
+
+
 def test_proxies_of_the_environment_are_not_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
