@@ -34,6 +34,8 @@ class GpuSample:
     power_w: float | None = None
     power_limit_w: float | None = None
     temperature_c: float | None = None
+    slowdown_c: float | None = None
+    """From which temperature on it slows itself down."""
     processes: tuple[GpuProcess, ...] | None = None
     """The most memory first; looked at every few seconds."""
 

@@ -17,7 +17,9 @@ from gyoza_tui.ui.widgets.sparkline import buckets, sparkline
 from gyoza_tui.worker.snapshot import RunView, phase_of
 
 HOT_C: Final = 85.0
-"""Most GPUs slow down a little above it; none tells here where."""
+"""Of a GPU that does not tell from where on it slows down: most do a little above it."""
+_NEAR_C: Final = 5.0
+"""Below where it slows down."""
 _GAP: Final = 1
 _ID: Final = 8
 _AMBER: Final = "$warning"
@@ -123,7 +125,8 @@ def _full(gpu: GpuSample) -> bool:
 
 
 def _hot(gpu: GpuSample) -> bool:
-    return (gpu.temperature_c or 0.0) >= HOT_C
+    hot = HOT_C if gpu.slowdown_c is None else gpu.slowdown_c - _NEAR_C
+    return (gpu.temperature_c or 0.0) >= hot
 
 
 def _power(gpu: GpuSample, cells: int) -> Content:

@@ -104,6 +104,12 @@ ret nvmlDeviceGetTemperature(device d, unsigned sensor, unsigned *c) {
     *c = reading("NVML_STUB_HEAT", d, 61);
     return 0;
 }
+ret nvmlDeviceGetTemperatureThreshold(device d, unsigned threshold, unsigned *c) {
+    (void)d;
+    JUDGE
+    *c = threshold == 1 ? 90 : 95;
+    return 0;
+}
 ret nvmlDeviceGetComputeRunningProcesses_v3(device d, unsigned *n, process *found) {
     const char *value = getenv("NVML_STUB_PROCESSES");
     unsigned all = value && d == 1 ? (unsigned)atoi(value) : 0, room = *n;

@@ -83,6 +83,7 @@ def test_every_gpu_is_told(stub: Path, count: int) -> None:
         "power_w": 123.456,
         "power_limit_w": 300.0,
         "temperature_c": 61.0,
+        "slowdown_c": 90.0,
         "processes": [],
     }
     assert detected["gpus"] == [{"id": i, "vram_mb": 16384, "tags": []} for i in range(count)]
@@ -116,6 +117,7 @@ def test_a_missing_function_is_that_field_only(old_stub: Path) -> None:
         ("nvmlDeviceGetUtilizationRates", "util_percent"),
         ("nvmlDeviceGetMemoryInfo", "memory_used_mb"),
         ("nvmlDeviceGetTemperature", "temperature_c"),
+        ("nvmlDeviceGetTemperatureThreshold", "slowdown_c"),
         ("nvmlDeviceGetEnforcedPowerLimit", "power_limit_w"),
         ("nvmlDeviceGetComputeRunningProcesses_v3", "processes"),
     ],

@@ -17,7 +17,7 @@ import psutil
 from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample
 
 SLOW_S: Final = 5.0
-"""How long what hardly changes (power limit, the list of GPUs, who computes on them) is good for."""
+"""How long what hardly changes (limits of power and heat, the list of GPUs, who computes on them) is good for."""
 _MIB: Final = 2**20
 
 
@@ -33,6 +33,7 @@ class _Device:
     handle: Any
     info: GpuInfo
     power_limit_w: float | None
+    slowdown_c: float | None = None
     processes: tuple[GpuProcess, ...] | None = None
 
 
@@ -167,8 +168,12 @@ class _Reader:
             )
             limit = self._try("nvmlDeviceGetEnforcedPowerLimit", handle)
             limit_w = limit / 1000 if limit is not None else None
-            devices.append(_Device(handle, info, limit_w, self._processes(handle)))
+            devices.append(_Device(handle, info, limit_w, self._slowdown(handle), self._processes(handle)))
         return tuple(devices)
+
+    def _slowdown(self, handle: Any) -> float | None:
+        degrees = self._try("nvmlDeviceGetTemperatureThreshold", handle, self._nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN)
+        return float(degrees) if degrees else None
 
     def _processes(self, handle: Any) -> tuple[GpuProcess, ...] | None:
         found = self._try("nvmlDeviceGetComputeRunningProcesses", handle)
@@ -179,7 +184,12 @@ class _Reader:
 
     def _sample(self, device: _Device) -> GpuSample:
         handle = device.handle
-        sample = GpuSample(device.info, power_limit_w=device.power_limit_w, processes=device.processes)
+        sample = GpuSample(
+            device.info,
+            power_limit_w=device.power_limit_w,
+            slowdown_c=device.slowdown_c,
+            processes=device.processes,
+        )
         if handle is None:
             return sample
         util = self._try("nvmlDeviceGetUtilizationRates", handle)

@@ -108,6 +108,8 @@ def test_memory_and_heat_are_amber_from_95_percent_and_load_never() -> None:
     assert styles(gpu(0, 100.0, 70_000, 70.0)) == set()
     assert styles(gpu(0, 5.0, 80_000, 70.0)) == {"$warning", "$warning on $primary-muted"}
     assert styles(gpu(0, 5.0, 10_000, 90.0)) == {"$warning"}
+    assert styles(replace(gpu(0, 5.0, 10_000, 90.0), slowdown_c=97.0)) == set(), "7 below where it slows down"
+    assert styles(replace(gpu(0, 5.0, 10_000, 79.0), slowdown_c=84.0)) == {"$warning"}, "5 below"
 
 
 def test_a_meter_is_empty_only_at_0_and_full_only_at_100() -> None:
