@@ -15,7 +15,7 @@ from gyoza_tui.ui.ops import op_name
 from gyoza_tui.ui.outside import cut, plain_line
 from gyoza_tui.ui.phases import FINISHED, LOOKS, WORD_WIDTH
 from gyoza_tui.ui.server_truth import differing
-from gyoza_tui.ui.steps import current_step, step_word
+from gyoza_tui.ui.steps import current_step, next_try, step_word
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import meter
 from gyoza_tui.worker.snapshot import Outcome, Phase, RunView, phase_of
@@ -173,6 +173,8 @@ def _step(view: RunView, now: float) -> Content:
         total = None if view.pull.bytes_total is None else view.pull.bytes_total / _MIB
         layers = f"{view.pull.layers_done}/{view.pull.layers_total or UNKNOWN}"
         word = f"pulling {layers} {part_of(view.pull.bytes_done / _MIB, total)}"
+    if view.again is not None:
+        word = next_try(view.again, now)
     if view.kill_at is not None and view.kill_at > now:
         word = f"SIGKILL in {math.ceil(view.kill_at - now)} s"
     return Content(place + word)
@@ -187,7 +189,8 @@ def _urgent(view: RunView) -> list[str]:
 
 def _note(view: RunView, layout: Layout) -> Content:
     row = view.row
-    parts = [Content.styled(mark, "$text-warning") for mark in _urgent(view)]
+    wrong = [plain_line(view.again.why)] if view.again is not None else []
+    parts = [Content.styled(mark, "$text-warning") for mark in (*_urgent(view), *wrong)]
     if row.outcome_at is not None:
         parts.append(Content(clock(row.outcome_at, layout.zone)))
     if row.attempt > 1:

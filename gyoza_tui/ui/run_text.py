@@ -12,7 +12,7 @@ from textual.content import Content
 from gyoza_tui.models.runs import Event, OpAttempt
 from gyoza_tui.ui.format import UNKNOWN, duration, took
 from gyoza_tui.ui.outside import one_line, plain_line
-from gyoza_tui.ui.steps import current_step, step_word
+from gyoza_tui.ui.steps import current_step, next_try, step_word
 from gyoza_tui.worker.control import LogLine, RunDetails
 from gyoza_tui.worker.snapshot import Exit, Outcome, RunRow, RunView, StepView, phase_of
 
@@ -107,7 +107,11 @@ def _step(step: StepView, view: RunView, now: float, zone: tzinfo | None) -> Con
         return Content.styled(f"· {name}", "dim")
     at = (f"  {_clock(step.began_at, zone)}", "dim")
     if step.ended_at is None and view.row.outcome is None:
-        return Content.assemble(f"► {name} {duration(now - step.began_at):>{_TOOK}}", at)
+        line = Content.assemble(f"► {name} {duration(now - step.began_at):>{_TOOK}}", at)
+        if view.again is not None and step is current_step(view):
+            wrong = f"  {next_try(view.again, now)}: {view.again.why}"
+            line = Content.assemble(line, _cut(wrong, _JSON_LINE).stylize("$text-warning"))
+        return line
     time = UNKNOWN if step.ended_at is None else took(step.ended_at - step.began_at)
     if step is current_step(view) and view.row.outcome is Outcome.FAILED:
         return Content.assemble(("✗", "$text-error"), f" {name} {time:>{_TOOK}}", at)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from textual.content import Content
 
 from gyoza_tui.ui.format import duration, part_of, took
 from gyoza_tui.ui.outside import one_line
-from gyoza_tui.worker.snapshot import Outcome, PullProgress, RunView, StepView
+from gyoza_tui.worker.snapshot import Again, Outcome, PullProgress, RunView, StepView
 
 _WORDS: Final = {
     "prepare_inputs": "inputs",
@@ -34,6 +35,12 @@ def current_step(view: RunView) -> StepView | None:
     if view.row.outcome is Outcome.FAILED:
         begun = [step for step in begun if step.name not in _AFTERWARDS] or begun
     return begun[-1] if begun else None
+
+
+def next_try(again: Again, now: float) -> str:
+    """When what went wrong is tried again; `now` in UTC seconds."""
+    left = math.ceil(again.at - now)
+    return f"again in {left} s" if left > 0 else "trying again"
 
 
 def steps_line(view: RunView, now: float, cells: int) -> Content:
@@ -63,8 +70,9 @@ def _where(view: RunView, here: StepView | None, now: float) -> str:
     if here is None or here.began_at is None:
         return ""
     time = took(here.ended_at - here.began_at) if here.ended_at is not None else duration(now - here.began_at)
-    pulled = f" {_pulled(view.pull)}" if view.pull is not None else ""
-    return f"{step_word(here.name)}{pulled} {time}"
+    doing = f" {_pulled(view.pull)}" if view.pull is not None else ""
+    doing = f" {next_try(view.again, now)}" if view.again is not None else doing
+    return f"{step_word(here.name)}{doing} {time}"
 
 
 def _pulled(pull: PullProgress) -> str:

@@ -17,6 +17,7 @@ from gyoza_tui.backends.base import (
     PullProgress,
 )
 from gyoza_tui.models.clock import Clock
+from gyoza_tui.worker.again import Again
 
 PullPolicy: TypeAlias = Literal["always", "missing", "never"]
 
@@ -59,6 +60,7 @@ class ImagePulls:
         on_progress: Callable[[PullProgress], None],
         cancel: threading.Event,
         on_warning: Callable[[str], None],
+        on_again: Callable[[Again], None] = lambda _again: None,
     ) -> None:
         """Return when the image is on this machine, as the policy has it.
 
@@ -72,7 +74,7 @@ class ImagePulls:
             return
         pull = self._join(backend, image, here)
         try:
-            self._follow(pull, on_progress, cancel, on_warning)
+            self._follow(pull, on_progress, cancel, on_warning, on_again)
         finally:
             self._leave(pull)
 
@@ -118,8 +120,10 @@ class ImagePulls:
         on_progress: Callable[[PullProgress], None],
         cancel: threading.Event,
         on_warning: Callable[[str], None],
+        on_again: Callable[[Again], None],
     ) -> None:
         told, shown = 0, PullProgress()
+        again: Again | None = None
         while True:
             done = pull.done.wait(_LOOK_S)
             for words in pull.warnings[told:]:
@@ -128,6 +132,9 @@ class ImagePulls:
             if pull.progress != shown:
                 shown = pull.progress
                 on_progress(shown)
+            if pull.again is not None and pull.again != again:
+                again = pull.again
+                on_again(again)
             if done:
                 break
             if cancel.is_set():
@@ -168,6 +175,8 @@ class _SharedPull:
     done: threading.Event = field(default_factory=threading.Event)
     progress: PullProgress = field(default_factory=PullProgress)
     warnings: list[str] = field(default_factory=list)
+    again: Again | None = None
+    """Why it is not the first try."""
     error: BackendError | None = None
     renewed: bool = True
     """Whether a registry has answered; an old image used for want of an answer is not good for a minute."""
@@ -195,6 +204,7 @@ class _SharedPull:
                 if pause is None or not error.retryable or self.limits.clock.boot() + pause >= deadline:
                     raise
                 self.warnings.append(f"{error}; trying again in {pause:g} s (try {number} of {len(pauses) + 1})")
+                self.again = Again(f"{error}", self.limits.clock.utc().timestamp() + pause)
                 if self.limits.clock.wait(self.abandoned, pause):
                     raise PullCancelled(f"pulling {self.image} was cancelled") from error
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.execution_pipeline.types.step import step_name
 from gyoza_tui.worker.progress import left_s
@@ -22,10 +23,11 @@ class _Passing(NamedTuple):
     held: bool
     pull: PullProgress | None
     kill_at: float | None
+    again: Again | None
 
     @classmethod
     def of(cls, view: RunView) -> _Passing:
-        return cls(view.server_state, view.held, view.pull, view.kill_at)
+        return cls(view.server_state, view.held, view.pull, view.kill_at, view.again)
 
 
 class Picture:
@@ -75,7 +77,7 @@ class Picture:
 
     def view(self, row: RunRow, entered: Mapping[str, float]) -> RunView:
         """Of a row of the history, which went into these steps."""
-        return self._drawn(row, entered, _Passing(None, False, None, None))
+        return self._drawn(row, entered, _Passing(None, False, None, None, None))
 
     def _open(self, rows: Sequence[RunRow]) -> tuple[RunView, ...]:
         states = {op.id: op.state for op in self._runtime.context.running_ops}
@@ -84,7 +86,8 @@ class Picture:
         for row in map(self._slots.as_asked, rows):
             held = link.registered and row.server_id != link.server_id
             pull = self._slots.pull(row.key) if row.handle is None and row.outcome is None else None
-            passing = _Passing(states.get(row.run.id), held, pull, self._slots.kill_at(row.key))
+            kill_at, again = self._slots.kill_at(row.key), self._slots.again(row.key)
+            passing = _Passing(states.get(row.run.id), held, pull, kill_at, again)
             view = known.get(row.key)
             # the journal makes a new row with every change, an entered step included
             same = view is not None and view.row is row
@@ -104,6 +107,7 @@ class Picture:
             progress=_progress(row),
             pull=passing.pull,
             kill_at=passing.kill_at,
+            again=passing.again,
             seen=row.seen or row.outcome is not Outcome.FAILED,
             gpu=row.run.constraints.gpu_id,
         )

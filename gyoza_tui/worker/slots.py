@@ -10,6 +10,7 @@ from typing import Final
 
 from gyoza_tui.backends.base import BackendError, Label, PullProgress
 from gyoza_tui.models.limits import MIB
+from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.log_spool import LogSpool
@@ -81,6 +82,11 @@ class Slots:
         """When it is killed, in UTC seconds, while it is asked to stop."""
         services = self._running.get(key)
         return None if services is None else services.kill_at
+
+    def again(self, key: int) -> Again | None:
+        """Why what it is at is tried again, and when."""
+        services = self._running.get(key)
+        return None if services is None else services.again
 
     @property
     def count(self) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gyoza_tui.backends.base import Exit, PullProgress
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.duties.duty import DutyStatus
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.notices import Notice
@@ -19,6 +20,7 @@ from gyoza_tui.worker.run_facts import facts_of
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 
 __all__ = [
+    "Again",
     "DutyStatus",
     "Exit",
     "Failures",
@@ -78,6 +80,8 @@ class RunView:
     """While its image is pulled."""
     kill_at: float | None = None
     """When SIGKILL follows, in UTC seconds, while it is asked to stop."""
+    again: Again | None = None
+    """While something went wrong and is tried again."""
     seen: bool = True
     """False for a failed one as long as nobody has looked at how it ended."""
     gpu: int | None = None

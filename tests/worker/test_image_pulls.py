@@ -21,6 +21,7 @@ from gyoza_tui.backends.base import (
     PullProgress,
 )
 from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.image_pulls import ImagePulls, PullPolicy
 from tests.backends.docker_ops import DockerOps
 from tests.engine import Registry
@@ -82,9 +83,11 @@ class _Caller:
     def __init__(self, pulls: ImagePulls, backend: _Registry, image: str = "op:1") -> None:
         self.cancel = threading.Event()
         self.warnings: list[str] = []
+        self.again: list[Again] = []
         self.progress: list[PullProgress] = []
         self.outcome: list[BackendError | None] = []
-        self._arguments: tuple[Any, ...] = (backend, image, self.progress.append, self.cancel, self.warnings.append)
+        told = (self.progress.append, self.cancel, self.warnings.append, self.again.append)
+        self._arguments: tuple[Any, ...] = (backend, image, *told)
         self._pulls = pulls
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -141,11 +144,13 @@ def test_a_success_is_good_for_a_minute() -> None:
 
 def test_the_machines_failures_are_tried_again_visibly() -> None:
     down = PullFailed("registry down", retryable=True)
-    caller = _Caller(_pulls(), backend := _Registry(down, down, "ok"))
+    caller = _Caller(_pulls(retry_s=(0.1, 0.1)), backend := _Registry(down, down, "ok"))
     assert caller.result() is None
     assert len(backend.pulls) == 3
     assert "try 2 of 3" in caller.warnings[0]
     assert "try 3 of 3" in caller.warnings[1]
+    assert [again.why for again in caller.again] == ["registry down"] * 2
+    assert 0.1 <= caller.again[1].at - caller.again[0].at < 1
     caller = _Caller(_pulls(), backend := _Registry(down))
     assert caller.result() is down
     assert len(backend.pulls) == 3

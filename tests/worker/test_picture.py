@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import Exit, Handle, PullProgress
+from gyoza_tui.backends.base import BackendUnavailable, Exit, Handle, ImageNotFound, PullFailed, PullProgress
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
@@ -16,10 +17,12 @@ from gyoza_tui.worker.disk import look
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+from gyoza_tui.worker.image_pulls import RETRY_S
 from gyoza_tui.worker.run_row import Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
-from gyoza_tui.worker.snapshot import Failures, Phase, RunView, StepView, Tally, phase_of
+from gyoza_tui.worker.snapshot import Again, Failures, Phase, RunView, StepView, Tally, phase_of
 from tests.scripted_server import Reply, ScriptedServer
+from tests.waiting import until
 from tests.worker.rig import Rig
 
 _NAMES = [
@@ -135,6 +138,55 @@ def test_how_far_the_pull_is_while_there_is_no_container(rig: Rig) -> None:
     rig.journal.update(row.key, handle={"id": "c"})
     assert _view(rig).pull is None
     looked.set()
+
+
+def test_why_a_pull_is_tried_again_until_it_goes_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+    looked, over = threading.Event(), threading.Event()
+
+    def pull(image: str, on_progress: Callable[[PullProgress], None], cancel: threading.Event) -> None:
+        tries.append(image)
+        if len(tries) == 1:
+            raise PullFailed("the registry is down", retryable=True)
+        assert looked.wait(10)
+        on_progress(PullProgress(1, 2, 0, 1))
+        assert over.wait(10)
+        raise ImageNotFound(image)
+
+    monkeypatch.setattr(rig.backend, "pull", pull)
+    row = rig.row()
+    failed_at = rig.clock.utc().timestamp()
+    Slots.start(rig.worker.slots, row)
+    again = until(lambda: _view(rig).again, "that it is tried again")
+    assert again == Again("the registry is down", failed_at + RETRY_S[0])
+    looked.set()
+    until(lambda: _view(rig).pull == PullProgress(1, 2, 0, 1), "that it goes on")
+    assert _view(rig).again is None
+    over.set()
+    until(lambda: rig.now(row).cleaned, "the end")
+
+
+def test_why_a_call_of_the_engine_is_made_again(rig: Rig) -> None:
+    seen: list[Again | None] = []
+
+    def called(ctx: ExecutionContext) -> ExecutionContext:
+        assert isinstance(ctx.services, Services)
+
+        def once() -> None:
+            seen.append(_view(rig).again)
+            if len(seen) == 1:
+                raise BackendUnavailable("no engine")
+
+        ctx.services.patiently("create", once)
+        seen.append(_view(rig).again)
+        ctx.services.record.update(outcome=Outcome.LOST, acked=True, cleaned=True)
+        return ctx
+
+    rig.runtime.pipeline = Pipeline([called])
+    row = rig.row()
+    Slots.start(rig.worker.slots, row)
+    until(lambda: rig.journal.get(row.key) is None, "the end")
+    assert [again and again.why for again in seen] == [None, "create: no engine", None]
 
 
 def test_when_what_is_asked_to_stop_is_killed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

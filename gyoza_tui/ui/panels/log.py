@@ -226,7 +226,8 @@ class LogPane(Vertical, LogKeys):
         if view.total:
             return "No line matches." if view.only is not None and view.only.complete else ""
         if run.row.outcome is None:
-            return "No output yet."
+            wrong = "" if run.again is None else f" Tried again: {plain_line(run.again.why)}"
+            return f"No output yet.{wrong}"
         why = f" {plain_line(run.row.outcome_note)}" if run.row.outcome is Outcome.FAILED else ""
         return f"This run has left no output here.{why}"
 

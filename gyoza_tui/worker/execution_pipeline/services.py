@@ -13,6 +13,7 @@ from gyoza_tui.backends.base import Backend, BackendError, BackendUnavailable, H
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.runs import EventReport
+from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 
@@ -81,6 +82,8 @@ class Services:
     """Brings the output to the spool, once the container is started."""
     kill_at: float | None = None
     """UTC seconds at which what was asked to stop is killed; None while nothing is."""
+    again: Again | None = None
+    """While something went wrong and is tried again."""
     on_pull: Callable[[PullProgress], None] = lambda _progress: None
     warn: Callable[[str], None] = log.warning
 
@@ -97,17 +100,25 @@ class Services:
         """`call()`, repeated while the engine does not answer; an intent or the end of patience ends that."""
         deadline = self.clock.boot() + patience_s
         tries = 0
-        while True:
-            try:
-                return call()
-            except BackendUnavailable as error:
-                if self.clock.boot() >= deadline:
-                    raise
-                if tries == 0:
-                    self.warn(f"{what}: {error}; trying again")
-                self.check_intent()
-                self.clock.wait(self.interrupt, _RETRY_S[min(tries, len(_RETRY_S) - 1)])
-                tries += 1
+        try:
+            while True:
+                try:
+                    return call()
+                except BackendUnavailable as error:
+                    if self.clock.boot() >= deadline:
+                        raise
+                    if tries == 0:
+                        self.warn(f"{what}: {error}; trying again")
+                    self.check_intent()
+                    self._pause(f"{what}: {error}", tries, self.interrupt)
+                    tries += 1
+        finally:
+            self.again = None
+
+    def pulled(self, progress: PullProgress) -> None:
+        """How far the pull is; what went wrong before is over then."""
+        self.again = None
+        self.on_pull(progress)
 
     def check_lost(self) -> None:
         """Raise RunSuperseded when the run is another's now; what has ended is reported in spite of a cancel."""
@@ -141,9 +152,17 @@ class Services:
         tries = 0
         while True:
             try:
-                return call()
+                call()
             except BackendError as error:
                 if tries == 0:
                     self.warn(f"{what}: {error}; trying again until it is done")
-                self.clock.wait(threading.Event(), _RETRY_S[min(tries, len(_RETRY_S) - 1)])
+                self._pause(f"{what}: {error}", tries, threading.Event())
                 tries += 1
+            else:
+                self.again = None
+                return
+
+    def _pause(self, why: str, tries: int, unless: threading.Event) -> None:
+        pause = _RETRY_S[min(tries, len(_RETRY_S) - 1)]
+        self.again = Again(why, self.clock.utc().timestamp() + pause)
+        self.clock.wait(unless, pause)

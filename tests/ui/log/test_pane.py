@@ -14,7 +14,7 @@ from gyoza_tui.ui.steps import steps_line
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.worker.control import LogLine, LogPage, Stream
-from gyoza_tui.worker.snapshot import Outcome, PullProgress, RunView, StepView
+from gyoza_tui.worker.snapshot import Again, Outcome, PullProgress, RunView, StepView
 from tests.ui.fake_control import NOW, FakeControl
 from tests.ui.log.pane import numbered, opened, run, view_of
 
@@ -345,6 +345,9 @@ def test_another_run_is_another_log_and_no_run_says_so() -> None:
             it.pane.show_run(view_of(key=2))
             await it.settled()
             assert it.rows[0] == "No output yet."
+            it.pane.show_run(replace(view_of(key=2), again=Again("the registry is down", NOW)))
+            await it.pilot.pause()
+            assert it.rows[0] == "No output yet. Tried again: the registry is down"
             it.pane.show_run(view_of(key=3, outcome=Outcome.COMPLETED, cleaned=True))
             await it.settled()
             assert it.rows[0] == "This run has left no output here."
@@ -413,11 +416,12 @@ def test_the_title_says_where_the_run_is_in_as_many_cells_as_there_are(cells: in
 
 
 def test_while_an_image_is_pulled_the_title_says_how_much() -> None:
-    def wide(pull: PullProgress) -> str:
-        return steps_line(at_step(1, pull), NOW, 200).plain
+    def wide(pull: PullProgress, again: Again | None = None) -> str:
+        return steps_line(replace(at_step(1, pull), again=again), NOW, 200).plain
 
     assert "\u25baimage 3/8 layers 120/400M 3:19" in wide(PullProgress(120 << 20, 400 << 20, 3, 8))
     assert "\u25baimage 0/? layers 0M/? 3:19" in wide(PullProgress())
+    assert "\u25baimage again in 5 s 3:19" in wide(PullProgress(), Again("the registry is down", NOW + 5))
 
 
 def test_the_narrow_title_keeps_the_run_and_where_we_are() -> None:

@@ -54,7 +54,7 @@ def run_row(key: int, run_id: str, op: str = "classify", version: str | None = "
 
 
 def going_on(key: int, run_id: str, op: str = "classify", *, step: str = "run_container", **more: Any) -> RunView:
-    names = ("server_state", "held", "adopted", "pull", "progress", "kill_at")
+    names = ("server_state", "held", "adopted", "pull", "progress", "kill_at", "again")
     view: dict[str, Any] = {"server_state": "RUNNING", "held": False}
     view |= {name: more.pop(name) for name in names if name in more}
     base: dict[str, Any] = {"started_at": NOW - 180}

@@ -10,7 +10,7 @@ from gyoza_tui.backends.base import PullProgress
 from gyoza_tui.models.states import RunState
 from gyoza_tui.ui.run_line import Layout, run_line
 from gyoza_tui.ui.server_truth import differing
-from gyoza_tui.worker.snapshot import Intent, Outcome, Phase, Progress, RunView, phase_of
+from gyoza_tui.worker.snapshot import Again, Intent, Outcome, Phase, Progress, RunView, phase_of
 from tests.ui.fake_control import NOW
 from tests.ui.main.scene import ACTIVE, PAST, ended, going_on
 from tests.ui.still_clock import StillClock
@@ -70,6 +70,15 @@ def test_where_there_is_no_room_for_notes_the_servers_word_takes_the_steps_place
 def test_a_pull_shows_layers_and_bytes() -> None:
     pull = PullProgress(412 * 2**20, 900 * 2**20, 3, 7)
     assert "2/6 pulling 3/7 412/900M" in row(going_on(1, "r", step="pull_latest_image", started_at=None, pull=pull))
+
+
+def test_what_is_tried_again_shows_when_and_why() -> None:
+    again = Again("the registry is down\x1b[2J", NOW + 3.2)
+    pulled = going_on(1, "r", step="pull_latest_image", started_at=None, pull=PullProgress(), again=again)
+    assert "2/6 again in 4 s" in row(pulled)
+    assert row(pulled).rstrip().endswith("the registry is down")
+    assert "2/6 trying again" in row(replace(pulled, again=replace(again, at=NOW)))
+    assert "2/6 again in 4 s" in row(pulled, NARROW)
 
 
 def test_what_is_asked_to_stop_shows_when_it_is_killed() -> None:

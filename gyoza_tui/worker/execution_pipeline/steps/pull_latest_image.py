@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from gyoza_tui.backends.base import PullCancelled
 from gyoza_tui.models.images import ImageRef
+from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.execution_pipeline.script import services_of
+from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 
 
@@ -19,11 +21,15 @@ def pull_latest_image(ctx: ExecutionContext) -> ExecutionContext:
         return ctx
     image = ImageRef.parse(ctx.image).name
     try:
-        services.patiently(
-            "pull",
-            lambda: services.pulls.ensure(services.backend, image, services.on_pull, services.interrupt, services.warn),
-        )
+        services.patiently("pull", lambda: _ensure(services, image))
     except PullCancelled:
         services.check_intent()
         raise
     return ctx
+
+
+def _ensure(services: Services, image: str) -> None:
+    def again(what: Again) -> None:
+        services.again = what
+
+    services.pulls.ensure(services.backend, image, services.pulled, services.interrupt, services.warn, on_again=again)

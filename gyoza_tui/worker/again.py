@@ -1,0 +1,13 @@
+"""What an attempt waits for after something went wrong that may mend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    why: str
+    """What went wrong, in words."""
+    at: float
+    """When it is tried again, in UTC seconds; past while it is being tried."""
