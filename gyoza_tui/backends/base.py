@@ -6,12 +6,13 @@ backend must remember of an attempt is in its `Handle`, which the worker journal
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.failures import Reason
@@ -228,8 +229,18 @@ class NotExecutable(BackendError):
     reason = Reason.NOT_EXECUTABLE
 
 
+_FULL: Final = {errno.ENOSPC: "the disk of {} is full", errno.EDQUOT: "the quota on the disk of {} is used up"}
+
+
 class DiskFull(BackendError):
     reason = Reason.DISK_FULL
+
+    @classmethod
+    def of(cls, error: BaseException, place: Path | str) -> DiskFull | None:
+        """What it means when something under `place` could not be written; None where it was not for want of room."""
+        if not isinstance(error, OSError) or error.errno not in _FULL:
+            return None
+        return cls(f"{_FULL[error.errno].format(place)}: free some space there")
 
 
 class VanishedHandle(BackendError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,6 +229,21 @@ def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
         "the log can no longer be printed: No space left on device",
         "gyoza-tui: No space left on device",
     ]
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, "is full"), (errno.EDQUOT, "is used up")])
+def test_a_disk_that_is_full_is_named(
+    verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    def full(_descriptor: int, _data: bytes) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("gyoza_tui.worker.log_spool.writer._write_all", full)
+    said = verb("run", str(an_op(tmp_path / "op")))
+    assert said.code == 1
+    assert f"disk of {tempfile.gettempdir()}/" in said.err
+    assert f"{told}: free some space there, or name a directory of another disk by TMPDIR\n" in said.err
+    assert "Errno" not in said.err
 
 
 def says(command: Started, words: str) -> None:

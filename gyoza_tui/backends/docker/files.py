@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import errno
 import io
 import json
 import os
@@ -44,9 +43,8 @@ def put_bound(run_dir: Path, files: Mapping[str, bytes]) -> None:
             check_plain(name)
             _write_new(directory, name, data)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(f"no space left for the op's files in {run_dir}") from error
-        raise BackendError(f"the op's files cannot be written to {run_dir}: {error}") from error
+        words = f"the op's files cannot be written to {run_dir}: {error}"
+        raise DiskFull.of(error, run_dir) or BackendError(words) from error
     finally:
         os.close(directory)
 

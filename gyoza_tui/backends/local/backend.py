@@ -116,13 +116,11 @@ class LocalBackend:
         return {"name": spec.name, "run_dir": str(spec.run_dir)}
 
     def put(self, handle: Handle, files_: Mapping[str, bytes]) -> None:
-        import errno
-
         try:
             files.put(Path(handle["run_dir"]), files_)
         except OSError as error:
-            kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else BackendError
-            raise kind(f"{handle['run_dir']}: {error.strerror}") from None
+            where = handle["run_dir"]
+            raise DiskFull.of(error, where) or BackendError(f"{where}: {error.strerror}") from None
 
     def output(self, handle: Handle, resume: Resume | None) -> Output:
         control = self._control(handle)

@@ -63,7 +63,7 @@ class Control:
             with suppress(OSError):  # it is there already: `attempt()` tells whose it is
                 new.rename(path)
         except OSError as error:
-            raise _told(error, f"the control directory {path}") from None
+            raise DiskFull.of(error, path) or BackendError(f"the control directory {path}: {error.strerror}") from None
         finally:
             shutil.rmtree(new, ignore_errors=True)
         return cls(path)
@@ -168,10 +168,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"SIG{number}"
-
-
-def _told(error: OSError, what: str) -> BackendError:
-    import errno
-
-    words = f"{what}: {error.strerror}"
-    return DiskFull(words) if error.errno in (errno.ENOSPC, errno.EDQUOT) else BackendError(words)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 
-from gyoza_tui.backends.base import BackendError
+from gyoza_tui.backends.base import BackendError, DiskFull
 from gyoza_tui.models.failures import Failure, Reason
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
@@ -84,17 +83,14 @@ def _end_quietly(services: Services, superseded: RunSuperseded) -> None:
 
 def _end_failed(services: Services, error: Exception) -> None:
     services.stop_attempt()
-    failure = Failure(reason=_reason(error), message=_message(error)[:2000])
+    told = DiskFull.of(error, services.spool.path) or error
+    failure = Failure(reason=_reason(told), message=_message(told)[:2000])
     report = EventReport(type=EventType.FAILED, msg=failure.message[:200], payload=failure.model_dump(mode="json"))
     services.record.finish(Outcome.FAILED, failure.message[:200], report)
 
 
 def _reason(error: Exception) -> Reason:
-    if isinstance(error, BackendError):
-        return error.reason
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Reason.DISK_FULL
-    return Reason.INTERNAL
+    return error.reason if isinstance(error, BackendError) else Reason.INTERNAL
 
 
 def _message(error: Exception) -> str:
