@@ -13,6 +13,7 @@ from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.checks import Check, CheckState
+from gyoza_tui.worker.event_lines import is_progress
 from gyoza_tui.worker.log_spool import LogLine
 from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot
 
@@ -29,6 +30,7 @@ __all__ = [
     "RunDetails",
     "Stream",
     "WorkerControl",
+    "is_progress",
 ]
 
 

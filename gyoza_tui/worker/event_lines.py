@@ -129,6 +129,12 @@ def parse_event(line: bytes, end: int = 0) -> OpEvent | None:
     return OpEvent(kind, msg, payload, end, size)
 
 
+def is_progress(line: bytes) -> bool:
+    """Whether it says no more than how far the op is."""
+    event = parse_event(line) if line.startswith(b"{") else None
+    return event is not None and event.type is EventType.PROGRESS
+
+
 def _fits(kind: EventType, msg: Any) -> bool:
     if isinstance(msg, bool) or not isinstance(msg, str | int | float):
         return False

@@ -388,6 +388,19 @@ def test_errors_of_the_op_stand_behind_a_red_edge() -> None:
     run(look())
 
 
+def test_what_only_tells_how_far_the_op_is_is_dim() -> None:
+    lines = [b'{"type": "PROGRESS", "msg": 41}', b'{"type": "ERROR", "msg": "x"}', b"text"]
+
+    async def look() -> None:
+        async with opened(lines) as it:
+            assert it.rows[:3] == [line.decode() for line in lines]
+            muted = it.view.get_component_rich_style("log--report", partial=True).color
+            shown = [segment.style and segment.style.color for strip in it.strips[:3] for segment in list(strip)[1:2]]
+            assert [color == muted for color in shown] == [True, False, False]
+
+    run(look())
+
+
 STEPS = ("prepare_inputs", "pull_latest_image", "start_oprun", "run_container", "complete_oprun", "cleanup_op_dir")
 
 

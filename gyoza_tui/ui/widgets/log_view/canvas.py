@@ -49,6 +49,7 @@ class Canvas(Widget, can_focus=True):
         height: 1fr;
         & > .log--time { color: $text-muted; }
         & > .log--mark { color: $text-muted; text-style: italic; }
+        & > .log--report { color: $text-muted; }
         & > .log--error { color: $error; }
         & > .log--cursor { background: $foreground 12%; }
         & > .log--match { background: $warning; color: $background; }
@@ -58,7 +59,7 @@ class Canvas(Widget, can_focus=True):
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"log--{name}" for name in ("time", "mark", "error", "cursor", "match", "here", "bar", "thumb")
+        f"log--{name}" for name in ("time", "mark", "report", "error", "cursor", "match", "here", "bar", "thumb")
     }
 
     def __init__(self, options: UiOptions, line_max: int) -> None:
@@ -229,6 +230,8 @@ class Canvas(Widget, can_focus=True):
         if row is None or row.line is None:
             return []
         spans: list[Span] = list(row.line.spans)
+        if row.line.reports:
+            spans.append((0, len(row.line.text), self._style("report")))
         if row.line.source.stream is None:
             spans.append((0, len(row.line.text), self._style("mark")))
         match = self._style("here" if row.number == self._cursor else "match") if self._marked else Style.null()

@@ -12,7 +12,7 @@ from rich.style import Style
 
 from gyoza_tui.models.ansi import SGR, only_colours
 from gyoza_tui.ui.widgets.log_view import sgr
-from gyoza_tui.worker.control import LogLine
+from gyoza_tui.worker.control import LogLine, Stream, is_progress
 
 LINE_MAX: Final = 8 * 1024
 """Bytes that are shown of a line."""
@@ -33,6 +33,8 @@ class ShownLine:
     text: str
     """No control character, no escape sequence, no tab."""
     spans: tuple[tuple[int, int, Style], ...] = field(default=(), compare=False)
+    reports: bool = False
+    """Whether it only tells the worker how far the op is, which the run list shows."""
 
     @property
     def numbers(self) -> int:
@@ -52,7 +54,7 @@ def show(line: LogLine, limit: int = LINE_MAX) -> ShownLine:
     text, spans = _coloured(_last_written(only_colours(text)))
     if missing:
         text += f"… +{-(-missing // 1024)} KiB"
-    return ShownLine(line, text, spans)
+    return ShownLine(line, text, spans, line.stream is Stream.STDOUT and is_progress(line.data))
 
 
 def _from_a_character(data: bytes) -> bytes:
