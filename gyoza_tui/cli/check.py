@@ -54,7 +54,8 @@ def _checks(flags: Connection) -> tuple[Check, ...]:
     try:
         settings = load(**flags.as_settings())
         with connection.connected_by(settings, TIMEOUT_S) as at:
-            return checklist(*check_facts.ask(settings, at.client))
+            found, asked = check_facts.ask(settings, at.client)
+            return checklist(found, asked, own_ops=found.own_ops)
     except SettingsError as error:
         mend = "mend that and check again; nothing else can be judged before"
         return tuple(Check("settings", CheckState.FAILED, line, mend) for line in str(error).splitlines())

@@ -40,6 +40,8 @@ class Found:
     hardware: HardwareSample | None = None
     disk: str | None = None
     disk_free_mb: int | None = None
+    own_ops: bool = False
+    """Whether this machine's owner lists commands that runs may name."""
 
 
 def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
@@ -55,6 +57,7 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
             found.backends[name] = made if isinstance(made, str) else _trouble(made)
             if not isinstance(made, str) and found.backends[name] is None:
                 disks += made.disks()
+                found.own_ops |= bool(made.ops())
                 gpu_trouble = _trouble_of_gpus(made) if name == DOCKER else gpu_trouble
                 made.close()
     sampler = Sampler(SystemClock())

@@ -84,18 +84,18 @@ class Asked:
     """Variables that are no settings, each with the real one that is nearest."""
 
 
-def checklist(facts: Facts, asked: Asked | None = None) -> tuple[Check, ...]:
-    """Judged by what is known already: asks nobody."""
-    return tuple(_checks(facts, asked))
+def checklist(facts: Facts, asked: Asked | None = None, *, own_ops: bool = False) -> tuple[Check, ...]:
+    """Judged by what is known already: asks nobody. `own_ops`: the owner lists commands of this machine."""
+    return tuple(_checks(facts, asked, own_ops=own_ops))
 
 
-def _checks(facts: Facts, asked: Asked | None) -> Iterator[Check]:
+def _checks(facts: Facts, asked: Asked | None, *, own_ops: bool) -> Iterator[Check]:
     yield _server(facts)
     yield _key(facts)
     if asked is not None:
         yield _clock(facts, asked.clock_skew_s)
     for name, trouble in sorted(facts.backends.items()):
-        yield _backend(name, trouble)
+        yield _backend(name, trouble, own_ops=own_ops)
     yield _gpus(facts.hardware)
     if asked is not None:
         yield _gpu_runtime(facts, asked.gpu_trouble)
@@ -141,12 +141,19 @@ def _key(facts: Facts) -> Check:
     return Check("key", CheckState.OK, "the server takes it")
 
 
-def _backend(name: str, trouble: str | None) -> Check:
+def _backend(name: str, trouble: str | None, *, own_ops: bool) -> Check:
     if trouble is None:
         return Check(name, CheckState.OK, "answers" if name == DOCKER else "ready")
     if trouble == UNCHECKED:
         return Check(name, CheckState.WAITING, trouble)
-    return Check(name, CheckState.FAILED, trouble, _docker_mend(trouble) if name == DOCKER else "")
+    if name != DOCKER:
+        return Check(name, CheckState.FAILED, trouble)
+    does_without = own_ops and _NO_DOCKER in trouble
+    return Check(name, CheckState.WARNING if does_without else CheckState.FAILED, trouble, _docker_mend(trouble))
+
+
+_NO_DOCKER: Final = "unix:///var/run/docker.sock: there is no such socket"
+"""No engine is installed where one would be, and none is named by DOCKER_HOST."""
 
 
 def _docker_mend(trouble: str) -> str:

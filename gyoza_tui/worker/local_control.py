@@ -41,7 +41,7 @@ class LocalControl:
         return self._runtime.history.samples()
 
     def checks(self) -> tuple[Check, ...]:
-        return checklist(self.snapshot())
+        return checklist(self.snapshot(), own_ops=bool(self._runtime.pool.ops))
 
     def seen(self, key: int) -> None:
         if not self._runtime.journal.seen(key):

@@ -58,6 +58,24 @@ def test_as_a_person_reads_it(verb: Verb, served: ServerThread) -> None:
     assert "\x1b" not in told.out
 
 
+@pytest.mark.parametrize("by_name", [True, False])
+def test_where_only_local_ops_are_set_up_docker_is_no_need(
+    verb: Verb, served: ServerThread, clean_environment: Path, monkeypatch: pytest.MonkeyPatch, *, by_name: bool
+) -> None:
+    """Unless DOCKER_HOST names an engine."""
+    (clean_environment / "ops.toml").write_text('[ops.say]\ncommand = ["true"]\n')
+    monkeypatch.setenv("GYOZA_OPS_FILE", "ops.toml")
+    before = _checks(verb)[1]["docker"]
+    if not by_name:
+        monkeypatch.delenv("DOCKER_HOST")
+        monkeypatch.setattr("docker.utils.utils.DEFAULT_UNIX_SOCKET", "http+" + NO_DOCKER)
+    code, found = _checks(verb)
+    assert (code, found["docker"].state) == ((1, "failed") if by_name else (0, "warning"))
+    assert found["docker"].mend == before.mend
+    (clean_environment / "ops.toml").write_text("")
+    assert _checks(verb)[1]["docker"].state == "failed"
+
+
 def test_no_server(verb: Verb) -> None:
     code, found = _checks(verb, "--server", "http://127.0.0.1:1")
     assert (code, found["server"].state, found["key"].state) == (1, "failed", "waiting")

@@ -145,6 +145,22 @@ def test_what_is_wrong_with_docker(rig: Rig, trouble: str, mend: str) -> None:
     assert mend in docker.mend
 
 
+@pytest.mark.parametrize(
+    ("trouble", "state"),
+    [
+        ("at unix:///var/run/docker.sock: there is no such socket: is …", CheckState.WARNING),
+        ("at unix:///opt/docker.sock: there is no such socket: is …", CheckState.FAILED),
+        ("at unix:///var/run/docker.sock: connection refused: is …", CheckState.FAILED),
+    ],
+)
+def test_who_lists_ops_can_do_without_docker(trouble: str, state: CheckState) -> None:
+    facts = replace(_FRESH, backends={"docker": trouble, "local": None})
+    (alone,) = (check for check in checklist(facts, own_ops=True) if check.name == "docker")
+    (other,) = (check for check in checklist(facts) if check.name == "docker")
+    assert (alone.state, other.state) == (state, CheckState.FAILED)
+    assert (alone.text, alone.mend) == (other.text, other.mend)
+
+
 def test_gpus() -> None:
     gpus = tuple(GpuSample(GpuInfo(index, None, name, 1)) for index, name in enumerate(["A100", "A100", None]))
     assert _check("GPUs", hardware=HardwareSample(1.0, gpus=gpus)).text == "2 A100, 1 unknown"
