@@ -117,6 +117,8 @@ class RunsPane(Vertical):
 
     def on_run_list_highlighted(self, event: RunList.Highlighted) -> None:
         view = self.selected
+        if self._snapshot is not None:
+            self._draw_rule(self._snapshot)
         if event.by_hand and view is not None and _unseen(view):
             self.app.run_worker(self._mark_seen(view.key))
 
@@ -177,12 +179,15 @@ class RunsPane(Vertical):
             return
         views = self._list(snapshot)
         self.run_list.show_runs(views, snapshot.utc)
-        self.query_one(Rule).update(self._title(snapshot), self._right(views))
+        self._draw_rule(snapshot)
         first_start = snapshot.link.beat_at is None and not views and not self._filter_text
         self._draw_checklist(snapshot, shown=first_start)
         reasons = () if first_start else self._reasons(snapshot, views)
         self.query_one("#run-reasons", Lines).show_lines(reasons)
         self._draw_titles()
+
+    def _draw_rule(self, snapshot: Snapshot) -> None:
+        self.query_one(Rule).update(self._title(snapshot), self._right(self._views))
 
     def _draw_titles(self) -> None:
         titles = Content.assemble("  ", self.run_list.layout_of_lines.titles()).stylize("$text-muted")
@@ -217,11 +222,15 @@ class RunsPane(Vertical):
     def _title(self, snapshot: Snapshot) -> Content:
         tally = snapshot.tally
         active = len({view.row.run_id for view in snapshot.runs if view.row.outcome is None})
-        counts = [f"{active} active", f"{tally.completed} done"]
+        counts = [f"{tally.completed} done"]
         counts += [f"{tally.failed} failed"] if tally.failed else []
         counts += [f"{tally.cancelled} cancelled"] if tally.cancelled else []
         counts += [f"{tally.other} released or lost"] if tally.other else []
-        return Content.assemble(("Runs", "bold"), "  ", (" · ".join(counts), "$foreground"))
+        going_on = Content.styled(f"{active} active", "$foreground")
+        if self.run_list.active_above:
+            first = key_of("run_first", self._options.keymap)
+            going_on = Content.styled(f"▲ {active} active ({first})", "bold $text-accent")
+        return Content.assemble(("Runs", "bold"), "  ", going_on, (" · ".join(["", *counts]), "$foreground"))
 
     def _right(self, views: tuple[RunView, ...]) -> Content:
         if self._trouble:

@@ -83,6 +83,11 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
     def views(self) -> Sequence[RunView]:
         return self._views
 
+    @property
+    def active_above(self) -> bool:
+        """Whether runs that go on are above what is in sight. They are the first of the list."""
+        return self.scroll_offset.y > 0 and bool(self._views) and phase_of(self._views[0]) not in FINISHED
+
     def show_runs(self, views: Sequence[RunView], now: float) -> None:
         """In this order from the top; `now` in UTC seconds."""
         before = self._index()

@@ -55,6 +55,19 @@ def test_the_title_counts_a_run_once_while_its_earlier_attempt_is_stopped() -> N
     asyncio.run(look())
 
 
+def test_the_title_says_what_goes_on_above_what_is_in_sight_and_which_key_leads_there() -> None:
+    async def look() -> None:
+        async with stage(busy_control(), size=(80, 24)) as shown:
+            await shown.until(lambda: len(listed(shown)) > 10)
+            assert "Runs  2 active · 35 done" in shown.text()
+            await shown.press("end")
+            await shown.until(lambda: "Runs  ▲ 2 active (home) · 35 done" in shown.text())
+            await shown.press("home")
+            await shown.until(lambda: "Runs  2 active · 35 done" in shown.text())
+
+    asyncio.run(look())
+
+
 def test_the_history_is_asked_for_only_when_it_has_changed() -> None:
     control = AskedControl(now=snapshot(history_version=1), past=list(PAST))
 
