@@ -222,15 +222,15 @@ class RunsPane(Vertical):
     def _title(self, snapshot: Snapshot) -> Content:
         tally = snapshot.tally
         active = len({view.row.run_id for view in snapshot.runs if view.row.outcome is None})
-        counts = [f"{tally.completed} done"]
+        counts = [f"{active} active", f"{tally.completed} done"]
         counts += [f"{tally.failed} failed"] if tally.failed else []
         counts += [f"{tally.cancelled} cancelled"] if tally.cancelled else []
         counts += [f"{tally.other} released or lost"] if tally.other else []
-        going_on = Content.styled(f"{active} active", "$foreground")
+        words = Content.styled(" · ".join(counts), "$foreground")
         if self.run_list.active_above:
             first = key_of("run_first", self._options.keymap)
-            going_on = Content.styled(f"▲ {active} active ({first})", "bold $text-accent")
-        return Content.assemble(("Runs", "bold"), "  ", going_on, (" · ".join(["", *counts]), "$foreground"))
+            words = Content.assemble("▲ ", words[: len(counts[0])], f" ({first})", words[len(counts[0]) :])
+        return Content.assemble(("Runs", "bold"), "  ", words)
 
     def _right(self, views: tuple[RunView, ...]) -> Content:
         if self._trouble:

@@ -47,7 +47,7 @@ def test_hostile_run(snap_compare: SnapCompare) -> None:
 
 
 def test_thousand_finished_runs(snap_compare: SnapCompare) -> None:
-    """The cursor on the last of a thousand rows, the scrollbar at its end, the columns as ever."""
+    """The cursor on the last of a thousand rows, the scrollbar at its end, the columns as ever; runs go on above."""
     busy = load("busy")
     past = tuple(
         replace(view, row=replace(view.row, key=1000 + n, run=view.row.run.model_copy(update={"id": f"{n:08x}"})))
