@@ -32,6 +32,8 @@ class Label(StrEnum):
     RUN = "gyoza.run"
     ATTEMPT = "gyoza.attempt"
     LEASE = "gyoza.lease"
+    OWNER = "gyoza.owner"
+    """The process, where no worker will come back for it."""
 
 
 class Stream(StrEnum):

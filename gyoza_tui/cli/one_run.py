@@ -87,6 +87,7 @@ def _services(run: OpRun, settings: Settings) -> Services:
         services.backend.check()
     except BackendError as error:
         raise CliError(str(error)) from None
+    _clear_abandoned(services, settings)
     if run.op_definition is None and "://" not in run.image and not _is_here(services, image.name):
         say(f"there is no directory {run.image} here: taken as an image, to be pulled")
     services.pulls = image_pulls(settings, services.clock, retry_s=())  # who waits here can ask again
@@ -94,6 +95,22 @@ def _services(run: OpRun, settings: Settings) -> Services:
     services.keep_logs = False
     services.gpu = _gpu(run)
     return services
+
+
+def _clear_abandoned(services: Services, settings: Settings) -> None:
+    """What was left by a `run` that was killed: nobody else comes for it."""
+    from gyoza_tui.backends.base import BackendError, Label
+    from gyoza_tui.worker import strays
+    from gyoza_tui.worker.execution_pipeline import script_home
+
+    try:
+        for stray in filter(strays.orphaned, services.backend.find({Label.WORKER: settings.worker_id})):
+            strays.remove(services.backend, stray, settings.stop_grace_s)
+            say(f"removed {stray.name}, left by a process that was killed")
+    except BackendError as error:
+        raise CliError(str(error)) from None
+    for name in script_home.clear_abandoned(settings):
+        say(f"removed {name}, left by a process that was killed")
 
 
 def _is_here(services: Services, image: str) -> bool:

@@ -202,6 +202,25 @@ def test_a_second_ctrl_c_kills_it(tmp_path: Path) -> None:
     assert not processes_of(home)
 
 
+def test_what_a_killed_one_left_is_cleared_by_the_next(tmp_path: Path) -> None:
+    home, temporary = an_op(tmp_path / "op", PATIENT.replace("HANDLER", "end")), tmp_path / "tmp"
+    temporary.mkdir()
+    env = {"TMPDIR": str(temporary)}
+    with Started(tmp_path, "run", str(home), env=env) as killed:
+        says(killed, "begun")
+    with Started(tmp_path, "run", str(home), env=env, name="living") as living:
+        says(living, "begun")
+        assert "removed gyoza-try-" in living.said, "what the killed one left"
+        assert len(processes_of(home)) == 1
+        an_op(home)
+        done = installed(tmp_path, "run", str(home), env=env)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(list(temporary.glob("gyoza-*"))) == len(processes_of(home)) == 1, "the living one's"
+        living.process.send_signal(signal.SIGTERM)
+        assert living.process.wait(10) == 130
+    assert list(temporary.iterdir()) == []
+
+
 def test_a_terminal_that_is_gone_leaves_no_op(tmp_path: Path) -> None:
     home = an_op(tmp_path / "op", PATIENT.replace("HANDLER", "end"))
     near, far = pty.openpty()
@@ -314,6 +333,29 @@ def test_ctrl_c_leaves_no_container(docker_engine: docker.APIClient, tmp_path: P
         command.process.send_signal(signal.SIGINT)
         assert command.process.wait(20) == 130
     assert not ours(docker_engine, "run-ctrl-c")
+
+
+@pytest.mark.docker
+def test_a_container_that_a_killed_one_left(docker_engine: docker.APIClient, tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    env = {"GYOZA_PULL_POLICY": "never", "GYOZA_WORKER_ID": "run-killed", "GYOZA_STOP_GRACE_S": "1"}
+    env["TMPDIR"] = str(tmp_path / "tmp")
+    begun = ("run", BUSYBOX, "--", "sh", "-c", "echo begun; sleep 60")
+    with Started(tmp_path, *begun, env=env, name="living") as living:
+        says(living, "begun")
+        (kept,) = ours(docker_engine, "run-killed")
+        with Started(tmp_path, *begun, env=env) as killed:
+            says(killed, "begun")
+        assert len(ours(docker_engine, "run-killed")) == 2
+        done = installed(tmp_path, "run", BUSYBOX, "--", "true", env=env)
+        assert done.returncode == 0
+        assert done.stderr.startswith("removed gyoza-try-")
+        assert done.stderr.count("\n") == 1
+        assert ours(docker_engine, "run-killed") == [kept]
+        living.process.send_signal(signal.SIGINT)
+        assert living.process.wait(20) == 130
+    assert not ours(docker_engine, "run-killed")
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 @pytest.mark.docker

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gyoza_tui.backends.base import BackendUnavailable, Found, Label, Spec
+from gyoza_tui.worker.owner import Owner
 from gyoza_tui.worker.run_row import Intent
 from tests.scripted_server import Reply, Request, ScriptedServer, refusal
 from tests.worker.fake_backend import FakeOp
@@ -85,6 +87,30 @@ def test_what_only_carries_our_labels_is_left_alone(rig: Rig) -> None:
 
 def _without_run(found: Found) -> dict[str, str]:
     return {name: value for name, value in found.labels.items() if name != Label.RUN}
+
+
+def test_what_a_killed_process_without_a_journal_left_is_removed(rig: Rig) -> None:
+    rig.registered()
+    alive = Owner.this_process()
+    gone = replace(alive, since=alive.since + 1)
+    for run_id, more in {
+        "gone": {Label.OWNER: str(gone)},
+        "alive": {Label.OWNER: str(alive)},
+        "unknown": {},
+        "served": {Label.OWNER: str(gone), Label.SERVER: "s"},
+    }.items():
+        labels: dict[str, str] = {
+            Label.WORKER: "w1",
+            Label.INSTANCE: "own",
+            Label.RUN: run_id,
+            Label.ATTEMPT: "1",
+            Label.LEASE: "l1",
+        }
+        spec = Spec(name=f"gyoza-{run_id}-1-l1", image="op", run_dir=Path("/nowhere"), labels=labels | more)
+        rig.backend.known["op"] = FakeOp(ends_at_once=False)
+        rig.backend.start(rig.backend.create(spec))
+    rig.reconcile.step()
+    assert rig.backend.removed == ["gyoza-gone-1-l1"]
 
 
 def test_the_engine_is_compared_once_a_minute(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,18 +7,17 @@ from typing import Final
 
 import httpx
 
-from gyoza_tui.backends.base import Backend, BackendError, Found, Label, Phase
+from gyoza_tui.backends.base import Backend, BackendError, Found, Label
 from gyoza_tui.client.answers import error_code
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
-from gyoza_tui.worker import disk
+from gyoza_tui.worker import disk, strays
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.retention import Retention
 from gyoza_tui.worker.run_row import Intent, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
-from gyoza_tui.worker.state_dir import attempt_name
 
 INTERVAL_S: Final = 5.0
 SWEEP_S: Final = 60.0
@@ -60,22 +59,29 @@ class Reconcile(Duty):
                 self._swept_at[name] = self._clock.boot()
 
     def _sweep(self, backend: Backend) -> None:
-        """What carries our labels and belongs to no row that is at work is stopped and removed."""
+        """What carries our labels and belongs to no row that is at work, or to a process that died without a journal,
+        is stopped and removed."""
         runtime = self._runtime
-        ours: dict[str, str] = {Label.WORKER: runtime.context.worker_id, Label.INSTANCE: runtime.state_dir.instance_id}
-        found = backend.find(ours)
+        named: dict[str, str] = {Label.WORKER: runtime.context.worker_id}
+        ours = named | {Label.INSTANCE: runtime.state_dir.instance_id}
+        found = backend.find(named)
         active = {row.name for row in runtime.active()}
         for stray in found:
-            if stray.name in active or not _is_ours(stray):
-                continue
-            if runtime.journal.known(stray.name):
-                if stray.state in (Phase.RUNNING, Phase.CREATED):
-                    backend.stop(stray.handle, runtime.settings.stop_grace_s)
-                backend.remove(stray.handle)
-                runtime.notices.say(f"removed {stray.name}, left from an ended run", backend=backend.name)
-            else:
-                self._give_back(backend, stray)
+            if strays.orphaned(stray):
+                self._remove(backend, stray, "left by a process that was killed")
+            elif ours.items() <= stray.labels.items() and stray.name not in active and strays.is_ours(stray):
+                self._settle(backend, stray)
         backend.prune(ours)
+
+    def _settle(self, backend: Backend, stray: Found) -> None:
+        if self._runtime.journal.known(stray.name):
+            self._remove(backend, stray, "left from an ended run")
+        else:
+            self._give_back(backend, stray)
+
+    def _remove(self, backend: Backend, stray: Found, why: str) -> None:
+        strays.remove(backend, stray, self._runtime.settings.stop_grace_s)
+        self._runtime.notices.say(f"removed {stray.name}, {why}", backend=backend.name)
 
     def _give_back(self, backend: Backend, stray: Found) -> None:
         """A container of ours without a row, as after --new-journal: its labels say whose it is."""
@@ -126,14 +132,3 @@ class Reconcile(Duty):
             self._slots.intend(row, Intent.LOST, "the server gave it to another")
         elif now.state is RunState.CANCELLED:
             self._slots.intend(row, Intent.CANCEL, "cancelled at the server", by_server=True)
-
-
-def _is_ours(found: Found) -> bool:
-    """Whether its name is what its labels say.
-
-    What a person runs from an image that was committed from one of our containers inherits the labels alone.
-    """
-    run_id, attempt = found.labels.get(Label.RUN), found.labels.get(Label.ATTEMPT, "")
-    if run_id is None or not attempt.isdecimal():
-        return False
-    return found.name == attempt_name(run_id, int(attempt), found.labels.get(Label.LEASE) or None)

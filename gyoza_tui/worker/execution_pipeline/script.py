@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
-import tempfile
 import threading
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 
@@ -26,10 +23,12 @@ from gyoza_tui.models.runs import Event, EventReport, OpRun
 from gyoza_tui.models.states import EVENT_STATE, EventType, RunState
 from gyoza_tui.settings import Settings, load
 from gyoza_tui.worker.assembly import backend_options, image_pulls
+from gyoza_tui.worker.execution_pipeline import script_home
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.owner import Owner
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.state_dir import RunDirs, attempt_name
 
@@ -125,9 +124,7 @@ def services_for(run: OpRun, settings: Settings, client: GyozaClient | None) -> 
     Raises ValueError in words for an image's name or an owner's file that cannot be used.
     """
     image = ImageRef.parse(run.image)
-    home = tempfile.TemporaryDirectory(prefix="gyoza-")
-    atexit.register(home.cleanup)
-    root = Path(home.name)
+    root = script_home.make()
     instance = str(uuid.uuid4())
     name = attempt_name(run.id or "script", 1, instance)
     row = RunRow(key=0, server_id="", run=run, name=name, backend=image.backend, claimed_at=0.0)
@@ -152,6 +149,7 @@ def _labels(settings: Settings, instance: str, row: RunRow) -> dict[str, str]:
         Label.RUN: row.run_id,
         Label.ATTEMPT: "1",
         Label.LEASE: instance,
+        Label.OWNER: str(Owner.this_process()),
     }
 
 
