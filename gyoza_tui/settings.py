@@ -109,9 +109,8 @@ class Settings(BaseSettings):
     """What the owner of a machine may decide. The docstrings below are what README and `.env.example` print."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="ignore", use_attribute_docstrings=True, env_ignore_empty=True, frozen=True,
-        hide_input_in_errors=True,
-    )  # fmt: skip
+        env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+    )
 
     server_url: Annotated[str, AfterValidator(_http_url)] = "http://localhost:5555"
     """The gyoza server."""

@@ -7,9 +7,11 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from gyoza_tui.models.docstrings import attribute_docstrings
 from gyoza_tui.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
+_SAID = attribute_docstrings(Settings)
 BEGIN, END = "<!-- settings: made by `make docs` -->", "<!-- settings end -->"
 _INTRO = """\
 # Settings of gyoza-tui. Copy to `.env` beside where you start it and set what you need.
@@ -20,7 +22,7 @@ _INTRO = """\
 def env_example() -> str:
     blocks = [_INTRO]
     for name, field in Settings.model_fields.items():
-        blocks.append(f"# {_meaning(field)}\n# {PREFIX}{name.upper()}={_default(field)}\n")
+        blocks.append(f"# {_meaning(name, field)}\n# {PREFIX}{name.upper()}={_default(field)}\n")
     return "\n".join(blocks)
 
 
@@ -28,7 +30,7 @@ def table() -> str:
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = f"`{_default(field)}`" if _default(field) else ""
-        meaning = _meaning(field).replace("|", "\\|")
+        meaning = _meaning(name, field).replace("|", "\\|")
         rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {meaning} |")
     return "\n".join(rows)
 
@@ -42,9 +44,9 @@ def readme(text: str) -> str:
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
 
 
-def _meaning(field: FieldInfo) -> str:
+def _meaning(name: str, field: FieldInfo) -> str:
     """With the choices that there are, where they are fixed."""
-    said = field.description or ""
+    said = _SAID.get(name, "")
     if get_origin(field.annotation) is not Literal:
         return said
     *others, last = (f"`{choice}`" for choice in get_args(field.annotation))
