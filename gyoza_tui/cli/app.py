@@ -1,4 +1,4 @@
-"""The command line of `gyoza-tui`: its verbs and the flags of the worker itself."""
+"""The command line of `gyoza-tui`: the flags of the worker itself, and of every verb."""
 
 from __future__ import annotations
 
@@ -8,55 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from gyoza_tui.cli import (
-    bounds,
-    check,
-    completion,
-    config,
-    definitions,
-    deploy,
-    events,
-    init,
-    logs,
-    options,
-    run_changes,
-    run_op,
-    runs,
-    serve,
-    show,
-    submit,
-    workers,
-)
+from gyoza_tui.cli import bounds, options
 from gyoza_tui.cli.bounds import BoundFlags
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.options import Connection
-from gyoza_tui.cli.with_command import WithCommand
+from gyoza_tui.cli.verbs import VerbGroup
 
 app = typer.Typer(
     name="gyoza-tui",
+    cls=VerbGroup,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-app.command(epilog=serve.EXAMPLES)(serve.serve)
-app.command(cls=WithCommand, epilog=submit.EXAMPLES)(submit.submit)
-app.command(epilog=deploy.EXAMPLES)(deploy.deploy)
-app.command(epilog=init.EXAMPLES)(init.init)
-app.command(cls=WithCommand, epilog=run_op.EXAMPLES)(run_op.run)
-app.command(epilog=definitions.EXAMPLES)(definitions.definitions)
-app.command(epilog=runs.EXAMPLES)(runs.runs)
-app.command(epilog=show.EXAMPLES)(show.show)
-app.command(epilog=logs.EXAMPLES)(logs.logs)
-app.command(epilog=run_changes.CANCEL_EXAMPLES)(run_changes.cancel)
-app.command(epilog=run_changes.RETRY_EXAMPLES)(run_changes.retry)
-app.command(epilog=run_changes.PRIORITY_EXAMPLES)(run_changes.priority)
-app.command(epilog=workers.EXAMPLES)(workers.workers)
-app.command(epilog=events.EXAMPLES)(events.events)
-app.command(epilog=check.EXAMPLES)(check.check)
-app.add_typer(config.config, name="config")
-app.command(epilog=completion.EXAMPLES)(completion.completion)
 
 
 def _version(wanted: bool) -> None:

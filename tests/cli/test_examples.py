@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import typer
 
-from gyoza_tui.cli.app import app
 from gyoza_tui.cli.examples import examples
+from gyoza_tui.cli.verbs import VERBS
 from tests.cli.conftest import Verb
 
 LONG = "gyoza-tui runs state:failed" + " op:train" * 12
@@ -27,11 +27,10 @@ def test_each_example_is_a_line_that_can_be_copied(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.splitlines()[-3:] == ["  Examples:", "    gyoza-tui runs", f"    {LONG}"]
 
 
-VERBS = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
 EXAMPLES = re.compile(r"^  Examples:\n((?:    \S.*\n)+)\Z", re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", VERBS)
+@pytest.mark.parametrize("name", sorted(VERBS.keys() - {"config"}))  # a group: `config show` has some
 def test_every_verb_has_some_of_its_own_that_it_understands(name: str, verb: Verb, built: Any) -> None:
     said = verb(name, "--help")
     found = EXAMPLES.search(said.out)
