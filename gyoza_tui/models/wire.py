@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class Wire(BaseModel):
-    """A wire type: unknown fields are ignored on both sides, so that either side may be the newer one."""
+    """A wire type: unknown fields are ignored on both sides, so that either side may be the newer one.
+
+    Each is built at first use, of all of which a program uses few; `build_all` is for one that uses them all.
+    """
 
     model_config = ConfigDict(extra="ignore", defer_build=True, ser_json_inf_nan="null")
 
@@ -25,3 +28,11 @@ class Wire(BaseModel):
         for name, text in attribute_docstrings(cls).items():
             made["properties"].get(name, {}).setdefault("description", text)
         return described
+
+
+def build_all(kind: type[Wire] = Wire) -> None:
+    """Build the wire types that are imported, so that adapters made of them are whole at once too."""
+    kind.model_config["defer_build"] = False
+    kind.model_rebuild()
+    for each in kind.__subclasses__():
+        build_all(each)
