@@ -11,6 +11,7 @@ from io import TextIOWrapper
 def main() -> None:
     """Run the command line; ends the process with one of its exit codes."""
     gc.disable()  # a tenth of the time to the first frame; whoever goes on from there enables it
+    sys.modules["httpx._main"] = None  # type: ignore[assignment] # its own command line, with all that it draws with
     # started without them, as by `>&-`: what is printed goes nowhere, and no file gets their numbers
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:

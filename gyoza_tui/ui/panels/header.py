@@ -43,7 +43,7 @@ class Header(Lines):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        width = self.size.width - 2
+        width = (self.size.width or self.screen.size.width) - 2  # the first time it has no place yet
         if width > 0:
             line = glance(snapshot, width) if self.only_line else header_line(snapshot, self._options, width)
             self.show_lines((Content.assemble(" ", line),))
