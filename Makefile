@@ -4,6 +4,8 @@ BIN := .venv/bin
 READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest
 SHELL := /bin/bash
+# Where it is set, each start of ours would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 ALONE := tests/ui/terminal tests/blackbox/test_load.py
 
 .PHONY: run test test-long lint format docs screenshots bench setup clean
