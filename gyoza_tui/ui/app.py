@@ -155,7 +155,9 @@ class GyozaApp(App[Leave], inherit_bindings=False):
             say(self.screen, "the mouse is the terminal's now: it selects as everywhere")
 
     def action_copy_or_quit(self) -> None:
-        if selection := self.screen.get_selected_text():
+        if log := run_tools.selected_log(self.screen):
+            self.run_worker(run_tools.copy_from_log(log))
+        elif selection := self.screen.get_selected_text():
             self.run_worker(run_tools.copy(self.screen, selection))
         else:
             self._ask_quit()

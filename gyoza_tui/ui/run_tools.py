@@ -7,19 +7,37 @@ import shlex
 import subprocess
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from textual.screen import Screen
 from textual.widget import Widget
 
 from gyoza_tui.ui import clipboard, log_files
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.suspension import NoTerminalError, lend_terminal
 from gyoza_tui.ui.toasts import say
+from gyoza_tui.ui.widgets.log_view import LogView, TooMuch
 from gyoza_tui.worker.control import ControlError, WorkerControl
 from gyoza_tui.worker.snapshot import RunView
 
 _TMUX_S: Final = 5.0
 _NOT_FOUND: Final = "the worker does not know this attempt any more"
+
+
+def selected_log(screen: Screen[Any]) -> LogView | None:
+    """The log in which text is selected."""
+    return next((widget for widget in screen.selections if isinstance(widget, LogView)), None)
+
+
+async def copy_from_log(log: LogView) -> None:
+    try:
+        text = await log.selected_text()
+    except TooMuch as error:
+        say(log, f"not copied: {error}; s saves the log", "warning")
+    except (ControlError, KeyError) as error:
+        say(log, f"not copied: {_words(error)}", "warning")
+    else:
+        await copy(log, text)
 
 
 async def copy(node: Widget, text: str) -> None:

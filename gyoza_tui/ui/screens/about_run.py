@@ -96,6 +96,9 @@ class AboutRun(Screen[None], inherit_bindings=False):
             self.app.push_screen(Confirm(question), partial(self._retry, run.row.run_id))
 
     def action_copy(self) -> None:
+        if log := run_tools.selected_log(self):
+            self.app.run_worker(run_tools.copy_from_log(log))
+            return
         text = self.get_selected_text()
         focused = self.focused.ancestors_with_self if self.focused else ()
         text = text or next((node.text_to_copy() for node in focused if isinstance(node, HasText)), None)

@@ -9,9 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.geometry import Offset
+from textual.selection import Selection
 
 from gyoza_tui.ui import clipboard
 from gyoza_tui.ui.clipboard import CopyError
+from gyoza_tui.ui.widgets.log_view import LogView
+from tests.ui.fake_control import snapshot
+from tests.ui.keys.app import opened, run, running, until
 
 
 def test_the_terminal_is_asked_by_osc_52() -> None:
@@ -65,3 +70,26 @@ def test_a_tmux_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(os.environ, "PATH", "/nowhere")
     with pytest.raises(CopyError, match="no tmux"):
         clipboard.by_tmux("x")
+
+
+@pytest.mark.parametrize("key", ["c", "ctrl+c"])
+def test_what_is_selected_in_a_log_is_copied_whole(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+
+    async def look() -> None:
+        async with opened(snapshot(runs=(running(1, "a1b2c3d4"),))) as it:
+            it.fake.logs[1] = [b"line %d" % number for number in range(3000)]
+            it.app.tick_log()
+            log = it.app.screen.query_one(LogView)
+            await until(lambda: log.line, "the log's lines")
+            it.app.screen.selections = {log: Selection(Offset(5, 0), Offset(6, 1999))}
+            await it.press(key)
+            await until(lambda: it.app.clipboard, "the copy")
+            assert it.app.clipboard.split("\n") == ["0", *(f"line {number}" for number in range(1, 1999)), "line 1"]
+            it.app.screen.selections = {log: Selection(Offset(0, 0), Offset(6, 2500))}
+            it.fake.trouble = "the disk is gone"
+            await it.press(key)
+            words = "not copied: the disk is gone"
+            await until(lambda: words in [note.message for note in it.app._notifications], "the words")
+
+    run(look())

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
-from gyoza_tui.ui.widgets.log_view.cells import cutout, row_starts
+from gyoza_tui.ui.widgets.log_view.cells import character_at, cutout, row_starts
 from gyoza_tui.ui.widgets.log_view.layout import Row
 from gyoza_tui.ui.widgets.log_view.paint import Brush, Margin, Span, paint
 from gyoza_tui.ui.widgets.log_view.shown import show
@@ -76,8 +76,9 @@ def test_a_row_that_goes_on_says_so() -> None:
     assert paint(row_of("ab\u65e5\u65e5".encode()), brush(4), MARGIN, []).text == " ab \u00bb "
 
 
-@pytest.mark.parametrize("first_cell", [0, 2])
-def test_each_character_carries_its_place_in_the_log(first_cell: int) -> None:
-    strip = paint(row_of(b"abcdef"), brush(10, first_cell), MARGIN, [(3, 5, BOLD)])
-    places = {segment.text: segment.style.meta["offset"] for segment in strip if segment.style and segment.style.meta}
-    assert places == {"abcdef"[first_cell:3]: (first_cell, 7), "de": (3, 7), "f": (5, 7)}
+@pytest.mark.parametrize(
+    ("start", "cell", "character"), [(0, 0, 0), (0, 2, 1), (0, 3, 2), (1, 0, 1), (1, 2, 2), (0, 9, 4)]
+)
+def test_which_character_is_in_a_cell(start: int, cell: int, character: int) -> None:
+    assert character_at("a\u65e5\u672cb", start, cell) == character
+    assert character_at("abcd", start, cell) == min(4, start + cell)

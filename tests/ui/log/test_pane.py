@@ -9,14 +9,16 @@ import pytest
 from textual.geometry import Offset
 from textual.selection import Selection
 
+from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.steps import steps_line
-from gyoza_tui.ui.widgets.log_view import LogView
+from gyoza_tui.ui.widgets.log_view import LogView, TooMuch
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.worker.control import LogLine, LogPage, Stream
 from gyoza_tui.worker.snapshot import Again, Outcome, PullProgress, RunView, StepView
 from tests.ui.fake_control import NOW, FakeControl
 from tests.ui.log.pane import numbered, opened, run, view_of
+from tests.ui.still_clock import StillClock
 
 HOSTILE = b"".join(
     [
@@ -277,9 +279,9 @@ def test_selected_text_is_the_clean_text_also_over_what_is_not_wrapped_alike() -
         async with opened([b"\x1b[31mred\x1b[0m \x07bell", "\u65e5\u672c".encode(), b"third"]) as it:
             it.app.screen.selections = {it.view: Selection(Offset(4, 0), Offset(2, 2))}
             await it.pilot.pause()
-            assert it.app.screen.get_selected_text() == "\u2407bell\n\u65e5\u672c\nth"
+            assert await it.view.selected_text() == "\u2407bell\n\u65e5\u672c\nth"
             await it.press("w")
-            assert it.app.screen.get_selected_text() == "\u2407bell\n\u65e5\u672c\nth"
+            assert await it.view.selected_text() == "\u2407bell\n\u65e5\u672c\nth"
 
     run(look())
 
@@ -290,11 +292,76 @@ def test_the_mouse_selects_by_dragging_and_by_clicks() -> None:
             await it.pilot.mouse_down(it.view, offset=(7, 0))
             await it.pilot.hover(it.view, offset=(4, 1))
             await it.pilot.mouse_up(it.view, offset=(4, 1))
-            assert it.app.screen.get_selected_text() == "beta gamma\n\u65e5 /"
+            assert await it.view.selected_text() == "beta gamma\n\u65e5 /"
             await it.pilot.click(it.view, offset=(8, 1), times=2)
-            assert it.app.screen.get_selected_text() == "/path/to.log"
+            assert await it.view.selected_text() == "/path/to.log"
             await it.pilot.click(it.view, offset=(8, 0), times=3)
-            assert it.app.screen.get_selected_text() == "alpha beta gamma"
+            assert await it.view.selected_text() == "alpha beta gamma"
+
+    run(look())
+
+
+def test_what_is_dragged_to_an_edge_goes_on_and_is_copied_whole_however_long() -> None:
+    async def look() -> None:
+        async with opened(numbered(3000)) as it:
+            it.view.go_to_first()
+            await it.settled()
+            await it.pilot.mouse_down(it.view, offset=(1, 3))
+            await it.pilot.hover(it.view, offset=(3, 9))
+            first = it.rows[0]
+            await it.until(lambda: it.rows[0] not in (first, "line 1", "line 2"), "that the text moves")
+            it.view.go_to(2500)
+            await it.settled()
+            await it.pilot.hover(it.view, offset=(6, 5))
+            at = it.rows[5]
+            await it.pilot.mouse_up(it.view, offset=(6, 5))
+            await it.until(lambda: it.view._drag is None, "that the button is up")
+            text = await it.view.selected_text()
+            assert text.split("\n") == [*(f"line {n}" for n in range(3, int(at.split()[1]))), "line 2"]
+
+    run(look())
+
+
+def test_a_drag_that_stays_at_the_line_it_began_on_moves_nothing() -> None:
+    async def look() -> None:
+        async with opened(numbered(100)) as it:
+            it.view.scroll_rows(-20)
+            await it.settled()
+            before = it.rows
+            await it.pilot.mouse_down(it.view, offset=(1, 0))
+            await it.pilot.hover(it.view, offset=(4, 0))
+            it.view._drag_on()
+            assert it.rows == before
+            assert await it.view.selected_text() == "line"
+            await it.pilot.hover(offset=(4, 0))  # the rule above it
+            await it.until(lambda: it.rows[1:] != before[1:], "that the text moves")
+            it.app.push_screen(LineScreen(it.fake, UiOptions(clock=StillClock()), 1, 1))
+            await it.until(lambda: it.app.mouse_captured is None and it.view._drag is None, "the drag's end")
+
+    run(look())
+
+
+def test_more_than_a_clipboard_is_for_is_refused_in_words() -> None:
+    async def look() -> None:
+        async with opened([b"x" * 100] * 30_000) as it:
+            for last, words in ((25_000, "more than 20,000 lines"), (15_000, "more than 1,000,000 characters")):
+                it.app.screen.selections = {it.view: Selection(Offset(0, 0), Offset(9, last))}
+                with pytest.raises(TooMuch, match=words):
+                    await it.view.selected_text()
+
+    run(look())
+
+
+def test_only_lines_that_are_shown_are_copied_and_another_log_has_nothing_selected() -> None:
+    async def look() -> None:
+        async with opened(numbered(40)) as it:
+            it.view.show_only("5")
+            await it.settled()
+            it.app.screen.selections = {it.view: Selection(Offset(0, 5), Offset(7, 25))}
+            assert await it.view.selected_text() == "line 5\nline 15\nline 25"
+            it.pane.show_run(view_of(key=2))
+            await it.settled()
+            assert it.app.screen.selections == {}
 
     run(look())
 
@@ -313,7 +380,7 @@ def test_wheel_and_scrollbar_move() -> None:
             await it.pilot.mouse_up(it.view, offset=(59, 9))
             await it.settled()
             assert it.view.follows
-            assert it.app.screen.get_selected_text() in (None, "")
+            assert await it.view.selected_text() == ""
 
     run(look())
 

@@ -18,7 +18,6 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.widgets.log_view import selecting
 from gyoza_tui.ui.widgets.log_view.layout import Row
 from gyoza_tui.ui.widgets.log_view.paint import Brush, Margin, Span, paint
 from gyoza_tui.ui.widgets.log_view.scrollbar import thumb
@@ -93,11 +92,8 @@ class Canvas(Widget, can_focus=True):
         self.refresh()
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        rows = self._window.rows
-        if not rows:
-            return None
-        text = selecting.selected(selection, self._window.order, rows[0].number, rows[-1].number)
-        return text, "\n"
+        """Not from here: most of a long one is not at hand."""
+        return None
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Past Textual's own way, which costs five times our rows: there is no border, padding or opacity here."""
@@ -176,6 +172,11 @@ class Canvas(Widget, can_focus=True):
     def _time_width(self) -> int:
         wanted = self.size.width >= _TIMES_FROM_WIDTH if self._times is None else self._times
         return len("00:00:00 ") if wanted else 0
+
+    @property
+    def _text_begin(self) -> int:
+        """The column of the text's first cell."""
+        return _MARGINS // 2 + self._time_width
 
     @property
     def _text_width(self) -> int:

@@ -23,6 +23,17 @@ def row_starts(text: str, width: int) -> tuple[int, ...]:
     return tuple(starts)
 
 
+def character_at(text: str, start: int, cell: int) -> int:
+    """The character that is `cell` cells behind character `start`, or the text's end."""
+    if text.isascii():
+        return min(start + cell, len(text))
+    for i in range(start, len(text)):
+        cell -= get_character_cell_size(text[i])
+        if cell < 0:
+            return i
+    return len(text)
+
+
 class Cutout(NamedTuple):
     """What of a text lies in a window of cells."""
 

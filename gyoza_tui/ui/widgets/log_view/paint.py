@@ -44,17 +44,14 @@ class Margin:
 
 
 def paint(row: Row | None, brush: Brush, margin: Margin, spans: Sequence[Span], over: Style | None = None) -> Strip:
-    """`spans` colour the row's text, later ones on top of earlier ones; `over` the row as far as there is text or none.
-
-    The text carries the place in the log that a selection is made of: (character of the line, line).
-    """
+    """`spans` colour the text, later ones on top of earlier ones; `over` the row as far as there is text or none."""
     base = brush.base + over if over else brush.base
     segments = [margin.gutter]
     if brush.time_width:
         segments.append(Segment(margin.time.ljust(brush.time_width), base + brush.time))
     used, room = 0, brush.width
     if row is not None and row.line is not None:
-        text, number = row.line.text, row.number
+        text = row.line.text
         start, end, blank = _in_window(row, brush.first_cell, room)
         more = end < row.end
         if more:
@@ -63,7 +60,7 @@ def paint(row: Row | None, brush: Brush, margin: Margin, spans: Sequence[Span], 
         if blank:
             segments.append(Segment(" " * blank, base))
         pieces = _pieces(text, start, end, base, spans)
-        segments += [Segment(text[a:b], style + Style.from_meta({"offset": (a, number)})) for a, b, style in pieces]
+        segments += [Segment(text[a:b], style) for a, b, style in pieces]
         used = blank + cell_len(text[start:end])
         if more:
             segments += [Segment(" " * (room - used), base), Segment(_MORE, base + brush.more)]

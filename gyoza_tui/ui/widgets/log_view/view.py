@@ -13,6 +13,7 @@ from textual.message import Message
 
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.widgets.log_view import selecting
 from gyoza_tui.ui.widgets.log_view.feed import Feed
 from gyoza_tui.ui.widgets.log_view.hunt import ERRORS, Hunt
 from gyoza_tui.ui.widgets.log_view.moment import first_line_at
@@ -98,6 +99,8 @@ class LogView(PointedCanvas):
 
     def open(self, source: LogSource | None) -> None:
         """Show another log, from its end; None: nothing."""
+        if self.text_selection is not None:
+            self.screen.clear_selection()
         self._reset(source)
         self._refit()
         self.look()
@@ -203,6 +206,14 @@ class LogView(PointedCanvas):
         """To the first line that came then or later."""
         if self._source is not None:
             self._seek(self._seek_time(self._source, when.timestamp()))
+
+    async def selected_text(self) -> str:
+        """As it is shown, read anew: most of it may not be at hand. Raises TooMuch, ControlError, KeyError."""
+        selection, source = self.text_selection, self._source
+        if selection is None or source is None:
+            return ""
+        wanted = selecting.numbers(selection, self._window.order)
+        return await aside(partial(selecting.read, selection, wanted, source, self._show))
 
     def on_resize(self) -> None:
         self._refit()

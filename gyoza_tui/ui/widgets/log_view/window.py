@@ -160,7 +160,7 @@ class Window:
         near, far = self._around(self.height // 2), self._around(self.height)
         if all(self.known.get(number) for number in near):
             return []
-        return _runs(number for number in far if self.known.get(number) is None)
+        return in_runs(number for number in far if self.known.get(number) is None)
 
     def _around(self, margin: int) -> list[int]:
         order = self.order
@@ -213,7 +213,7 @@ class Window:
         return row.line is not None and row.end == len(row.line.text)
 
 
-def _runs(numbers: Iterable[int]) -> list[range]:
+def in_runs(numbers: Iterable[int]) -> list[range]:
     """Ascending numbers as ranges."""
     found = [[n for _, n in group] for _, group in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
     return [range(run[0], run[-1] + 1) for run in found]
