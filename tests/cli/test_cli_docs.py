@@ -3,68 +3,29 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import typer
 
+from gyoza_tui.backends.base import Chunk, Stream
 from gyoza_tui.cli import cli_docs
 from gyoza_tui.cli.app import app
 from gyoza_tui.models.definitions import InputSpec, OpDefinition
+from gyoza_tui.models.limits import MIB
+from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.state_dir import StateDir
 from tests.cli.conftest import Verb
+from tests.cli.stage import Actor
 from tests.commands import environment
+from tests.documents import EACH_ONCE, KEY_FILE, LINES, ROOT, Line
 from tests.servers import KEY, ServerThread
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-PROGRAMS = ("gyoza-tui", ".venv/bin/gyoza-tui")
-OPERATORS = ("|", "||", "&", "&&", ";", ">", ">>", "(", ")", "<")
-ASKING = ("cancel", "config", "completion", "definitions", "priority", "retry", "runs", "show", "submit", "workers")
-"""Verbs that end by themselves wherever a server is."""
-STAYING = ("--wait", "--logs", "--watch", "-f", "--follow")
-
-
-class Line(NamedTuple):
-    document: str
-    number: int
-    arguments: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.document}:{self.number}: gyoza-tui {shlex.join(self.arguments)}"
-
-
-def _command_lines(path: Path) -> Iterator[Line]:
-    """Of the shell blocks, and of what is set as code in the text."""
-    block = None
-    for number, text in enumerate(path.read_text().splitlines(), 1):
-        if fence := re.match(r" *```(\w*)", text):
-            block = None if block is not None else fence[1]
-            continue
-        pieces = [text] if block == "sh" else re.findall(r"`((?:\.venv/bin/)?gyoza-tui [^`]*)`", text)
-        for piece in pieces if block in (None, "sh") else ():
-            for arguments in _commands(piece):
-                yield Line(path.name, number, arguments)
-
-
-def _commands(text: str) -> Iterator[tuple[str, ...]]:
-    """Each call of ours in a line of a shell, without what surrounds it."""
-    text = re.sub(r"<(\w+)>", r"a1b2", text).replace('"$(', " ( ").replace(')"', " ) ")
-    lexer = shlex.shlex(text, posix=True, punctuation_chars="|&;()<>")
-    lexer.whitespace_split = True
-    words = list(lexer)
-    for begin, word in enumerate(words):
-        if word in PROGRAMS and (begin == 0 or words[begin - 1] in OPERATORS):
-            rest = words[begin + 1 :]
-            end = next((i for i, each in enumerate(rest) if each in OPERATORS), len(rest))
-            yield tuple(rest[:end])
-
-
-LINES = [line for path in DOCUMENTS for line in _command_lines(path)]
+LOG = b"begun\nno error\n"
 
 
 def _parsed(arguments: tuple[str, ...]) -> None:
@@ -111,23 +72,64 @@ def test_what_cannot_be_typed_is_seen(arguments: tuple[str, ...]) -> None:
         _parsed(arguments)
 
 
-def _endless(arguments: tuple[str, ...]) -> bool:
-    verb = next((word for word in arguments if not word.startswith("-")), "")
-    return verb not in ASKING or any(flag in arguments for flag in STAYING)
-
-
-@pytest.mark.parametrize("line", [line for line in LINES if not _endless(line.arguments)], ids=str)
-def test_it_does_what_it_says(
-    line: Line, verb: Verb, served: ServerThread, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a run, a definition and a file as the examples have them."""
-    monkeypatch.setenv("TOKEN", "secret")
-    (clean_environment / "inputs.json").write_text('{"epochs": 5}')
+@pytest.fixture
+def desk(verb: Verb, served: ServerThread, clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory, a server and a worker's state with all that the examples name."""
+    home = clean_environment
+    for name, value in {"HOME": str(home), "TOKEN": "secret", "GYOZA_PULL_POLICY": "never"}.items():
+        monkeypatch.setenv(name, value)
+    (home / KEY_FILE).write_text(KEY)
+    (home / KEY_FILE).chmod(0o600)
     specs = {"epochs": InputSpec(), "data": InputSpec(required=False)}
-    served.client.upsert_definition(OpDefinition(id="train", version="1", image="op", input_specs=specs))
-    served.client.create_run("op", id="a1b2c3d4")
-    told = verb(*line.arguments)
-    assert told.code in (0, 1), told.err
+    for version in ("1.0", "1"):
+        served.client.upsert_definition(OpDefinition(id="train", version=version, image="op", input_specs=specs))
+    Actor(served.client, "gpu-01").start("a1b2c3d4", image="op", event_delivery={"topic": "nightly"})
+    state_dir = StateDir.open(home / "state", "desk")
+    log = LogSpool(state_dir.log_path("a1b2c3d4", 1, "l"), MIB)
+    log.append(Chunk(Stream.STDOUT, LOG), time.time())
+    log.close()
+    state_dir.close()
+    return home
+
+
+def _place(line: Line, desk: Path, verb: Verb) -> Path:
+    """Where it is typed: for what is about an op in this directory, in that of one."""
+    if line.verb == "retry":
+        verb("cancel", "a1b2c3d4")
+    (desk / "inputs.json").write_text('{"text": "hi"}' if line.verb == "run" else '{"epochs": 5}')
+    if line.verb not in ("run", "deploy"):
+        return desk
+    verb("init", "my-op", "--no-docker")
+    definition = desk / "my-op" / "gyoza.yml"
+    definition.write_text(definition.read_text().replace("{type: string}", "{type: string, default: hi}", 1))
+    (desk / "my-op" / "ops").mkdir()
+    (desk / "my-op" / "ops" / "train.yml").write_text(definition.read_text())
+    return desk if "my-op" in " ".join(line.arguments) else desk / "my-op"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line, marks=[pytest.mark.docker] if line.needs_docker and line.verb == "run" else [])
+        for line in EACH_ONCE
+        if not line.stays
+    ],
+    ids=str,
+)
+def test_it_does_what_it_says(
+    line: Line,
+    verb: Verb,
+    served: ServerThread,
+    desk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    if line.needs_docker and line.verb == "run":
+        request.getfixturevalue("docker_engine")
+    monkeypatch.chdir(_place(line, desk, verb))
+    cursor = served.client.topic_events("nightly").cursor or ""
+    told = verb(*(cursor if word == "CURSOR" else word for word in line.typed(desk, served.url)))
+    assert told.code == 0 or (line.verb == "check" and told.code == 1), told
     assert "Traceback" not in told.err
 
 
