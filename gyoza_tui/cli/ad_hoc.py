@@ -5,12 +5,27 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from gyoza_tui.cli.failures import usage
 
 _SIZE: Final = re.compile(r"([0-9]{1,9})([mg]?)")
 _DURATION: Final = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s?)?")
+
+Cpu = Annotated[int | None, typer.Option(metavar="N", help="Cores.")]
+Ram = Annotated[str | None, typer.Option(metavar="SIZE", help="Memory: 512 (MiB), 512m, 4g.")]
+Vram = Annotated[str | None, typer.Option(metavar="SIZE", help="Memory of one GPU.")]
+Gpu = Annotated[int | None, typer.Option(metavar="I", help="The GPU of that index.")]
+Tag = Annotated[list[str] | None, typer.Option(metavar="T", help="Only on workers with it. Repeatable.")]
+Env = Annotated[list[str] | None, typer.Option(metavar="K=V", help="For the op's environment. Repeatable.")]
+SecretEnv = Annotated[
+    list[str] | None,
+    typer.Option(metavar="K[=V]", help="The same, shown to nobody; without =V that of this environment."),
+]
+Retry = Annotated[int | None, typer.Option(metavar="N", min=0, help="Try again so often if the op fails.")]
+Timeout = Annotated[str | None, typer.Option(metavar="T", help="Stop it after 90s, 10m, 1h30m.")]
 
 
 @dataclass(frozen=True)

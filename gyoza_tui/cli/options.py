@@ -19,6 +19,7 @@ ApiKeyFile = Annotated[str | None, typer.Option(metavar="F", help="A file with t
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Exact times, in UTC.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+InputsFile = Annotated[str | None, typer.Option(metavar="F.json", help="A JSON object of inputs; - is stdin.")]
 Run = Annotated[
     str,
     typer.Argument(

@@ -52,7 +52,7 @@ def run(
             show_default=False,
         ),
     ] = None,
-    inputs: Annotated[str | None, typer.Option(metavar="F.json", help="A JSON object of inputs; - is stdin.")] = None,
+    inputs: options.InputsFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Run an op once on this machine, as a worker does it, but without a server; prints its log, outputs and time.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gyoza_tui.cli import options
+from gyoza_tui.cli import ad_hoc, options
 from gyoza_tui.cli.ad_hoc import AdHoc
 from gyoza_tui.cli.bars import bar
 from gyoza_tui.cli.completing import complete_target
@@ -32,6 +32,27 @@ EXAMPLES = examples(
 COUNT_MAX = 100_000
 FAILURES_TOLD = 10
 
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="A definition as NAME@VERSION, or NAME@ for its latest; everything else is an image: one of Docker, "
+        "or local://name.",
+        autocompletion=complete_target,
+    ),
+]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="K=V",
+        help="An input, typed by the definition; for an image JSON where V is JSON, else text.",
+        show_default=False,
+    ),
+]
+More = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="K=V", help="The same.")]
+Priority = Annotated[int, typer.Option(metavar="N", help="Higher ones run first.")]
+Count = Annotated[int, typer.Option(metavar="N", min=1, max=COUNT_MAX, help="So many runs.")]
+
 
 @dataclass(frozen=True)
 class Manner:
@@ -47,41 +68,23 @@ class Manner:
 def submit(
     flags: Connection,
     ctx: typer.Context,
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TARGET",
-            help="A definition as NAME@VERSION, or NAME@ for its latest; everything else is an image: one of Docker, "
-            "or local://name.",
-            autocompletion=complete_target,
-        ),
-    ],
-    pairs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="K=V",
-            help="An input, typed by the definition; for an image JSON where V is JSON, else text.",
-            show_default=False,
-        ),
-    ] = None,
-    more: Annotated[list[str] | None, typer.Option("--input", "-i", metavar="K=V", help="The same.")] = None,
-    inputs: Annotated[str | None, typer.Option(metavar="F.json", help="A JSON object of inputs; - is stdin.")] = None,
-    priority: Annotated[int, typer.Option(metavar="N", help="Higher ones run first.")] = 5,
-    count: Annotated[int, typer.Option(metavar="N", min=1, max=COUNT_MAX, help="So many runs.")] = 1,
+    target: Target,
+    pairs: Pairs = None,
+    more: More = None,
+    inputs: options.InputsFile = None,
+    priority: Priority = 5,
+    count: Count = 1,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit 1 unless it is COMPLETED.")] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Wait, and print the output if a worker here runs it.")] = False,
-    cpu: Annotated[int | None, typer.Option(metavar="N", help="Cores.")] = None,
-    ram: Annotated[str | None, typer.Option(metavar="SIZE", help="Memory: 512 (MiB), 512m, 4g.")] = None,
-    vram: Annotated[str | None, typer.Option(metavar="SIZE", help="Memory of one GPU.")] = None,
-    gpu: Annotated[int | None, typer.Option(metavar="I", help="The GPU of that index.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="T", help="Only on workers with it. Repeatable.")] = None,
-    env: Annotated[list[str] | None, typer.Option(metavar="K=V", help="For the op's environment. Repeatable.")] = None,
-    secret_env: Annotated[
-        list[str] | None,
-        typer.Option(metavar="K[=V]", help="The same, shown to nobody; without =V that of this environment."),
-    ] = None,
-    retry: Annotated[int | None, typer.Option(metavar="N", min=0, help="Try again so often if the op fails.")] = None,
-    timeout: Annotated[str | None, typer.Option(metavar="T", help="Stop it after 90s, 10m, 1h30m.")] = None,
+    cpu: ad_hoc.Cpu = None,
+    ram: ad_hoc.Ram = None,
+    vram: ad_hoc.Vram = None,
+    gpu: ad_hoc.Gpu = None,
+    tag: ad_hoc.Tag = None,
+    env: ad_hoc.Env = None,
+    secret_env: ad_hoc.SecretEnv = None,
+    retry: ad_hoc.Retry = None,
+    timeout: ad_hoc.Timeout = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Submit a run of a definition, or of an image with what stands behind `--` as its command. Prints its id.
@@ -95,9 +98,9 @@ def submit(
     manner = Manner(count, wait or logs, logs, as_json)
     _refuse_nonsense(manner)
     typed = given([*(pairs or []), *(more or [])], inputs)
-    ad_hoc = AdHoc(behind(ctx), cpu, ram, vram, gpu, tag, env, secret_env, retry, timeout)
+    told = AdHoc(behind(ctx), cpu, ram, vram, gpu, tag, env, secret_env, retry, timeout)
     with connection.connected(flags) as at:
-        runs = _submitted(at, order_of(at.client, target, typed, priority, ad_hoc), manner)
+        runs = _submitted(at, order_of(at.client, target, typed, priority, told), manner)
         if manner.wait:
             runs = _waited(at, runs, manner)
     if manner.wait:
