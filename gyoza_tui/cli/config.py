@@ -14,7 +14,7 @@ from gyoza_tui.cli.options import Connection, with_connection
 if TYPE_CHECKING:
     from gyoza_tui.settings import Settings
 
-config = typer.Typer(help="Look at the settings.", rich_markup_mode=None)
+config = typer.Typer(help="Look at the settings.", rich_markup_mode=None, add_completion=False)
 EXAMPLES: Final = examples(
     "gyoza-tui config show",
     "gyoza-tui config show --json | jq '.[] | select(.from != \"default\")'",

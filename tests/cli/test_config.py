@@ -61,3 +61,8 @@ def test_faults_are_told_as_everywhere(verb: Verb, monkeypatch: pytest.MonkeyPat
     told = verb("config", "show")
     assert (told.code, told.out) == (2, "")
     assert "GYOZA_MAX_RUNS" in told.err
+
+
+def test_completion_is_a_verb_of_its_own(verb: Verb) -> None:
+    """No flag of this one, which typer would add."""
+    assert "completion" not in verb("config", "--help").out
