@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -16,7 +17,9 @@ import pytest
 from gyoza_tui.backends.base import (
     BackendError,
     BackendOptions,
+    BackendUnavailable,
     Chunk,
+    DiskFull,
     Handle,
     ImageNotFound,
     Label,
@@ -212,6 +215,20 @@ def test_create_and_start_again_change_nothing(bench: Bench) -> None:
     assert collected.end() == b"up\n"
     bench.backend.start(handle)
     assert bench.ended(handle).signal == "SIGTERM"
+
+
+def test_a_shim_that_has_no_room_to_say_that_it_is_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = bench.backend.create(bench.spec("hold"))
+    monkeypatch.setattr("gyoza_tui.backends.local.launcher.Launcher.launch", lambda _self, _control: True)
+    with pytest.raises(BackendUnavailable, match="did not come up"):
+        bench.backend.start(handle)
+
+    def full(_path: Path, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DiskFull, match=rf"the disk of {bench.root}\S+ is full"):
+        bench.backend.start(handle)
 
 
 def test_a_name_of_another_attempt_is_not_taken_over(bench: Bench) -> None:

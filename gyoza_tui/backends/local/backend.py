@@ -45,6 +45,8 @@ _REMAINS_S: Final = 60.0
 _COLLECT_S: Final = 2.0
 _BAD_START_S: Final = 5.0
 _POLL_S: Final = 0.05
+_PROBE: Final = "probe"
+_PROBE_BYTES: Final = 4096
 _RECORDED_S: Final = 30.0
 """How long the shim may take to record the end once all processes of the op are gone."""
 
@@ -139,7 +141,7 @@ class LocalBackend:
         if state is Phase.GONE:
             raise VanishedHandle(f"{handle['name']} is gone")
         if state is Phase.CREATED:
-            raise BackendUnavailable(f"the shim of {handle['name']} did not come up: is {sys.executable} usable?")
+            raise _not_come_up(control)
         if isinstance(state, Exit) and state.not_executable:
             raise NotExecutable(state.not_executable)
 
@@ -240,6 +242,18 @@ class LocalBackend:
 
     def _control(self, handle: Handle) -> Control:
         return Control(self._root / handle["name"])
+
+
+def _not_come_up(control: Control) -> BackendError:
+    """A shim says nothing where it could not even write that it is there."""
+    probe = control.path / _PROBE
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+        probe.unlink()
+    except OSError as error:
+        if full := DiskFull.of(error, control.path):
+            return full
+    return BackendUnavailable(f"the shim of {control.path.name} did not come up: is {sys.executable} usable?")
 
 
 def _wait_for_end(pid: int, timeout_s: float) -> None:
