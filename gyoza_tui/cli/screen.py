@@ -106,4 +106,5 @@ def _ascii_is_safer() -> bool:
     """NO_COLOR is set where terminals are plain, and read aloud; the console of Linux has few glyphs."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "linux":
         return True
-    return locale.getpreferredencoding(False).lower().replace("-", "") != "utf8"
+    # not the preferred encoding: that is UTF-8 wherever Python makes it so, as with LC_ALL=C
+    return locale.getencoding().lower().replace("-", "") != "utf8"
