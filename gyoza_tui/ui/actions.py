@@ -150,6 +150,14 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "copy_or_quit", "ctrl+c", "copy or leave", "Copy the selection; without one, leave.", Scope.APP, confirms=True
     ),
     Action(
+        "suspend",
+        "ctrl+z",
+        "leave the screen",
+        "A stopped process sends no heartbeat: asks whether to leave the screen instead, the worker goes on.",
+        Scope.APP,
+        confirms=True,
+    ),
+    Action(
         "quit",
         "q,ctrl+q",
         "leave",

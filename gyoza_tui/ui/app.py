@@ -162,6 +162,10 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         else:
             self._ask_quit()
 
+    def action_suspend(self) -> None:
+        question = questions.suspend(self.snapshot)
+        self.push_screen(Confirm(question), lambda yes: self.exit(Leave.BACKGROUND) if yes else None)
+
     async def action_quit(self) -> None:
         if len(self.screen_stack) > 1:
             self.pop_screen()

@@ -94,6 +94,19 @@ def drain(snapshot: Snapshot, keymap: Mapping[str, str]) -> Question[bool]:
     )
 
 
+def suspend(snapshot: Snapshot) -> Question[bool]:
+    return yes_or_no(
+        Content("Leave the screen?"),
+        (
+            Content("The process is not stopped: without its heartbeats it would lose its runs."),
+            Content(""),
+            Content(f"Without the screen it {_goes_on(snapshot)}; Enter brings it back."),
+        ),
+        no="Stay",
+        yes="Leave the screen, the worker goes on",
+    )
+
+
 def leave(snapshot: Snapshot, keymap: Mapping[str, str]) -> Question[Way]:
     runs = snapshot.runs
     drains = f"finishes {_count(runs)}" if runs else "has no run to finish"

@@ -79,7 +79,7 @@ class Dialog(ModalScreen[_T], inherit_bindings=False):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012  # as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "yes", show=False),
-        Binding("n,escape,q,ctrl+q,ctrl+c", "stay", show=False),
+        Binding("n,escape,q,ctrl+q,ctrl+c,ctrl+z", "stay", show=False),
         Binding("j,tab", "move(1)", show=False),
         Binding("k,shift+tab", "move(-1)", show=False),
     ]

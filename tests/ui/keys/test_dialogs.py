@@ -193,6 +193,19 @@ def test_try_now_when_the_server_is_silent() -> None:
     run(press())
 
 
+@pytest.mark.parametrize(("key", "left"), [("y", Leave.BACKGROUND), ("n", None), ("ctrl+z", None)])
+def test_ctrl_z_says_why_nothing_is_stopped_and_offers_to_leave_the_screen(key: str, left: Leave | None) -> None:
+    async def press() -> None:
+        async with opened(snapshot(runs=RUNS)) as here:
+            await here.press("ctrl+z")
+            assert "without its heartbeats it would lose its runs" in dialog_text(here.app)
+            await here.press(key)
+            assert here.fake.asked == []
+            assert here.app.return_value is left
+
+    run(press())
+
+
 @pytest.mark.parametrize(
     ("downs", "asked", "left"),
     [

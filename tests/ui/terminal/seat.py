@@ -32,7 +32,7 @@ KEYS: Final = {
     "question_mark": "?", "colon": ":", "slash": "/", "ampersand": "&", "space": " ", "enter": "\r", "tab": "\t",
     "left_square_bracket": "[", "right_square_bracket": "]", "escape": ESC, "f1": "\x1bOP", "shift+tab": "\x1b[Z",
     "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "left": "\x1b[D", "home": "\x1b[H", "end": "\x1b[F",
-    "pageup": "\x1b[5~", "pagedown": "\x1b[6~", "ctrl+c": "\x03", "ctrl+p": "\x10", "ctrl+q": "\x11",
+    "pageup": "\x1b[5~", "pagedown": "\x1b[6~", "ctrl+c": "\x03", "ctrl+p": "\x10", "ctrl+q": "\x11", "ctrl+z": "\x1a",
 }  # fmt: skip
 """What a terminal sends for a key that has a name."""
 SIZE: Final = (120, 40)

@@ -194,6 +194,20 @@ def copy_or_quit(seat: Seat, act: Act) -> None:
     seat.shows("Leave?")
 
 
+@proves("suspend")
+def suspend(seat: Seat, act: Act) -> None:
+    run = seat.reader()
+    act()
+    seat.shows("Leave the screen?")
+    seat.type("y")
+    seat.shows("Enter opens it again")
+    assert not seat.session.on_screen
+    assert seat.containers(run)
+    assert seat.state == WorkerState.CLAIMING
+    seat.type("\r")
+    until(lambda: seat.session.on_screen and "q leave" in seat.session.text, "the screen again")
+
+
 @proves("quit")
 def quit_(seat: Seat, act: Act) -> None:
     run = seat.reader()
