@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,7 @@ import pytest
 
 from gyoza_tui import __version__
 from tests.commands import environment
+from tests.servers import KEY, ServerThread
 from tests.ui.terminal.pty_session import PtySession
 
 ROOT = Path(__file__).parents[1]
@@ -91,3 +93,39 @@ def test_a_clean_venv_has_all_that_it_needs(wheel: Path, tmp_path: Path, source:
         assert session.wait(30) == 0
         assert not session.on_screen
         session.wait_for("session: no run ended")
+
+
+@pytest.mark.long
+def test_what_the_page_says_installs_upgrades_and_removes_it(tmp_path: Path) -> None:
+    """docs/operating.md, with a place of its own instead of /opt and /usr/local."""
+    page = (ROOT / "docs" / "operating.md").read_text()
+    for here, there in {"/opt/gyoza": tmp_path / "gyoza", "/usr/local/bin": tmp_path / "bin"}.items():
+        page = page.replace(here, str(there))
+    (tmp_path / "bin").mkdir()
+    path = f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {name: value for name, value in environment(tmp_path).items() if not name.startswith("GYOZA_")}
+    env |= {"HOME": str(tmp_path), "PATH": path, "PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
+
+    def types(text: str) -> None:
+        argv = ["bash", "-e", "-c", text]
+        told = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
+        assert told.returncode == 0, told.stdout + told.stderr
+
+    def block(heading: str) -> str:
+        return page.partition(f"\n## {heading}\n")[2].partition("```sh\n")[2].partition("```")[0]
+
+    (key,) = re.findall(r"`(openssl [^`]*)`", page)
+    types(key)
+    assert len((tmp_path / ".gyoza-key").read_text().strip()) == 64
+    types(block("Install"))
+    assert (tmp_path / "bin/gyoza-tui").resolve() == tmp_path / "gyoza/bin/gyoza-tui"
+    types(block("Upgrade"))
+    with ServerThread(tmp_path / "server.db") as server:
+        settings = tmp_path / ".config/gyoza-tui/config.toml"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(f'server_url = "{server.url}"\napi_key = "{KEY}"\n')
+        settings.chmod(0o600)
+        types(block("Uninstall"))
+    places = (".local/state", ".config", "bin")
+    assert [path for place in places for path in (tmp_path / place).iterdir()] == []
+    assert not (tmp_path / "gyoza").exists()
