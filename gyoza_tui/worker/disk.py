@@ -19,7 +19,7 @@ class DiskLook:
 
 
 def look(paths: Iterable[Path], min_free_mb: int) -> DiskLook:
-    """At the disks below these paths; one with less than `min_free_mb` MiB free is low."""
+    """At the disks below these paths; one with less than `min_free_mb` MiB free is low, and one without any always."""
     trouble: str | None = None
     least: int | None = None
     for path in paths:
@@ -28,7 +28,7 @@ def look(paths: Iterable[Path], min_free_mb: int) -> DiskLook:
         except OSError as error:
             trouble = trouble or f"disk: {path} cannot be looked at: {error.strerror}"
             continue
-        if free_mb < min_free_mb:
+        if free_mb < max(1, min_free_mb):
             trouble = trouble or f"disk full: {path} has {free_mb} MB free, GYOZA_MIN_FREE_MB is {min_free_mb}"
         least = free_mb if least is None else min(least, free_mb)
     return DiskLook(trouble, least)

@@ -138,8 +138,8 @@ class Slots:
                 spool.close()
         except Exception as error:
             self._tell(row, error)
-        now = runtime.journal.get(row.key)
-        return now is None or not now.active
+            self._show(row, error)
+        return self._over(row)
 
     def _tell(self, row: RunRow, error: Exception) -> None:
         """A backend's words are told with the run's end already; anything else comes with its traceback, as data."""
@@ -147,8 +147,18 @@ class Slots:
         if isinstance(error, BackendError) and (now is None or now.outcome is not None):
             return
         trace = "".join(traceback.format_exception(error))
-        text = f"{row.run_id}: {type(error).__name__}: {error}"
+        text = f"{row.run_id}: {_words(error)}"
         self._runtime.notices.say(text, "error", run=row.run_id, traceback=trace)
+
+    def _show(self, row: RunRow, error: Exception) -> None:
+        """While the row is not at its end, for the pipeline will be run again."""
+        services = self._running.get(row.key)
+        if services is not None and not self._over(row):
+            services.again = Again(_words(error), self._runtime.clock.utc().timestamp() + _AGAIN_S)
+
+    def _over(self, row: RunRow) -> bool:
+        now = self._runtime.journal.get(row.key)
+        return now is None or not now.active
 
     def _give_back(self, row: RunRow) -> None:
         """Journaled by a start that ended before it could refuse the run, or that had more backends."""
@@ -194,6 +204,10 @@ class Slots:
             for other in older:
                 self.intend(other, Intent.LOST, "the server has a newer attempt")
             runtime.clock.wait(threading.Event(), 0.05)
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def labels(runtime: Runtime, row: RunRow) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -290,6 +291,11 @@ def test_the_disk_with_the_least_room_is_told_also_when_another_cannot_be_looked
     assert low.trouble is not None
     assert "GYOZA_MIN_FREE_MB is 1000000000000" in low.trouble
     assert look([], 1) == look([], 2)
+
+
+def test_a_disk_without_any_room_is_full_whatever_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    assert look([tmp_path], 0).trouble == f"disk full: {tmp_path} has 0 MB free, GYOZA_MIN_FREE_MB is 0"
 
 
 def test_since_when_the_server_is_down(rig: Rig, scripted: ScriptedServer) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +79,30 @@ def test_inputs_are_put_again_into_a_container_made_before(rig: Rig) -> None:
     assert len(rig.backend.created) == 1
     again.close()
     container.op.go.set()
+
+
+def test_what_could_not_be_written_down_is_said_until_it_can(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    row, full = rig.row(), threading.Event()
+    full.set()
+
+    def while_there_is_room(write: Callable[..., Any]) -> Callable[..., Any]:
+        def written(*what: Any, **more: Any) -> Any:
+            if full.is_set():
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(*what, **more)
+
+        return written
+
+    for name in ("begin_step", "update", "finish"):
+        monkeypatch.setattr(rig.journal, name, while_there_is_room(getattr(rig.journal, name)))
+    monkeypatch.setattr("gyoza_tui.worker.slots._AGAIN_S", 0.1)
+    _slots(rig).start(row)
+    again = until(lambda: _slots(rig).again(row.key), "that it is tried again")
+    assert again.why == "OSError: [Errno 28] No space left on device"
+    full.clear()
+    until(lambda: rig.now(row).cleaned, "the end")
+    until(lambda: _slots(rig).again(row.key) is None, "nothing is tried again")
+    rig.close()
 
 
 def test_an_older_attempt_ends_before_the_newer_begins(rig: Rig) -> None:
