@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import cache
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -294,8 +296,16 @@ def _capped(reply: httpx.Response, limit_s: float) -> bytes:
 
 def _parsed(answer: Any, reply: httpx.Response) -> Any:
     try:
-        return TypeAdapter(answer).validate_json(reply.content)
+        return _reader(answer)(reply.content)
     except (ValidationError, RecursionError):
         start = reply.content[:1].strip(_JSON_SPACE)
         what = "JSON of another shape" if start in (b"{", b"[") else "not JSON"
         raise NotOurAnswer(f"not a gyoza server's answer ({what})", request=reply.request) from None
+
+
+@cache
+def _reader(answer: Any) -> Callable[[bytes], Any]:
+    """What makes an answer of its JSON, built once. Of a single type its own: pydantic has a lock for that one."""
+    if isinstance(answer, type) and issubclass(answer, Wire):
+        return answer.model_validate_json
+    return TypeAdapter(answer).validate_json
