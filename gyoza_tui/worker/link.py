@@ -61,7 +61,7 @@ class ServerLink:
         return self._state
 
     def wakes(self, event: threading.Event) -> None:
-        """Set `event` whenever a request succeeds after a failure."""
+        """Set `event` whenever a request succeeds after a failure, or another server answers."""
         self._listeners.append(event)
 
     @property
@@ -101,8 +101,8 @@ class ServerLink:
         news = old.beat_at is None or old.name_held is not None
         if news:
             self._notices.say(f"the server answers ({latency_ms:.0f} ms)", server="ok")
-        self._forget_trouble(told=news)
-        self._wake()
+        if self._forget_trouble(told=news) or news or old.server_id != self._state.server_id:
+            self._wake()
 
     def succeeded(self) -> None:
         """Some request was answered as it should be."""

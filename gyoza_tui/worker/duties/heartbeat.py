@@ -72,6 +72,7 @@ class Heartbeat(Duty):
             runtime.link.failed(error)
             raise
         runtime.link.beaten(reply, sent_at)
+        runtime.wakes.claim.set()  # which may wait for this beat
         self._heed.hear(rows, reply)
 
     def say_away(self) -> None:
