@@ -9,7 +9,7 @@ from enum import StrEnum
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.format import clock, duration
 from gyoza_tui.ui.outside import plain_line
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.worker.snapshot import UNCHECKED, Snapshot
 
 
 class Cause(StrEnum):
@@ -101,7 +101,7 @@ def _machine(snapshot: Snapshot) -> list[Reason]:
     if snapshot.disk is not None:
         reasons.append(Reason(Cause.DISK_FULL, plain_line(snapshot.disk).removeprefix(f"{Cause.DISK_FULL}: ")))
     for name, trouble in snapshot.backends.items():
-        if trouble is not None:
+        if trouble not in (None, UNCHECKED):
             reasons.append(Reason(Cause.ENGINE_DOWN, f"{name}: {plain_line(trouble)}"))
     return reasons
 
@@ -115,6 +115,8 @@ def _slots(snapshot: Snapshot) -> Reason | None:
 def _waiting(snapshot: Snapshot) -> Reason:
     if snapshot.link.beat_at is None:
         return Reason(Cause.WAITING, "the server is being asked for the first time")
+    if UNCHECKED in snapshot.backends.values():
+        return Reason(Cause.WAITING, "the engines are being looked at for the first time")
     queued = snapshot.link.queued
     if not queued:
         return Reason(Cause.WAITING, "the server's queue is empty" if queued == 0 else "the server has none")

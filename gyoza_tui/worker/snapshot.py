@@ -12,6 +12,7 @@ from gyoza_tui.backends.base import Exit, PullProgress
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.again import Again
+from gyoza_tui.worker.backend_pool import UNCHECKED
 from gyoza_tui.worker.duties.duty import DutyStatus
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.notices import Notice
@@ -20,6 +21,7 @@ from gyoza_tui.worker.run_facts import facts_of
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 
 __all__ = [
+    "UNCHECKED",
     "Again",
     "DutyStatus",
     "Exit",
@@ -131,7 +133,7 @@ class Snapshot:
     next_try_s: float
     """Until the server is tried again; 0 while it answers."""
     backends: dict[str, str | None]
-    """Per backend why it cannot take work, or None."""
+    """Per backend why it cannot take work, UNCHECKED before anybody has looked, or None."""
     to_deliver: int
     runs: tuple[RunView, ...]
     """What is not closed, oldest first."""

@@ -17,7 +17,7 @@ from gyoza_tui.ui.phases import FINISHED
 from gyoza_tui.ui.reasons import Cause, Reason, server_trouble, since
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.squeeze import GONE, Fact, Form, squeezed
-from gyoza_tui.worker.snapshot import Snapshot, phase_of
+from gyoza_tui.worker.snapshot import UNCHECKED, Snapshot, phase_of
 
 _NAME_MAX: Final = 40
 _NAME_SHORT: Final = 16
@@ -130,6 +130,8 @@ def _engine(name: str, words: str | None) -> Fact:
     if words is None:
         whole = Form(Content.assemble(_label(f"{name} "), _OK), 155)
         return (whole, Form(Content.assemble(_label(f"{short} "), _OK), 110), GONE)
+    if words == UNCHECKED:
+        return (Form(_label(f"{name} …"), 155), Form(_label(f"{short} …"), 110), GONE)
     bad = Content.styled(f"{name} ✗ ", _BAD)
     return (
         Form(Content.assemble(bad, one_line(words, _WORDS_MAX)), 165),

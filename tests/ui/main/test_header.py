@@ -12,7 +12,7 @@ from gyoza_tui.ui.badge import badge
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.header import glance, header_line
 from gyoza_tui.worker.link import LinkState
-from gyoza_tui.worker.snapshot import Failures, Snapshot
+from gyoza_tui.worker.snapshot import UNCHECKED, Failures, Snapshot
 from tests.ui.fake_control import BOOT, NOW, FakeControl, snapshot
 from tests.ui.main.scene import busy
 from tests.ui.main.stage import stage
@@ -43,6 +43,12 @@ STATES: dict[str, tuple[Snapshot, str, str, str]] = {
         "[CLAIMING 2/4]",
         "$success",
         "docker ✗ no socket  local ✓",
+    ),
+    "no engine looked at yet": (
+        replace(WELL, backends={"docker": UNCHECKED, "local": None}),
+        "[CLAIMING 2/4]",
+        "$success",
+        "docker …  local ✓",
     ),
     "disk full": (
         replace(WELL, disk="under 2 GB free", disk_free_mb=300, refusal="under 2 GB free"),

@@ -10,7 +10,7 @@ import pytest
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.reasons import Cause, why_nothing_runs
 from gyoza_tui.worker.link import LinkState
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.worker.snapshot import UNCHECKED, Snapshot
 from tests.ui.fake_control import BOOT, FakeControl, snapshot
 from tests.ui.main.scene import PAST, busy_control
 from tests.ui.main.stage import stage
@@ -96,3 +96,8 @@ def test_a_filter_that_matches_nothing_says_so_and_how_to_leave_it() -> None:
             await shown.until(lambda: "a1b2c3d4  classify" in shown.text())
 
     asyncio.run(look())
+
+
+def test_an_engine_that_nobody_has_looked_at_is_not_down() -> None:
+    (reason,) = why_nothing_runs(snapshot(backends={"docker": UNCHECKED}), None)
+    assert (reason.cause, reason.text) == (Cause.WAITING, "the engines are being looked at for the first time")
