@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 HOME = "/opt/python"
 DEMO = Path(__file__).parents[1] / "demo"
+ANSWER_S = 3
+"""How long the engine may take to say what it has: nothing is on the terminal before that."""
 ENGINE_S = 10
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 _NOT_NEEDED = {"site-packages", "dist-packages", "test", "idlelib", "tkinter", "lib2to3", "ensurepip", "__pycache__"}
@@ -36,9 +38,10 @@ def ensure() -> str:
 
     name = f"gyoza-demo:{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}-{_fingerprint()}"
     try:
-        client = docker.from_env(timeout=ENGINE_S)
+        client = docker.from_env(timeout=ANSWER_S)
         try:
             if not client.images.list(name=name):
+                client.api.timeout = ENGINE_S
                 _make(client.api, name)
         finally:
             client.close()
