@@ -158,10 +158,10 @@ def _failures(snapshot: Snapshot, zone: tzinfo | None) -> Fact:
     failures = snapshot.failures
     if not failures.count:
         return (GONE,)
-    count = Content.styled(f"✗ {failures.count} failed", _BAD)
+    count = Content.styled(f"✗ {failures.count:,} failed", _BAD)
     at = "?" if failures.since is None else moment(failures.since, snapshot.utc, zone)
     since_then = Content.assemble(count, (f" since {at}", "$text-error"))
-    return (Form(since_then, 180), Form(count, 73), Form(Content.styled(f"✗ {failures.count}", _BAD)))
+    return (Form(since_then, 180), Form(count, 73), Form(Content.styled(f"✗ {failures.count:,}", _BAD)))
 
 
 def _label(text: str) -> Content:

@@ -222,10 +222,10 @@ class RunsPane(Vertical):
     def _title(self, snapshot: Snapshot) -> Content:
         tally = snapshot.tally
         active = len({view.row.run_id for view in snapshot.runs if view.row.outcome is None})
-        counts = [f"{active} active", f"{tally.completed} done"]
-        counts += [f"{tally.failed} failed"] if tally.failed else []
-        counts += [f"{tally.cancelled} cancelled"] if tally.cancelled else []
-        counts += [f"{tally.other} released or lost"] if tally.other else []
+        counts = [f"{active} active", f"{tally.completed:,} done"]
+        counts += [f"{tally.failed:,} failed"] if tally.failed else []
+        counts += [f"{tally.cancelled:,} cancelled"] if tally.cancelled else []
+        counts += [f"{tally.other:,} released or lost"] if tally.other else []
         words = Content.styled(" · ".join(counts), "$foreground")
         if self.run_list.active_above:
             first = key_of("run_first", self._options.keymap)
@@ -236,7 +236,7 @@ class RunsPane(Vertical):
         if self._trouble:
             return Content.styled(f"history: {self._trouble}", "$text-warning")
         if self._filter_text:
-            return Content.assemble(("/", "$accent"), one_line(self._filter_text, 40), f"  {len(views)} match")
+            return Content.assemble(("/", "$accent"), one_line(self._filter_text, 40), f"  {len(views):,} match")
         older = self._page.total - len(self._page.runs)
         return Content.styled(f"{older:,} older ones not listed", "$text-muted") if older > 0 else Content()
 

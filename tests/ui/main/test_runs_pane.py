@@ -217,6 +217,7 @@ def test_older_ones_than_are_listed_are_counted() -> None:
     async def look() -> None:
         async with stage(Long(now=snapshot(tally=Tally(completed=4321)))) as shown:
             await shown.until(lambda: f"{4321 - len(PAST):,} older ones not listed" in shown.text())
+            assert "4,321 done" in shown.text()
 
     asyncio.run(look())
 
