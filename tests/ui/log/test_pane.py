@@ -415,6 +415,10 @@ def test_another_run_is_another_log_and_no_run_says_so() -> None:
             it.pane.show_run(replace(view_of(key=2), again=Again("the registry is down", NOW)))
             await it.pilot.pause()
             assert it.rows[0] == "No output yet. Tried again: the registry is down"
+            it.pane.show_run(replace(view_of(key=2), again=Again("the registry is " + "down " * 20, NOW)))
+            await it.pilot.pause()
+            assert it.rows[0].startswith("No output yet. Tried again: the registry is down down")
+            assert it.rows[0].endswith("…")
             it.pane.show_run(view_of(key=3, outcome=Outcome.COMPLETED, cleaned=True))
             await it.settled()
             assert it.rows[0] == "This run has left no output here."

@@ -18,6 +18,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.outside import cut
 from gyoza_tui.ui.widgets.log_view.layout import Row
 from gyoza_tui.ui.widgets.log_view.paint import Brush, Margin, Span, paint
 from gyoza_tui.ui.widgets.log_view.scrollbar import thumb
@@ -109,9 +110,8 @@ class Canvas(Widget, can_focus=True):
         drawn = self._drawn[y] if y < len(self._drawn) else Drawn(None, False)
         if not y and drawn.row is None:
             base = self.rich_style
-            return Strip([Segment(f" {self._empty}", base + self._style("mark"))]).adjust_cell_length(
-                self.size.width, base
-            )
+            words = Segment(cut(f" {self._empty}", self.size.width), base + self._style("mark"))
+            return Strip([words]).adjust_cell_length(self.size.width, base)
         if self.text_selection is not None:
             return self._painted(drawn, y)
         row = drawn.row
