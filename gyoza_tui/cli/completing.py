@@ -28,7 +28,7 @@ TIME_S: Final = 1.0
 """Nobody waits longer for a key."""
 _HEAVY: Final = ("gyoza_tui.client", "gyoza_tui.settings")
 """Loaded before the time runs: on a busy machine they alone may take as long."""
-_PLAIN: Final = re.compile(r"[A-Za-z0-9._@-]+")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._@-]+(?:=[A-Za-z0-9]*)?")
 """What a shell takes as it stands; nothing else is offered."""
 
 
@@ -40,12 +40,12 @@ class Offer(NamedTuple):
 
 def complete_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """The ids of runs, newest first."""
-    return _offered(ctx, incomplete, lambda client: _runs(client, incomplete, lambda _state: True))
+    return offered(ctx, incomplete, lambda client: _runs(client, incomplete, lambda _state: True))
 
 
 def complete_open_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Of those that have not ended."""
-    return _offered(ctx, incomplete, lambda client: _runs(client, incomplete, lambda state: not state.terminal))
+    return offered(ctx, incomplete, lambda client: _runs(client, incomplete, lambda state: not state.terminal))
 
 
 def complete_retryable_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
@@ -55,7 +55,7 @@ def complete_retryable_run(ctx: typer.Context, incomplete: str) -> list[Offer]:
     def retryable(state: RunState) -> bool:
         return allowed(state, RunState.PENDING, Cause.RETRY)
 
-    return _offered(ctx, incomplete, lambda client: _runs(client, incomplete, retryable))
+    return offered(ctx, incomplete, lambda client: _runs(client, incomplete, retryable))
 
 
 def complete_state(incomplete: str) -> list[str]:
@@ -67,7 +67,7 @@ def complete_state(incomplete: str) -> list[str]:
 
 def complete_worker(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """The names of the workers that the server knows."""
-    return _offered(
+    return offered(
         ctx, incomplete, lambda client: [Offer(found.worker_id, found.state) for found in client.list_workers()]
     )
 
@@ -81,7 +81,7 @@ def complete_definition(ctx: typer.Context, incomplete: str) -> list[Offer]:
             return [Offer(f"{each.id}@{each.version}", each.image) for each in found]
         return [Offer(name, image) for name, image in {each.id: each.image for each in found}.items()]
 
-    return _offered(ctx, incomplete, ask)
+    return offered(ctx, incomplete, ask)
 
 
 def complete_target(ctx: typer.Context, incomplete: str) -> list[Offer]:
@@ -90,7 +90,7 @@ def complete_target(ctx: typer.Context, incomplete: str) -> list[Offer]:
     def ask(client: GyozaClient) -> list[Offer]:
         return [Offer(f"{each.id}@{each.version}", each.image) for each in client.list_definitions()]
 
-    return _offered(ctx, incomplete, ask)
+    return offered(ctx, incomplete, ask)
 
 
 def _runs(client: GyozaClient, beginning: str, wanted: Callable[[RunState], bool]) -> Iterable[Offer]:
@@ -101,7 +101,7 @@ def _runs(client: GyozaClient, beginning: str, wanted: Callable[[RunState], bool
             yield Offer(run.id, f"{run.state.value} {run_words.op_name(run)}")
 
 
-def _offered(ctx: typer.Context, incomplete: str, ask: Callable[[GyozaClient], Iterable[Offer]]) -> list[Offer]:
+def offered(ctx: typer.Context, incomplete: str, ask: Callable[[GyozaClient], Iterable[Offer]]) -> list[Offer]:
     """What `ask` finds within TIME_S; nothing when the server does not answer so soon, or anything else is wrong."""
     for module in _HEAVY:
         import_module(module)

@@ -26,6 +26,19 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
+_BASH: Final = f"""\
+_gyoza_tui_completion() {{
+    local IFS=$'\\n'
+    COMPREPLY=( $( env COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
+                   {VARIABLE}=complete_bash $1 ) )
+    [[ ${{COMPREPLY[0]}} == *[=:] ]] && compopt -o nospace
+    return 0
+}}
+
+complete -o default -F _gyoza_tui_completion {PROGRAM}"""
+"""Typer's own does not say what the line is, only how bash splits it."""
+
+
 def completion(
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", show_default=False)],
 ) -> None:
@@ -34,12 +47,15 @@ def completion(
 
     from gyoza_tui.cli.terminal import out
 
-    out(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell))
+    if shell is Shell.BASH:
+        out(_BASH)
+    else:
+        out(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell))
 
 
 def answer_shells() -> None:
     """Let the command line answer a shell that asks; for the others this would only take time."""
     if VARIABLE in os.environ:
-        from typer._completion_classes import completion_init
+        from gyoza_tui.cli import shells
 
-        completion_init()
+        shells.answer()

@@ -79,10 +79,10 @@ def _named(known: list[OpDefinition], name: str) -> list[OpDefinition]:
 
 
 def _inputs(definition: OpDefinition) -> str:
-    return ", ".join(f"{name}: {_input(spec)}" for name, spec in definition.input_specs.items())
+    return ", ".join(f"{name}: {input_words(spec)}" for name, spec in definition.input_specs.items())
 
 
-def _input(spec: InputSpec) -> str:
+def input_words(spec: InputSpec) -> str:
     """`int = 3`; `int?` where it may be left out."""
     from gyoza_tui.cli.terminal import brief
 
@@ -99,6 +99,6 @@ def _described(definition: OpDefinition) -> Iterator[str]:
         if value:
             yield f"  {name:<9}{visible(value)}"
     for name, spec in definition.input_specs.items():
-        yield f"  input    {visible(name)}: {visible(_input(spec))}"
+        yield f"  input    {visible(name)}: {visible(input_words(spec))}"
     for name, output in definition.output_specs.items():
         yield f"  output   {visible(name)}: {output.type}"

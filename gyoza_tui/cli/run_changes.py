@@ -8,7 +8,7 @@ import typer
 
 from gyoza_tui.cli import options, run_filters
 from gyoza_tui.cli.changing import Change, Chosen, carry_out
-from gyoza_tui.cli.completing import complete_open_run, complete_retryable_run
+from gyoza_tui.cli.completing_words import complete_open_run_or_term, complete_retryable_run_or_term
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.options import Connection, with_connection
@@ -37,11 +37,11 @@ PRIORITY_EXAMPLES: Final = examples(
 _HELP: Final = "Ids or their beginnings, or a filter: state:pending op:train."
 Open = Annotated[
     list[str] | None,
-    typer.Argument(metavar="RUN|FILTER", help=_HELP, show_default=False, autocompletion=complete_open_run),
+    typer.Argument(metavar="RUN|FILTER", help=_HELP, show_default=False, autocompletion=complete_open_run_or_term),
 ]
 Ended = Annotated[
     list[str] | None,
-    typer.Argument(metavar="RUN|FILTER", help=_HELP, show_default=False, autocompletion=complete_retryable_run),
+    typer.Argument(metavar="RUN|FILTER", help=_HELP, show_default=False, autocompletion=complete_retryable_run_or_term),
 ]
 
 

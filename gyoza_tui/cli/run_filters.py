@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gyoza_tui.cli.completing import complete_definition, complete_state, complete_worker
+from gyoza_tui.cli.completing_words import complete_term
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.models import filters
 from gyoza_tui.models.filters import FilterError, Key, RunFacts, RunFilter
@@ -31,6 +32,7 @@ Terms = Annotated[
         metavar="FILTER",
         help="As state:failed op:train since:1h text; one that begins with - behind --.",
         show_default=False,
+        autocompletion=complete_term,
     ),
 ]
 State = Annotated[

@@ -12,6 +12,7 @@ from gyoza_tui.cli import ad_hoc, options
 from gyoza_tui.cli.ad_hoc import AdHoc
 from gyoza_tui.cli.bars import bar
 from gyoza_tui.cli.completing import complete_target
+from gyoza_tui.cli.completing_words import complete_input
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.options import Connection, with_connection
@@ -47,9 +48,13 @@ Pairs = Annotated[
         metavar="K=V",
         help="An input, typed by the definition; for an image JSON where V is JSON, else text.",
         show_default=False,
+        autocompletion=complete_input,
     ),
 ]
-More = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="K=V", help="The same.")]
+More = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="K=V", help="The same.", autocompletion=complete_input),
+]
 Priority = Annotated[int, typer.Option(metavar="N", help="Higher ones run first.")]
 Count = Annotated[int, typer.Option(metavar="N", min=1, max=COUNT_MAX, help="So many runs.")]
 

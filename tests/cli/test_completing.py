@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import typer
 
-from gyoza_tui.cli import completing
-from gyoza_tui.models.definitions import OpDefinition
+from gyoza_tui.cli import completing, completing_words
+from gyoza_tui.models.definitions import InputSpec, OpDefinition, ValueType
+from gyoza_tui.models.filters import Key
 from gyoza_tui.models.states import RunState
 from tests.servers import ServerThread
 
@@ -19,7 +21,7 @@ from tests.servers import ServerThread
 def offered(clean_environment: object) -> Callable[..., list[str]]:
     """The values that a callback offers for what was typed, with these flags behind the verb."""
 
-    def ask(callback: Callable[[typer.Context, str], list[completing.Offer]], typed: str, **flags: str) -> list[str]:
+    def ask(callback: Callable[[typer.Context, str], list[completing.Offer]], typed: str, **flags: Any) -> list[str]:
         context = typer.Context(typer.main.get_command(_app()))
         context.params = dict(flags)
         return [offer.value for offer in callback(context, typed)]
@@ -61,6 +63,37 @@ def test_workers_and_definitions(served: ServerThread, offered: Ask) -> None:
     assert offered(completing.complete_definition, "t") == ["train"]
     assert offered(completing.complete_definition, "train@") == ["train@1.0", "train@2.0"]
     assert offered(completing.complete_target, "tr") == ["train@1.0", "train@2.0"], "a bare name is an image"
+
+
+def test_terms_of_a_filter(served: ServerThread, offered: Ask) -> None:
+    served.client.heartbeat(worker_id="gpu-01", resources={})
+    served.client.upsert_definition(OpDefinition(id="train", version="1", image="busybox"))
+    served.client.create_run("busybox", id="abc")
+    term = completing_words.complete_term
+    assert offered(term, "s") == ["state:", "since:"]
+    assert len(offered(term, "")) == len(Key)
+    assert offered(term, "state:pending,F") == ["state:pending,failed"]
+    assert offered(term, "since:1") == ["since:10m", "since:1h", "since:1d"]
+    assert offered(term, "op:t") == ["op:train"]
+    assert offered(term, "worker:") == ["worker:gpu-01"]
+    assert offered(term, "run:a") == ["run:abc"]
+    assert offered(term, "topic:n") == offered(term, "none:n") == []
+    assert offered(completing_words.complete_open_run_or_term, "") == ["abc", *offered(term, "")]
+    assert offered(completing_words.complete_retryable_run_or_term, "st") == ["state:"]
+    assert offered(completing_words.complete_open_run_or_term, "run:a") == ["run:abc"]
+
+
+def test_inputs_of_the_definition_that_is_named(served: ServerThread, offered: Ask) -> None:
+    specs = {"epochs": InputSpec(type=ValueType.INT, default=3), "fast": InputSpec(type=ValueType.BOOL)}
+    served.client.upsert_definition(OpDefinition(id="train", version="1", image="busybox", input_specs=specs))
+    ask = completing_words.complete_input
+    for target in ("train@1", "train@"):
+        assert offered(ask, "", target=target) == ["epochs=", "fast="]
+    assert offered(ask, "e", target="train@1") == ["epochs="]
+    assert offered(ask, "", target="train@1", pairs=["epochs=4"]) == ["fast="]
+    assert offered(ask, "fast=", target="train@1") == ["fast=true", "fast=false"]
+    assert offered(ask, "epochs=", target="train@1") == []
+    assert offered(ask, "", target="busybox") == offered(ask, "", target="train@9") == offered(ask, "") == []
 
 
 def test_no_more_than_somebody_can_read(served: ServerThread, offered: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
