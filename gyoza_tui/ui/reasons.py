@@ -52,8 +52,8 @@ def why_nothing_runs(snapshot: Snapshot, zone: tzinfo | None) -> tuple[Reason, .
 
 def server_trouble(snapshot: Snapshot, zone: tzinfo | None) -> Reason | None:
     link = snapshot.link
-    if link.name_held:
-        return Reason(Cause.NAME_HELD, plain_line(link.name_held), "stop the other worker, or set GYOZA_WORKER_ID")
+    if link.name_held_now:
+        return Reason(Cause.NAME_HELD, plain_line(link.name_held_now), "stop the other worker, or set GYOZA_WORKER_ID")
     if link.trouble is None:
         return None
     words, next_try = plain_line(link.trouble), _next_try(snapshot)

@@ -118,9 +118,9 @@ _KEY_MEND: Final = "GYOZA_API_KEY_FILE=path or --api-key-file path: a file with 
 
 def _server(facts: Facts) -> Check:
     link, url = facts.link, facts.server_url
-    if link.name_held is not None:
+    if link.name_held_now is not None:
         mend = f"stop the other worker {facts.worker_id}, or give this one a name of its own: --worker-id name"
-        return Check("server", CheckState.FAILED, f"{url}: {link.name_held}", mend)
+        return Check("server", CheckState.FAILED, f"{url}: {link.name_held_now}", mend)
     if link.trouble is None:
         if link.beat_at is None:
             return Check("server", CheckState.WAITING, f"{url} was not asked yet")

@@ -43,6 +43,11 @@ class LinkState:
     down_since: float | None = None
     """Boot time of the first failure since the server last answered; None while it does, or never did."""
 
+    @property
+    def name_held_now(self) -> str | None:
+        """`name_held`, unless the last request failed in another way: then nobody knows who has the name."""
+        return self.name_held if self.trouble in (None, self.name_held) else None
+
 
 class ServerLink:
     """Shared by the duties. Thread-safe."""

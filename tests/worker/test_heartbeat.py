@@ -195,6 +195,10 @@ def test_a_name_that_another_holds(rig: Rig, scripted: ScriptedServer, code: str
     rig.claim.step()
     assert len(scripted.of("claim")) == claims
     assert rig.now(row).intent is Intent.NONE, "its containers go on"
+    scripted.defaults["beat"] = Reply({"detail": "busy"}, 503)
+    rig.beat()
+    assert rig.link.state.name_held_now is None, "nobody knows any more"
+    assert rig.link.state.name_held is not None
     scripted.defaults["beat"] = Reply({"protocol": 1, "server_id": SERVER_ID})
     rig.beat()
     assert rig.link.state.name_held is None

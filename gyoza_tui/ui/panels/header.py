@@ -103,7 +103,7 @@ def _server_down(snapshot: Snapshot, trouble: Reason, zone: tzinfo | None) -> Fa
     bad, brief = Content.styled(f"server ✗ {long}", _BAD), Content.styled(f"srv ✗ {short}", _BAD)
     silent = since(snapshot, zone)
     again = f", next try in {snapshot.next_try_s:.0f} s" if snapshot.next_try_s >= 1 else ""
-    words = snapshot.link.name_held if trouble.cause is Cause.NAME_HELD else snapshot.link.trouble
+    words = snapshot.link.name_held_now or snapshot.link.trouble
     down = "" if snapshot.down_since is None else f" {duration(snapshot.taken_at - snapshot.down_since)}"
     return (
         Form(Content.assemble(bad, silent, again, "  ", _label(one_line(words or "", _WORDS_MAX).plain)), 145),

@@ -22,7 +22,7 @@ OPTIONS = UiOptions(clock=StillClock())
 WELL = snapshot(failures=Failures(2, NOW - 2 * 3600), free_slots=2)
 DOWN = replace(WELL, link=replace(WELL.link, trouble="connection refused"), down_since=BOOT - 250, next_try_s=4.0)
 REFUSED = replace(DOWN, link=replace(WELL.link, trouble="401: unknown key", unauthorized=True))
-HELD = replace(DOWN, link=replace(WELL.link, trouble="409", name_held="lab-gpu-01 is in use"))
+HELD = replace(DOWN, link=replace(WELL.link, trouble="lab-gpu-01 is in use", name_held="lab-gpu-01 is in use"))
 STATES: dict[str, tuple[Snapshot, str, str, str]] = {
     "claiming": (WELL, "[CLAIMING 2/4]", "$success", "server ✓ 12 ms localhost:5555"),
     "paused": (replace(WELL, state=WorkerState.PAUSED), "[PAUSED 2/4]", "$warning", "server ✓ 12 ms"),
@@ -32,6 +32,12 @@ STATES: dict[str, tuple[Snapshot, str, str, str]] = {
     "paused and offline": (replace(DOWN, state=WorkerState.PAUSED), "[OFFLINE 2/4]", "$error", "server ✗ unreachable"),
     "401": (REFUSED, "[OFFLINE 2/4]", "$error", "server ✗ key refused since 02:10 (4:10), next try in 4 s"),
     "name held": (HELD, "[OFFLINE 2/4]", "$error", "server ✗ name held by another worker"),
+    "down since its name was held": (
+        replace(HELD, link=replace(HELD.link, trouble="connection refused")),
+        "[OFFLINE 2/4]",
+        "$error",
+        "server ✗ unreachable since 02:10 (4:10)",
+    ),
     "docker down": (
         replace(WELL, backends={"docker": "no /var/run/docker.sock"}),
         "[BLOCKED 2/4]",

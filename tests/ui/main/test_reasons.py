@@ -18,6 +18,7 @@ from tests.ui.still_clock import StillClock
 
 WELL = snapshot()
 DOWN = replace(WELL, link=replace(WELL.link, trouble="connection refused"), down_since=BOOT - 250, next_try_s=4.0)
+IN_USE = "lab-gpu-01 is in use since 3 s"
 STATES: dict[Cause, tuple[Snapshot, str]] = {
     Cause.WAITING: (replace(WELL, link=replace(WELL.link, queued=0)), "the server's queue is empty"),
     Cause.PAUSED: (replace(WELL, state=WorkerState.PAUSED, refusal="this worker is paused"), "p resumes"),
@@ -30,7 +31,7 @@ STATES: dict[Cause, tuple[Snapshot, str]] = {
         "401: unknown key",
     ),
     Cause.NAME_HELD: (
-        replace(DOWN, link=replace(WELL.link, trouble="409", name_held="lab-gpu-01 is in use since 3 s")),
+        replace(DOWN, link=replace(WELL.link, trouble=IN_USE, name_held=IN_USE)),
         "lab-gpu-01 is in use since 3 s",
     ),
     Cause.ENGINE_DOWN: (
