@@ -31,7 +31,7 @@ def test_no_heavy_import(arguments: tuple[str, ...]) -> None:
 
 
 def test_a_shell_is_answered_as_quickly() -> None:
-    env = os.environ | {"_GYOZA_TUI_COMPLETE": "complete_bash", "COMP_WORDS": "gyoza-tui comp", "COMP_CWORD": "1"}
+    env = os.environ | {"_GYOZA_TUI_COMPLETE": "complete_bash", "COMP_LINE": "gyoza-tui comp", "COMP_POINT": "14"}
     command = [sys.executable, "-X", "importtime", "-m", "gyoza_tui"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, env=env)
     assert told.stdout.split() == ["completion"]
