@@ -246,7 +246,7 @@ class RunsPane(Vertical):
                 return ()
             nothing = Content.assemble("  nothing matches ", one_line(self._filter_text, 40).stylize("bold"))
             return (Content.assemble(nothing, ("  esc shows all", "$text-muted")),)
-        if any(phase_of(view) not in FINISHED for view in snapshot.runs):
+        if any(view.row.outcome is None for view in snapshot.runs):
             return ()
         reasons = why_nothing_runs(snapshot, self._options.clock.zone)
         return tuple(line for reason in reasons for line in self._reason_lines(reason))

@@ -10,9 +10,9 @@ import pytest
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.reasons import Cause, why_nothing_runs
 from gyoza_tui.worker.link import LinkState
-from gyoza_tui.worker.snapshot import UNCHECKED, Snapshot
+from gyoza_tui.worker.snapshot import UNCHECKED, Outcome, Snapshot
 from tests.ui.fake_control import BOOT, FakeControl, snapshot
-from tests.ui.main.scene import PAST, busy_control
+from tests.ui.main.scene import PAST, busy_control, ended
 from tests.ui.main.stage import stage
 from tests.ui.still_clock import StillClock
 
@@ -84,6 +84,17 @@ def test_while_something_runs_no_reason_is_given() -> None:
         async with stage(busy_control(state=WorkerState.PAUSED), (120, 30)) as shown:
             assert "[PAUSED 2/4]" in shown.text()
             assert "nothing is claimed" not in shown.text()
+
+    asyncio.run(look())
+
+
+def test_a_run_that_is_over_but_for_its_report_does_not_hide_the_reason() -> None:
+    over = ended(9, "reported", Outcome.COMPLETED, "", acked=False)
+
+    async def look() -> None:
+        async with stage(FakeControl(now=replace(DOWN, runs=(over,), to_deliver=1)), (120, 30)) as shown:
+            assert "TO DELIVER" in shown.text()
+            assert "server unreachable  connection refused since" in shown.text()
 
     asyncio.run(look())
 
