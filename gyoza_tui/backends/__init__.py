@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
+from gyoza_tui.backends.at_first_use import AtFirstUse
 from gyoza_tui.backends.base import Backend, BackendOptions
+from gyoza_tui.models.images import DOCKER
 
 
 def _docker(options: BackendOptions) -> Backend:
-    from gyoza_tui.backends.docker import DockerBackend
+    def make() -> Backend:
+        from gyoza_tui.backends.docker import DockerBackend
 
-    return DockerBackend(options)
+        return DockerBackend(options)
+
+    return cast(Backend, AtFirstUse(DOCKER, make))
 
 
 def _local(options: BackendOptions) -> Backend:
@@ -20,5 +25,5 @@ def _local(options: BackendOptions) -> Backend:
     return LocalBackend(options)
 
 
-BACKENDS: Final[dict[str, Callable[[BackendOptions], Backend]]] = {"docker": _docker, "local": _local}
+BACKENDS: Final[dict[str, Callable[[BackendOptions], Backend]]] = {DOCKER: _docker, "local": _local}
 """By the scheme of image names. Made, and their libraries loaded, only when they are asked for."""

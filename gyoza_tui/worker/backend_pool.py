@@ -52,8 +52,8 @@ class BackendPool:
 
     @property
     def ops(self) -> list[str]:
-        """The owner's own ops."""
-        return [op for backend in self._backends.values() for op in backend.ops()]
+        """The owner's own ops that can be run now."""
+        return [op for name in self.available for op in self._backends[name].ops()]
 
     @property
     def disks(self) -> list[Path]:
