@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -53,12 +53,19 @@ class Transaction:
         del self._after[mark:]
 
     def committed(self) -> None:
-        for action in self._after:
-            action()
+        _done(self._after)
 
     def failed(self) -> None:
-        for action in self._failed:
+        _done(self._failed)
+
+
+def _done(actions: Iterable[Callable[[], object]]) -> None:
+    """Each of them, whatever becomes of the others."""
+    for action in actions:
+        try:
             action()
+        except Exception:
+            _LOG.exception("what was to follow a change failed")
 
 
 class _Job(Generic[_T]):
@@ -108,7 +115,11 @@ class Database:
         self.before_commit: Callable[[Transaction], None] | None = None
         """Runs at the end of each batch, in its transaction: the scheduler's place."""
         self.after_failure: Callable[[], None] | None = None
-        """Runs when a batch could not be committed: what memory knew of it is to be forgotten."""
+        """Runs when a batch could not be committed: what memory knew of it is to be forgotten.
+
+        When it raises it runs again before anything else is written.
+        """
+        self._memory_is_stale = False
         self.server_id = self._open()
 
     @classmethod
@@ -197,18 +208,27 @@ class Database:
     def _commit(self, batch: list[_Job[Any]]) -> None:
         tx: Transaction | None = None
         try:
+            self._refresh_memory()
             with self._writing.begin() as connection:
                 tx = Transaction(connection)
                 for job in batch:
                     job.run(tx)
                 self._match(tx)
-            tx.committed()
-        except DatabaseError as error:
+        except Exception as error:  # of whatever kind: there is no other writer
+            self._refuse(batch, error)
             if tx is not None:
+                self._memory_is_stale = True
                 tx.failed()
-            self._told_failure(batch, error)
-        for job in batch:
-            job.publish()
+        else:
+            tx.committed()
+        finally:
+            for job in batch:
+                job.publish()
+
+    def _refresh_memory(self) -> None:
+        if self._memory_is_stale and self.after_failure is not None:
+            self.after_failure()
+        self._memory_is_stale = False
 
     def _match(self, tx: Transaction) -> None:
         if self.before_commit is None:
@@ -221,13 +241,15 @@ class Database:
             tx.failed()
             _LOG.exception("the scheduler failed; nothing was assigned")
 
-    def _told_failure(self, batch: list[_Job[Any]], error: DatabaseError) -> None:
-        words = f"the server's database cannot be written now: {error.orig}"
-        _LOG.error("%s", words)
+    def _refuse(self, batch: list[_Job[Any]], error: Exception) -> None:
+        if isinstance(error, DatabaseError):
+            words = f"the server's database cannot be written now: {error.orig}"
+            _LOG.error("%s", words)
+        else:
+            words = "the server failed while it wrote its database; its log says why"
+            _LOG.error("%s", words, exc_info=error)
         for job in batch:
             job.error = Refused(503, ErrorCode.BUSY, words)
-        if self.after_failure is not None:
-            self.after_failure()
 
 
 def _engine(path: Path, *, readers: bool) -> Engine:

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
-from gyoza_tui.server.database import Database
+import pytest
+
+from gyoza_tui.server.database import Database, Transaction
+from gyoza_tui.server.errors import Refused
 from tests.waiting import until
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database.open(str(tmp_path / "server.db"))
+    database.start()
+    yield database
+    database.close()
+
+
+def _broken(tx: Transaction) -> None:
+    tx.connection.exec_driver_sql("SELECT * FROM a_table_that_is_lost")
 
 
 def test_a_change_that_nobody_waits_for_any_more_is_left_out(tmp_path: Path) -> None:
@@ -24,3 +40,44 @@ def test_a_change_that_nobody_waits_for_any_more_is_left_out(tmp_path: Path) -> 
     last.result(10)
     database.close()
     assert made == ["last"]
+
+
+def test_memory_is_read_again_before_anything_is_written_after_a_failure(database: Database) -> None:
+    done: list[str] = []
+
+    def reload() -> None:
+        done.append("reload")
+        if done.count("reload") < 3:
+            raise OSError("the disk cannot be read")
+
+    database.after_failure = reload
+    database.before_commit = _broken
+    with pytest.raises(Refused, match="a_table_that_is_lost"):
+        database.submit(lambda _: done.append("lost")).result(5)
+    database.before_commit = None
+    for _ in range(2):
+        with pytest.raises(Refused, match="its log says why"):
+            database.submit(lambda _: done.append("too early")).result(5)
+    database.submit(lambda _: done.append("written")).result(5)
+    assert done == ["lost", "reload", "reload", "reload", "written"]
+
+
+def test_what_follows_a_change_may_fail(database: Database) -> None:
+    told: list[str] = []
+
+    def fail() -> None:
+        raise OSError("nobody there")
+
+    def change(tx: Transaction) -> str:
+        for action in (tx.after_commit, tx.after_failure):
+            action(fail)
+            action(lambda: told.append("told"))
+        return "made"
+
+    assert database.submit(change).result(5) == "made"
+    database.before_commit = _broken
+    with pytest.raises(Refused):
+        database.submit(change).result(5)
+    database.before_commit = None
+    assert database.submit(lambda _: "and again").result(5) == "and again"
+    assert told == ["told", "told"]
