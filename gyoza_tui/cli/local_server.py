@@ -60,7 +60,7 @@ class LocalServer:
         return self._state_dir.root / "server.log"
 
     def _orders(self, port: int) -> Orders:
-        return Orders(database=f"sqlite:///{self._state_dir.root / 'server.db'}", key=self._key, port=port)
+        return Orders(database=str(self._state_dir.root / "server.db"), key=self._key, port=port)
 
     def _watch(self) -> None:
         """On the same port again: everybody has been told that one."""

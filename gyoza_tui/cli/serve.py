@@ -40,21 +40,21 @@ def serve(
     for warning in unknown_in_environment():
         say(f"warning: {warning}")
     logging.basicConfig(level=logging.WARNING)
-    database_url = settings.database or _default_database(settings.state_dir)
+    kept_in = settings.database or _default_database(settings.state_dir)
     try:
         serve_until_stopped(
             ServerOptions(
                 host=settings.server_host,
                 port=settings.server_port,
-                database=database_url,
+                database=kept_in,
                 api_key=settings.key(),
                 ready=lambda url: say(f"gyoza server at {url}, its API at {url}/docs"),
             )
         )
     except ServerError as error:
         raise usage(str(error)) from None
-    say(f"gyoza server stopped; all it knows is in {database_url}")
+    say(f"gyoza server stopped; all it knows is in {kept_in}")
 
 
 def _default_database(state_dir: Path) -> str:
-    return f"sqlite:///{state_dir / 'server.db'}"
+    return str(state_dir / "server.db")

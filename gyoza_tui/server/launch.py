@@ -35,7 +35,7 @@ _LAST_RESORT_S = 5.0
 
 def default_database() -> str:
     """A file in this user's state directory."""
-    return f"sqlite:///{platformdirs.user_state_path('gyoza-tui') / 'server.db'}"
+    return str(platformdirs.user_state_path("gyoza-tui") / "server.db")
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             assert worker.process.wait(20) == 0, worker.said
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(10) == 0, server.said
-        assert f"gyoza server stopped; all it knows is in sqlite:///{home / 'state/server.db'}\n" in server.said
+        assert f"gyoza server stopped; all it knows is in {home / 'state/server.db'}\n" in server.said
     assert "Traceback" not in worker.said + server.said
 
 

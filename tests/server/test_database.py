@@ -81,3 +81,12 @@ def test_what_follows_a_change_may_fail(database: Database) -> None:
     database.before_commit = None
     assert database.submit(lambda _: "and again").result(5) == "and again"
     assert told == ["told", "told"]
+
+
+@pytest.mark.parametrize("name", ["z%41.db", "what?.db", "a b#c.db"])
+def test_the_file_that_is_locked_and_made_private_is_the_one_that_is_written(name: str, tmp_path: Path) -> None:
+    database = Database.open(str(tmp_path / name))
+    database.close()
+    assert {file.name for file in tmp_path.iterdir()} == {name, f"{name}.lock", f"{name}.holder"}
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / name).stat().st_size > 0
