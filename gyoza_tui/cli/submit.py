@@ -179,11 +179,18 @@ def _waited(at: Connected, runs: list[OpRun], manner: Manner) -> list[OpRun]:
         if log is not None:
             log.end(ended[0])
     except KeyboardInterrupt:
-        open_ids = [run.id for run in runs[len(ended) :]]
-        going = f"{open_ids[0]} goes on" if len(open_ids) == 1 else f"{len(open_ids)} runs go on, as {open_ids[0]}"
-        words = f"no longer waiting; {going}. Stop it: gyoza-tui cancel {open_ids[0]}"
-        raise CliError(words, ExitCode.INTERRUPTED) from None
+        raise CliError(_no_longer_waiting(ended, runs[len(ended) :]), ExitCode.INTERRUPTED) from None
     return ended
+
+
+def _no_longer_waiting(ended: list[OpRun], others: list[OpRun]) -> str:
+    """`others`: those whose ends were not told; none while the last of a log is printed."""
+    if not others:
+        which = "the run has" if len(ended) == 1 else "all runs have"
+        return f"interrupted: {which} ended; `gyoza-tui show {ended[-1].id}` tells how"
+    first = others[0].id
+    going = f"{first} goes on" if len(others) == 1 else f"{len(others)} runs go on, as {first}"
+    return f"no longer waiting; {going}. Stop it: gyoza-tui cancel {first}"
 
 
 def _tell_ends(runs: list[OpRun], as_json: bool) -> None:

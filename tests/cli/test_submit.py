@@ -17,11 +17,13 @@ import pytest
 from gyoza_tui.backends.base import Chunk, Stream
 from gyoza_tui.cli.ad_hoc import AdHoc
 from gyoza_tui.cli.failures import CliError, ExitCode
+from gyoza_tui.cli.live_log import LiveLog
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.definitions import InputSpec, OpDefinition, ValueType
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import ClaimRequest
 from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.log_spool import LogSpool
@@ -163,7 +165,9 @@ def test_every_flag_of_an_ad_hoc_run(verb: Verb, served: ServerThread, monkeypat
     assert claimed.secret_env == {"TOKEN": "from here", "B": "b"}
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5s", 1.5), ("10m", 600), ("2h", 7200), ("1h1m1s", 3661)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("1.5s", 1.5), ("10m", 600), ("2h", 7200), ("1h30m", 5400), ("1h1m1s", 3661)]
+)
 def test_times(text: str, seconds: float) -> None:
     assert AdHoc(timeout=text).as_fields() == {"timeout_s": seconds}
 
@@ -173,6 +177,8 @@ def test_times(text: str, seconds: float) -> None:
     [
         (["--timeout", ""], "write it as 90s, 10m or 1h30m"),
         (["--timeout", "10 minutes"], "write it as 90s, 10m or 1h30m"),
+        (["--timeout", "1h30"], "write it as 90s, 10m or 1h30m"),
+        (["--timeout", "10m5"], "write it as 90s, 10m or 1h30m"),
         (["--timeout", "0"], "--timeout: Input should be greater than 0"),
         (["--ram", "4t"], "write it in MiB as 512, or as 512m or 4g"),
         (["--ram", "-1"], "write it in MiB as 512, or as 512m or 4g"),
@@ -365,6 +371,22 @@ def test_logs_are_streamed_of_a_run_of_this_machine(verb: Verb, served: ServerTh
         "try 1, the secret is ***", "last of 1", "try 2, the secret is ***", "last of 2"
     ]  # fmt: skip
     assert said.out.splitlines()[-1].startswith("COMPLETED")
+
+
+def test_an_interruption_while_the_last_of_a_log_is_printed(
+    verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_log: LiveLog, _run: OpRun) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LiveLog, "end", interrupted)
+    ended = served.client.create_run("busybox", id="ended")
+    served.client.update_run(ended.id, state=RunState.CANCELLED)
+    monkeypatch.setattr("gyoza_tui.cli.orders.new_id", lambda: ended.id)
+    monkeypatch.setattr("gyoza_tui.cli.orders.created", lambda *_: ended)
+    said = verb("submit", "busybox", "--logs")
+    assert said.code == 130
+    assert said.err == "gyoza-tui: interrupted: the run has ended; `gyoza-tui show ended` tells how\n"
 
 
 def test_logs_of_a_worker_whose_state_is_not_here(verb: Verb, served: ServerThread) -> None:
