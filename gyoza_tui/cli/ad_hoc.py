@@ -12,7 +12,9 @@ import typer
 from gyoza_tui.cli.failures import usage
 
 _SIZE: Final = re.compile(r"([0-9]{1,9})([mg]?)")
-_DURATION: Final = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s?)?")
+_DURATION: Final = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s)?")
+_SECONDS: Final = re.compile(r"[0-9.]+")
+"""A number alone: of no other unit may the name be left out."""
 
 Cpu = Annotated[int | None, typer.Option(metavar="N", help="Cores.")]
 Ram = Annotated[str | None, typer.Option(metavar="SIZE", help="Memory: 512 (MiB), 512m, 4g.")]
@@ -77,7 +79,7 @@ def _megabytes(flag: str, text: str | None) -> int | None:
 
 
 def _seconds(text: str) -> float:
-    if (match := _DURATION.fullmatch(text.lower())) is None:
+    if (match := _DURATION.fullmatch(text.lower() + ("s" if _SECONDS.fullmatch(text) else ""))) is None:
         raise usage(f"--timeout {text[:40]!a} is no time: write it as 90s, 10m or 1h30m")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds
