@@ -37,6 +37,10 @@ def init(
     from gyoza_tui.models.text import visible
 
     home = directory.resolve()
+    try:
+        str(home).encode()
+    except UnicodeEncodeError:
+        raise usage(f"{str(directory)!a} is no text in UTF-8: choose another directory") from None
     files = _rendered(home, no_docker=no_docker)
     if there := sorted(name for name in [*files, _HELPER] if (home / name).exists()):
         raise usage(f"{directory} has {', '.join(there)} already: nothing is written over; choose another directory")

@@ -50,6 +50,19 @@ def test_it_deploys(verb: Verb, served: ServerThread) -> None:
     assert served.client.get_definition("my-op").image == "my-op:1"
 
 
+@pytest.mark.parametrize("name", ["2026", "true", "null", "1e5"])
+def test_whatever_it_is_called_it_deploys(verb: Verb, served: ServerThread, name: str) -> None:
+    verb("init", f"ops/{name}")
+    assert verb("deploy", f"ops/{name}/gyoza.yml").out.startswith(f"{name}@1: new\n")
+
+
+def test_a_path_that_is_no_text_is_refused_before_anything_is_made(verb: Verb) -> None:
+    said = verb("init", "new/caf\udce9")
+    assert (said.code, said.out) == (2, "")
+    assert "is no text in UTF-8" in said.err
+    assert not Path("new").exists()
+
+
 @pytest.mark.docker
 def test_it_builds_and_runs_in_docker(verb: Verb, docker_engine: docker.APIClient) -> None:
     verb("init", "gyoza-test-init")
