@@ -14,7 +14,7 @@ from gyoza_tui.cli.completing import complete_definition, complete_state, comple
 from gyoza_tui.cli.completing_words import complete_term
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.models import filters
-from gyoza_tui.models.filters import FilterError, Key, RunFacts, RunFilter
+from gyoza_tui.models.filters import FilterError, Key, RunFacts
 from gyoza_tui.models.limits import FILTER_MAX
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.text import visible
@@ -71,27 +71,29 @@ class Flags:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A filter, and the text that says it."""
+    """The text of a filter that is understood."""
 
     text: str
-    terms: RunFilter
 
     def runs(self, client: GyozaClient, most: int | None = None) -> Iterator[OpRun]:
         """The runs that match, newest first. What the server does not filter is filtered here, page by page."""
         from gyoza_tui.cli import connection
 
-        found = connection.all_runs(client, self.text or None, most)
-        return islice((run for run in found if self.terms.matches(_facts(run), time.time())), most)
+        now = time.time()
+        text = filters.resolved(self.text, now)
+        terms = filters.parse(text)
+        found = connection.all_runs(client, text or None, most)
+        return islice((run for run in found if terms.matches(_facts(run), now)), most)
 
 
 def wanted(arguments: list[str], flags: Flags, *, failed: bool = False) -> Wanted:
     """The filter of all that was given. Wrong usage is told with what is allowed."""
     text = " ".join([*arguments, *flags.terms(), *(["state:failed"] if failed else [])])
-    if len(text) > FILTER_MAX:
-        raise usage(f"a filter of {len(text)} characters: at most {FILTER_MAX}")
+    _refuse_long(text)
     try:
         text.encode()
         terms = filters.parse(text)
+        _refuse_long(filters.resolved(text, time.time()))
     except UnicodeError:
         raise usage(f"{text[:80]!a} holds what is no text") from None
     except FilterError as error:
@@ -103,7 +105,12 @@ def wanted(arguments: list[str], flags: Flags, *, failed: bool = False) -> Wante
                 f"state:{visible(strange[0])} is a word of a worker's screen; a server's runs are "
                 f"{', '.join(SERVER_STATES)}"
             )
-    return Wanted(text, terms)
+    return Wanted(text)
+
+
+def _refuse_long(text: str) -> None:
+    if len(text) > FILTER_MAX:
+        raise usage(f"a filter of {len(text)} characters: at most {FILTER_MAX}")
 
 
 def _facts(run: OpRun) -> RunFacts:

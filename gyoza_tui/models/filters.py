@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -27,6 +27,7 @@ STATES: Final = (
 _QUOTE: Final = '"'
 _DAY_S: Final = 86400.0
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY_S, "w": 7 * _DAY_S}
+_LAST_S: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _LOOK_MIN_S: Final = 1.0
 _AGO: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([a-z]*)")
 _SINCE: Final = "since:30m, since:1h, since:2d, since:2026-11-20 or since:2026-11-20T10:00"
@@ -189,6 +190,22 @@ def parse(text: str) -> RunFilter:
 def term(key: Key, *values: str) -> str:
     """The text of a term, which any of the values fulfils; they may hold whatever they like but quotes."""
     return f"{key}:" + ",".join(_QUOTE + value.replace(_QUOTE, "") + _QUOTE for value in values)
+
+
+def resolved(text: str, now: float) -> str:
+    """The same filter, its times in UTC: it means the same moments wherever and whenever it is read.
+
+    `now` is UTC seconds. Raises FilterError.
+    """
+    return " ".join(_resolved(word, now) for word in _split(text))
+
+
+def _resolved(word: str, now: float) -> str:
+    for token in _tokens(word):
+        if token.key is not None and (since := _term(token).since) is not None:
+            at = datetime.fromtimestamp(min(max(0.0, since.seconds(now)), _LAST_S), UTC)
+            return ("-" if token.negated else "") + f"{Key.SINCE}:{at.isoformat()}"
+    return word
 
 
 def is_term(text: str) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import TypeAdapter
@@ -13,7 +16,8 @@ from gyoza_tui.client._client import Page
 from gyoza_tui.models.runs import OpRun
 from tests.cli.conftest import Verb
 from tests.cli.stage import Actor
-from tests.servers import ServerThread
+from tests.commands import installed
+from tests.servers import KEY, ServerThread
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +70,13 @@ def test_a_filter_as_arguments_and_as_flags(
     assert (said.code, ids(said.out)) == (0, found), said.err
     listed = verb("runs", *arguments)
     assert [line.split()[1] for line in listed.out.splitlines()[1:]] == found
+
+
+def test_a_time_is_that_of_whoever_types_it(mixed: ServerThread, clean_environment: Path) -> None:
+    hour_ago = f"{datetime.now(ZoneInfo('Asia/Tokyo')) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"
+    env = {"TZ": "Asia/Tokyo", "GYOZA_SERVER_URL": mixed.url, "GYOZA_API_KEY": KEY}
+    told = installed(clean_environment, "runs", "--json", f"since:{hour_ago}", env=env)
+    assert ids(told.stdout) == ["waits", "going", "done", "failed"], told.stderr
 
 
 def test_another_server_that_knows_no_filter_is_filtered_here_page_by_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +20,7 @@ from gyoza_tui.models.filters import (
     RunFilter,
     is_term,
     parse,
+    resolved,
     server_facts,
     term,
 )
@@ -116,6 +118,30 @@ def test_a_relative_time_goes_by_the_time_of_looking() -> None:
     wanted = parse("since:1h")
     assert wanted.matches(TRAIN, NOW)
     assert not wanted.matches(TRAIN, NOW + 3600)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("since:1h", "since:2026-11-20T03:00:00+00:00"),
+        ("-Since:30m oom", "-since:2026-11-20T03:30:00+00:00 oom"),
+        ("since:2026-11-20T12:00 op:x", "since:2026-11-20T03:00:00+00:00 op:x"),
+        ('since:"2026-11-20 12:00+01:00"', "since:2026-11-20T11:00:00+00:00"),
+        ("since:999999999w", "since:1970-01-01T00:00:00+00:00"),
+        ("since:9999-12-31T23:59-12:00", "since:9999-12-31T00:00:00+00:00"),
+        ('"since:1h" state:failed "oo', '"since:1h" state:failed "oo'),
+    ],
+)
+def test_resolved_it_means_the_same_moment_in_every_time_zone(
+    text: str, same: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert resolved(text, datetime.fromisoformat("2026-11-20T04:00+00:00").timestamp()) == same
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
