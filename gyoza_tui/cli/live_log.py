@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
+from gyoza_tui.cli.failures import CliError
 from gyoza_tui.cli.terminal import for_terminal, say
 from gyoza_tui.models.text import visible
 
@@ -117,11 +118,15 @@ class _Attempt:
         self._thread.join()
 
     def _print(self) -> None:
-        from gyoza_tui.worker.journal_look import secrets_of
+        from gyoza_tui.cli import log_files
         from gyoza_tui.worker.log_spool import SpoolReader
         from gyoza_tui.worker.redaction import redact_pieces
 
-        secrets = secrets_of(self._journal, self._log.run_id)
+        try:
+            secrets = log_files.secrets(self._log, self._journal)
+        except CliError as error:
+            say(str(error))
+            return
         print_log(redact_pieces(SpoolReader(self._log.path).follow(self._ended), secrets))
 
     def _ended(self) -> bool:

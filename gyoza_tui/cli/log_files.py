@@ -102,6 +102,19 @@ def _not_here(run: OpRun, settings: Settings) -> CliError:
     return CliError(f"no log of {name}: {nowhere_here(run.worker_id, settings)}")
 
 
+def secrets(log: LogFile, journal: Path) -> tuple[str, ...]:
+    """What is not to be printed of a log. CliError when nobody knows."""
+    from gyoza_tui.worker.journal_look import secrets_of
+
+    known = secrets_of(journal, log.run_id)
+    if known is None:
+        raise CliError(
+            f"the log of {visible(log.run_id)} is not printed: it may hold secrets, and {journal}, which would tell "
+            f"them, does not know the run or cannot be read. Read its own files: {log.path}/*.log"
+        )
+    return known
+
+
 class Ended:
     """Whether a followed run has ended: once its worker has cleaned up, for a cancelled op may write until then.
 

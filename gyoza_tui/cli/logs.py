@@ -62,14 +62,13 @@ def logs(
     """
     from gyoza_tui.cli import connection
     from gyoza_tui.cli.live_log import print_bytes
-    from gyoza_tui.worker.journal_look import secrets_of
     from gyoza_tui.worker.log_spool import SpoolReader
     from gyoza_tui.worker.redaction import redact_pieces
 
     selection = Selection(tail, _time(since), _pattern(grep), "stderr" if stderr else None)
     settings = connection.loaded(flags)
     log, journal = _found(run, attempt, settings, follow=follow)
-    secrets = secrets_of(journal, log.run_id)
+    secrets = log_files.secrets(log, journal)
     reader = SpoolReader(log.path)
     ended = log_files.Ended(log, journal, settings) if follow else _at_once
     lines = Lines(reader, secrets, ended).chosen(selection)

@@ -127,6 +127,11 @@ def set_aside(path: Path, clock: Clock) -> None:
             file.replace(path.with_name(f"{path.stem}-{stamp}{path.suffix}{suffix}"))
 
 
+def set_aside_beside(path: Path) -> list[Path]:
+    """The journals that were set aside for the one at `path`."""
+    return sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"))
+
+
 def row_of(columns: tuple[Any, ...]) -> RunRow:
     found = dict(zip(COLUMNS, columns, strict=True))
     found["run"] = OpRun.model_validate_json(found["run"])

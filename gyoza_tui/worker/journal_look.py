@@ -11,10 +11,15 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from gyoza_tui.worker.journal_file import set_aside_beside
 
-def secrets_of(journal: Path, run_id: str) -> tuple[str, ...]:
-    """The secret values of a run."""
-    found = _look(journal, "SELECT run FROM runs WHERE run_id = ?", run_id)
+
+def secrets_of(journal: Path, run_id: str) -> tuple[str, ...] | None:
+    """The secret values of a run, also of one that only a journal set aside knows; None when none knows it."""
+    journals = (journal, *set_aside_beside(journal))
+    found = [row for each in journals for row in _look(each, "SELECT run FROM runs WHERE run_id = ?", run_id)]
+    if not found:
+        return None
     return tuple({value for (run,) in found for value in json.loads(run).get("secret_env", {}).values()})
 
 

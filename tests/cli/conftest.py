@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 import typer
 
 from gyoza_tui.__main__ import run
 from gyoza_tui.cli.app import app
+from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker.journal import Journal
+from gyoza_tui.worker.state_dir import StateDir
 from tests.servers import KEY, ServerThread
 
 
@@ -53,6 +58,13 @@ def verb(
         return Said(code, *capsys.readouterr())
 
     return call
+
+
+def known(state_dir: StateDir, run_id: str) -> None:
+    """Have the worker know a run without secrets, though not the attempt whose log a test writes."""
+    journal = Journal(state_dir.journal, SystemClock())
+    journal.take("s", OpRun(id=run_id, image="op", attempt=99, lease=uuid4().hex), "docker")
+    journal.close()
 
 
 @pytest.fixture

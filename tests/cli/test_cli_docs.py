@@ -19,7 +19,7 @@ from gyoza_tui.models.definitions import InputSpec, OpDefinition
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.state_dir import StateDir
-from tests.cli.conftest import Verb
+from tests.cli.conftest import Verb, known
 from tests.cli.stage import Actor
 from tests.commands import environment
 from tests.documents import EACH_ONCE, KEY_FILE, LINES, ROOT, Line
@@ -88,6 +88,7 @@ def desk(verb: Verb, served: ServerThread, clean_environment: Path, monkeypatch:
     log = LogSpool(state_dir.log_path("a1b2c3d4", 1, "l"), MIB)
     log.append(Chunk(Stream.STDOUT, LOG), time.time())
     log.close()
+    known(state_dir, "a1b2c3d4")
     state_dir.close()
     return home
 

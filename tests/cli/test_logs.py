@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.backends.base import Chunk, Stream
+from gyoza_tui.cli.live_log import LiveLog
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
+from gyoza_tui.settings import load
 from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.state_dir import StateDir
-from tests.cli.conftest import Verb
+from tests.cli.conftest import Verb, known
 from tests.servers import ServerThread
 
 NOW = time.time()
@@ -35,6 +37,12 @@ def state_dir(clean_environment: Path) -> Iterator[StateDir]:
 
 def written(state_dir: StateDir, *chunks: tuple[Stream, bytes, float], attempt: int = 1) -> None:
     """A log of run `abc`: stream, bytes, and how many seconds ago."""
+    spooled(state_dir, *chunks, attempt=attempt)
+    known(state_dir, "abc")
+
+
+def spooled(state_dir: StateDir, *chunks: tuple[Stream, bytes, float], attempt: int = 1) -> None:
+    """The same of a run of which the journal knows nothing."""
     log = LogSpool(state_dir.log_path("abc", attempt, "abcdef0123"), 16 * MIB)
     for stream, data, ago in chunks:
         log.append(Chunk(stream, data), NOW - ago)
@@ -124,8 +132,34 @@ def test_a_secret_of_several_lines_is_in_none_of_them(verb: Verb, state_dir: Sta
     journal.close()
 
 
+def test_a_log_whose_secrets_nobody_knows_is_not_printed(verb: Verb, state_dir: StateDir) -> None:
+    journal = Journal(state_dir.journal, SystemClock())
+    journal.take("s", OpRun(id="abc", image="op", secret_env={"KEY": "hunter2"}), "docker")
+    journal.close()
+    spooled(state_dir, (OUT, b"it is hunter2\n", 1))
+    Journal(state_dir.journal, SystemClock(), new=True).close()
+    assert verb("logs", "abc").out == "it is ***\n", "the journal that was set aside tells"
+    for file in state_dir.root.glob("journal*"):
+        file.unlink()
+    for flags in ([], ["--json"], ["--tail", "1"]):
+        said = verb("logs", "abc", *flags)
+        assert (said.code, said.out) == (1, "")
+        assert "it may hold secrets" in said.err
+        assert str(state_dir.log_path("abc", 1, "abcdef0123")) in said.err
+
+
+def test_nor_is_it_while_something_waits_for_the_run(state_dir: StateDir, capsys: pytest.CaptureFixture[str]) -> None:
+    spooled(state_dir, (OUT, b"it is hunter2\n", 1))
+    live = LiveLog(load())
+    live.end(OpRun(id="abc", image="op", state=RunState.COMPLETED, current_attempt=1, worker_id="desk"))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "it may hold secrets" in said.err
+
+
 def test_following_goes_on_behind_the_tail(verb: Verb, served: ServerThread, state_dir: StateDir) -> None:
     served.client.create_run("busybox", id="abc")
+    known(state_dir, "abc")
     log = LogSpool(state_dir.log_path("abc", 1, "abcdef0123"), 16 * MIB)
     log.append(Chunk(OUT, b"old\nno\nerror 1\nno\n"), NOW)
     log.flush()

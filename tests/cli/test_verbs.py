@@ -30,7 +30,7 @@ from gyoza_tui.models.workers import ClaimRequest
 from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.state_dir import StateDir, worker_dir
-from tests.cli.conftest import Verb
+from tests.cli.conftest import Verb, known
 from tests.commands import COMMAND, environment
 from tests.servers import KEY, ServerThread
 from tests.waiting import until
@@ -200,6 +200,7 @@ def state_dir(clean_environment: Path) -> Iterator[StateDir]:
 
 @contextmanager
 def spool(state_dir: StateDir, run_id: str, attempt: int = 1) -> Iterator[LogSpool]:
+    known(state_dir, run_id)
     opened = LogSpool(state_dir.log_path(run_id, attempt, "abcdef0123"), 16 * MIB)
     yield opened
     opened.close()

@@ -30,8 +30,19 @@ def journal(path: Path) -> Iterator[Journal]:
 def test_a_runs_secrets(journal: Journal, path: Path) -> None:
     journal.take("s", OpRun(id="r1", image="op", secret_env={"TOKEN": "hunter2"}), "docker")
     assert secrets_of(path, "r1") == ("hunter2",)
-    assert secrets_of(path, "r2") == ()
-    assert secrets_of(path.with_name("none.db"), "r1") == ()
+    assert secrets_of(path, "r2") is None
+    assert secrets_of(path.with_name("none.db"), "r1") is None
+    journal.take("s", OpRun(id="r3", image="op"), "docker")
+    assert secrets_of(path, "r3") == ()
+
+
+def test_a_runs_secrets_in_a_journal_that_was_set_aside(path: Path) -> None:
+    former = Journal(path, SystemClock())
+    former.take("s", OpRun(id="r1", image="op", secret_env={"TOKEN": "hunter2"}), "docker")
+    former.close()
+    Journal(path, SystemClock(), new=True).close()
+    assert secrets_of(path, "r1") == ("hunter2",)
+    assert secrets_of(path, "r2") is None
 
 
 def test_whether_an_attempt_is_over(journal: Journal, path: Path) -> None:
