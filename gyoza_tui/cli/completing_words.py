@@ -17,7 +17,7 @@ from gyoza_tui.cli.completing import (
     complete_worker,
     offered,
 )
-from gyoza_tui.models.filters import Key
+from gyoza_tui.models.filters import NAMED, Key
 
 if TYPE_CHECKING:
     from gyoza_tui.client import GyozaClient
@@ -30,8 +30,9 @@ def complete_term(ctx: typer.Context, incomplete: str) -> list[Offer]:
     key, colon, typed = incomplete.partition(":")
     if not colon:
         return [Offer(f"{each}:", "") for each in Key if each.startswith(incomplete)]
-    before, comma, value = typed.rpartition(",")
-    return [Offer(f"{key}:{before}{comma}{found.value}", found.words) for found in _values(ctx, key, value)]
+    whole = "=" if key in NAMED and typed.startswith("=") else ""
+    before, comma, value = typed.removeprefix(whole).rpartition(",")
+    return [Offer(f"{key}:{whole}{before}{comma}{found.value}", found.words) for found in _values(ctx, key, value)]
 
 
 def complete_open_run_or_term(ctx: typer.Context, incomplete: str) -> list[Offer]:

@@ -40,12 +40,12 @@ State = Annotated[
     typer.Option(metavar="S,S", help="As state:S,S", show_default=False, autocompletion=complete_state),
 ]
 Definition = Annotated[
-    str | None, typer.Option(metavar="OP", help="As op:OP", show_default=False, autocompletion=complete_definition)
+    str | None, typer.Option(metavar="OP", help="As op:=OP", show_default=False, autocompletion=complete_definition)
 ]
 Worker = Annotated[
-    str | None, typer.Option(metavar="W", help="As worker:W", show_default=False, autocompletion=complete_worker)
+    str | None, typer.Option(metavar="W", help="As worker:=W", show_default=False, autocompletion=complete_worker)
 ]
-Topic = Annotated[str | None, typer.Option(metavar="T", help="As topic:T", show_default=False)]
+Topic = Annotated[str | None, typer.Option(metavar="T", help="As topic:=T", show_default=False)]
 Since = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="As since:TIME: 30m, 1h, 2d, 2026-11-20.", show_default=False),
@@ -66,7 +66,8 @@ class Flags:
     def terms(self) -> Iterator[str]:
         for each in fields(self):
             if (value := getattr(self, each.name)) is not None:
-                yield filters.term(Key(each.name), *value.split(","))
+                key = Key(each.name)
+                yield filters.term(key, *value.split(","), whole=key in filters.NAMED)
 
 
 @dataclass(frozen=True)

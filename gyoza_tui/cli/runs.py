@@ -41,7 +41,7 @@ def runs(
 
     A filter is that of the screen: state:failed op:train run:a1b2 worker:gpu-01 topic:nightly since:1h, a comma between
     values for any of them, a `-` before a term turns it round, and any other word is looked for in the names and in
-    what went wrong.
+    what went wrong. A part of a name will do; worker:=gpu-1 is the whole name, as behind --worker.
     """
     from gyoza_tui.cli import connection, run_table, run_words, terminal, watching
 

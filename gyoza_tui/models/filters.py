@@ -1,20 +1,21 @@
 """The filter grammar of run lists, on the screen and on the command line: `state:failed op:train since:1h text`.
 
 Every term must hold. A term is `key:value` or a word; a comma between values means any of them, quotes keep spaces and
-colons as they are, `-` before a term turns it round. An open quote at the end is taken as closed there: filters are
-applied while they are typed.
+colons as they are, `-` before a term turns it round. Of a name a part will do; `worker:=gpu-1` is the whole name. An
+open quote at the end is taken as closed there: filters are applied while they are typed.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from gyoza_tui.models.filter_words import QUOTE, Token, split, tokens, values
 from gyoza_tui.models.states import RunState
 
 STATES: Final = (
@@ -24,7 +25,6 @@ STATES: Final = (
 )
 """What `state:` takes: the words of a worker's screen, and the server's that are not among them."""
 
-_QUOTE: Final = '"'
 _DAY_S: Final = 86400.0
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY_S, "w": 7 * _DAY_S}
 _LAST_S: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
@@ -47,6 +47,8 @@ class Key(StrEnum):
     """A part of the topic's name."""
 
 
+NAMED: Final = (Key.OP, Key.WORKER, Key.TOPIC)
+"""Behind whose colon a `=` says that the name is whole."""
 _EXAMPLES: Final = {
     Key.STATE: ", ".join(STATES),
     Key.OP: "op:train",
@@ -133,9 +135,11 @@ class Term:
     key: Key | None
     """None: text, which is looked for in id, op, image and note."""
     values: tuple[str, ...]
-    """Folded; any of them will do."""
+    """Folded, but for whole names; any of them will do."""
     negated: bool = False
     since: Moment | None = None
+    whole: bool = False
+    """The values are whole names, letter for letter."""
 
     def matches(self, facts: RunFacts, now: float) -> bool:
         return self._holds(facts, now) is not self.negated
@@ -147,15 +151,18 @@ class Term:
             case Key.STATE:
                 return any(_state_word(state) in self.values for state in facts.states)
             case Key.OP:
-                return self._in(facts.op, facts.image)
+                return self._names(facts.op, facts.op.partition("@")[0], facts.image)
             case Key.RUN:
                 return facts.id.casefold().startswith(self.values)
             case Key.SINCE:
                 return facts.ended_at is None or self.since is None or facts.ended_at >= self.since.seconds(now)
             case Key.WORKER:
-                return self._in(facts.worker)
+                return self._names(facts.worker)
             case Key.TOPIC:
-                return self._in(facts.topic)
+                return self._names(facts.topic)
+
+    def _names(self, *names: str) -> bool:
+        return any(name in self.values for name in names) if self.whole else self._in(*names)
 
     def _in(self, *texts: str) -> bool:
         folded = [text.casefold() for text in texts]
@@ -184,12 +191,12 @@ class RunFilter:
 
 def parse(text: str) -> RunFilter:
     """The filter that a person wrote. Raises FilterError."""
-    return RunFilter(tuple(_term(token) for token in _tokens(text)))
+    return RunFilter(tuple(_term(token) for token in tokens(text)))
 
 
-def term(key: Key, *values: str) -> str:
+def term(key: Key, *wanted: str, whole: bool = False) -> str:
     """The text of a term, which any of the values fulfils; they may hold whatever they like but quotes."""
-    return f"{key}:" + ",".join(_QUOTE + value.replace(_QUOTE, "") + _QUOTE for value in values)
+    return f"{key}:{'=' * whole}" + ",".join(QUOTE + value.replace(QUOTE, "") + QUOTE for value in wanted)
 
 
 def resolved(text: str, now: float) -> str:
@@ -197,11 +204,11 @@ def resolved(text: str, now: float) -> str:
 
     `now` is UTC seconds. Raises FilterError.
     """
-    return " ".join(_resolved(word, now) for word in _split(text))
+    return " ".join(_resolved(word, now) for word in split(text))
 
 
 def _resolved(word: str, now: float) -> str:
-    for token in _tokens(word):
+    for token in tokens(word):
         if token.key is not None and (since := _term(token).since) is not None:
             at = datetime.fromtimestamp(min(max(0.0, since.seconds(now)), _LAST_S), UTC)
             return ("-" if token.negated else "") + f"{Key.SINCE}:{at.isoformat()}"
@@ -210,74 +217,24 @@ def _resolved(word: str, now: float) -> str:
 
 def is_term(text: str) -> bool:
     """Whether it is `key:value`, not a word."""
-    return any(token.key is not None for token in _tokens(text))
+    return any(token.key is not None for token in tokens(text))
 
 
-class _Token(NamedTuple):
-    key: str | None
-    value: str
-    negated: bool
-
-
-def _tokens(text: str) -> Iterator[_Token]:
-    for word in _split(text):
-        negated = len(word) > 1 and word.startswith("-")
-        rest = word[1:] if negated else word
-        key, colon, value = rest.partition(":")
-        plain = _unquoted(rest)
-        if colon and key.replace("_", "").isalpha():
-            yield _Token(key, value, negated)
-        elif plain and word != "-":
-            yield _Token(None, plain, negated)
-
-
-def _split(text: str) -> Iterator[str]:
-    """At spaces outside of quotes; the quotes stay."""
-    word, quoted = "", False
-    for character in text:
-        if character.isspace() and not quoted:
-            if word:
-                yield word
-            word = ""
-            continue
-        quoted ^= character == '"'
-        word += character
-    if word:
-        yield word
-
-
-def _unquoted(text: str) -> str:
-    return text.replace('"', "")
-
-
-def _values(text: str) -> list[str]:
-    """The values between commas outside of quotes, without empty ones."""
-    values, value, quoted = [], "", False
-    for character in text + ",":
-        if character == "," and not quoted:
-            values.append(value)
-            value = ""
-        elif character == '"':
-            quoted = not quoted
-        else:
-            value += character
-    if value:
-        values.append(value[:-1])  # an open quote has taken the comma that was put behind it
-    return [value for value in values if value]
-
-
-def _term(token: _Token) -> Term:
+def _term(token: Token) -> Term:
     if token.key is None:
         return Term(None, (token.value.casefold(),), token.negated)
     key = _key(token.key)
-    values = _values(token.value)
-    if not values:
+    whole = key in NAMED and token.value.startswith("=")
+    found = values(token.value[1:] if whole else token.value)
+    if not found:
         raise FilterError(f"{key}: wants a value: {_EXAMPLES[key]}")
+    if whole:
+        return Term(key, tuple(found), token.negated, whole=True)
     if key is Key.SINCE:
-        return Term(key, (), token.negated, moment(",".join(values)))
+        return Term(key, (), token.negated, moment(",".join(found)))
     if key is Key.STATE:
-        return Term(key, tuple(_state(value) for value in values), token.negated)
-    return Term(key, tuple(value.casefold() for value in values), token.negated)
+        return Term(key, tuple(_state(value) for value in found), token.negated)
+    return Term(key, tuple(value.casefold() for value in found), token.negated)
 
 
 def _key(word: str) -> Key:

@@ -103,14 +103,15 @@ def _narrowing(terms: RunFilter) -> Iterator[ColumnElement[bool]]:
     for term in terms.terms:
         if term.negated:
             continue
+        folded = [value.casefold() for value in term.values]
         if term.key is Key.STATE:
             yield runs.c.state.in_([state for state in RunState if set(words_of(state)) & set(term.values)])
         elif term.key is Key.RUN:
             yield or_(*(func.instr(func.lower(runs.c.id), value) == 1 for value in term.values))
         elif term.key is Key.OP:
-            yield or_(*(_holds(column, value) for value in term.values for column in (_IMAGE, _OP)))
+            yield or_(*(_holds(column, value) for value in folded for column in (_IMAGE, _OP)))
         elif term.key is Key.WORKER:
-            yield or_(*(_holds(attempts.c.worker_id, value) for value in term.values))
+            yield or_(*(_holds(attempts.c.worker_id, value) for value in folded))
 
 
 def _holds(column: ColumnElement[Any], value: str) -> ColumnElement[bool]:

@@ -76,6 +76,7 @@ def test_terms_of_a_filter(served: ServerThread, offered: Ask) -> None:
     assert offered(term, "since:1") == ["since:10m", "since:1h", "since:1d"]
     assert offered(term, "op:t") == ["op:train"]
     assert offered(term, "worker:") == ["worker:gpu-01"]
+    assert offered(term, "worker:=") == ["worker:=gpu-01"]
     assert offered(term, "run:a") == ["run:abc"]
     assert offered(term, "topic:n") == offered(term, "none:n") == []
     assert offered(completing_words.complete_open_run_or_term, "") == ["abc", *offered(term, "")]

@@ -81,6 +81,14 @@ def test_several_with_yes(verb: Verb, three: ServerThread) -> None:
     assert verb("priority", "state:pending", "8", "--yes").out == "b1 priority 8\na2 priority 8\na1 priority 8\n"
 
 
+def test_a_flag_means_the_whole_name(verb: Verb, three: ServerThread) -> None:
+    Actor(three.client, "gpu-10").start("at-work")
+    for flags in (["--definition", "busy"], ["--worker", "gpu-1"]):
+        assert "no run that it can be done to matches" in verb("cancel", *flags, "--yes").err
+    assert verb("cancel", "--worker", "gpu-10", "--yes").out == "at-work CANCELLED\n"
+    assert set(states(three).values()) == {"PENDING", "CANCELLED"}
+
+
 def test_a_person_is_shown_what_would_be_done_and_asked(verb: Verb, three: ServerThread, person: Typed) -> None:
     answers(person, "n\n")
     said = verb("cancel", "a1", "a2")

@@ -59,6 +59,13 @@ GOING: Final = replace(TRAIN, id="77fe01aa", states=("TO DELIVER",), ended_at=No
         "op:embed,train",
         "run:A1b",
         "worker:gpu",
+        "worker:=lab-gpu-01",
+        'worker:=other,"lab-gpu-01"',
+        "op:=Train",
+        "op:=Train@2.1.0",
+        "op:=registry/train:2.1",
+        "topic:=nightly/train",
+        "-worker:=lab-gpu-0",
         "topic:nightly",
         "since:1h",
         "since:0.6h",
@@ -94,6 +101,13 @@ def test_lets_through(text: str) -> None:
         "op:embed",
         "run:b2",
         "worker:cpu",
+        "worker:=lab-gpu-0",
+        "worker:=LAB-GPU-01",
+        'worker:"=lab-gpu-01"',
+        "op:=Trai",
+        "op:=2.1.0",
+        "topic:=nightly",
+        "-worker:=lab-gpu-01",
         "since:10m",
         "since:2026-11-20T11:45",
         '"64 more"',
@@ -155,6 +169,8 @@ def test_resolved_it_means_the_same_moment_in_every_time_zone(
         ("stat:failed", 'no filter key "stat", did you mean state?; keys are state, op, run, since, worker, topic'),
         ("train:1", 'no filter key "train"; keys are state'),
         ("op:", "op: wants a value: op:train"),
+        ("op:=", "op: wants a value: op:train"),
+        ("state:=failed", 'no state "=failed", did you mean failed?'),
         ("since:", "since: wants a value: since:30m"),
         ("since:1", "since:1 is no time: since:30m, since:1h"),
         ("since:1y", "since:1y is no time"),
@@ -214,6 +230,7 @@ def test_a_term_that_is_put_together_means_its_values() -> None:
     (found,) = parse(term(Key.OP, "my op:1", 'say "x"')).terms
     assert found.values == ("my op:1", "say x")
     assert parse(term(Key.RUN, "a1")) == parse("run:a1")
+    assert parse(term(Key.WORKER, "a,1", "b", whole=True)) == parse('worker:="a,1",b')
 
 
 @pytest.mark.parametrize(
