@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,10 @@ _DAY_S: Final = 24 * 3600
 
 
 class Retention:
-    """By age, then by the size of all logs together, the oldest first. What is not closed is never touched."""
+    """By age, then by the size of all logs together, the oldest first. What is not closed is never touched.
+
+    A log that no row tells of, as after a crash or with a new journal, is as old as its directory.
+    """
 
     def __init__(self, journal: Journal, state_dir: StateDir, clock: Clock, settings: Settings) -> None:
         self._journal = journal
@@ -28,15 +32,23 @@ class Retention:
     def prune(self) -> None:
         self._forget(self._clock.utc().timestamp() - self._days * _DAY_S)
         kept = 0
-        for name, ended_at in self._journal.ended():
+        ended = [*self._journal.ended(), *self._strangers()]
+        for name, ended_at in sorted(ended, key=itemgetter(1), reverse=True):
             kept += _size(self._state_dir.log_of(name))
             if kept > self._max_bytes:
                 self._forget(ended_at + 0.001)
                 return
 
     def _forget(self, before: float) -> None:
-        for name in self._journal.forget(before):
+        strangers = [name for name, ended_at in self._strangers() if ended_at < before]
+        for name in (*self._journal.forget(before), *strangers):
             shutil.rmtree(self._state_dir.log_of(name), ignore_errors=True)
+
+    def _strangers(self) -> list[tuple[str, float]]:
+        """The logs without a row, and when each was written last. The rows are asked after: they come first."""
+        found = self._state_dir.logs()
+        known = {row.name for row in self._journal.rows()} | {name for name, _ in self._journal.ended()}
+        return [(name, at) for name, at in found if name not in known]
 
 
 def _size(log: Path) -> int:

@@ -154,6 +154,10 @@ class StateDir(RunDirs):
         """The same by the attempt's name."""
         return self.root / "logs" / f"{name}.log"
 
+    def logs(self) -> list[tuple[str, float]]:
+        """The names of all attempts that have a log here, and the UTC seconds of the last change to its directory."""
+        return [(path.stem, path.stat().st_mtime) for path in (self.root / "logs").glob("*.log")]
+
     def close(self) -> None:
         self._lock.release()
 

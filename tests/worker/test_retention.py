@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,30 @@ def test_the_oldest_go_when_all_logs_are_too_large(rig: Rig) -> None:
     assert [log.exists() for log in logs] == [False, False, True, True]
     assert [row.run_id for row in rig.journal.closed(9)] == ["r3", "r2"]
     assert sum(file.stat().st_size for log in logs if log.exists() for file in log.iterdir()) <= 2 * MIB
+
+
+def _stranger(rig: Rig, name: str, days: float, size: int = 10) -> Path:
+    log = rig.runtime.state_dir.log_path(name, 1, "l1")
+    log.mkdir()
+    (log / "head").write_bytes(b"x" * size)
+    at = rig.clock.utc().timestamp() - days * _DAY_S
+    os.utime(log, (at, at))
+    return log
+
+
+def test_logs_that_no_row_tells_of_go_by_their_own_age(rig: Rig) -> None:
+    open_log = _ended(rig, "waiting", acked=False)
+    os.utime(open_log, (0, 0))
+    old, young = _stranger(rig, "old", 7.1), _stranger(rig, "young", 6.9)
+    _prune(rig)
+    assert [log.exists() for log in (open_log, old, young)] == [True, False, True]
+
+
+def test_logs_that_no_row_tells_of_are_counted_with_the_others(rig: Rig) -> None:
+    oldest, middle = _stranger(rig, "oldest", 3, 900 * 1024), _stranger(rig, "middle", 2, 900 * 1024)
+    latest = _ended(rig, "latest", 900 * 1024)
+    _prune(rig)
+    assert [log.exists() for log in (oldest, middle, latest)] == [False, True, True]
 
 
 def test_a_log_that_is_gone_is_no_fault(rig: Rig) -> None:
