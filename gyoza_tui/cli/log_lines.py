@@ -66,12 +66,15 @@ class Lines:
 
     def chosen(self, selection: Selection) -> Iterator[Line]:
         """What is there, the last `tail` of it, then what comes."""
+        whole = self._ended()
         there = self._reader.lines
         start = self._first_since(selection.since, there) if selection.since is not None else 0
         if selection.tail is not None:
             if selection.grep is None and selection.stream is None:
                 start = max(start, there - selection.tail)
             else:
+                if not whole and self._unfinished(there - 1):
+                    there -= 1
                 found = (line for line in self._until(start, there) if selection.wants(line))
                 yield from deque(found, maxlen=selection.tail)
                 start = there
@@ -83,6 +86,10 @@ class Lines:
             return found[0].at if found else since
 
         return bisect_left(range(there), since, key=at)
+
+    def _unfinished(self, number: int) -> bool:
+        """Whether the rest of that line, which is the last one, may still come."""
+        return any(line.partial for line in self._reader.read_lines(number, 1))
 
     def _until(self, start: int, end: int) -> Iterator[Line]:
         while start < end and (lines := self._reader.read_lines(start, min(_BATCH, end - start))):
@@ -96,7 +103,7 @@ class Lines:
         while True:
             last_round = self._ended()
             lines = self._reader.read_lines(start, _BATCH)
-            if lines and lines[-1].partial and not last_round and len(lines) < _BATCH:
+            if lines and lines[-1].partial and not last_round:
                 lines.pop()
             for line in lines:
                 yield self._shown(line)

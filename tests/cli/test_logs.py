@@ -177,6 +177,33 @@ def test_following_goes_on_behind_the_tail(verb: Verb, served: ServerThread, sta
     assert (said.code, said.out) == (0, "error 1\nerror 2\n")
 
 
+@pytest.mark.parametrize("lines_before", [2, 999])
+@pytest.mark.parametrize("flags", [["--tail", "1", "--grep", "r"], ["--grep", "r"], ["--json"], ["--stderr"]])
+def test_a_line_that_is_not_ended_yet_is_followed_to_its_end(
+    verb: Verb, served: ServerThread, state_dir: StateDir, flags: list[str], lines_before: int
+) -> None:
+    served.client.create_run("busybox", id="abc")
+    known(state_dir, "abc")
+    log = LogSpool(state_dir.log_path("abc", 1, "abcdef0123"), 16 * MIB)
+    log.append(Chunk(ERR, b"r\n" * lines_before + b"the err"), NOW)
+    log.flush()
+
+    def go_on() -> None:
+        log.append(Chunk(ERR, b"or is here\n"), NOW)
+        log.flush()
+        served.client.update_run("abc", state=RunState.CANCELLED)
+
+    timer = threading.Timer(0.4, go_on)
+    timer.start()
+    said = verb("logs", "abc", "-f", *flags)
+    timer.join()
+    log.close()
+    *_, before, last = (
+        [json.loads(line)["text"] for line in said.out.splitlines()] if "--json" in flags else said.out.splitlines()
+    )
+    assert (before, last) == ("r", "the error is here")
+
+
 def test_following_waits_for_a_run_that_has_not_begun(verb: Verb, served: ServerThread, state_dir: StateDir) -> None:
     served.client.create_run("busybox", id="abc")
 
