@@ -25,9 +25,8 @@ LAST_WORDS_S: Final = 15.0
 def print_bytes(pieces: Iterable[bytes], stream: TextIO | None = None) -> None:
     """To a program byte for byte; to a terminal without what could take it over. By default on stdout."""
     stream = stream or sys.stdout
-    terminal = stream.isatty()
-    for piece in pieces:
-        stream.buffer.write(for_terminal(piece) if terminal else piece)
+    for piece in for_terminal(pieces) if stream.isatty() else pieces:
+        stream.buffer.write(piece)
         stream.buffer.flush()
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO, TypeAlias
 
+from gyoza_tui.models.ansi import only_colours, settled
 from gyoza_tui.models.text import visible
 
 Row: TypeAlias = Iterable[tuple[str, str]]
@@ -23,10 +25,10 @@ COLUMN_MIN = 10
 """Characters to which a column of a table may be cut on a narrow terminal."""
 MESSAGE_LINE = 1000
 """Characters of one line of a message; it may quote what somebody else wrote."""
-_ESCAPES = re.compile(
-    rb"\x1b\[[0-9;:]*m|(?P<drop>\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?"
-    rb"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f])"
-)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
+"""But for the escapes: they are gone where no colour begins with them."""
+_HELD_MAX = 64 * 1024
+"""Characters of an escape sequence without an end that are waited for."""
 
 
 def visible_lines(text: str) -> str:
@@ -34,9 +36,25 @@ def visible_lines(text: str) -> str:
     return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
-def for_terminal(data: bytes) -> bytes:
-    """An op's bytes with their colours, and without every other escape sequence and control character."""
-    return _ESCAPES.sub(lambda match: b"" if match["drop"] is not None else match[0], data)
+def for_terminal(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """An op's output with its colours, and without every other escape sequence and control character.
+
+    What is at the end of a piece and may go on in the next one is held back until then.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    held = ""
+    for piece in pieces:
+        held += decoder.decode(piece)
+        ready = settled(held)
+        if len(held) - ready > _HELD_MAX:
+            ready = len(held)
+        yield _harmless(held[:ready])
+        held = held[ready:]
+    yield _harmless(held + decoder.decode(b"", final=True))
+
+
+def _harmless(text: str) -> bytes:
+    return _CONTROLS.sub("", only_colours(text)).encode()
 
 
 def say(text: str) -> None:
@@ -68,9 +86,26 @@ def out(text: str = "") -> None:
     print(text, flush=True)
 
 
+def out_if_read(text: str) -> None:
+    """The same of what is done in any case: where nobody reads on, as behind `head`, it goes on untold."""
+    try:
+        out(text)
+    except BrokenPipeError:
+        out_no_more()
+
+
+def out_no_more() -> None:
+    """Whatever is still to be printed goes nowhere, also what is kept back until the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def out_json(value: Any) -> None:
     """ASCII, so that no text from outside reaches a terminal as anything but letters."""
-    out(json.dumps(value, ensure_ascii=True))
+    out(json_line(value))
+
+
+def json_line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True)
 
 
 def table(

@@ -34,6 +34,14 @@ def only_colours(text: str) -> str:
     return _cleaned(text, _OTHER, _OTHER_C1)
 
 
+def settled(text: str) -> int:
+    """How many of its characters mean the same whatever comes behind them: all but an escape sequence at its end."""
+    last = None
+    for last in _EVERY_C1.finditer(text, text.rfind("\n") + 1):
+        pass
+    return last.start() if last and last.end() == len(text) else len(text)
+
+
 def _cleaned(text: str, sequence: re.Pattern[str], with_c1: re.Pattern[str]) -> str:
     if not text.isascii() and _C1.search(text):
         return with_c1.sub("", text)

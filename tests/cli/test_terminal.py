@@ -30,12 +30,30 @@ def test_hidden_characters_are_made_visible() -> None:
         (b"a\x1bPq#0\x1b\\b", b"ab"),
         (b"\x1b[?1049h\x1bc\x07\x08\x00x\ty", b"x\ty"),
         ("é 餃子".encode(), "é 餃子".encode()),
-        (b"a\xc2\x9b2Jb", b"a2Jb"),
+        (b"a\xc2\x9b2Jb", b"ab"),
+        (b"line 1 \x1b]oops\nline 2\n", b"line 1 \nline 2\n"),
+        (b"line 1 \x1bPoops\nline 2 \x1b]", b"line 1 \nline 2 "),
+        (b"a\x1b\x00[2Jb\x1b[3\x001mc", b"a[2Jb1mc"),
         (b"10%\r20%\n", b"10%\r20%\n"),
     ],
 )
 def test_an_ops_output_keeps_its_colours_and_nothing_else(sent: bytes, shown: bytes) -> None:
-    assert terminal.for_terminal(sent) == shown
+    for cut in range(len(sent) + 1):
+        assert b"".join(terminal.for_terminal([sent[:cut], b"", sent[cut:]])) == shown
+
+
+def test_output_that_is_no_text_controls_nothing() -> None:
+    assert b"".join(terminal.for_terminal([b"a\x9b", b"2Jb\xe9"])) == "a\ufffd2Jb\ufffd".encode()
+
+
+def test_a_progress_bar_is_shown_as_it_comes() -> None:
+    bar = [b"\r\x1b[K\x1b[32m10%", b" \r\x1b[K\x1b[32m20%", b"\x1b]8;;http", b"://x\x07"]
+    assert list(terminal.for_terminal(bar)) == [b"\r\x1b[32m10%", b" \r\x1b[32m20%", b"", b"", b""]
+
+
+def test_an_escape_sequence_without_an_end_is_not_waited_for_longer_than_needed() -> None:
+    pieces = [b"\x1b]0;", *[b"x" * 1000] * 100, b"shown"]
+    assert b"".join(terminal.for_terminal(pieces)).endswith(b"x" * 1000 + b"shown")
 
 
 def test_a_table_for_a_program_wraps_nothing_and_has_no_colour(capsys: pytest.CaptureFixture[str]) -> None:
