@@ -40,6 +40,24 @@ def installed(
     )
 
 
+def unread(home: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run it to its end, with a stdout whose reader is gone, in the environment that the test has set."""
+    far, near = os.pipe()
+    os.close(far)
+    try:
+        return subprocess.run(
+            [COMMAND, *arguments],
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=near,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(near)
+
+
 class Started:
     """The command at work, its output in a file. Leaving kills it."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from gyoza_tui.cli import run_filters
-from gyoza_tui.cli.failures import CliError, usage
+from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.options import Connection
 from gyoza_tui.cli.run_filters import Flags
 from gyoza_tui.models import filters
@@ -64,7 +64,7 @@ def carry_out(flags: Connection, chosen: Chosen, change: Change, *, yes: bool, a
         changed, refused = _changed(at.client, meant, change, quiet=as_json)
     if as_json and (changed or not one):
         dumped = [run_words.as_json(run) for run in changed]
-        terminal.out_json(dumped[0] if one else dumped)
+        terminal.out_if_read(terminal.json_line(dumped[0] if one else dumped))
     if not meant:
         terminal.say(f"nothing to {change.verb}: no run that it can be done to matches")
     if len(changed) == 1:
@@ -109,29 +109,48 @@ def _ask(meant: list[OpRun], change: Change) -> None:
 
 
 def _changed(client: GyozaClient, meant: list[OpRun], change: Change, *, quiet: bool) -> tuple[list[OpRun], list[str]]:
-    """The runs as they are now, and what those said to which it could not be done."""
+    """The runs as they are now, and what those said to which it could not be done.
+
+    All are done that were asked for, also where nobody reads of them any more. Whatever ends it before, the number done
+    is told.
+    """
     import httpx
 
     from gyoza_tui.cli import terminal
-    from gyoza_tui.client.answers import Meaning, meaning, words
 
     changed: list[OpRun] = []
     refused: list[str] = []
-    for run in meant:
-        why = change.refusal(run)
-        if why is None:
-            try:
-                now = client.update_run(run.id, **change.fields)
-            except httpx.HTTPError as error:
-                if meaning(error) not in (Meaning.REFUSED, Meaning.TROUBLE):
-                    if changed:
-                        terminal.say(f"{len(changed)} of {len(meant)} were done before the server was lost")
-                    raise
-                why = f"is not changed: {words(error)}"
-            else:
-                changed.append(now)
-                if not quiet:
-                    terminal.out(f"{visible(now.id)} {change.done(now)}")
-        if why is not None:
-            refused.append(f"{visible(run.id)} {why}")
+    try:
+        for run in meant:
+            now = _one(client, run, change)
+            if isinstance(now, str):
+                refused.append(f"{visible(run.id)} {now}")
+                continue
+            changed.append(now)
+            if not quiet:
+                terminal.out_if_read(f"{visible(now.id)} {change.done(now)}")
+    except KeyboardInterrupt:
+        left = meant[len(changed) + len(refused) :]
+        hint = f"; `gyoza-tui show {visible(left[0].id)}` tells of the next one" if left else ""
+        raise CliError(f"interrupted: {len(changed)} of {len(meant)} done{hint}", ExitCode.INTERRUPTED) from None
+    except httpx.HTTPError:
+        if changed:
+            terminal.say(f"{len(changed)} of {len(meant)} were done before the server was lost")
+        raise
     return changed, refused
+
+
+def _one(client: GyozaClient, run: OpRun, change: Change) -> OpRun | str:
+    """The run as it is now, or why it could not be done."""
+    import httpx
+
+    from gyoza_tui.client.answers import Meaning, meaning, words
+
+    if (why := change.refusal(run)) is not None:
+        return why
+    try:
+        return client.update_run(run.id, **change.fields)
+    except httpx.HTTPError as error:
+        if meaning(error) not in (Meaning.REFUSED, Meaning.TROUBLE):
+            raise
+        return f"is not changed: {words(error)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from tests.cli.conftest import Verb
 from tests.cli.stage import Actor
+from tests.commands import unread
 from tests.servers import ServerThread
 
 
@@ -183,6 +185,33 @@ def test_a_server_that_is_lost_on_the_way_is_told(
     assert said.code == 3
     assert said.out == "a2 CANCELLED\n"
     assert "1 of 2 were done before the server was lost" in said.err
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_an_interruption_tells_how_many_are_done(
+    verb: Verb, three: ServerThread, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    real = GyozaClient.update_run
+
+    def update(client: GyozaClient, run_id: str, **change: object) -> OpRun:
+        if run_id == "a1":
+            raise KeyboardInterrupt
+        return real(client, run_id, **change)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(GyozaClient, "update_run", update)
+    said = verb("cancel", "state:pending", "--yes", *more)
+    assert said.code == 130
+    assert said.err == "gyoza-tui: interrupted: 2 of 3 done; `gyoza-tui show a1` tells of the next one\n"
+    assert states(three) == {"b1": "CANCELLED", "a2": "CANCELLED", "a1": "PENDING"}
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_all_are_done_also_where_nobody_reads_of_them(
+    three: ServerThread, clean_environment: Path, more: tuple[str, ...]
+) -> None:
+    ended = unread(clean_environment, "cancel", "state:pending", "--yes", *more)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert set(states(three).values()) == {"CANCELLED"}
 
 
 def test_a_hint_only_for_a_person(verb: Verb, three: ServerThread, monkeypatch: pytest.MonkeyPatch) -> None:
