@@ -34,10 +34,12 @@ def run(arguments: list[str]) -> int:
     from gyoza_tui.cli.app import app
     from gyoza_tui.cli.completion import answer_shells
     from gyoza_tui.cli.failures import CliError, ExitCode
-    from gyoza_tui.cli.terminal import say
+    from gyoza_tui.cli.terminal import out_no_more, say
+    from gyoza_tui.cli.verbs import ReaderGone
     from gyoza_tui.models.faults import SettingsError
 
     answer_shells()
+    result = None
     try:
         result = app(arguments, prog_name="gyoza-tui", standalone_mode=False)
         sys.stdout.flush()
@@ -54,10 +56,14 @@ def run(arguments: list[str]) -> int:
         return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # whoever read has had enough, as `head` does; nothing may be written at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
+    except BrokenPipeError:  # of the flush: all is done
+        out_no_more()
+    except ReaderGone as gone:
+        out_no_more()
+        if gone.told:
+            return ExitCode.DONE
+        say("gyoza-tui: nobody reads any more what is printed: what it came to is not told")
+        return ExitCode.FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         say(f"gyoza-tui: {where}{error.strerror or error}")

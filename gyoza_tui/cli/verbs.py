@@ -12,12 +12,21 @@ from typer.core import TyperCommand, TyperGroup
 from gyoza_tui.cli.with_command import WithCommand
 
 
+class ReaderGone(Exception):
+    """Nobody reads what is printed any more, as behind `head`; `told` says whether there was nothing else to do."""
+
+    def __init__(self, *, told: bool) -> None:
+        self.told = told
+
+
 class _Verb(NamedTuple):
     """A function, or a `typer.Typer` with verbs of its own, by the verb's name in a module of this package."""
 
     module: str
     examples: str = "EXAMPLES"
     kind: type[TyperCommand] = TyperCommand
+    only_tells: bool = False
+    """It neither changes nor judges anything."""
 
 
 VERBS: Final = {
@@ -26,18 +35,18 @@ VERBS: Final = {
     "deploy": _Verb("deploy"),
     "init": _Verb("init"),
     "run": _Verb("run_op", kind=WithCommand),
-    "definitions": _Verb("definitions"),
-    "runs": _Verb("runs"),
-    "show": _Verb("show"),
-    "logs": _Verb("logs"),
+    "definitions": _Verb("definitions", only_tells=True),
+    "runs": _Verb("runs", only_tells=True),
+    "show": _Verb("show", only_tells=True),
+    "logs": _Verb("logs", only_tells=True),
     "cancel": _Verb("run_changes", "CANCEL_EXAMPLES"),
     "retry": _Verb("run_changes", "RETRY_EXAMPLES"),
     "priority": _Verb("run_changes", "PRIORITY_EXAMPLES"),
-    "workers": _Verb("workers"),
-    "events": _Verb("events"),
+    "workers": _Verb("workers", only_tells=True),
+    "events": _Verb("events", only_tells=True),
     "check": _Verb("check"),
-    "completion": _Verb("completion"),
-    "config": _Verb("config"),
+    "completion": _Verb("completion", only_tells=True),
+    "config": _Verb("config", only_tells=True),
 }
 
 
@@ -47,6 +56,21 @@ class VerbGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = _Loaded()
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Prints the help or the version, if asked."""
+        try:
+            return super().make_context(*arguments, **more)
+        except BrokenPipeError:
+            raise ReaderGone(told=True) from None
+
+    def invoke(self, ctx: Any) -> Any:
+        """Raises ReaderGone, which typer does not end by itself as it does a broken pipe."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            verb = VERBS.get(ctx.invoked_subcommand or "")
+            raise ReaderGone(told=verb is not None and verb.only_tells) from None
 
 
 class _Loaded(MutableMapping[str, Any]):

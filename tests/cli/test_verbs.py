@@ -31,7 +31,7 @@ from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.state_dir import StateDir, worker_dir
 from tests.cli.conftest import Verb, known
-from tests.commands import COMMAND, environment
+from tests.commands import COMMAND, environment, unread
 from tests.servers import KEY, ServerThread
 from tests.waiting import until
 
@@ -396,6 +396,18 @@ def test_interrupted_is_130(verb: Verb, served: ServerThread, monkeypatch: pytes
     assert said.code == 130
     assert "goes on. Stop it: gyoza-tui cancel" in said.err
     assert verb("show", "abc").code == 130
+
+
+def test_a_reader_that_is_gone_is_no_error_of_a_verb_that_only_tells(
+    served: ServerThread, clean_environment: Path
+) -> None:
+    for arguments in (["runs", "--json"], ["config", "show", "--json"], ["--version"]):
+        ended = unread(clean_environment, *arguments)
+        assert (ended.returncode, ended.stderr) == (0, b""), arguments
+    for arguments in (["check"], ["submit", "busybox"]):
+        ended = unread(clean_environment, *arguments)
+        assert ended.returncode == 1, arguments
+        assert b"nobody reads any more" in ended.stderr
 
 
 def test_a_port_that_is_taken(verb: Verb) -> None:
