@@ -36,10 +36,10 @@ def only_colours(text: str) -> str:
 
 def settled(text: str) -> int:
     """How many of its characters mean the same whatever comes behind them: all but an escape sequence at its end."""
-    last = None
-    for last in _EVERY_C1.finditer(text, text.rfind("\n") + 1):
-        pass
-    return last.start() if last and last.end() == len(text) else len(text)
+    for sequence in _EVERY_C1.finditer(text, text.rfind("\n") + 1):
+        if sequence.end() == len(text):
+            return sequence.start()
+    return len(text)
 
 
 def _cleaned(text: str, sequence: re.Pattern[str], with_c1: re.Pattern[str]) -> str:
