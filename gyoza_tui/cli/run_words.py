@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _SPEC_SHOWN = 400
 """Characters of a command, or an environment."""
+_NOTE_SHOWN = 200
+"""Characters of a note after which no further output is added."""
 STYLES: dict[RunState, str] = {
     RunState.PENDING: "dim",
     RunState.ASSIGNED: "cyan",
@@ -94,7 +97,7 @@ def note(run: OpRun) -> str:
             fault = failure(run.events)
             return _why(fault, run.events) if fault else run.execution_summary.error_message or ""
         case RunState.COMPLETED:
-            return ", ".join(f"{name}={_rough(value)}" for name, value in run.outputs.items())
+            return _listed(f"{name}={_rough(value)}" for name, value in run.outputs.items())
         case RunState.PENDING:
             return run.placement or ""
         case _:
@@ -105,6 +108,16 @@ def _why(fault: Failure, events: list[Event]) -> str:
     errors = [entry.msg for entry in events if entry.type is EventType.ERROR]
     cause = fault.cause(errors[-1] if errors else None)
     return f"{fault.words}: {cause}" if cause else fault.words
+
+
+def _listed(words: Iterable[str]) -> str:
+    """As many of them as are looked at in a line."""
+    listed = ""
+    for word in words:
+        if len(listed) >= _NOTE_SHOWN:
+            return f"{listed}, …"
+        listed += f", {word}" if listed else word
+    return listed
 
 
 def _rough(value: Any) -> str:

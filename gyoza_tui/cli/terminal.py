@@ -169,11 +169,11 @@ def _wide(widths: dict[str, int]) -> int:
 
 def _cut(widths: dict[str, int], elastic: list[str], room: int) -> None:
     """Take from the widest elastic columns until all fit, or no more can be taken."""
-    while elastic and _wide(widths) > room:
-        widest = max(elastic, key=widths.__getitem__)
-        if widths[widest] <= COLUMN_MIN:
-            return
-        widths[widest] -= 1
+    left = room - _wide(widths) + sum(widths[heading] for heading in elastic)
+    narrowest_first = sorted(elastic, key=widths.__getitem__)
+    for sharing, heading in zip(range(len(elastic), 0, -1), narrowest_first, strict=True):
+        widths[heading] = min(widths[heading], max(COLUMN_MIN, left // sharing))
+        left -= widths[heading]
 
 
 def duration(seconds: float) -> str:

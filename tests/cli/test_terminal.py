@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -78,6 +79,18 @@ def test_a_narrow_terminal_cuts_only_what_may_be_cut(
         assert line.startswith("COMPLETED  train-ba  gyoza-dem")
         assert line.endswith("…")
         assert cell_len(line) <= max(columns, 9 + 8 + 2 * terminal.COLUMN_MIN + 6)
+
+
+def test_the_widest_columns_are_cut_to_one_width(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    began = time.process_time()
+    terminal.table(["A", "B", "C"], [[("a" * 12, ""), ("b" * 99, ""), ("c" * 3_000_000, "")]], elastic={"A", "B", "C"})
+    assert time.process_time() - began < 3, "however wide they are"
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert [len(cell) for cell in line.split()] == [12, 22, 22]
 
 
 def test_a_terminal_that_is_too_narrow_for_that_is_spared_whole_columns(
