@@ -205,6 +205,7 @@ def test_when_what_is_asked_to_stop_is_killed(rig: Rig, monkeypatch: pytest.Monk
         ctx.services.record.update(outcome=Outcome.LOST, acked=True, cleaned=True)
         return ctx
 
+    monkeypatch.setattr(rig.backend, "state", lambda _handle: Phase.RUNNING)
     monkeypatch.setattr(rig.backend, "stop", stop)
     rig.runtime.pipeline = Pipeline([cancelled])
     row = rig.row()

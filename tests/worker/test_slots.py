@@ -105,6 +105,37 @@ def test_what_could_not_be_written_down_is_said_until_it_can(rig: Rig, monkeypat
     rig.close()
 
 
+def test_what_is_stopped_because_the_disk_is_full_says_so_when_there_is_room(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = b'{"type": "INFO", "msg": "half"}\n'
+    rig.backend.known["op"] = FakeOp(told, ends_at_once=False)
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    full = threading.Event()
+    written = rig.journal.finish
+
+    def finish(*what: Any, **more: Any) -> bool:
+        if full.is_set():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(*what, **more)
+
+    def events(*_what: Any, **_more: Any) -> None:
+        full.set()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rig.journal, "finish", finish)
+    monkeypatch.setattr(rig.journal, "events", events)
+    row = rig.row()
+    _slots(rig).start(row)
+    until(lambda: _slots(rig).again(row.key), "that its end is tried again")
+    assert rig.now(row).outcome is None
+    full.clear()
+    until(lambda: rig.now(row).cleaned, "the end")
+    assert rig.now(row).outcome is Outcome.FAILED
+    assert "disk" in rig.now(row).outcome_note
+    rig.close()
+
+
 def test_an_older_attempt_ends_before_the_newer_begins(rig: Rig) -> None:
     rig.backend.known["op"] = FakeOp(ends_at_once=False)
     rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]

@@ -82,11 +82,15 @@ def _end_quietly(services: Services, superseded: RunSuperseded) -> None:
 
 
 def _end_failed(services: Services, error: Exception) -> None:
-    services.stop_attempt()
+    """What was stopped for this has no other end; else the steps are tried again when this one cannot be put down."""
+    stopped = services.stop_attempt()
     told = DiskFull.of(error, services.spool.path) or error
     failure = Failure(reason=_reason(told), message=_message(told)[:2000])
     report = EventReport(type=EventType.FAILED, msg=failure.message[:200], payload=failure.model_dump(mode="json"))
-    services.record.finish(Outcome.FAILED, failure.message[:200], report)
+    if stopped:
+        services.finish(Outcome.FAILED, failure.message[:200], report)
+    else:
+        services.record.finish(Outcome.FAILED, failure.message[:200], report)
 
 
 def _reason(error: Exception) -> Reason:

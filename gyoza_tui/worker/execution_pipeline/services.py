@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from gyoza_tui.backends.base import Backend, BackendError, BackendUnavailable, Handle, PullProgress
+from gyoza_tui.backends.base import Backend, BackendError, BackendUnavailable, Handle, Phase, PullProgress
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.runs import EventReport
@@ -126,17 +127,22 @@ class Services:
         if row.intent is Intent.LOST:
             raise RunSuperseded(row.intent, row.intent_note)
 
-    def stop_attempt(self) -> None:
-        """Stop whatever runs of the attempt and verify that it is gone, however long the engine takes to answer."""
-        if (handle := self.record.row.handle) is not None:
-            self._persistently("stop", lambda: self._stop(handle))
+    def stop_attempt(self) -> bool:
+        """Stop whatever runs of the attempt and verify that it is gone, however long the engine takes to answer.
 
-    def _stop(self, handle: Handle) -> None:
+        Whether anything ran.
+        """
+        handle = self.record.row.handle
+        return handle is not None and self._persistently("stop", lambda: self._stop(handle))
+
+    def _stop(self, handle: Handle) -> bool:
+        runs = self.backend.state(handle) is Phase.RUNNING
         self.kill_at = self.clock.utc().timestamp() + self.stop_grace_s
         try:
             self.backend.stop(handle, self.stop_grace_s)
         finally:
             self.kill_at = None
+        return runs
 
     def remove_attempt(self) -> None:
         """Remove what the backend made for the attempt, however long the engine takes to answer."""
@@ -148,19 +154,25 @@ class Services:
         for handle in [row.handle] if row.handle else [made.handle for made in found]:
             self.backend.remove(handle)
 
-    def _persistently(self, what: str, call: Callable[[], None]) -> None:
+    def finish(self, outcome: Outcome, note: str, report: EventReport) -> None:
+        """Put the end on record, however long the disk has no room for it: nobody else knows of it."""
+        self._persistently("end", lambda: self.record.finish(outcome, note, report), (OSError, sqlite3.Error))
+
+    def _persistently(
+        self, what: str, call: Callable[[], _T], trouble: tuple[type[Exception], ...] = (BackendError,)
+    ) -> _T:
         tries = 0
         while True:
             try:
-                call()
-            except BackendError as error:
+                done = call()
+            except trouble as error:
                 if tries == 0:
                     self.warn(f"{what}: {error}; trying again until it is done")
                 self._pause(f"{what}: {error}", tries, threading.Event())
                 tries += 1
             else:
                 self.again = None
-                return
+                return done
 
     def _pause(self, why: str, tries: int, unless: threading.Event) -> None:
         pause = _RETRY_S[min(tries, len(_RETRY_S) - 1)]
