@@ -65,6 +65,12 @@ class Admission:
             return f"all {self.max_runs} slots are taken"
         return self._backend_refusal(run) or self._resource_refusal(run.constraints, active)
 
+    def could_take(self, run: OpRun) -> bool:
+        """Whether it may start here some time: an engine that has answered once comes back, however long it is away."""
+        if self._owners_refusal(run) or self._resource_refusal(run.constraints, []):
+            return False
+        return self._pool.has_answered(ImageRef.parse(run.image).backend)
+
     def gpu_of(self, constraints: Constraints) -> GpuInfo | None:
         """The GPU that an attempt may see."""
         if constraints.gpu_id is None:
@@ -87,14 +93,20 @@ class Admission:
         return run.model_copy(update={"constraints": chosen})
 
     def _backend_refusal(self, run: OpRun) -> str | None:
+        if refusal := self._owners_refusal(run):
+            return refusal
+        name = ImageRef.parse(run.image).backend
+        trouble = self._pool.trouble[name]
+        return f"{name}: {trouble}" if trouble else None
+
+    def _owners_refusal(self, run: OpRun) -> str | None:
+        """By what this worker has and may do."""
         try:
             image = ImageRef.parse(run.image)
         except ValueError as error:
             return str(error)
         if image.backend not in self._pool:
             return f"this worker has no backend for {image.backend}://"
-        if trouble := self._pool.trouble[image.backend]:
-            return f"{image.backend}: {trouble}"
         return self._pool[image.backend].refuses(image.name, run.volumes)
 
     def _resource_refusal(self, wants: Constraints, active: list[RunRow]) -> str | None:

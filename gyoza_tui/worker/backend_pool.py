@@ -21,6 +21,7 @@ class BackendPool:
         self._notices = notices
         self._lock = threading.Lock()
         self._trouble: dict[str, str | None] = dict.fromkeys(backends, UNCHECKED)
+        self._answered: set[str] = set()
 
     def __getitem__(self, name: str) -> Backend:
         return self._backends[name]
@@ -40,6 +41,10 @@ class BackendPool:
         """Per backend why it cannot take work, in words, or None."""
         with self._lock:
             return dict(self._trouble)
+
+    def has_answered(self, name: str) -> bool:
+        """Whether it could take work at some time: then it will again."""
+        return name in self._answered
 
     @property
     def looked_at(self) -> bool:
@@ -76,6 +81,8 @@ class BackendPool:
         with self._lock:
             old = self._trouble[name]
             self._trouble[name] = trouble
+            if trouble is None:
+                self._answered.add(name)
         if old == trouble:
             return False
         if trouble is None:

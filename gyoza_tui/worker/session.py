@@ -61,7 +61,8 @@ class Session:
         if row.outcome is None:
             return
         self._outcomes[row.outcome] += 1
-        self._last[row.run_id] = row.outcome
+        if self._bounded:
+            self._last[row.run_id] = row.outcome
         if row.run.constraints.gpu_id is not None and row.started_at is not None and row.outcome_at is not None:
             self._gpu_s += max(0.0, row.outcome_at - max(row.started_at, self._began_utc))
 

@@ -43,7 +43,17 @@ class Slots:
         self._runtime.context.add_running_op(
             run.id, run.image, run.inputs, run.constraints.model_dump(exclude_none=True)
         )
-        threading.Thread(target=self._serve, args=(row,), name=f"run-{row.run_id[:8]}", daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, args=(row,), name=f"run-{row.run_id[:8]}", daemon=True).start()
+        except RuntimeError:  # as many threads as there may be: reconcile tries again
+            self._leave(row)
+            raise
+
+    def start_what_waits(self) -> None:
+        """Start rows that have no thread, because none could be made when they were taken."""
+        for row in self._runtime.active():
+            if row.backend in self._runtime.pool:
+                self.start(row)
 
     def intend(self, row: RunRow, intent: Intent, note: str, *, by_server: bool = False) -> bool:
         """Journal the intent, then wake the thread that acts on it; whether it was news."""
@@ -112,13 +122,16 @@ class Slots:
             while not self._run(row):
                 runtime.clock.wait(threading.Event(), _AGAIN_S)
         finally:
-            with self._lock:
-                self._running.pop(row.key, None)
-            self._pulls.pop(row.key, None)
-            if not any(other.run_id == row.run_id for other in runtime.active()):
-                runtime.context.remove_running_op(row.run_id)
+            self._leave(row)
             for wake in (runtime.wakes.beat, runtime.wakes.claim):
                 wake.set()
+
+    def _leave(self, row: RunRow) -> None:
+        with self._lock:
+            self._running.pop(row.key, None)
+        self._pulls.pop(row.key, None)
+        if not any(other.run_id == row.run_id for other in self._runtime.active()):
+            self._runtime.context.remove_running_op(row.run_id)
 
     def _run(self, row: RunRow) -> bool:
         """Run the pipeline once; whether the row is brought to its end."""

@@ -47,7 +47,7 @@ class Rig:
         )
         self.worker = Worker(made, backends=self.backends or {"docker": self.backend}, clock=self.clock)
         self.started: list[RunRow] = []
-        self.worker.slots.start = self.started.append  # type: ignore[method-assign,assignment]
+        self.worker.slots.start = self._start  # type: ignore[method-assign]
         self.runtime: Runtime = self.worker.runtime
         self.journal = self.runtime.journal
         self.link = self.runtime.link
@@ -62,6 +62,10 @@ class Rig:
 
     def close(self) -> None:
         self.worker.close()
+
+    def _start(self, row: RunRow) -> None:
+        if all(row.key != started.key for started in self.started):
+            self.started.append(row)
 
     def beat(self) -> float:
         """One beat, and what it was answered is done; seconds until the next."""

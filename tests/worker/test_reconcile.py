@@ -81,7 +81,7 @@ def test_what_only_carries_our_labels_is_left_alone(rig: Rig) -> None:
     rig.clock.turn(60)
     rig.reconcile.step()
     assert rig.reconcile.status.last_error is None
-    assert rig.started == []
+    assert [started.key for started in rig.started] == [row.key], "none was made of a container"
     assert not any(name.startswith("debug") for name in rig.backend.removed)
 
 

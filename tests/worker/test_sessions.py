@@ -50,7 +50,7 @@ class Lab:
         common: dict[str, Any] = {"max_runs": 2, "pull_policy": "never", "min_free_mb": 0, "stop_grace_s": 1}
         common |= {"server_url": self._url, "worker_id": "w1", "state_dir": self._state}
         made = Settings(**common | (settings or {}))
-        return Worker(made, api_key=KEY, backends={"docker": self.backend}, **more)
+        return Worker(made, api_key=KEY, **{"backends": {"docker": self.backend}} | more)
 
 
 @pytest.fixture
@@ -97,6 +97,34 @@ def test_what_this_worker_can_never_take_is_not_waited_for(server: ServerThread,
     assert lab.worker(settings={"tags": ("here",)}).run_all() == 0
     assert server.client.get_run(mine.id).state is RunState.COMPLETED
     assert _states(server).count(RunState.PENDING) == 3
+
+
+def test_an_engine_that_is_away_for_a_moment_is_waited_for(server: ServerThread, lab: Lab) -> None:
+    """While another backend could take more, and has nothing to do."""
+    goes = iter([True])
+
+    def go(_row: RunRow) -> None:
+        if next(goes, False):
+            answers(down="restarting")
+            server.client.create_run("op")
+            threading.Timer(1.5, answers).start()
+
+    def answers(down: str | None = None) -> None:
+        lab.backend.down = down
+        worker.runtime.pool.check()
+        worker.runtime.wakes.beat.set()
+
+    worker = lab.worker(backends={"docker": lab.backend, "local": FakeBackend()}, hooks=Hooks(on_run_end=go))
+    server.client.create_run("op")
+    assert worker.run_all() == 0
+    assert _states(server) == [RunState.COMPLETED] * 2
+
+
+def test_an_engine_that_never_answered_is_not_waited_for(server: ServerThread, lab: Lab) -> None:
+    lab.backend.down = "not installed"
+    server.client.create_run("op")
+    assert lab.worker(backends={"docker": lab.backend, "local": FakeBackend()}).run_all() == 0
+    assert _states(server) == [RunState.PENDING]
 
 
 def test_a_run_that_is_to_be_tried_again_is_waited_for(server: ServerThread, lab: Lab) -> None:
@@ -308,10 +336,16 @@ def test_a_worker_that_only_delivers_what_is_left(server: ServerThread, lab: Lab
     lab.long.go.set()
     more = server.client.create_run("op")
     last = lab.worker(duties=["deliver"], bounds=Bounds(until_empty=True))
-    assert [duty.name for duty in last.duties] == ["heartbeat", "deliver"]
+    assert [duty.name for duty in last.duties] == ["heartbeat", "heed", "deliver"]
     assert last.run() == 0
     assert server.client.get_run(run.id).state is RunState.COMPLETED
     assert server.client.get_run(more.id).state is RunState.PENDING
+
+
+def test_who_claims_also_heeds_and_delivers(server: ServerThread, lab: Lab) -> None:
+    run = server.client.create_run("op")
+    assert lab.worker(duties=["claim"], bounds=Bounds(until_empty=True)).run() == 0
+    assert server.client.get_run(run.id).state is RunState.COMPLETED
 
 
 def test_duties_that_are_none_are_refused(lab: Lab) -> None:

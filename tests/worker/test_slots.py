@@ -136,6 +136,22 @@ def test_what_is_stopped_because_the_disk_is_full_says_so_when_there_is_room(
     rig.close()
 
 
+def test_a_run_without_a_thread_gets_one_when_there_are_some_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = rig.row()
+
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError):
+            _slots(rig).start(row)
+    assert _slots(rig).count == 0
+    rig.reconcile.step()
+    until(lambda: rig.now(row).cleaned, "the end")
+    rig.close()
+
+
 def test_an_older_attempt_ends_before_the_newer_begins(rig: Rig) -> None:
     rig.backend.known["op"] = FakeOp(ends_at_once=False)
     rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]

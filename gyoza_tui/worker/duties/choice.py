@@ -8,10 +8,10 @@ from typing import Final
 from gyoza_tui.settings import nearest
 
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
-    "heartbeat": (),
+    "heartbeat": ("heed",),
     "heed": ("heartbeat",),
-    "claim": ("heartbeat", "reconcile"),
-    "deliver": ("heartbeat",),
+    "claim": ("heartbeat", "heed", "deliver", "reconcile"),
+    "deliver": ("heartbeat", "heed"),
     "reconcile": (),
     "sample": (),
 }

@@ -88,4 +88,4 @@ class Errand:
         admission, tags = self._runtime.admission, set(self._runtime.context.tags)
         gpus = [set(gpu.tags) for gpu in admission.offered.gpus]
         tagged = any(set(run.tags) <= tags | more for more in (set(), *gpus))
-        return tagged and admission.refusal(run, []) is None
+        return tagged and admission.could_take(run)

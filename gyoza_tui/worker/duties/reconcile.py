@@ -35,6 +35,7 @@ class Reconcile(Duty):
 
     def tick(self) -> float:
         runtime = self._runtime
+        self._slots.start_what_waits()
         if runtime.pool.check():
             runtime.wakes.beat.set()
             runtime.wakes.claim.set()
