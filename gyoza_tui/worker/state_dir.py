@@ -20,6 +20,8 @@ from gyoza_tui.worker.removal import remove_tree
 
 _NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs"})
 JOURNAL: Final = "journal.db"
+_LOOK_S: Final = 0.2
+"""Longer than anybody who only looks holds the lock; see `state_dir_look.py`."""
 _MARKER: Final = ".gyoza-run"
 _LOG = re.compile(r"gyoza-(.+)-(\d{1,9})-[^-]{1,8}\.log")
 _EPOCH_DIGITS = 15
@@ -179,10 +181,10 @@ def log_files(root: Path) -> Iterator[LogFile]:
 
 
 def _locked(root: Path) -> FileLock:
-    lock = FileLock(root / "lock", timeout=0)
+    lock = FileLock(root / "lock", timeout=_LOOK_S)
     holder = root / "holder"
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=_LOOK_S / 10)
     except Timeout:
         who = _read(holder) or "another process"
         raise StateDirError(

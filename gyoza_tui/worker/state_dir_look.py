@@ -1,11 +1,10 @@
-"""A look at a worker's state directory that makes and locks nothing."""
+"""A look at a worker's state directory that makes nothing and keeps nobody out of it."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from gyoza_tui.worker.checks import Directory
 from gyoza_tui.worker.state_dir import StateDirError, refuse_network
@@ -41,13 +40,12 @@ def nearest_existing(path: Path) -> Path:
 
 
 def _holder(root: Path) -> str | None:
-    """The process whose worker it is, in words."""
-    if not (root / "lock").exists():
-        return None
-    lock = FileLock(root / "lock", timeout=0)
+    """The process whose worker it is, in words. Those who look share the lock; a worker waits for them."""
     try:
-        lock.acquire()
-    except Timeout:
+        with (root / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
         return f"in use by {(root / 'holder').read_text(errors='replace').strip()}, whose worker runs"
-    lock.release()
     return None

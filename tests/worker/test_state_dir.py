@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ import pytest
 from gyoza_tui.models.identity import check_id
 from gyoza_tui.worker.removal import remove_tree
 from gyoza_tui.worker.state_dir import StateDir, StateDirError, attempt_name, log_files, worker_dir
+from gyoza_tui.worker.state_dir_look import look
 
 
 @pytest.fixture
@@ -49,6 +52,19 @@ def test_another_process_is_refused_and_let_in_when_the_holder_was_killed(tmp_pa
     holder.kill()
     holder.communicate()
     StateDir.open(tmp_path, "desk").close()
+
+
+def test_who_looks_keeps_out_neither_another_nor_the_worker(tmp_path: Path) -> None:
+    StateDir.open(tmp_path, "desk").close()
+    root = worker_dir(tmp_path, "desk")
+    with (root / "lock").open() as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        assert look(root).note == ""
+        threading.Timer(0.05, fcntl.flock, (looked_at, fcntl.LOCK_UN)).start()
+        state_dir = StateDir.open(tmp_path, "desk")
+    assert f"in use by pid {os.getpid()} on" in look(root).note
+    state_dir.close()
+    assert look(root).note == ""
 
 
 _HOLD = """
