@@ -20,12 +20,16 @@ from gyoza_tui.cli import server_file
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.server_file import ServerFile
 from gyoza_tui.cli.server_orders import Answer, Orders
+from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.worker.backoff import Backoff
 from gyoza_tui.worker.state_dir import StateDir
 
 START_S = 30.0
 STOP_S = 10.0
 AGAIN_S = 1.0
 """Before a server that ended by itself is started again."""
+AGAIN_MAX_S = 10.0
+"""The same of one that could not be started several times."""
 
 
 class LocalServer:
@@ -63,16 +67,29 @@ class LocalServer:
         return Orders(database=str(self._state_dir.root / "server.db"), key=self._key, port=port)
 
     def _watch(self) -> None:
-        """On the same port again: everybody has been told that one."""
         port = int(self.file.url.rpartition(":")[2])
         while not self._leaving.is_set():
             self._child.wait()
-            if self._leaving.wait(AGAIN_S):
-                return
-            self._tell(f"the embedded server ended; starting it again (its log: {self._log})")
-            with self._changing, contextlib.suppress(Exception):
-                if not self._leaving.is_set():
-                    self._child = _Child(self._orders(port), self._log)
+            if not self._leaving.wait(AGAIN_S):
+                self._tell(f"the embedded server ended; starting it again (its log: {self._log})")
+                self._start_again(port)
+
+    def _start_again(self, port: int) -> None:
+        """On the same port: everybody has been told that one. Why it cannot start is told as often as that changes."""
+        told, backoff = "", Backoff(SystemClock(), AGAIN_MAX_S)
+        while not self._leaving.is_set():
+            try:
+                with self._changing:
+                    if not self._leaving.is_set():
+                        self._child = _Child(self._orders(port), self._log)
+                        break
+            except Exception as error:
+                if str(error) != told:
+                    told = str(error)
+                    self._tell(f"{told}; it is tried again")
+                self._leaving.wait(backoff.fail(AGAIN_S))
+        if told and not self._leaving.is_set():
+            self._tell("the embedded server is there again")
 
     def _remove_file(self) -> None:
         """Ours only: the lock may be another's by now."""
