@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Final, TextIO
@@ -59,9 +60,13 @@ class Attempt:
 
     def watch(self, output: TextIO) -> None:
         """Return when it has ended, is cleaned away, and all its output is printed."""
-        threading.Thread(target=self._print_log, args=(output,), name="log", daemon=True).start()
+        printing = threading.Thread(target=self._print_log, args=(output,), name="log", daemon=True)
+        printing.start()
         self._wait()
-        self._printed.wait()
+        while not self._printed.wait(_LOOK_S):
+            if self._heeded < len(self._interrupts):
+                self._print_no_more(printing, output)
+                raise CliError("interrupted: the op has ended; not all its output is printed", ExitCode.INTERRUPTED)
 
     def end(self) -> None:
         """Return when nothing of it is left, also where watching it broke off, as by a terminal that is gone."""
@@ -110,6 +115,13 @@ class Attempt:
             print_log(redact_pieces(pieces, self._run.secret_env.values()), output)
         finally:
             self._printed.set()
+
+    def _print_no_more(self, printing: threading.Thread, output: TextIO) -> None:
+        """A write that nobody reads is woken by a signal that is heard, and begins anew, to nowhere."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+        assert printing.ident is not None
+        signal.pthread_kill(printing.ident, self._interrupts[-1])
+        self._printed.wait()
 
     def _kill(self) -> None:
         from gyoza_tui.backends.base import BackendError

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
+import sys
 import tempfile
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,6 +238,38 @@ def test_a_terminal_that_is_gone_leaves_no_op(tmp_path: Path) -> None:
     process.send_signal(signal.SIGHUP)
     assert process.wait(10) == 130
     assert not processes_of(home)
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_output_that_nobody_reads_holds_up_no_interrupt(tmp_path: Path, more: tuple[str, ...]) -> None:
+    home = an_op(tmp_path / "op", "print('x' * 500_000)\nopen('ended', 'w')\n")
+    near, far = os.pipe()
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [COMMAND, "run", str(home), *more],
+        env=environment(tmp_path, TMPDIR=str(temporary)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if more else far,
+        stderr=far if more else subprocess.PIPE,
+    )
+    try:
+        os.close(far)
+        until(lambda: _pipe_is_full(near), "the pipe is full")
+        until(lambda: not list(temporary.glob("gyoza-*/local/[!.]*")), "the op has ended and is cleaned away")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    finally:
+        process.kill()
+        os.close(near)
+    assert list(temporary.iterdir()) == []
+    assert more or b"interrupted: " in process.communicate()[1]
+
+
+def _pipe_is_full(near: int) -> bool:
+    waiting = bytearray(4)
+    fcntl.ioctl(near, termios.FIONREAD, waiting)
+    return int.from_bytes(waiting, sys.byteorder) >= 65536
 
 
 def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
