@@ -12,10 +12,10 @@ def main() -> None:
     """Run the command line; ends the process with one of its exit codes."""
     gc.disable()  # a tenth of the time to the first frame; whoever goes on from there enables it
     sys.modules["httpx._main"] = None  # type: ignore[assignment] # its own command line, with all that it draws with
-    # started without them, as by `>&-`: what is printed goes nowhere, and no file gets their numbers
-    for name in ("stdout", "stderr"):
+    # started without them, as by `>&-`: what is printed goes nowhere, nothing is read, and no file gets their numbers
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     for stream in (sys.stdout, sys.stderr):
         # a terminal that cannot show a character shows its code instead of ending the verb
         if isinstance(stream, TextIOWrapper):

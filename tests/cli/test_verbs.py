@@ -410,6 +410,25 @@ def test_a_reader_that_is_gone_is_no_error_of_a_verb_that_only_tells(
         assert b"nobody reads any more" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("cancel state:pending", b"Nobody is there to be asked: --yes does it"),
+        ("submit busybox --inputs -", b"what stdin holds"),
+    ],
+)
+def test_a_stdin_that_is_closed_holds_nothing(
+    served: ServerThread, clean_environment: Path, line: str, words: bytes
+) -> None:
+    served.client.create_run("busybox")
+    ended = subprocess.run(
+        ["sh", "-c", f"exec {COMMAND} {line} <&-"], cwd=clean_environment, capture_output=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (2, b""), ended.stderr
+    assert words in ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+
 def test_a_port_that_is_taken(verb: Verb) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
