@@ -70,9 +70,13 @@ def loaded(flags: Connection) -> Settings:
 
 
 def _own_server(settings: Settings) -> server_file.ServerFile | None:
+    """While the process lives that started it: after its `kill -9` the port may be anybody's."""
     from gyoza_tui.worker.state_dir import worker_dir
+    from gyoza_tui.worker.state_dir_look import in_use
 
-    return server_file.read(worker_dir(settings.state_dir, settings.worker_id) / "server.json")
+    root = worker_dir(settings.state_dir, settings.worker_id)
+    own = server_file.read(root / "server.json")
+    return own if own is not None and in_use(root) else None
 
 
 def all_runs(client: GyozaClient, wanted: str | None = None, most: int | None = None) -> Iterator[OpRun]:

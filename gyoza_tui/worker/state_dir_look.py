@@ -19,7 +19,7 @@ def look(root: Path) -> Directory:
             return Directory(str(root), f"the state directory {root} cannot be made: {there} is no directory")
         if not os.access(there, os.W_OK | os.X_OK):
             return Directory(str(root), f"the state directory {root} cannot be used: {there} is not writable")
-        return Directory(str(root), note=_holder(root) or "")
+        return Directory(str(root), note=_holder(root) if in_use(root) else "")
     except StateDirError as error:
         return Directory(str(root), str(error))
     except OSError as error:
@@ -39,13 +39,18 @@ def nearest_existing(path: Path) -> Path:
     return next((each for each in (path, *path.parents) if each.exists()), Path("/"))
 
 
-def _holder(root: Path) -> str | None:
-    """The process whose worker it is, in words. Those who look share the lock; a worker waits for them."""
+def in_use(root: Path) -> bool:
+    """Whether a process has it for its worker. Those who look share the lock; a worker waits for them."""
     try:
         with (root / "lock").open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
-        return None
+        return False
     except BlockingIOError:
-        return f"in use by {(root / 'holder').read_text(errors='replace').strip()}, whose worker runs"
-    return None
+        return True
+    return False
+
+
+def _holder(root: Path) -> str:
+    """The process whose worker it is, in words."""
+    return f"in use by {(root / 'holder').read_text(errors='replace').strip()}, whose worker runs"

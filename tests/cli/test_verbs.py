@@ -143,6 +143,18 @@ def test_the_servers_file_is_used_when_no_url_is_set(
     assert verb("runs", "--server", "http://127.0.0.1:1").code == 3, "what is named wins"
 
 
+def test_the_file_of_a_server_whose_worker_is_gone_is_not_believed(
+    verb: Verb, served: ServerThread, state_dir: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GYOZA_SERVER_URL")
+    server_file.write(state_dir.server_file, ServerFile(url=served.url, key=KEY))
+    assert verb("runs").code == 0
+    state_dir.close()
+    said = verb("runs")
+    assert said.code == 3
+    assert "the server http://localhost:5555 cannot be reached" in said.err
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"url": 3}', b"\xff\xfe", b"[" * 20_000, b'{\n"url" "x"}'])
 def test_a_damaged_servers_file_is_told(verb: Verb, state_dir: StateDir, content: bytes) -> None:
     state_dir.server_file.write_bytes(content)
