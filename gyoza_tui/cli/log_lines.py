@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gyoza_tui.models.ansi import without_escapes
@@ -59,9 +60,10 @@ class Lines:
     """Of a log that may grow until `ended`."""
 
     def __init__(self, reader: SpoolReader, secrets: Iterable[str], ended: Callable[[], bool]) -> None:
+        from gyoza_tui.worker.redaction import redacted_lines, secrets_in_lines
+
         self._reader = reader
-        # a secret of several lines is one in each of them
-        self._secrets = tuple({part for secret in secrets for part in (secret, *secret.splitlines())})
+        self._redacted = partial(redacted_lines, secrets=secrets_in_lines(secrets))
         self._ended = ended
 
     def chosen(self, selection: Selection) -> Iterator[Line]:
@@ -119,11 +121,6 @@ class Lines:
             data += f" [gyoza-tui: {line.lacks} bytes of this line left out]".encode()
         stream = None if line.stream is None else line.stream.value
         return Line(line.number, line.at, stream, data, not line.partial or stream is None or line.lacks > 0)
-
-    def _redacted(self, data: bytes) -> bytes:
-        from gyoza_tui.worker.redaction import redact_pieces
-
-        return b"".join(redact_pieces([data], self._secrets)) if self._secrets else data
 
 
 def _behind(line: LogLine) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from gyoza_tui.models.filters import RunFilter
@@ -14,7 +13,7 @@ from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.history import RunHistory
 from gyoza_tui.worker.inquiry import Inquiry
 from gyoza_tui.worker.picture import Picture
-from gyoza_tui.worker.run_logs import RunLogs
+from gyoza_tui.worker.run_logs import LogSource, RunLogs
 from gyoza_tui.worker.run_row import Intent, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
@@ -28,7 +27,7 @@ class LocalControl:
         self._runtime = runtime
         self._slots = slots
         self._picture = Picture(runtime, slots, duties)
-        self._logs = RunLogs(self._log_path)
+        self._logs = RunLogs(self._log_source)
         self._history = RunHistory(runtime, self._picture)
         self._inquiry = Inquiry(runtime, self._picture, self._history)
         self.asked: Ending | None = None
@@ -108,8 +107,9 @@ class LocalControl:
         asked = [self._slots.ask(row, intent, note) for row in self._rows(run_id, attempt)]
         return any(asked)
 
-    def _log_path(self, key: int) -> Path:
-        return self._runtime.state_dir.log_of(self._inquiry.view(key).row.name)
+    def _log_source(self, key: int) -> LogSource:
+        row = self._inquiry.view(key).row
+        return LogSource(self._runtime.state_dir.log_of(row.name), tuple(row.run.secret_env.values()))
 
     def _rows(self, run_id: str, attempt: int) -> list[RunRow]:
         rows = self._runtime.journal.rows()

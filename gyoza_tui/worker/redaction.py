@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from gyoza_tui.models.runs import SECRET_SHOWN
@@ -14,6 +14,16 @@ _SHORTEST: Final = 4
 def redacted(text: str, secrets: Iterable[str]) -> str:
     """`text` with every secret value of at least four characters replaced by `***`."""
     return b"".join(redact_pieces([text.encode()], secrets)).decode(errors="replace")
+
+
+def secrets_in_lines(secrets: Iterable[str]) -> tuple[str, ...]:
+    """For `redacted_lines`: a secret of several lines is one in each of them."""
+    return tuple({part for secret in secrets for part in (*secret.split("\n"), *secret.splitlines())})
+
+
+def redacted_lines(data: bytes, secrets: Collection[str]) -> bytes:
+    """The same of whole lines, of which there are as many as before."""
+    return b"".join(redact_pieces([data], secrets)) if secrets else data
 
 
 def redact_pieces(pieces: Iterable[bytes], secrets: Iterable[str]) -> Iterator[bytes]:

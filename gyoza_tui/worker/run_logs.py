@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from gyoza_tui.models.ansi import without_escapes
 from gyoza_tui.worker.control import ControlError, LogHits, LogPage, LogQuery
 from gyoza_tui.worker.log_spool import LogLine, SpoolReader
+from gyoza_tui.worker.redaction import redact_pieces, redacted_lines, secrets_in_lines
 
 _OPEN_MAX: Final = 4
 _LINES_MAX: Final = 10_000
@@ -22,50 +24,71 @@ _LOWERABLE: Final = re.compile(r"(?:[^A-Z\\\[]|\\[^A-Zux0-9])*", re.ASCII)
 """Patterns that find in lower-case text what they find in any text with case ignored, and much faster."""
 
 
-class RunLogs:
-    """Thread-safe. A log that is not there is empty."""
+class LogSource(NamedTuple):
+    """Where an attempt's log is, and which values in it are shown to nobody."""
 
-    def __init__(self, path_of: Callable[[int], Path]) -> None:
-        """`path_of` an attempt's key; it raises KeyError for one that is not known."""
-        self._path_of = path_of
+    path: Path
+    secrets: Collection[str] = ()
+
+
+class _Log(NamedTuple):
+    reader: SpoolReader
+    secrets: tuple[str, ...]
+
+
+class RunLogs:
+    """Thread-safe. A log that is not there is empty; secrets are in none."""
+
+    def __init__(self, source_of: Callable[[int], LogSource]) -> None:
+        """`source_of` an attempt's key; it raises KeyError for one that is not known."""
+        self._source_of = source_of
         self._lock = threading.Lock()
-        self._readers: OrderedDict[int, SpoolReader] = OrderedDict()
+        self._logs: OrderedDict[int, _Log] = OrderedDict()
 
     def lines(self, key: int, start: int, count: int, line_max: int) -> LogPage:
         """No two lines have the same number: what is left of one whose middle was cut is one line."""
-        reader = self._reader(key)
+        reader, secrets = self._log(key)
         total = reader.lines
         if start < 0:
             start = max(0, total + start)
         wanted = min(count, _LINES_MAX)
         found = reader.read_lines(start, wanted + _NUMBERED_ALIKE, line_max)
-        lines = [_joined(list(parts)) for _, parts in groupby(found, lambda line: line.number)][:wanted]
+        joined = [_joined(list(parts)) for _, parts in groupby(found, lambda line: line.number)][:wanted]
+        lines = [_redacted(line, secrets) for line in joined]
         last = lines[-1] if lines else None
         return LogPage(tuple(lines), max(total, last.number + max(1, last.cut_lines)) if last else total)
 
     def search(self, key: int, query: LogQuery, line: int, *, backwards: bool) -> LogHits:
-        reader = self._reader(key)
+        reader, secrets = self._log(key)
         finder = _Finder(query)
         found = reader.slice_until(line) if backwards else reader.slice_from(max(0, line))
         numbers: list[int] = []
         for stretch in found.stretches:
-            numbers += finder.lines(_as_shown(stretch.data), stretch.first)
+            numbers += finder.lines(_as_shown(redacted_lines(stretch.data, secrets)), stretch.first)
         return LogHits(tuple(number for number in numbers if not backwards or number < line), found.next_line)
 
     def bytes(self, key: int) -> Iterator[bytes]:
-        return self._reader(key).raw()
+        reader, secrets = self._log(key)
+        return redact_pieces(reader.raw(), secrets)
 
-    def _reader(self, key: int) -> SpoolReader:
+    def _log(self, key: int) -> _Log:
         with self._lock:
-            if key in self._readers:
-                self._readers.move_to_end(key)
-                return self._readers[key]
-        reader = SpoolReader(self._path_of(key))
+            if key in self._logs:
+                self._logs.move_to_end(key)
+                return self._logs[key]
+        source = self._source_of(key)
+        log = _Log(SpoolReader(source.path), secrets_in_lines(source.secrets))
         with self._lock:
-            self._readers[key] = reader
-            while len(self._readers) > _OPEN_MAX:
-                self._readers.popitem(last=False)
-        return reader
+            self._logs[key] = log
+            while len(self._logs) > _OPEN_MAX:
+                self._logs.popitem(last=False)
+        return log
+
+
+def _redacted(line: LogLine, secrets: Collection[str]) -> LogLine:
+    if not secrets:
+        return line
+    return replace(line, data=redacted_lines(line.data, secrets), tail=redacted_lines(line.tail, secrets))
 
 
 def _joined(parts: list[LogLine]) -> LogLine:

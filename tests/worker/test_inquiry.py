@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendUnavailable, Exit
+from gyoza_tui.backends.base import BackendUnavailable, Chunk, Exit, Stream
 from gyoza_tui.models.filters import RunFilter, parse
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.worker.control import ControlError
+from gyoza_tui.worker.control import ControlError, LogQuery
 from gyoza_tui.worker.local_control import LocalControl
+from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.run_row import Outcome, RunRow
 from gyoza_tui.worker.snapshot import Phase, RunView, facts_of, phase_of
 from tests.scripted_server import Reply, ScriptedServer, refusal
@@ -38,6 +40,20 @@ def _close(rig: Rig, run_id: str, kind: EventType = EventType.COMPLETED, **more:
 
 def _ids(views: tuple[RunView, ...]) -> list[str]:
     return [view.row.run_id for view in views]
+
+
+# Its log
+
+
+def test_no_log_shows_what_is_secret_in_its_run(rig: Rig, control: LocalControl) -> None:
+    secret = {"TOKEN": "hunter2"}
+    for row in (rig.row("open", secret_env=secret), _close(rig, "closed", secret_env=secret)):
+        spool = LogSpool(rig.runtime.state_dir.log_of(row.name), MIB)
+        spool.append(Chunk(Stream.STDOUT, b"it is hunter2\n"), 1.0)
+        spool.close()
+        assert [line.data for line in control.log_lines(row.key, 0, 9).lines] == [b"it is ***"]
+        assert b"".join(control.log_bytes(row.key)) == b"it is ***\n"
+        assert control.log_search(row.key, LogQuery("hunter2"), 0).numbers == ()
 
 
 # The history

@@ -15,7 +15,7 @@ from gyoza_tui.models.ansi import without_escapes
 from gyoza_tui.worker.control import ControlError, LogLine, LogQuery
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.log_spool.lines import TAIL_MAX
-from gyoza_tui.worker.run_logs import RunLogs
+from gyoza_tui.worker.run_logs import LogSource, RunLogs
 
 OUT, ERR = Stream.STDOUT, Stream.STDERR
 MIB = 1 << 20
@@ -29,7 +29,7 @@ def new_spool(tmp_path: Path, max_bytes: int = 64 * MIB) -> tuple[LogSpool, RunL
     global _count
     _count += 1
     path = tmp_path / f"spool{_count}"
-    return LogSpool(path, max_bytes), RunLogs(lambda key: {KEY: path}[key])
+    return LogSpool(path, max_bytes), RunLogs(lambda key: {KEY: LogSource(path)}[key])
 
 
 def put(spool: LogSpool, *parts: bytes | tuple[Stream, bytes]) -> None:
@@ -79,7 +79,7 @@ def test_a_negative_start_counts_from_the_end(tmp_path: Path) -> None:
 
 
 def test_a_log_that_is_not_there_is_empty_and_an_attempt_that_is_not_known_is_an_error(tmp_path: Path) -> None:
-    logs = RunLogs(lambda key: {KEY: tmp_path / "nothing"}[key])
+    logs = RunLogs(lambda key: {KEY: LogSource(tmp_path / "nothing")}[key])
     assert logs.lines(KEY, -5, 5, 8192).lines == ()
     assert logs.search(KEY, ERROR, 0, backwards=False).numbers == ()
     assert logs.search(KEY, ERROR, 9, backwards=True).next_line is None
@@ -190,3 +190,15 @@ def test_what_is_left_of_a_line_whose_middle_was_cut_is_one_line(tmp_path: Path)
     assert joined.endswith(b"z>")
     assert b"cut here" in joined
     assert found(logs, LogQuery("cut here")) == [0]
+
+
+def test_secrets_are_neither_shown_nor_found_nor_saved(tmp_path: Path) -> None:
+    spool = LogSpool(tmp_path / "spool", 64 * MIB)
+    put(spool, b"begin\nkey: -----BEGIN-----\nMIIE", b"vQIB\nhunt", b"er2 and hunter2\nend\n")
+    secrets = ("hunter2", "-----BEGIN-----\nMIIEvQIB")
+    logs = RunLogs(lambda _: LogSource(tmp_path / "spool", secrets))
+    shown = [line.data for line in every_line(logs)]
+    assert shown == [b"begin", b"key: ***", b"***", b"*** and ***", b"end"]
+    assert b"".join(logs.bytes(KEY)).splitlines() == shown
+    assert found(logs, LogQuery("hunter|MIIE")) == []
+    assert found(logs, LogQuery("end")) == [4]
