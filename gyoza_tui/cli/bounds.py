@@ -56,6 +56,10 @@ class BoundFlags:
             raise usage("--duties names none: write some, as --duties deliver,reconcile")
 
     @property
+    def end_by_themselves(self) -> bool:
+        return self.until_empty or any(end is not None for end in (self.max_seconds, self.run, self.ticks))
+
+    @property
     def duty_names(self) -> tuple[str, ...] | None:
         """As the worker takes them; None for all."""
         if self.duties is None:

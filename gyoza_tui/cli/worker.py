@@ -43,7 +43,7 @@ def serve_as_worker(settings_flags: dict[str, Any], mode: Mode) -> NoReturn:
         ui = _ui(settings, mode)
         code = _local(settings, mode, ui) if mode.local else _served(_made(settings, mode), ui)
     except _StoppedEarly:
-        code = ExitCode.DONE
+        code = _never_begun(mode.bounds)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # as in a process that was started without it
             stream.flush()
@@ -56,6 +56,14 @@ class _StoppedEarly(BaseException):
 
 def _stop_early(_number: int, _frame: FrameType | None) -> None:
     raise _StoppedEarly
+
+
+def _never_begun(bounds: BoundFlags) -> int:
+    """Who asked for no end in particular has got what was asked for."""
+    if not bounds.end_by_themselves:
+        return ExitCode.DONE
+    say("gyoza-tui: stopped before the session began: nothing is done")
+    return ExitCode.FAILED
 
 
 def _settings(flags: dict[str, Any]) -> Settings:

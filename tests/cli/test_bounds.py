@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from gyoza_tui.models.states import RunState
 from tests.cli.conftest import Verb
-from tests.commands import COMMAND, environment, installed
+from tests.commands import COMMAND, Started, environment, installed
 from tests.servers import KEY, ServerThread
 from tests.ui.terminal.pty_session import PtySession
 
@@ -109,6 +111,18 @@ def test_one_run_needs_a_server_that_answers(tmp_path: Path) -> None:
     told = installed(tmp_path, "--no-ui", "--run", "r1", env={"GYOZA_SERVER_URL": "http://127.0.0.1:1"})
     assert told.returncode == 3
     assert "cannot be reached" in told.stderr
+
+
+def test_a_session_that_is_stopped_before_it_began_has_not_done_its_run(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        hanging.settimeout(20)
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        with Started(tmp_path, "--no-ui", "--run", "a1b2", env={"GYOZA_SERVER_URL": url}) as session:
+            asking, _ = hanging.accept()
+            with asking:
+                session.process.send_signal(signal.SIGINT)
+                assert session.process.wait(10) == 1
+                assert session.said == "gyoza-tui: stopped before the session began: nothing is done\n"
 
 
 def test_a_run_that_is_not_there(served: ServerThread, tmp_path: Path) -> None:
