@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import sys
 import threading
@@ -16,6 +17,7 @@ from gyoza_tui.cli.demo_image import DEMO, NoImage, ensure
 from gyoza_tui.cli.failures import ExitCode
 from gyoza_tui.cli.terminal import Times, out, out_json, say
 from gyoza_tui.client import GyozaClient
+from gyoza_tui.client.answers import Meaning, meaning, words
 from gyoza_tui.models.definitions import InputSpec, OpDefinition
 from gyoza_tui.models.failures import Reason
 from gyoza_tui.models.runs import OpRun
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from gyoza_tui.worker.state_dir import StateDir
 
 POLL_S: Final = 0.3
+_SESSION: Final = re.compile(r"[0-9a-f]{8}")
 
 
 class DemoOp(NamedTuple):
@@ -52,7 +55,9 @@ class Demo:
     def __init__(self, settings: Settings, state_dir: StateDir, key: str, tell: Callable[[str], None]) -> None:
         self._client = GyozaClient(settings.server_url, key)
         self._session_file = state_dir.root / "demo-session"
+        self._tell = tell
         self._ended: list[OpRun] = []
+        self._broken = False
         try:
             self._image: str | None = ensure()
             self.settings = settings.model_copy(update={"pull_policy": "missing", "docker_network": "none"})
@@ -69,6 +74,8 @@ class Demo:
         """Print the table; the exit code: whether the demo ended as it should, or the worker's if it was stopped."""
         from gyoza_tui.cli.run_table import run_lines
 
+        if self._broken:
+            return ExitCode.FAILED
         if not self._ended:
             return worker_code
         if self.settings.log_format == "json":
@@ -85,7 +92,18 @@ class Demo:
     def _play(self, worker: Worker, drains: bool) -> None:
         from gyoza_tui.worker.control import Ending
 
-        session = self._session()
+        try:
+            self._ended = self._watched(self._session())
+            self._session_file.unlink(missing_ok=True)
+        except (httpx.HTTPError, OSError) as error:
+            why = words(error) if isinstance(error, httpx.HTTPError) else error.strerror or str(error)
+            self._tell(f"the demo, whose session is in {self._session_file}, cannot go on: {why}")
+            self._broken = True
+        if drains:
+            worker.control.end(Ending.DRAIN)
+
+    def _watched(self, session: str) -> list[OpRun]:
+        """The runs at their ends."""
         runs: list[OpRun | None] = [None] * len(OPS)
         pause = threading.Event()
         while not all(run is not None and run.state.terminal for run in runs):
@@ -94,24 +112,25 @@ class Demo:
                 if known is None or not known.state.terminal:
                     runs[i] = self._looked_up(op, session) or known
             pause.wait(POLL_S)
-        self._ended = [run for run in runs if run is not None]
-        self._session_file.unlink(missing_ok=True)
-        if drains:
-            worker.control.end(Ending.DRAIN)
+        return [run for run in runs if run is not None]
 
     def _session(self) -> str:
         """That of a demo which was stopped or killed before its end, else a new one."""
-        if self._session_file.exists() and (known := self._session_file.read_text().strip()).isalnum():
-            return known
+        if self._session_file.exists():
+            known = self._session_file.read_text(errors="replace").strip()
+            if _SESSION.fullmatch(known):
+                return known
         session = secrets.token_hex(4)
         self._session_file.write_text(session + "\n")
         return session
 
     def _looked_up(self, op: DemoOp, session: str) -> OpRun | None:
-        """The op's run, submitted when it is not there; None while the server does not answer."""
+        """The op's run, submitted when it is not there; None while the server is away."""
         try:
             return self._known(op, session) or self._submitted(op, session)
-        except httpx.HTTPError:
+        except httpx.HTTPError as error:
+            if meaning(error) is not Meaning.SERVER_FAULT:
+                raise
             return None
 
     def _known(self, op: DemoOp, session: str) -> OpRun | None:

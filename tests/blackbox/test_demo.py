@@ -99,6 +99,15 @@ def test_on_docker_as_json_lines(tmp_path: Path, docker_engine: docker.APIClient
     assert key not in demo.said
 
 
+def test_a_session_file_that_cannot_be_used_is_told_and_ends_it(tmp_path: Path) -> None:
+    kept = state(tmp_path) / "demo-session"
+    kept.mkdir(parents=True)
+    done = installed(tmp_path, "--local", "--demo", env=NO_DOCKER)
+    assert done.returncode == 1
+    assert f"the demo, whose session is in {kept}, cannot go on: Is a directory\n" in done.stderr
+    is_over(tmp_path)
+
+
 def test_a_second_one_is_told_who_has_it_and_starts_nothing(tmp_path: Path) -> None:
     with Started(tmp_path, "--local", env=NO_DOCKER) as first:
         until((state(tmp_path) / "server.json").exists, "server.json")
