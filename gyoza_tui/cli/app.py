@@ -69,7 +69,8 @@ def worker(
 ) -> None:
     """A worker of a gyoza cluster: claims runs, runs them, reports them. Without a verb: this machine's worker.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 server not reachable, 130 interrupted.
+    Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 server not reachable, 130 interrupted. Where its
+    reader has had enough, as `head`, a verb that only tells something ends with 0.
     """
     connection = Connection(server, worker_id, state_dir, api_key_file)
     own = {"max_runs": max_runs, "tags": tags, "ops_file": ops_file, "log_format": log_format}
