@@ -174,6 +174,7 @@ def test_a_cancel_at_the_worker_is_reported(bench: Bench) -> None:
 
 def test_what_is_beyond_the_machine_goes_back_with_the_reason(bench: Bench) -> None:
     worker = bench.worker(max_runs=1)
+    until(lambda: worker.runtime.pool.available, "the engine is known")
     run = OpRun(id="r1", image="op", attempt=1, constraints=Constraints(ram_mb=10**7))
     refusal = worker.runtime.admission.refusal(run, [])
     assert refusal is not None

@@ -41,6 +41,8 @@ class Duty:
     """Subclasses do their work in `tick`. A tick that raises is told, and tried again with back-off."""
 
     name: ClassVar[str]
+    first_s: ClassVar[float] = 0.0
+    """How long its first tick waits to be woken, while others do what is more urgent at a start."""
 
     def __init__(self, clock: Clock, notices: Notices, wake: threading.Event) -> None:
         self._clock = clock
@@ -133,6 +135,7 @@ class Duty:
         self._notices.say(words, "error", duty=self.name, traceback=trace)
 
     def _serve(self) -> None:
+        self._clock.wait(self._wake, self.first_s)
         while not self._stopped.is_set():
             self._wake.clear()
             next_try = self.step()

@@ -25,9 +25,12 @@ SWEEP_S: Final = 60.0
 
 class Reconcile(Duty):
     name = "reconcile"
+    first_s = 1.0
+    """For the first beat: an engine's library takes longer to load than the worker to be heard of."""
 
     def __init__(self, runtime: Runtime, slots: Slots) -> None:
         super().__init__(runtime.clock, runtime.notices, runtime.wakes.reconcile)
+        runtime.link.wakes(runtime.wakes.reconcile)
         self._runtime = runtime
         self._slots = slots
         self._retention = Retention(runtime.journal, runtime.state_dir, runtime.clock, runtime.settings)
