@@ -5,6 +5,7 @@ NVML is called by one daemon thread per `Nvml`, so that a call that hangs costs 
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample
 SLOW_S: Final = 5.0
 """How long what hardly changes (limits of power and heat, the list of GPUs, who computes on them) is good for."""
 _MIB: Final = 2**20
+_LIBRARY: Final = "libnvidia-ml.so.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,11 @@ class _Reader:
         self._nvml, self._listed_at = None, 0.0
 
     def _open(self, now: float) -> None:
+        try:
+            ctypes.CDLL(_LIBRARY)  # where there is none, its bindings would take their time for nothing
+        except OSError:
+            self._fail(now, "no NVIDIA GPU can be read: NVML Shared Library Not Found")
+            return
         try:
             import pynvml
 
