@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from textual.widgets import OptionList
@@ -205,6 +205,7 @@ def test_nothing_is_stopped_but_what_a_dialog_named(monkeypatch: pytest.MonkeyPa
             stateful_step_count=STEPS,
             deadline=None,
             derandomize=True,
+            phases=[Phase.generate],  # to shrink what has failed would take many minutes
             suppress_health_check=list(HealthCheck),
         ),
     )
