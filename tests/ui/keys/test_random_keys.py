@@ -164,6 +164,9 @@ class RandomKeys(RuleBasedStateMachine):
             self.expected = Expected((("end", Ending.DRAIN), ("end", Ending.DETACH)), "leave")
             return
         kind = words.split()[0].lower()
+        if kind == "leave":
+            self.expected = Expected((), "leave")
+            return
         stoppable = [view.row for view in self.here.fake.now.runs if view.row.may_become(Intent.CANCEL)]
         if kind == "drain":
             named = [view.row for view in self.here.fake.now.runs]
