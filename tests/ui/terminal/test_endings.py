@@ -75,11 +75,14 @@ def test_nothing_stops_the_process_or_takes_the_screen_twice(desk: Desk) -> None
     with desk.screen() as session, desk.heartbeats():
         run = desk.flood(2)
         session.type("\x1a")
+        session.wait_for("Leave the screen?")
         for _ in range(3):
             for number in (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH):
                 session.signal(number)
                 time.sleep(0.1)
                 assert psutil.Process(session.process.pid).status() != psutil.STATUS_STOPPED
+        session.type("n")
+        until(lambda: "Leave the screen?" not in session.text, "the end of the dialog")
         session.type("?")
         session.wait_for("esc closes")
         assert desk.house.ended(run).state is RunState.COMPLETED
