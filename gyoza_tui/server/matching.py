@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Final
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import OpRun
@@ -23,6 +24,26 @@ from gyoza_tui.server.scheduler import Match, Need, Offer, Waiting, match
 from gyoza_tui.server.workers import over, refuse_while_live
 
 _PAGE = 64
+
+# built once: to build a statement takes longer than to execute it
+_RUNS: Final = schema.runs.c
+_PENDING: Final = _RUNS.state == RunState.PENDING
+_NEEDS: Final = select(_RUNS.need).where(_PENDING).distinct()
+_HELD: Final = select(schema.attempts.c.run_id).where(schema.attempts.c.run_id == _RUNS.id, schema.attempts.c.held)
+_QUEUE: Final = (
+    select(_RUNS.id, _RUNS.priority, _RUNS.seq, _RUNS.avoid_worker)
+    .where(_PENDING, _RUNS.need == bindparam("need"), ~_HELD.exists())
+    .where(or_(_RUNS.not_before.is_(None), _RUNS.not_before <= bindparam("due")))
+    .order_by(_RUNS.priority.desc(), _RUNS.seq)
+    .limit(_PAGE)
+)
+_QUEUE_BEHIND: Final = _QUEUE.where(
+    or_(
+        _RUNS.priority < bindparam("priority"),
+        and_(_RUNS.priority == bindparam("priority"), _RUNS.seq > bindparam("seq")),
+    )
+)
+_PAUSES: Final = select(schema.pauses).where(schema.pauses.c.until > bindparam("due"))
 
 
 def open_claim(hub: Hub, tx: Transaction, claim: OpenClaim) -> None:
@@ -137,9 +158,7 @@ def _assign(hub: Hub, tx: Transaction, claims: dict[int, OpenClaim], matches: li
 
 def _queues(hub: Hub, tx: Transaction, offers: list[Offer]) -> dict[Need, Iterator[Waiting]]:
     """The waiting runs of each need that some offer has room for."""
-    runs = schema.runs
-    texts = tx.connection.execute(select(runs.c.need).where(runs.c.state == RunState.PENDING).distinct()).scalars()
-    needs = {text: Need.loads(text) for text in texts}
+    needs = {text: Need.loads(text) for text in tx.connection.execute(_NEEDS).scalars()}
     paused = _paused(hub, tx)
     return {
         need: _queue(hub, tx, text, paused)
@@ -150,27 +169,17 @@ def _queues(hub: Hub, tx: Transaction, offers: list[Offer]) -> dict[Need, Iterat
 
 def _queue(hub: Hub, tx: Transaction, need: str, paused: dict[str, set[str]]) -> Iterator[Waiting]:
     """By priority, then age, read in pages: most of a long queue is never looked at."""
-    runs, attempts = schema.runs, schema.attempts
-    held = select(attempts.c.run_id).where(attempts.c.run_id == runs.c.id, attempts.c.held)
-    due = or_(runs.c.not_before.is_(None), runs.c.not_before <= hub.moments.due())
-    query = (
-        select(runs.c.id, runs.c.priority, runs.c.seq, runs.c.avoid_worker)
-        .where(runs.c.state == RunState.PENDING, runs.c.need == need, due, ~held.exists())
-        .order_by(runs.c.priority.desc(), runs.c.seq)
-        .limit(_PAGE)
-    )
-    page = tx.connection.execute(query).all()
+    asked = {"need": need, "due": hub.moments.due()}
+    page = tx.connection.execute(_QUEUE, asked).all()
     while page:
         for row in page:
             yield Waiting(row.id, (-row.priority, row.seq), frozenset(paused.get(row.id, ())), row.avoid_worker)
         last = page[-1]
-        behind = or_(runs.c.priority < last.priority, and_(runs.c.priority == last.priority, runs.c.seq > last.seq))
-        page = tx.connection.execute(query.where(behind)).all()
+        page = tx.connection.execute(_QUEUE_BEHIND, asked | {"priority": last.priority, "seq": last.seq}).all()
 
 
 def _paused(hub: Hub, tx: Transaction) -> dict[str, set[str]]:
-    table = schema.pauses
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for row in tx.connection.execute(select(table).where(table.c.until > hub.moments.due())):
+    for row in tx.connection.execute(_PAUSES, {"due": hub.moments.due()}):
         found[row.run_id].add(row.worker_id)
     return found

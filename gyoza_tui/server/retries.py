@@ -17,12 +17,19 @@ from gyoza_tui.server.run_change import Entry, RunChange
 
 INFRA_BACKOFF_S = 5.0
 
+_NEW_ATTEMPT = schema.attempts.insert()
+
 
 def new_attempt(tx: Transaction, run_id: str, number: int, constraints: dict[str, Any]) -> None:
     tx.connection.execute(
-        schema.attempts.insert().values(
-            run_id=run_id, attempt=number, id=str(uuid.uuid4()), state=RunState.PENDING, constraints=dumps(constraints)
-        )
+        _NEW_ATTEMPT,
+        {
+            "run_id": run_id,
+            "attempt": number,
+            "id": str(uuid.uuid4()),
+            "state": RunState.PENDING,
+            "constraints": dumps(constraints),
+        },
     )
 
 

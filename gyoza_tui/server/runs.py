@@ -22,6 +22,8 @@ from gyoza_tui.server.reports import Fence
 from gyoza_tui.server.run_change import Entry, RunChange
 from gyoza_tui.server.scheduler import Need, placement
 
+# built once: to build a statement takes longer than to execute it
+_NEW_RUN = schema.runs.insert()
 _HOLDER = select(schema.attempts.c.worker_id).where(
     schema.attempts.c.run_id == bindparam("run_id"), schema.attempts.c.held
 )
@@ -40,16 +42,16 @@ class _New:
     op_version: str | None = None
 
 
-def create(hub: Hub, tx: Transaction, request: RunRequest) -> OpRun:
-    """An ad hoc run; the same id and body answers the run that is there."""
+def create(hub: Hub, tx: Transaction, request: RunRequest) -> str:
+    """An ad hoc run's id; the same id and body means the run that is there."""
     spec = OpSpec.model_validate(request.model_dump(include=set(OpSpec.model_fields)))
     return _create(
         hub, tx, _New(request.id, spec, request.inputs, request.priority, _hash("", request.model_dump_json()))
     )
 
 
-def create_from_definition(hub: Hub, tx: Transaction, name: str, request: DefinitionRunRequest) -> OpRun:
-    if (known := _known(hub, tx, request.id, digest := _hash(name, request.model_dump_json()))) is not None:
+def create_from_definition(hub: Hub, tx: Transaction, name: str, request: DefinitionRunRequest) -> str:
+    if (known := _known(tx, request.id, digest := _hash(name, request.model_dump_json()))) is not None:
         return known
     definition = definitions.find(tx.connection, name, request.version)
     try:
@@ -60,41 +62,42 @@ def create_from_definition(hub: Hub, tx: Transaction, name: str, request: Defini
     return _create(hub, tx, _New(request.id, spec, inputs, request.priority, digest, definition.id, definition.version))
 
 
-def _create(hub: Hub, tx: Transaction, new: _New) -> OpRun:
-    if (known := _known(hub, tx, new.id, new.request_hash)) is not None:
+def _create(hub: Hub, tx: Transaction, new: _New) -> str:
+    if (known := _known(tx, new.id, new.request_hash)) is not None:
         return known
     run_id, now = new.id or str(uuid.uuid4()), hub.moments.shown()
     spec = new.spec.model_dump(mode="json", exclude={"secret_env"})
     tx.connection.execute(
-        schema.runs.insert().values(
-            id=run_id,
-            state=RunState.PENDING,
-            priority=new.priority,
-            spec=rows.dumps(spec),
-            secret_env=rows.dumps(new.spec.secret_env),
-            inputs=rows.dumps(new.inputs),
-            op_definition=new.op_definition,
-            op_version=new.op_version,
-            topic=new.spec.event_delivery.topic or None,
-            request_hash=new.request_hash,
-            created_at=now,
-            updated_at=now,
-            current_attempt=1,
-            need=Need.of(new.spec).dumps(),
-        )
+        _NEW_RUN,
+        {
+            "id": run_id,
+            "state": RunState.PENDING,
+            "priority": new.priority,
+            "spec": rows.dumps(spec),
+            "secret_env": rows.dumps(new.spec.secret_env),
+            "inputs": rows.dumps(new.inputs),
+            "op_definition": new.op_definition,
+            "op_version": new.op_version,
+            "topic": new.spec.event_delivery.topic or None,
+            "request_hash": new.request_hash,
+            "created_at": now,
+            "updated_at": now,
+            "current_attempt": 1,
+            "need": Need.of(new.spec).dumps(),
+        },
     )
     retries.new_attempt(tx, run_id, 1, spec["constraints"])
     hub.work_changed = True
-    return one(hub, tx.connection, run_id, events=False)
+    return run_id
 
 
-def _known(hub: Hub, tx: Transaction, run_id: str | None, request_hash: str) -> OpRun | None:
+def _known(tx: Transaction, run_id: str | None, request_hash: str) -> str | None:
     run = None if run_id is None else rows.run_row(tx.connection, run_id)
     if run is None:
         return None
     if run.request_hash != request_hash:
         raise Refused(409, ErrorCode.CONFLICT, f"there is a run {run.id} already, and it asked for something else")
-    return one(hub, tx.connection, run.id, events=True)
+    return run_id
 
 
 def _hash(name: str, body: str) -> str:

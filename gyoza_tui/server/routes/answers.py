@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -10,6 +11,8 @@ from pydantic import TypeAdapter
 
 from gyoza_tui.models.errors import ErrorBody
 from gyoza_tui.models.wire import Wire
+from gyoza_tui.server import runs
+from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.hub import Hub
 
 CURSOR_HEADER = "X-Next-Cursor"
@@ -45,6 +48,17 @@ def reply(model: Wire, status: int = 200) -> Response:
     return Response(model.model_dump_json(), status, media_type="application/json")
 
 
+async def reply_created(hub: Hub, create: Callable[[Transaction], str]) -> Response:
+    """The run that `create` names, as it is once it is stored; read only then: a waiting worker comes first."""
+    run_id = await hub.change(create)
+    return reply(await hub.read(lambda connection: runs.one(hub, connection, run_id, events=True)), 201)
+
+
 def reply_list(kind: Any, models: Sequence[Wire], cursor: str | None = None) -> Response:
     headers = {} if cursor is None else {CURSOR_HEADER: cursor}
-    return Response(TypeAdapter(kind).dump_json(list(models)), headers=headers, media_type="application/json")
+    return Response(_writer(kind).dump_json(list(models)), headers=headers, media_type="application/json")
+
+
+@cache
+def _writer(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from gyoza_tui.models.definitions import OpDefinition
 from gyoza_tui.models.runs import DefinitionRunRequest, OpRun
 from gyoza_tui.server import definitions, runs
-from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_list
+from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_created, reply_list
 from gyoza_tui.server.routes.examples import DEFINITION, DEFINITION_RUN
 from gyoza_tui.server.strict_json import StrictRoute
 
@@ -43,4 +43,4 @@ async def create_run_from_definition(
     hub: TheHub, name: Name, request: Annotated[DefinitionRunRequest, Body(examples=[DEFINITION_RUN])]
 ) -> Response:
     """A run of that op. Inputs that do not fit are refused with every fault; with an `id` a repeat is harmless."""
-    return reply(await hub.change(lambda tx: runs.create_from_definition(hub, tx, name, request)), 201)
+    return await reply_created(hub, lambda tx: runs.create_from_definition(hub, tx, name, request))

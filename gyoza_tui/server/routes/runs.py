@@ -15,7 +15,7 @@ from gyoza_tui.models.states import RunState
 from gyoza_tui.server import cursors, reports, run_list, runs
 from gyoza_tui.server.errors import invalid
 from gyoza_tui.server.moments import to_micros
-from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_list
+from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_created, reply_list
 from gyoza_tui.server.routes.examples import EVENT, EVENT_LIST, PATCHES, RUN
 from gyoza_tui.server.run_list import Wanted
 from gyoza_tui.server.strict_json import StrictRoute
@@ -29,7 +29,7 @@ EventList = Annotated[list[EventReport], Field(min_length=1, max_length=1000)]
 @router.post("/runs", response_model=OpRun, status_code=201, responses=refusals(409))
 async def create_run(hub: TheHub, request: Annotated[RunRequest, Body(examples=[RUN])]) -> Response:
     """An ad hoc run. With an `id` of the client's choice a repeat answers the same run; another body is refused."""
-    return reply(await hub.change(lambda tx: runs.create(hub, tx, request)), 201)
+    return await reply_created(hub, lambda tx: runs.create(hub, tx, request))
 
 
 @router.get("/runs", response_model=list[OpRun], responses=refusals(400, 410))
