@@ -45,12 +45,24 @@ class Transaction:
         """Run `action` in the writer thread if the change does not become durable."""
         self._failed.append(action)
 
-    def mark(self) -> int:
-        return len(self._after)
+    @contextlib.contextmanager
+    def part(self) -> Iterator[None]:
+        """What is done in the block stands or falls as a whole, and so do the actions noted for it.
 
-    def forget(self, mark: int) -> None:
-        """Drop the actions noted since `mark`."""
-        del self._after[mark:]
+        An exception undoes it and goes on, but a Refused that keeps what was done.
+        """
+        noted = len(self._after)
+        # SQLAlchemy's own nested transaction takes five times as long
+        self.connection.exec_driver_sql("SAVEPOINT part")
+        try:
+            yield
+        except Exception as error:
+            if not (isinstance(error, Refused) and error.keep):
+                self.connection.exec_driver_sql("ROLLBACK TO part")
+                del self._after[noted:]
+            self.connection.exec_driver_sql("RELEASE part")
+            raise
+        self.connection.exec_driver_sql("RELEASE part")
 
     def committed(self) -> None:
         _done(self._after)
@@ -76,23 +88,11 @@ class _Job(Generic[_T]):
         self.error: BaseException | None = None
 
     def run(self, tx: Transaction) -> None:
-        mark = tx.mark()
-        savepoint = tx.connection.begin_nested()
         try:
-            self.result = self.change(tx)
-        except Refused as refused:
-            self.error = refused
-            if refused.keep:
-                savepoint.commit()
-                return
-            savepoint.rollback()
-            tx.forget(mark)
+            with tx.part():
+                self.result = self.change(tx)
         except Exception as error:  # told to whoever asked; the other changes of the batch stand
             self.error = error
-            savepoint.rollback()
-            tx.forget(mark)
-        else:
-            savepoint.commit()
 
     def publish(self) -> None:
         if self.error is not None:

@@ -126,13 +126,8 @@ def give_out(hub: Hub, tx: Transaction) -> None:
         if c.worker_id in rooms and rooms[c.worker_id].takes_work
     ]
     if offers and (matches := match(_queues(hub, tx, offers), offers, rooms.values())):
-        mark = tx.mark()
-        try:
-            with tx.connection.begin_nested():
-                _assign(hub, tx, claims, matches)
-        except Exception:
-            tx.forget(mark)
-            raise
+        with tx.part():
+            _assign(hub, tx, claims, matches)
 
 
 def _assign(hub: Hub, tx: Transaction, claims: dict[int, OpenClaim], matches: list[Match]) -> None:

@@ -22,6 +22,9 @@ from gyoza_tui.server.reports import Fence
 from gyoza_tui.server.run_change import Entry, RunChange
 from gyoza_tui.server.scheduler import Need, placement
 
+_STORED = set(OpSpec.model_fields) - {"secret_env"}
+"""What of an op is kept in the column `spec`."""
+
 # built once: to build a statement takes longer than to execute it
 _NEW_RUN = schema.runs.insert()
 _HOLDER = select(schema.attempts.c.worker_id).where(
@@ -44,10 +47,8 @@ class _New:
 
 def create(hub: Hub, tx: Transaction, request: RunRequest) -> str:
     """An ad hoc run's id; the same id and body means the run that is there."""
-    spec = OpSpec.model_validate(request.model_dump(include=set(OpSpec.model_fields)))
-    return _create(
-        hub, tx, _New(request.id, spec, request.inputs, request.priority, _hash("", request.model_dump_json()))
-    )
+    digest = _hash("", request.model_dump_json())
+    return _create(hub, tx, _New(request.id, request, request.inputs, request.priority, digest))
 
 
 def create_from_definition(hub: Hub, tx: Transaction, name: str, request: DefinitionRunRequest) -> str:
@@ -58,15 +59,16 @@ def create_from_definition(hub: Hub, tx: Transaction, name: str, request: Defini
         inputs = fit_inputs(definition, request.inputs)
     except InputValidationError as fault:
         raise Refused(400, ErrorCode.INPUTS, "; ".join(fault.errors)) from None
-    spec = OpSpec.model_validate(definition.model_dump(include=set(OpSpec.model_fields)))
-    return _create(hub, tx, _New(request.id, spec, inputs, request.priority, digest, definition.id, definition.version))
+    return _create(
+        hub, tx, _New(request.id, definition, inputs, request.priority, digest, definition.id, definition.version)
+    )
 
 
 def _create(hub: Hub, tx: Transaction, new: _New) -> str:
     if (known := _known(tx, new.id, new.request_hash)) is not None:
         return known
     run_id, now = new.id or str(uuid.uuid4()), hub.moments.shown()
-    spec = new.spec.model_dump(mode="json", exclude={"secret_env"})
+    spec = new.spec.model_dump(mode="json", include=_STORED)
     tx.connection.execute(
         _NEW_RUN,
         {
