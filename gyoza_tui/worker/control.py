@@ -150,6 +150,9 @@ class WorkerControl(Protocol):
     def details(self, key: int) -> RunDetails:
         """Blocks; asks the server."""
 
+    def log_size(self, key: int) -> int | None:
+        """Bytes of its log that can be read, while it is written here: the same number means that nothing came."""
+
     def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
         """Up to `count` lines of its log from number `start` on; a negative start counts from the end. Blocks.
 

@@ -55,6 +55,9 @@ class LocalControl:
     def details(self, key: int) -> RunDetails:
         return self._inquiry.details(key)
 
+    def log_size(self, key: int) -> int | None:
+        return self._slots.spooled(key)
+
     def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
         return self._logs.lines(key, start, count, line_max)
 

@@ -88,6 +88,11 @@ class Slots:
         """How far the pull of its image is, while it is pulled."""
         return self._pulls.get(key)
 
+    def spooled(self, key: int) -> int | None:
+        """Bytes of its log, while it is written."""
+        services = self._running.get(key)
+        return None if services is None else services.spool.written
+
     def kill_at(self, key: int) -> float | None:
         """When it is killed, in UTC seconds, while it is asked to stop."""
         services = self._running.get(key)

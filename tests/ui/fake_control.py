@@ -167,6 +167,10 @@ class FakeControl:
         view = next(view for view in (*self.now.runs, *self.past) if view.key == key)
         return RunDetails(view, view.row.run, None, ())
 
+    def log_size(self, key: int) -> int | None:
+        lines = self.logs.get(key)
+        return None if lines is None else sum(len(line) + 1 for line in lines)
+
     def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
         self._blocking()
         lines = self._log(key)

@@ -69,6 +69,9 @@ class LogPane(Vertical, LogKeys):
         self._heading = Content(title) if isinstance(title, str) else title
         self._run: RunView | None = None
         self._complete = False
+        """Whether it was asked since its end."""
+        self._log_size: int | None = None
+        """When it was asked last."""
         self._asked: Asked | None = None
         self._place: Place | None = None
         """Where the log was before something was typed."""
@@ -87,15 +90,18 @@ class LogPane(Vertical, LogKeys):
         changed = (view.key if view else None) != (self._run.key if self._run else None)
         self._run = view
         if changed:
-            self._complete = False
+            self._complete, self._log_size = False, None
             self._stop_asking()
             self.log_view.open(RunLog(self._control, view.key) if view is not None else None)
         self._show_title()
 
     def look_at_log(self) -> None:
-        """Ask whether it has grown, unless it was asked since its end."""
-        if not self._complete or self.log_view.trouble is not None:
+        """Ask for what came, unless it is known that nothing did."""
+        size = self._control.log_size(self._run.key) if self._run is not None else None
+        same = self._complete or (size is not None and size == self._log_size)
+        if not same or self.log_view.trouble is not None:
             self._complete = self._run is None or self._run.row.cleaned
+            self._log_size = size
             self.log_view.look()
 
     def start_find(self) -> None:

@@ -80,6 +80,11 @@ class LogSpool:
         return self._reader
 
     @property
+    def written(self) -> int:
+        """Bytes ever spooled of which readers know. From memory: it waits for nothing."""
+        return self._writer.written
+
+    @property
     def bytes(self) -> int:
         """Bytes ever spooled, what was cut and notes of ours included."""
         return self._flushed().bytes

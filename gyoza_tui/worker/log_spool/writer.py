@@ -58,6 +58,11 @@ class SegmentWriter:
         self._split(kind, at, b"".join(parts))
         self._write()
 
+    @property
+    def written(self) -> int:
+        """Bytes ever taken, as far as readers can see them."""
+        return self._written
+
     def close(self) -> None:
         if self._log >= 0:
             os.close(self._log)
@@ -76,6 +81,7 @@ class SegmentWriter:
             last = segment.record(self._count - 1)
             self._end, self._line, self._out, self._err = last.start, last.line, last.out, last.err
             self._advance(last.kind, segment.read(last.start, last.length))
+        self._written = self._end
         self._open()
 
     def _open(self) -> None:
@@ -148,6 +154,7 @@ class SegmentWriter:
                 os.ftruncate(self._log, records[0].start - self._base)
             raise
         self._count += len(records)
+        self._written = records[-1].end
 
 
 def _write_all(fd: int, data: bytes) -> None:
