@@ -48,7 +48,8 @@ class ServerThread:
         if self._thread.is_alive():
             self.client.close()
             os.close(self._writing)
-            self._thread.join(10)
+            self._thread.join(20)
+            assert not self._thread.is_alive(), "the server does not end"
 
     def _is_ready(self, url: str) -> None:
         self.url = url

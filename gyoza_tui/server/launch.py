@@ -111,7 +111,7 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Uvicorn's own raises the signal again at the end, and the process would end by it instead of with 0."""
-        if threading.current_thread() is not threading.main_thread():
+        if not _owns_process():
             yield
             return
         before = {one: signal.signal(one, self._stop) for one in (signal.SIGINT, signal.SIGTERM)}
@@ -123,6 +123,11 @@ class _Server(uvicorn.Server):
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.should_exit = True
+
+
+def _owns_process() -> bool:
+    """A server in another thread than the main one is a guest: the process is not its to end."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def _check(options: ServerOptions) -> None:
@@ -172,13 +177,16 @@ def _url(listening: socket.socket) -> str:
 
 
 def _end_with_parent(server: _Server, pipe: int) -> None:
+    own_process = _owns_process()
+
     def watch() -> None:
         with contextlib.suppress(OSError):
             while os.read(pipe, 4096):
                 pass
-        server.last_resort = threading.Timer(_LAST_RESORT_S, os._exit, args=(1,))
-        server.last_resort.daemon = True
-        server.last_resort.start()
+        if own_process:
+            server.last_resort = threading.Timer(_LAST_RESORT_S, os._exit, args=(1,))
+            server.last_resort.daemon = True
+            server.last_resort.start()
         server.should_exit = True
 
     threading.Thread(target=watch, name="gyoza-parent", daemon=True).start()
