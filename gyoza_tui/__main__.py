@@ -29,19 +29,21 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """The exit code of that command line. What a person can cause is told in words on stderr, never as a traceback."""
-    import typer
-
-    from gyoza_tui.cli.app import app
-    from gyoza_tui.cli.completion import answer_shells
-    from gyoza_tui.cli.failures import CliError, ExitCode
+    from gyoza_tui.cli import SHELL_ASKS
+    from gyoza_tui.cli.failures import CliError, ExitCode, ReaderGone
     from gyoza_tui.cli.terminal import out_no_more, say
-    from gyoza_tui.cli.verbs import ReaderGone
     from gyoza_tui.models.faults import SettingsError
 
-    answer_shells()
     result = None
     try:
-        result = app(arguments, prog_name="gyoza-tui", standalone_mode=False)
+        if arguments or SHELL_ASKS in os.environ:
+            from gyoza_tui.cli.command_line import carried_out
+
+            result = carried_out(arguments)
+        else:
+            from gyoza_tui.cli.worker import Mode, serve_as_worker
+
+            serve_as_worker({}, Mode())
         sys.stdout.flush()
     except CliError as error:
         say(f"gyoza-tui: {error}")
@@ -49,12 +51,7 @@ def run(arguments: list[str]) -> int:
     except SettingsError as error:
         say(f"gyoza-tui: {error}")
         return ExitCode.USAGE
-    except typer.TyperException as error:
-        from gyoza_tui.cli import typing_faults
-
-        say(f"gyoza-tui: {typing_faults.words(error, arguments)}")
-        return ExitCode.USAGE
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # of the flush: all is done
         out_no_more()

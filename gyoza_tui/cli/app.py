@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gyoza_tui.cli import bounds, options
-from gyoza_tui.cli.bounds import BoundFlags
+from gyoza_tui.cli.bound_flags import BoundFlags
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.options import Connection

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 
+from gyoza_tui.cli import PROGRAM, SHELL_ASKS
 from gyoza_tui.cli.examples import examples
 
 EXAMPLES: Final = examples(
@@ -15,9 +15,6 @@ EXAMPLES: Final = examples(
     'eval "$(gyoza-tui completion zsh)"            # in ~/.zshrc, behind compinit',
     "gyoza-tui completion fish | source           # in ~/.config/fish/config.fish",
 )
-PROGRAM: Final = "gyoza-tui"
-VARIABLE: Final = "_GYOZA_TUI_COMPLETE"
-"""By which the script calls the program to ask what to offer."""
 
 
 class Shell(StrEnum):
@@ -30,7 +27,7 @@ _BASH: Final = f"""\
 _gyoza_tui_completion() {{
     local IFS=$'\\n'
     COMPREPLY=( $( env COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
-                   {VARIABLE}=complete_bash $1 ) )
+                   {SHELL_ASKS}=complete_bash $1 ) )
     [[ ${{COMPREPLY[0]}} == *[=:] ]] && compopt -o nospace
     return 0
 }}
@@ -50,12 +47,4 @@ def completion(
     if shell is Shell.BASH:
         out(_BASH)
     else:
-        out(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell))
-
-
-def answer_shells() -> None:
-    """Let the command line answer a shell that asks; for the others this would only take time."""
-    if VARIABLE in os.environ:
-        from gyoza_tui.cli import shells
-
-        shells.answer()
+        out(get_completion_script(prog_name=PROGRAM, complete_var=SHELL_ASKS, shell=shell))

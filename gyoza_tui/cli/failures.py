@@ -31,6 +31,13 @@ class CliError(Exception):
         self.code = code
 
 
+class ReaderGone(Exception):
+    """Nobody reads what is printed any more, as behind `head`; `told` says whether there was nothing else to do."""
+
+    def __init__(self, *, told: bool) -> None:
+        self.told = told
+
+
 def usage(message: str) -> CliError:
     return CliError(message, ExitCode.USAGE)
 

@@ -9,14 +9,8 @@ from typing import Any, Final, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from gyoza_tui.cli.failures import ReaderGone
 from gyoza_tui.cli.with_command import WithCommand
-
-
-class ReaderGone(Exception):
-    """Nobody reads what is printed any more, as behind `head`; `told` says whether there was nothing else to do."""
-
-    def __init__(self, *, told: bool) -> None:
-        self.told = told
 
 
 class _Verb(NamedTuple):

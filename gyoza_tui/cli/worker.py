@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from gyoza_tui.cli.bounds import BoundFlags
+from gyoza_tui.cli.bound_flags import BoundFlags
 from gyoza_tui.cli.failures import ExitCode, usage
 from gyoza_tui.cli.terminal import say
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 
 class Mode(NamedTuple):
-    no_ui: bool
-    new_journal: bool
-    local: bool
-    demo: bool
-    bounds: BoundFlags
+    """What the flags say of the session; by default, as without any."""
+
+    no_ui: bool = False
+    new_journal: bool = False
+    local: bool = False
+    demo: bool = False
+    bounds: BoundFlags = BoundFlags()
 
 
 def serve_as_worker(settings_flags: dict[str, Any], mode: Mode) -> NoReturn:
     """Does not return: the process ends with the worker, without waiting for threads that still wait for others."""
     if mode.demo and not mode.local:
         raise usage("--demo goes with --local: it is submitted to this machine's own server")
-    if mode.local and settings_flags["server_url"] is not None:
+    if mode.local and settings_flags.get("server_url") is not None:
         raise usage("--local starts a server of its own: leave out --server")
     mode.bounds.check()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -30,6 +30,15 @@ def test_no_heavy_import(arguments: tuple[str, ...]) -> None:
     assert told.stderr == "[]\n"
 
 
+def test_a_worker_without_flags_waits_for_no_parser() -> None:
+    env = os.environ | {"GYOZA_MAX_RUNS": "none"}
+    command = [sys.executable, "-X", "importtime", "-m", "gyoza_tui"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=env)
+    assert told.returncode == 2
+    assert "GYOZA_MAX_RUNS" in told.stderr
+    assert "typer" not in {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+
+
 def test_a_shell_is_answered_as_quickly() -> None:
     env = os.environ | {"_GYOZA_TUI_COMPLETE": "complete_bash", "COMP_LINE": "gyoza-tui comp", "COMP_POINT": "14"}
     command = [sys.executable, "-X", "importtime", "-m", "gyoza_tui"]
