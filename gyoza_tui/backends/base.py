@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.failures import Reason
@@ -41,8 +41,7 @@ class Stream(StrEnum):
     STDERR = "stderr"
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Output bytes as they came."""
 
     stream: Stream
@@ -51,8 +50,7 @@ class Chunk:
     """Set, with empty data: here the engine no longer had some output; words for the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamMark:
+class StreamMark(NamedTuple):
     """Where the spool stands in one stream."""
 
     size: int = 0
@@ -140,8 +138,7 @@ class PullProgress:
     layers_total: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What one attempt uses now; None where the backend cannot tell."""
 
     cpu_percent: float | None = None
@@ -150,8 +147,7 @@ class Usage:
     processes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """An attempt of ours that the backend knows."""
 
     name: str
@@ -160,8 +156,7 @@ class Found:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     separate_streams: bool
     usage: bool
     limits: str

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -63,8 +62,7 @@ class FilterError(ValueError):
     """A filter that cannot be understood; `str()` says what and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunFacts:
+class RunFacts(NamedTuple):
     """What a filter looks at, of a worker's attempt or of a server's run."""
 
     id: str
@@ -130,8 +128,7 @@ class Moment(NamedTuple):
         return self.at if self.ago_s is None else now - self.ago_s
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     key: Key | None
     """None: text, which is looked for in id, op, image and note."""
     values: tuple[str, ...]
@@ -169,8 +166,7 @@ class Term:
         return any(value in text for value in self.values for text in folded)
 
 
-@dataclass(frozen=True, slots=True)
-class RunFilter:
+class RunFilter(NamedTuple):
     """Every term must hold; the empty filter lets everything through."""
 
     terms: tuple[Term, ...] = ()

@@ -28,6 +28,8 @@ class GpuProcess:
 
 @dataclass(frozen=True, slots=True)
 class GpuSample:
+    """One GPU at one moment; None: it does not tell."""
+
     info: GpuInfo
     util_percent: float | None = None
     memory_used_mb: int | None = None

@@ -41,6 +41,8 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class UiOptions:
+    """What the app is told by whoever starts it."""
+
     ascii: bool = False
     """No character above 0x7e may reach the terminal."""
     mouse: bool = True

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from gyoza_tui.worker.snapshot import Phase
 
@@ -11,8 +10,7 @@ FINISHED: Final = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED, Pha
 """Nothing of it is left to do here, but for cleaning up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     glyph: str
     ascii: str
     style: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
+from typing import NamedTuple
 
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.format import clock, duration
@@ -25,8 +25,7 @@ class Cause(StrEnum):
     WAITING = "waiting for work"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     cause: Cause
     text: str
     """Why, since when, what happens next; from outside in parts, on one line."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Final
+from typing import Final, NamedTuple
 
 from textual.content import Content
 
@@ -43,8 +42,7 @@ _MIB: Final = 1024 * 1024
 _PERCENT: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """How the lines of one list are cut, whatever stands in them."""
 
     widths: Mapping[str, int]

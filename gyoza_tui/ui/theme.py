@@ -5,8 +5,7 @@ Each is told from its background in 16 colours too: ssh seldom forwards COLORTER
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from textual.app import App
 from textual.theme import Theme
@@ -14,8 +13,7 @@ from textual.theme import Theme
 DEFAULT: Final = "gyoza-dark"
 
 
-@dataclass(frozen=True, slots=True)
-class _Palette:
+class _Palette(NamedTuple):
     background: str
     surface: str
     panel: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo
@@ -15,8 +15,7 @@ from gyoza_tui.worker.run_row import RunRow
 from gyoza_tui.worker.worker_context.types import Resources
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(NamedTuple):
     """Kept back for the person at the desk."""
 
     cpu: int = 0

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Again:
+    """Why something is tried again, and when."""
+
     why: str
     """What went wrong, in words."""
     at: float

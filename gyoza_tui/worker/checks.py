@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gyoza_tui.client.answers import Trouble
 from gyoza_tui.models.hardware import HardwareSample
@@ -25,6 +25,8 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
+    """One line of the checklist."""
+
     name: str
     """`server`, `key`, `docker` and each other backend, `GPUs`, `disk`; more where somebody has asked for more."""
     state: CheckState
@@ -59,8 +61,7 @@ class Facts(Protocol):
     def disk_free_mb(self) -> int | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(NamedTuple):
     """One that a worker needs."""
 
     path: str
@@ -70,8 +71,7 @@ class Directory:
     """Who has it, as a running worker."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What only somebody who asks for it knows, as `gyoza-tui check` does."""
 
     clock_skew_s: float | None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gyoza_tui.backends.base import Stream
 from gyoza_tui.models.filters import RunFilter
@@ -51,8 +51,7 @@ class ControlError(Exception):
     """What was asked could not be done; `str()` is a message to a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryPage:
+class HistoryPage(NamedTuple):
     runs: tuple[RunView, ...]
     """Closed attempts, the one that ended last first."""
     total: int
@@ -61,6 +60,8 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
+    """All that is known of one attempt, here and at the server."""
+
     view: RunView
     server: OpRun | None
     """The run as the server tells it now, with events and attempts; None when it could not be asked."""
@@ -70,15 +71,13 @@ class RunDetails:
     """What the server refused of this attempt's reports, in its words."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogPage:
+class LogPage(NamedTuple):
     lines: tuple[LogLine, ...]
     total: int
     """Lines of the whole log so far, an unfinished last one included."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogQuery:
+class LogQuery(NamedTuple):
     """What to look for in a log, as its lines are shown: without escape sequences."""
 
     pattern: str
@@ -91,8 +90,7 @@ class LogQuery:
         return cls(re.escape(text), text == text.lower())
 
 
-@dataclass(frozen=True, slots=True)
-class LogHits:
+class LogHits(NamedTuple):
     """What one slice of a search found."""
 
     numbers: tuple[int, ...]

@@ -12,6 +12,8 @@ from gyoza_tui.models.limits import MIB
 
 @dataclass(frozen=True, slots=True)
 class DiskLook:
+    """How much room is left where the worker writes."""
+
     trouble: str | None = None
     """Which disk is low, or cannot be looked at, in words."""
     free_mb: int | None = None

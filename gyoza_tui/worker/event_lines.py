@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.limits import EVENT_MAX, EVENTS_PER_ATTEMPT_MAX, KIB
@@ -25,8 +24,7 @@ PROGRESS_S: Final = 1.0
 _OP_EVENT: Final[dict[str, EventType]] = {kind.value: kind for kind in OP_EVENTS}
 
 
-@dataclass(frozen=True, slots=True)
-class OpEvent:
+class OpEvent(NamedTuple):
     type: EventType
     msg: str | float
     """0 to 100 for PROGRESS."""

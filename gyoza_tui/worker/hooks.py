@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gyoza_tui.worker.notices import Notices
 from gyoza_tui.worker.run_row import RunRow
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(NamedTuple):
     """Called in the worker's own threads: one that takes long holds its caller up, one that raises hurts nothing."""
 
     on_start: Callable[[], object] | None = None

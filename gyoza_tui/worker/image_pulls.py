@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from gyoza_tui.backends.base import (
     Backend,
@@ -152,8 +152,7 @@ class ImagePulls:
                     del self._running[pull.key]
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
+class _Limits(NamedTuple):
     clock: Clock
     timeout_s: float
     inactivity_s: float

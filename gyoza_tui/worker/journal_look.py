@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gyoza_tui.worker.journal_file import set_aside_beside
 
@@ -29,8 +28,7 @@ def cleaned(journal: Path, name: str) -> bool | None:
     return bool(found[0][0]) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A step of an attempt here, and when it began and ended: UTC seconds, None while it goes on."""
 
     name: str

@@ -19,6 +19,8 @@ Level: TypeAlias = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
+    """One message of the worker."""
+
     at: datetime
     level: Level
     text: str

@@ -24,6 +24,8 @@ class BadOutput(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DecodedOutputs:
+    """What an op has left as its outputs."""
+
     values: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What was changed to make the values storable, in words."""

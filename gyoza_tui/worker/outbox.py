@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from gyoza_tui.models.runs import EventReport, RunPatch
 from gyoza_tui.models.states import EVENT_STATE, EventType
@@ -18,8 +18,7 @@ class OutboxKind(StrEnum):
         return cls.EVENT if isinstance(report, EventReport) else cls.PATCH
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     id: int
     run: int
     """The journal key of its run."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from gyoza_tui.backends.local import shim
 
 _MACHINE_ID: Final = Path("/etc/machine-id")
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """As text it goes into a label: whoever shares the engine reads it, perhaps on another machine."""
 
     host: str
@@ -42,7 +40,7 @@ class Owner:
         return None
 
     def __str__(self) -> str:
-        return "/".join(map(str, astuple(self)))
+        return "/".join(map(str, self))
 
     @property
     def gone(self) -> bool:

@@ -42,6 +42,8 @@ class Wakes:
 
 @dataclass
 class Runtime:
+    """What the parts of one worker share."""
+
     settings: Settings
     state_dir: StateDir
     clock: Clock

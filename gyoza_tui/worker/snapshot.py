@@ -116,6 +116,8 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
+    """The worker at one moment. Times are UTC seconds where they are not called boot time."""
+
     version: int
     """Grows with each snapshot taken."""
     taken_at: float

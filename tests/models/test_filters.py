@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -38,7 +37,7 @@ TRAIN: Final = RunFacts(
     topic="nightly/train",
     ended_at=NOW - 1800,
 )
-GOING: Final = replace(TRAIN, id="77fe01aa", states=("TO DELIVER",), ended_at=None)
+GOING: Final = TRAIN._replace(id="77fe01aa", states=("TO DELIVER",), ended_at=None)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +214,8 @@ def test_every_term_must_hold(terms: list[str]) -> None:
 
 @given(st.text(st.characters(exclude_characters='"', exclude_categories=["Cs"]), min_size=1))
 def test_quoted_text_is_found_where_it_stands(text: str) -> None:
-    assert parse(f'"{text}"').matches(replace(TRAIN, note=f"<{text}>"), NOW)
-    assert parse(f'op:"{text}"').matches(replace(TRAIN, op=f"<{text}>"), NOW)
+    assert parse(f'"{text}"').matches(TRAIN._replace(note=f"<{text}>"), NOW)
+    assert parse(f'op:"{text}"').matches(TRAIN._replace(op=f"<{text}>"), NOW)
 
 
 def test_no_filter_is_empty() -> None:

@@ -196,7 +196,7 @@ def test_what_only_somebody_who_asks_knows() -> None:
 
 def test_a_gpu_that_containers_do_not_get() -> None:
     gpu = HardwareSample(1.0, gpus=(GpuSample(GpuInfo(0, None, "A100", 1)),))
-    broken = replace(_WELL, gpu_trouble="Docker has no NVIDIA runtime: containers get no GPU")
+    broken = _WELL._replace(gpu_trouble="Docker has no NVIDIA runtime: containers get no GPU")
     well = {"docker": None}
     assert _asked("GPU runtime", broken, backends=well).text == "not needed: no GPU to pass on"
     assert _asked("GPU runtime", broken, backends={"docker": "away"}, hardware=gpu).state is CheckState.WAITING
@@ -206,7 +206,7 @@ def test_a_gpu_that_containers_do_not_get() -> None:
 
 
 def test_a_clock_that_nobody_can_compare() -> None:
-    silent = replace(_WELL, clock_skew_s=None)
+    silent = _WELL._replace(clock_skew_s=None)
     assert _asked("clock", silent).text == "the server does not tell its time"
     away = LinkState(trouble="connection refused")
     assert _asked("clock", silent, link=away).text == "not known before the server answers"

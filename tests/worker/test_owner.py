@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from gyoza_tui.backends.local import shim
 from gyoza_tui.worker.owner import Owner
 from tests.waiting import until
 
-HERE = replace(Owner.this_process(), host="desk", machine="m1")
+HERE = Owner.this_process()._replace(host="desk", machine="m1")
 
 
 @pytest.fixture(autouse=True)
@@ -42,19 +41,19 @@ def test_what_is_none(text: str) -> None:
     ],
 )
 def test_gone(changes: dict[str, Any], *, gone: bool) -> None:
-    assert replace(HERE, **changes).gone is gone
+    assert HERE._replace(**changes).gone is gone
 
 
 def test_a_machine_without_an_id_is_not_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    nameless = replace(HERE, machine="")
+    nameless = HERE._replace(machine="")
     monkeypatch.setattr(Owner, "this_process", lambda: nameless)
-    assert not replace(nameless, boot="before").gone
+    assert not nameless._replace(boot="before").gone
 
 
 def test_a_process_that_was_killed() -> None:
     """Also before anybody has heard of it."""
     process = subprocess.Popen(["sleep", "60"])
-    other = replace(HERE, pid=process.pid, since=shim.alive_since(process.pid) or 0)
+    other = HERE._replace(pid=process.pid, since=shim.alive_since(process.pid) or 0)
     assert not other.gone
     process.kill()
     until(lambda: other.gone, "it is gone")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +91,7 @@ def _without_run(found: Found) -> dict[str, str]:
 def test_what_a_killed_process_without_a_journal_left_is_removed(rig: Rig) -> None:
     rig.registered()
     alive = Owner.this_process()
-    gone = replace(alive, since=alive.since + 1)
+    gone = alive._replace(since=alive.since + 1)
     for run_id, more in {
         "gone": {Label.OWNER: str(gone)},
         "alive": {Label.OWNER: str(alive)},

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from gyoza_tui.models.limits import MIB
 
@@ -16,8 +16,7 @@ _CONTROLLERS: Final = ("memory", "cpu", "pids")
 _CPU_PERIOD_US: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What one attempt may use; None: no limit."""
 
     memory_mb: int | None = None

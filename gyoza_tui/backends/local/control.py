@@ -12,9 +12,8 @@ import secrets
 import shutil
 import signal
 from contextlib import suppress
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gyoza_tui.backends.base import BackendError, DiskFull, Exit, Phase, State, Stream, VanishedHandle
 from gyoza_tui.backends.local import shim
@@ -25,8 +24,7 @@ _TEMPORARY: Final = "."
 STREAM_FILES: Final = {Stream.STDOUT: shim.STREAMS[0], Stream.STDERR: shim.STREAMS[1]}
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What is remembered of an attempt for as long as its control directory stands. No value of its environment."""
 
     name: str
@@ -53,7 +51,7 @@ class Control:
         new = path.with_name(f"{_TEMPORARY}new-{path.name}-{secrets.token_hex(4)}")
         try:
             new.mkdir(mode=0o700, parents=True)
-            spec = {field.name: getattr(attempt, field.name) for field in fields(attempt)}
+            spec = attempt._asdict()
             (new / _SPEC).write_text(json.dumps(spec))
             for name in shim.STREAMS:
                 (new / name).touch(mode=0o600)

@@ -19,6 +19,8 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[_T]):
+    """An answer that a dialog offers."""
+
     value: _T
     label: str
     means: str = ""
@@ -33,6 +35,8 @@ class Choice(Generic[_T]):
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[_T]):
+    """What a dialog asks, and what may be answered."""
+
     title: Content
     lines: tuple[Content, ...]
     choices: tuple[Choice[_T], ...]

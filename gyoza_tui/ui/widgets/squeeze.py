@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from textual.content import Content
 
 GAP: Final = "  "
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     text: Content
     rank: int = 0
     """The higher, the sooner the next form takes its place."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psutil
 
@@ -23,8 +23,7 @@ _MIB: Final = 2**20
 _LIBRARY: Final = "libnvidia-ml.so.1"
 
 
-@dataclass(frozen=True, slots=True)
-class GpuReading:
+class GpuReading(NamedTuple):
     gpus: tuple[GpuSample, ...] = ()
     note: str | None = None
     """Why there is no reading, in words; None when there is."""
@@ -32,6 +31,8 @@ class GpuReading:
 
 @dataclass(frozen=True, slots=True)
 class _Device:
+    """What of a GPU never changes."""
+
     handle: Any
     info: GpuInfo
     power_limit_w: float | None

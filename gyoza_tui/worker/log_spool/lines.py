@@ -17,6 +17,8 @@ TAIL_MAX: Final = 8 * 1024
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
+    """A line of the log, or a note of ours in it."""
+
     number: int
     """From 0, in order of arrival over both streams, what was cut included."""
     stream: Stream | None
@@ -35,8 +37,7 @@ class LogLine:
     """Its last bytes then, TAIL_MAX at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """Output that is no longer kept."""
 
     offset: int

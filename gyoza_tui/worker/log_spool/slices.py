@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from gyoza_tui.worker.log_spool.lines import Cut, Walk
 
 SLICE_BYTES: Final = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """Consecutive lines, one per newline; the last one may lack it."""
 
     first: int
@@ -20,8 +18,7 @@ class Stretch:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LineSlice:
+class LineSlice(NamedTuple):
     stretches: tuple[Stretch, ...]
     next_line: int | None
     """The first line behind it; None: there are no more."""

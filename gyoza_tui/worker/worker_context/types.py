@@ -11,6 +11,8 @@ from gyoza_tui.models.states import RunState
 
 @dataclass
 class GPU:
+    """As the reference's."""
+
     id: int
     vram_mb: int
     tags: list[str] = field(default_factory=list)
@@ -18,6 +20,8 @@ class GPU:
 
 @dataclass
 class Resources:
+    """As the reference's."""
+
     cpu_cores: int = 0
     ram_mb: int = 0
     gpus: list[GPU] = field(default_factory=list)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from gyoza_tui.ui.widgets.log_view.cells import row_starts
@@ -28,8 +27,7 @@ class Order(Protocol):
     def before(self, number: int) -> int | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     number: int
     line: ShownLine | None
     """None: not at hand yet."""
@@ -42,8 +40,7 @@ class Row:
         return Anchor(self.number, self.start)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     order: Order
     width: int | None
     """At which lines are wrapped; None: they are not."""

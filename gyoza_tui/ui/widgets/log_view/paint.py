@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -19,8 +18,7 @@ _MORE: Final = "»"
 Span = tuple[int, int, Style]
 
 
-@dataclass(frozen=True, slots=True)
-class Brush:
+class Brush(NamedTuple):
     """What is the same for all rows of a window."""
 
     width: int
@@ -34,8 +32,7 @@ class Brush:
     """Of the sign that a row goes on beyond the edge."""
 
 
-@dataclass(frozen=True, slots=True)
-class Margin:
+class Margin(NamedTuple):
     """What stands left and right of a row's text."""
 
     gutter: Segment

@@ -29,6 +29,8 @@ _VARIANTS: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 @dataclass(frozen=True, slots=True)
 class ShownLine:
+    """A line as the screen shows it."""
+
     source: LogLine
     text: str
     """No control character, no escape sequence, no tab."""
