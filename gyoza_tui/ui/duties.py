@@ -25,4 +25,4 @@ async def follow(control: WorkerControl, name: str) -> None:
 
 
 def _status_deaths(control: WorkerControl, name: str) -> int:
-    return next(duty.deaths for duty in control.snapshot().duties if duty.name == name)
+    return next(duty.deaths for duty in control.duties() if duty.name == name)

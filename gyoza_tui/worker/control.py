@@ -13,6 +13,7 @@ from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.checks import Check, CheckState
+from gyoza_tui.worker.duties.duty import DutyStatus
 from gyoza_tui.worker.event_lines import is_progress
 from gyoza_tui.worker.log_spool import LogLine
 from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot
@@ -108,6 +109,9 @@ class WorkerControl(Protocol):
     """
 
     def snapshot(self) -> Snapshot: ...
+
+    def duties(self) -> tuple[DutyStatus, ...]:
+        """As the snapshot has them, for who wants only these."""
 
     def samples(self) -> tuple[HardwareSample, ...]:
         """The machine's readings of the last ten minutes, one a second, oldest first."""

@@ -9,7 +9,7 @@ from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.worker.checks import Check, checklist
 from gyoza_tui.worker.control import Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
-from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.duties.duty import Duty, DutyStatus
 from gyoza_tui.worker.history import RunHistory
 from gyoza_tui.worker.inquiry import Inquiry
 from gyoza_tui.worker.picture import Picture
@@ -35,6 +35,9 @@ class LocalControl:
 
     def snapshot(self) -> Snapshot:
         return self._picture.snapshot()
+
+    def duties(self) -> tuple[DutyStatus, ...]:
+        return self._picture.duties()
 
     def samples(self) -> tuple[HardwareSample, ...]:
         return self._runtime.history.samples()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gyoza_tui.worker.again import Again
-from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.duties.duty import Duty, DutyStatus
 from gyoza_tui.worker.execution_pipeline.types.step import step_name
 from gyoza_tui.worker.progress import left_s
 from gyoza_tui.worker.run_row import Outcome, RunRow
@@ -61,7 +61,7 @@ class Picture:
             backends=runtime.pool.trouble,
             to_deliver=runtime.journal.waiting,
             runs=self._open(rows),
-            duties=tuple(duty.status for duty in self._duties),
+            duties=self.duties(),
             hardware=runtime.history.latest(),
             disk=runtime.mode.disk,
             disk_free_mb=runtime.mode.disk_free_mb,
@@ -70,6 +70,9 @@ class Picture:
             history_version=memory.version,
             down_since=link.down_since,
         )
+
+    def duties(self) -> tuple[DutyStatus, ...]:
+        return tuple(duty.status for duty in self._duties)
 
     def open_view(self, key: int) -> RunView | None:
         """Of what is not closed."""

@@ -111,6 +111,9 @@ class FakeControl:
     def snapshot(self) -> Snapshot:
         return self.now
 
+    def duties(self) -> tuple[DutyStatus, ...]:
+        return self.now.duties
+
     def samples(self) -> tuple[HardwareSample, ...]:
         return self.readings or ((self.now.hardware,) if self.now.hardware else ())
 

@@ -66,6 +66,7 @@ class LogPane(Vertical, LogKeys):
         super().__init__(id=id)
         self._control = control
         self._options = options
+        self._log_view = LogView(options)
         self._heading = Content(title) if isinstance(title, str) else title
         self._run: RunView | None = None
         self._complete = False
@@ -78,8 +79,12 @@ class LogPane(Vertical, LogKeys):
 
     def compose(self) -> ComposeResult:
         yield Rule(self._heading)
-        yield LogView(self._options)
+        yield self._log_view
         yield Prompt()
+
+    @property
+    def log_view(self) -> LogView:
+        return self._log_view
 
     def focus(self, scroll_visible: bool = True) -> Self:
         self.log_view.focus(scroll_visible)
