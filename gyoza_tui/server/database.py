@@ -58,11 +58,18 @@ class Transaction:
             yield
         except Exception as error:
             if not (isinstance(error, Refused) and error.keep):
-                self.connection.exec_driver_sql("ROLLBACK TO part")
                 del self._after[noted:]
-            self.connection.exec_driver_sql("RELEASE part")
+                if self.stands:
+                    self.connection.exec_driver_sql("ROLLBACK TO part")
+            if self.stands:
+                self.connection.exec_driver_sql("RELEASE part")
             raise
         self.connection.exec_driver_sql("RELEASE part")
+
+    @property
+    def stands(self) -> bool:
+        """Whether it goes on: SQLite itself gives a transaction up when the disk is full or fails."""
+        return bool(self.connection.connection.in_transaction)
 
     def committed(self) -> None:
         _done(self._after)
@@ -91,8 +98,10 @@ class _Job(Generic[_T]):
         try:
             with tx.part():
                 self.result = self.change(tx)
-        except Exception as error:  # told to whoever asked; the other changes of the batch stand
-            self.error = error
+        except Exception as error:
+            if not tx.stands:
+                raise
+            self.error = error  # told to whoever asked; the other changes of the batch stand
 
     def publish(self) -> None:
         if self.error is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -123,7 +124,13 @@ def test_a_run_brings_no_loader_variables_command_or_volumes(bench: Bench) -> No
 
 
 def test_it_starts_in_its_directory_with_clean_signals_and_no_stray_files(bench: Bench) -> None:
-    _, out, handle = bench.run("where")
+    before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)  # as under `gyoza-tui &` of a script
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        _, out, handle = bench.run("where")
+    finally:
+        signal.signal(signal.SIGQUIT, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
     cwd, fds, *signals = out.decode().splitlines()
     assert cwd == handle["run_dir"] == bench.backend.op_dir(Path(handle["run_dir"]))
     assert set(fds.split()) <= {"0", "1", "2", "3"}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from gyoza_tui.server import schema
 from gyoza_tui.server.database import Database, Transaction
 from gyoza_tui.server.errors import Refused
 from tests.waiting import until
@@ -60,6 +64,34 @@ def test_memory_is_read_again_before_anything_is_written_after_a_failure(databas
             database.submit(lambda _: done.append("too early")).result(5)
     database.submit(lambda _: done.append("written")).result(5)
     assert done == ["lost", "reload", "reload", "reload", "written"]
+
+
+def test_a_transaction_that_is_given_up_takes_all_its_changes_with_it(database: Database) -> None:
+    gate = threading.Event()
+    first = database.submit(lambda _: gate.wait(10))
+    until(first.running, "the next ones are one batch")
+
+    def give_up(tx: Transaction) -> None:
+        tx.connection.exec_driver_sql("ROLLBACK")  # as SQLite does when its disk fails
+        raise OSError("the disk fails")
+
+    def name(word: str) -> Callable[[Transaction], object]:
+        return lambda tx: tx.connection.execute(schema.meta.insert().values(key=word, value=word))
+
+    batch: list[Future[Any]] = [
+        database.submit(name("before")),
+        database.submit(give_up),
+        database.submit(name("after")),
+    ]
+    gate.set()
+    assert first.result(10)
+    for each in batch:
+        with pytest.raises(Refused, match="its log says why"):
+            each.result(5)
+    database.submit(name("later")).result(5)
+    with database.reading() as connection:
+        kept = set(connection.execute(select(schema.meta.c.key)).scalars())
+    assert kept == {"schema_version", "server_id", "later"}
 
 
 def test_what_follows_a_change_may_fail(database: Database) -> None:

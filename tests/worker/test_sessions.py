@@ -106,6 +106,8 @@ def test_an_engine_that_is_away_for_a_moment_is_waited_for(server: ServerThread,
     def go(_row: RunRow) -> None:
         if next(goes, False):
             answers(down="restarting")
+            # else it may be handed over, and what is given back rests for a minute
+            until(lambda: "docker" not in server.client.list_workers()[0].backends, "the server knows")
             server.client.create_run("op")
             threading.Timer(1.5, answers).start()
 

@@ -246,8 +246,10 @@ def _limit(launch: dict[str, Any]) -> None:
 def _exec(control: str, launch: dict[str, Any]) -> None:
     """In the child: become the op. Returns only by an exception."""
     os.setsid()
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP):
+    # what the shell ignored that started the worker, as for `gyoza-tui &`, is no concern of the op
+    for number in _signal.valid_signals() - {_signal.SIGKILL, _signal.SIGSTOP}:
         _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     _limit(launch)
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     for number, name in enumerate(STREAMS, 1):
