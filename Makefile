@@ -13,9 +13,9 @@ ALONE := tests/ui/terminal tests/blackbox/test_load.py
 run: setup
 	@exec $(BIN)/gyoza-tui --local --demo
 
-# Two files at a time, but for those that measure how soon a terminal shows what, and how full the slots are.
+# Three files at a time, for many wait, but for those that measure how soon a terminal shows what, and how full the slots are.
 test: lint
-	@failed=0; $(PYTEST) -rs -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE)) || failed=1; \
+	@failed=0; $(PYTEST) -rs -n 3 --dist loadfile $(addprefix --ignore=,$(ALONE)) || failed=1; \
 	$(PYTEST) -rs $(ALONE) || failed=1; exit $$failed
 
 test-long: setup

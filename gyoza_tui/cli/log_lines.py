@@ -60,10 +60,10 @@ class Lines:
     """Of a log that may grow until `ended`."""
 
     def __init__(self, reader: SpoolReader, secrets: Iterable[str], ended: Callable[[], bool]) -> None:
-        from gyoza_tui.worker.redaction import redacted_lines, secrets_in_lines
+        from gyoza_tui.worker.redaction import redacted_line, secrets_in_lines
 
         self._reader = reader
-        self._redacted = partial(redacted_lines, secrets=secrets_in_lines(secrets))
+        self._redacted = partial(redacted_line, secrets=secrets_in_lines(secrets))
         self._ended = ended
 
     def chosen(self, selection: Selection) -> Iterator[Line]:
@@ -116,7 +116,7 @@ class Lines:
                 time.sleep(_FOLLOW_POLL_S)
 
     def _shown(self, line: LogLine) -> Line:
-        data = self._redacted(line.data)
+        data = self._redacted(line).data
         if line.lacks:
             data += f" [gyoza-tui: {line.lacks} bytes of this line left out]".encode()
         stream = None if line.stream is None else line.stream.value

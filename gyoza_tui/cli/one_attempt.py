@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TextIO
 
 from gyoza_tui.cli.failures import CliError, ExitCode
@@ -120,7 +121,8 @@ class Attempt:
         """A write that nobody reads is woken by a signal that is heard, and begins anew, to nowhere."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
         assert printing.ident is not None
-        signal.pthread_kill(printing.ident, self._interrupts[-1])
+        with suppress(ProcessLookupError):  # it has just printed the last of it
+            signal.pthread_kill(printing.ident, self._interrupts[-1])
         self._printed.wait()
 
     def _kill(self) -> None:

@@ -26,7 +26,8 @@ _NOT_FOUND: Final = "the worker does not know this attempt any more"
 
 def selected_log(screen: Screen[Any]) -> LogView | None:
     """The log in which text is selected."""
-    return next((widget for widget in screen.selections if isinstance(widget, LogView)), None)
+    logs = (widget for widget in screen.selections if isinstance(widget, LogView))
+    return next((log for log in logs if log.text_selection is not None), None)
 
 
 async def copy_from_log(log: LogView) -> None:

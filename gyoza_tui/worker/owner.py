@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -47,5 +48,17 @@ class Owner(NamedTuple):
         """False where that cannot be known from here."""
         here = Owner.this_process()
         if self.boot == here.boot:
-            return self.namespace == here.namespace and shim.alive_since(self.pid) != self.since
+            return self.namespace == here.namespace and not self._may_live
         return bool(here.machine) and (self.host, self.machine) == (here.host, here.machine)
+
+    @property
+    def _may_live(self) -> bool:
+        """Of a process with that id here. `/proc` may hide those of others."""
+        if shim.stat_of(self.pid) is not None:
+            return shim.alive_since(self.pid) == self.since
+        with suppress(PermissionError):
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                return False
+        return True

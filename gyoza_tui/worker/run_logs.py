@@ -6,7 +6,6 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,7 +13,7 @@ from typing import Final, NamedTuple
 from gyoza_tui.models.ansi import without_escapes
 from gyoza_tui.worker.control import ControlError, LogHits, LogPage, LogQuery
 from gyoza_tui.worker.log_spool import LogLine, SpoolReader
-from gyoza_tui.worker.redaction import redact_pieces, redacted_lines, secrets_in_lines
+from gyoza_tui.worker.redaction import redact_pieces, redacted_line, redacted_lines, secrets_in_lines
 
 _OPEN_MAX: Final = 4
 _LINES_MAX: Final = 10_000
@@ -54,7 +53,7 @@ class RunLogs:
         wanted = min(count, _LINES_MAX)
         found = reader.read_lines(start, wanted + _NUMBERED_ALIKE, line_max)
         joined = [_joined(list(parts)) for _, parts in groupby(found, lambda line: line.number)][:wanted]
-        lines = [_redacted(line, secrets) for line in joined]
+        lines = [redacted_line(line, secrets) for line in joined]
         last = lines[-1] if lines else None
         return LogPage(tuple(lines), max(total, last.number + max(1, last.cut_lines)) if last else total)
 
@@ -83,12 +82,6 @@ class RunLogs:
             while len(self._logs) > _OPEN_MAX:
                 self._logs.popitem(last=False)
         return log
-
-
-def _redacted(line: LogLine, secrets: Collection[str]) -> LogLine:
-    if not secrets:
-        return line
-    return replace(line, data=redacted_lines(line.data, secrets), tail=redacted_lines(line.tail, secrets))
 
 
 def _joined(parts: list[LogLine]) -> LogLine:

@@ -36,7 +36,7 @@ class Slots:
     def start(self, row: RunRow) -> None:
         """Run the pipeline for the row in a thread of its own; once per row."""
         with self._lock:
-            if row.key in self._running:
+            if row.key in self._running or self._over(row):  # its own thread may just have ended it
                 return
             self._running[row.key] = None
         run = row.run

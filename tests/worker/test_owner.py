@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import Any
 
@@ -58,3 +59,23 @@ def test_a_process_that_was_killed() -> None:
     process.kill()
     until(lambda: other.gone, "it is gone")
     process.wait()
+
+
+def test_a_process_that_proc_hides_may_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of another user where it is mounted with `hidepid`."""
+    process = subprocess.Popen(["sleep", "60"])
+    other = HERE._replace(pid=process.pid, since=shim.alive_since(process.pid) or 0)
+    monkeypatch.setattr(shim, "stat_of", lambda pid: None)
+    assert not other.gone
+    monkeypatch.setattr(os, "kill", _not_allowed)
+    assert not other.gone
+    monkeypatch.undo()
+    process.kill()
+    process.wait()
+    monkeypatch.setattr(Owner, "this_process", lambda: HERE)
+    monkeypatch.setattr(shim, "stat_of", lambda pid: None)
+    assert other.gone
+
+
+def _not_allowed(_pid: int, _number: int) -> None:
+    raise PermissionError

@@ -202,3 +202,12 @@ def test_secrets_are_neither_shown_nor_found_nor_saved(tmp_path: Path) -> None:
     assert b"".join(logs.bytes(KEY)).splitlines() == shown
     assert found(logs, LogQuery("hunter|MIIE")) == []
     assert found(logs, LogQuery("end")) == [4]
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+def test_what_may_be_part_of_a_secret_is_not_shown_where_a_line_is_cut(tmp_path: Path, at: int) -> None:
+    spool = LogSpool(tmp_path / "spool", 64 * MIB)
+    put(spool, b"x" * (100 - at) + b"hunter2" + b"y" * 20_000 + b"hunter2" + b"z" * (TAIL_MAX - 7 + at) + b"\n")
+    [line] = RunLogs(lambda _: LogSource(tmp_path / "spool", ("hunter2",))).lines(KEY, 0, 1, 100).lines
+    assert line.data == b"x" * (100 - at) + (b"***" if at == 7 else b"")
+    assert line.tail.strip(b"z") == b""

@@ -46,6 +46,18 @@ def test_an_end_on_record_is_only_cleaned_up_after(rig: Rig) -> None:
     rig.close()
 
 
+def test_a_row_that_has_just_ended_is_not_run_again(rig: Rig) -> None:
+    """As reconcile has it, who took it down a moment before its thread brought it to its end."""
+    stale = rig.row()
+    _slots(rig).start(stale)
+    until(lambda: rig.now(stale).cleaned and not _slots(rig).count, "its end")
+    begun = [thread.name for thread in threading.enumerate()]
+    _slots(rig).start(stale)
+    assert _slots(rig).count == 0
+    assert [thread.name for thread in threading.enumerate()] == begun
+    rig.close()
+
+
 def test_a_row_of_no_backend_goes_back(rig: Rig) -> None:
     """Killed between the row and its refusal."""
     run = OpRun(id="r1", image="slurm://x", attempt=1, lease="l1")

@@ -101,13 +101,14 @@ class LogPane(Vertical, LogKeys):
         self._show_title()
 
     def look_at_log(self) -> None:
-        """Ask for what came, unless it is known that nothing did."""
+        """Ask for what came, unless it is known that nothing did, and all is searched."""
         size = self._control.log_size(self._run.key) if self._run is not None else None
         same = self._complete or (size is not None and size == self._log_size)
-        if not same or self.log_view.trouble is not None:
+        view = self.log_view
+        if not same or view.trouble is not None or view.searching:
             self._complete = self._run is None or self._run.row.cleaned
             self._log_size = size
-            self.log_view.look()
+            view.look()
 
     def start_find(self) -> None:
         self._ask(Asked.FIND, self.log_view.find)

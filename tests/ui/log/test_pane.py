@@ -10,13 +10,15 @@ from textual.geometry import Offset
 from textual.selection import Selection
 
 from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.run_tools import selected_log
 from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.steps import steps_line
 from gyoza_tui.ui.widgets.log_view import LogView, TooMuch
 from gyoza_tui.ui.widgets.prompt import Prompt
+from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.control import LogLine, LogPage, Stream
 from gyoza_tui.worker.snapshot import Again, Outcome, PullProgress, RunView, StepView
-from tests.ui.fake_control import NOW, FakeControl
+from tests.ui.fake_control import NOW, SLICE_LINES, FakeControl
 from tests.ui.log.pane import KEY, numbered, opened, run, view_of
 from tests.ui.still_clock import StillClock
 
@@ -108,6 +110,24 @@ def test_a_log_that_is_known_not_to_have_grown_is_not_read() -> None:
             it.grow(b"more")
             await it.until(lambda: it.rows[-1] == "more", "the new line")
             assert read == [KEY, KEY]
+
+    run(look())
+
+
+def test_what_came_at_once_is_searched_to_its_end_though_nothing_follows() -> None:
+    async def look() -> None:
+        async with opened(numbered(10)) as it:
+            it.pane.start_find()
+            await it.press("l", "i", "n", "e")
+            await it.settled()
+            it.grow(*(b"line %d" % n for n in range(10, 10 + 5 * SLICE_LINES)))
+            await it.settled()
+            assert not it.view.searching or len(it.view.find or ()) < it.view.total
+            for _ in range(3):
+                it.pane.look_at_log()
+                await it.settled()
+            assert it.view.find is not None
+            assert len(it.view.find) == it.view.total == 10 + 5 * SLICE_LINES
 
     run(look())
 
@@ -371,6 +391,33 @@ def test_more_than_a_clipboard_is_for_is_refused_in_words() -> None:
                 it.app.screen.selections = {it.view: Selection(Offset(0, 0), Offset(9, last))}
                 with pytest.raises(TooMuch, match=words):
                     await it.view.selected_text()
+
+    run(look())
+
+
+def test_three_clicks_beside_the_log_select_nothing_in_it() -> None:
+    """Textual selects all that stands in the same container, without asking it."""
+
+    async def look() -> None:
+        async with opened(numbered(5)) as it:
+            await it.pilot.click(Rule, offset=(5, 0), times=3)
+            assert it.view in it.app.screen.selections
+            assert selected_log(it.app.screen) is None
+            assert await it.view.selected_text() == ""
+
+    run(look())
+
+
+def test_a_drag_of_which_the_end_was_not_told_leaves_no_timer() -> None:
+    async def look() -> None:
+        async with opened(numbered(5)) as it:
+            before = len(it.view._timers)
+            for _ in range(3):
+                await it.pilot.mouse_down(it.view, offset=(5, 1))
+            assert len(it.view._timers) == before + 1
+            it.pane.show_run(view_of(key=7))
+            await it.pilot.pause()
+            assert len(it.view._timers) == before
 
     run(look())
 

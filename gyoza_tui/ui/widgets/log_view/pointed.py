@@ -13,6 +13,7 @@ from gyoza_tui.ui.widgets.log_view import selecting
 from gyoza_tui.ui.widgets.log_view.canvas import Canvas
 from gyoza_tui.ui.widgets.log_view.cells import character_at
 
+_LEFT: Final = 1
 _WHEEL_ROWS: Final = 3
 _DRAG_S: Final = 1 / 20
 """Between two scrolls while the mouse drags at an edge."""
@@ -56,6 +57,9 @@ class PointedCanvas(Canvas):
         self.scroll_rows(_WHEEL_ROWS)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
+        self.on_mouse_release()  # a button that was let go outside the terminal was not told
+        if event.button != _LEFT:
+            return
         if self._on_bar(event):
             self._bar_grabbed = True
             self.capture_mouse()

@@ -66,9 +66,13 @@ def read(selection: Selection, wanted: Sequence[int], source: LogSource, show: C
     begin, end = _ends(selection)
     parts: list[str] = []
     size = 0
+    last = -1
     for run in in_runs(wanted):
         for start in range(run.start, run.stop, _PAGE):
             for line in source.lines(start, min(_PAGE, run.stop - start)).lines:
+                if not last < line.number <= end.y:  # more was cut meanwhile: the answer begins behind that
+                    continue
+                last = line.number
                 text = show(line).text
                 text = text[: end.x] if line.number == end.y else text
                 parts.append(text[begin.x :] if line.number == begin.y else text)

@@ -88,6 +88,11 @@ class LogView(PointedCanvas):
         return self._hunt.only if self._hunt is not None else None
 
     @property
+    def searching(self) -> bool:
+        """Whether there are lines that were not looked through yet."""
+        return any(search is not None and not search.complete for search in (self.find, self.only))
+
+    @property
     def cursor(self) -> int | None:
         return self._cursor
 
@@ -101,6 +106,7 @@ class LogView(PointedCanvas):
         """Show another log, from its end; None: nothing."""
         if self.text_selection is not None:
             self.screen.clear_selection()
+        self.on_mouse_release()
         self._reset(source)
         self._refit()
         self.look()
