@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 SHELL := /bin/bash
 # Where it is set, each start of ours would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
-ALONE := tests/ui/terminal tests/blackbox/test_load.py
+ALONE := tests/ui/terminal/test_slow_below.py tests/ui/terminal/test_stalls.py tests/blackbox/test_load.py
 
 .PHONY: run test test-long lint format docs screenshots bench setup clean
 

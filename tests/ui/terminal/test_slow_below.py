@@ -83,6 +83,8 @@ def test_keys_show_at_once(desk: Desk, docker_engine: docker.APIClient) -> None:
         session.wait_for(desk.name)
         run = house.script("while :; do echo tick; sleep 0.1; done")
         session.wait_for("tick")
+        unhindered = statistics.median(keys_to_repaint(session))
+        session.type(_ESC)
         (desk.root / "slow").touch()
         taken = [*keys_to_repaint(session)]
         session.type("2x")
@@ -96,7 +98,8 @@ def test_keys_show_at_once(desk: Desk, docker_engine: docker.APIClient) -> None:
         desk.ends_well(session)
     waited = set((desk.root / "waited").read_text().splitlines())
     assert waited == {"journal", "history", "spool read", "spool written", "engine"}
-    assert statistics.median(taken) < SHOWN_S
+    # on a machine that others use too, compared with what it takes there anyway
+    assert statistics.median(taken) < max(SHOWN_S, 2 * unhindered)
     assert max(taken) < SLOW_S / 2
 
 
