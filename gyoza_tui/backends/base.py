@@ -249,7 +249,9 @@ class VanishedHandle(BackendError):
 class Backend(Protocol):
     name: ClassVar[str]
     """The scheme: `docker`, `local`."""
-    capabilities: Capabilities
+
+    @property
+    def capabilities(self) -> Capabilities: ...
 
     def check(self) -> None:
         """Raise BackendUnavailable with words when it cannot take work now. Takes at most 5 s."""

@@ -77,7 +77,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture
 def no_groups(bench: Bench) -> Bench:
     """Where no cgroup may be made, only the mark and the shim's orphans tell who belongs to an op."""
-    bench.backend._creation._cgroups = Cgroups({})
+    bench.backend._creation._cgroups = lambda: Cgroups({})
     return bench
 
 

@@ -456,7 +456,7 @@ def test_cpu_is_held_by_a_quota(bench: Bench) -> None:
 def test_without_cgroups_memory_is_held_by_rlimit(bench: Bench, tmp_path: Path) -> None:
     options: BackendOptions = bench.options
     backend = LocalBackend(options)
-    backend._creation = Creation(options, backend._ops, Cgroups({}), backend._root, "gyoza-none")
+    backend._creation = Creation(options, backend._ops, lambda: Cgroups({}), backend._root, "gyoza-none")
     assert backend._creation.limits_in_words() == "memory (rlimit, per process); not cpu nor pids"
     for ram_mb, code in ((64, 1), (800, 0)):
         handle: Handle = backend.create(bench.spec("memory", ram_mb=ram_mb))

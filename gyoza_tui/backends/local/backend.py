@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any, ClassVar, Final
 
 from gyoza_tui.backends.base import (
@@ -61,17 +61,23 @@ class LocalBackend:
         self._ops: dict[str, LocalOp] = read_ops(options.ops_file) if options.ops_file else {}
         prefix = f"gyoza-{options.instance_id}"
         self._prefix = prefix
-        self._cgroups = cgroups.find_cgroups(f"{prefix}-probe") if self._ops else cgroups.Cgroups({})
+        self._usable_cgroups: cgroups.Cgroups | None = None if self._ops else cgroups.Cgroups({})
+        self._trying_cgroups = Lock()
         self._creation = Creation(options, self._ops, self._cgroups, self._root, prefix)
         self._launcher = Launcher(self._root)
         self._usage = UsageMeter()
-        self.capabilities = Capabilities(
-            separate_streams=True,
-            usage=True,
-            limits=self._creation.limits_in_words(),
-            survives_worker=True,
-            gpus=True,
-        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        limits = self._creation.limits_in_words()
+        return Capabilities(separate_streams=True, usage=True, limits=limits, survives_worker=True, gpus=True)
+
+    def _cgroups(self) -> cgroups.Cgroups:
+        """Tried out when they are first wanted, for that takes a process."""
+        with self._trying_cgroups:
+            if self._usable_cgroups is None:
+                self._usable_cgroups = cgroups.find_cgroups(f"{self._prefix}-probe")
+            return self._usable_cgroups
 
     def check(self) -> None:
         """Raise BackendUnavailable when control directories cannot be made."""
@@ -230,7 +236,7 @@ class LocalBackend:
         for control in controls(self._root):
             with suppress(VanishedHandle):
                 known.update(control.attempt().groups)
-        for group in set(self._cgroups.left(self._prefix)) - known:
+        for group in set(self._cgroups().left(self._prefix)) - known:
             with suppress(OSError):
                 if time.time() - os.stat(group).st_mtime > _REMAINS_S:
                     os.rmdir(group)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,12 @@ _OOM_SCORE_ADJ: Final = 500
 
 class Creation:
     def __init__(
-        self, options: BackendOptions, ops: Mapping[str, LocalOp], cgroups: Cgroups, root: Path, prefix: str
+        self,
+        options: BackendOptions,
+        ops: Mapping[str, LocalOp],
+        cgroups: Callable[[], Cgroups],
+        root: Path,
+        prefix: str,
     ) -> None:
         self._options = options
         self._ops = ops
@@ -32,7 +37,7 @@ class Creation:
 
     def limits_in_words(self) -> str:
         """Which limits are enforced, and by what."""
-        by = self._cgroups.controllers
+        by = self._cgroups().controllers
         words = [f"{name} (cgroup)" for name in by]
         if "memory" not in by:
             words.insert(0, "memory (rlimit, per process)")
@@ -47,7 +52,7 @@ class Creation:
         op = self._allowed(spec)
         limits = Limits(spec.constraints.ram_mb, spec.constraints.cpu, self._options.pids_limit)
         try:
-            groups = self._cgroups.make(f"{self._prefix}-{spec.name}", limits)
+            groups = self._cgroups().make(f"{self._prefix}-{spec.name}", limits)
         except OSError as error:
             raise BackendUnavailable(f"the cgroup of {spec.name} cannot be made: {error.strerror}") from None
         try:
@@ -87,7 +92,7 @@ class Creation:
         argv = tuple(op.render(arg, values) for arg in op.command)
         cwd = op.render(op.cwd, values) if op.cwd else str(spec.run_dir)
         memory_mb = spec.constraints.ram_mb
-        data_bytes = memory_mb * MIB if memory_mb and "memory" not in self._cgroups.parents else 0
+        data_bytes = memory_mb * MIB if memory_mb and "memory" not in self._cgroups().parents else 0
         attempt = Attempt(
             name=spec.name,
             op=op.name,
