@@ -5,9 +5,8 @@ from __future__ import annotations
 import locale
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from gyoza_tui.cli.failures import usage
 
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
     from gyoza_tui.worker.local_control import LocalControl
     from gyoza_tui.worker.notices import Level
     from gyoza_tui.worker.runner import Worker
+
+_DRAWN_S: Final = 1.0
+"""How long the first beat lets the screen go first."""
 
 
 def why_headless() -> str | None:
@@ -56,14 +58,13 @@ def run(worker: Worker, ui: UiOptions) -> int:
     worker.signals.install()
     worker.printer.pause()
     try:
-        worker.begin()
+        worker.begin(first_beat_s=_DRAWN_S)
         return run_with_screen(_Hosted(worker), ui)
     finally:
         worker.close()
 
 
-@dataclass(frozen=True)
-class _Hosted:
+class _Hosted(NamedTuple):
     """The worker as its host wants it."""
 
     worker: Worker
@@ -82,6 +83,9 @@ class _Hosted:
 
     def serve(self) -> int:
         return self.worker.serve()
+
+    def drawn(self) -> None:
+        self.worker.runtime.wakes.beat.set()
 
     def say(self, text: str, level: Level = "info", **fields: str) -> None:
         self.worker.runtime.notices.say(text, level, **fields)

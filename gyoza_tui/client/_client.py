@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -9,7 +10,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 import httpx
-from pydantic import TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from gyoza_tui.client import endpoints
 from gyoza_tui.client.answers import NotOurAnswer
@@ -62,18 +63,9 @@ class GyozaClient:
     def __init__(self, base_url: str, api_key: str | None = None, timeout: float = 30.0) -> None:
         self.base_url = base_url.rstrip("/")
         self._timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT_S))
-        headers = {"Accept-Encoding": "identity", "Accept": "application/json"}
-        if api_key:
-            headers[endpoints.API_KEY_HEADER] = api_key
-        self._http = httpx.Client(
-            base_url=self.base_url,
-            headers=headers,
-            timeout=self._timeout,
-            follow_redirects=False,
-            trust_env=False,
-            verify=self.base_url.startswith("https:"),  # without TLS the certificates are not worth their 15 ms
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=_KEEP_IDLE_S),
-        )
+        self._api_key = SecretStr(api_key or "")
+        self._opening = threading.Lock()
+        self._opened: httpx.Client | None = None
 
     def __repr__(self) -> str:
         return f"GyozaClient({self.base_url!r})"
@@ -85,7 +77,9 @@ class GyozaClient:
         self.close()
 
     def close(self) -> None:
-        self._http.close()
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
 
     # Definitions
 
@@ -251,20 +245,41 @@ class GyozaClient:
         reply = self._exchange(endpoint, None, query, parts, timeout_s)
         return Page(_parsed(answer, reply), reply.headers.get(endpoints.CURSOR_HEADER) or None)
 
+    def _http(self) -> httpx.Client:
+        """Made at the first request: its transport takes as long to load as a tenth of a screen's start."""
+        with self._opening:
+            if self._opened is None:
+                headers = {"Accept-Encoding": "identity", "Accept": "application/json"}
+                if key := self._api_key.get_secret_value():
+                    headers[endpoints.API_KEY_HEADER] = key
+                self._opened = httpx.Client(
+                    base_url=self.base_url,
+                    headers=headers,
+                    timeout=self._timeout,
+                    follow_redirects=False,
+                    trust_env=False,
+                    verify=self.base_url.startswith("https:"),  # without TLS the certificates are not worth their 15 ms
+                    limits=httpx.Limits(
+                        max_connections=None, max_keepalive_connections=16, keepalive_expiry=_KEEP_IDLE_S
+                    ),
+                )
+            return self._opened
+
     def _exchange(
         self, endpoint: Endpoint, body: Any, query: dict[str, Any], parts: dict[str, str], timeout_s: float | None
     ) -> httpx.Response:
         timeout = self._timeout
         if timeout_s is not None:
             timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
-        request = self._http.build_request(
+        http = self._http()
+        request = http.build_request(
             endpoint.method,
             endpoint.url(**parts),
             params={name: value for name, value in query.items() if value is not None},
             json=body.model_dump(mode="json", exclude_none=True) if isinstance(body, Wire) else body,
             timeout=timeout,
         )
-        reply = self._http.send(request, stream=True)
+        reply = http.send(request, stream=True)
         try:
             content = _capped(reply, timeout.read or 30.0)
         finally:

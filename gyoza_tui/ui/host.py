@@ -18,11 +18,10 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Literal, NoReturn, Protocol
+from typing import Any, Final, Literal, NamedTuple, NoReturn, Protocol
 
 from rich.console import RenderableType
 
@@ -67,6 +66,9 @@ class Hosted(Protocol):
     def serve(self) -> int:
         """Blocks until the worker has ended; the exit code."""
 
+    def drawn(self) -> None:
+        """The screen's first picture is out: what has let it go first may begin."""
+
     def say(self, text: str, level: Literal["info", "warning", "error"] = "info", **fields: str) -> None:
         """A notice: in the log, in the app, on the terminal when there is no screen. Never waits."""
 
@@ -86,8 +88,9 @@ def run_with_screen(worker: Hosted, options: UiOptions) -> int:
 class _App(GyozaApp):
     """Leaves it to the host to tell of an exception: Textual prints it with local variables, to the terminal."""
 
-    def __init__(self, control: WorkerControl, options: UiOptions) -> None:
-        super().__init__(control, options, GyozaDriver)
+    def __init__(self, worker: Hosted, options: UiOptions) -> None:
+        super().__init__(worker.control, options, GyozaDriver)
+        self._drawn = worker.drawn
         self.closing = asyncio.Event()
         # what other threads print goes where stdout and stderr go: to the log
         self._capture_stdout: Any = sys.stdout
@@ -97,6 +100,7 @@ class _App(GyozaApp):
         """What is here now stays: looking through it again and again for garbage would hold up keys for 50 ms."""
         gc.freeze()
         gc.enable()
+        self._drawn()
 
     @property
     def error(self) -> BaseException | None:
@@ -119,8 +123,7 @@ class _App(GyozaApp):
             self._driver.stop_application_mode()
 
 
-@dataclass(frozen=True)
-class _Shown:
+class _Shown(NamedTuple):
     """How a screen ended."""
 
     leave: Leave | None = None
@@ -192,7 +195,7 @@ class _Host:
 
     async def _shown(self) -> _Shown:
         loop = asyncio.get_running_loop()
-        app = self._app = _App(self._worker.control, self._options)
+        app = self._app = _App(self._worker, self._options)
         self._leave = partial(loop.call_soon_threadsafe, app.exit, Leave.BACKGROUND)
         loop.add_reader(self._alarm, self._alarmed, loop, app)
         running = loop.create_task(app.run_async(mouse=self._options.mouse))

@@ -11,7 +11,6 @@ import sqlite3
 import sys
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
 
 from gyoza_tui import __version__
 from gyoza_tui.backends.base import Backend
@@ -120,7 +119,7 @@ class Worker:
         With `ticks` no duty has a thread: so many passes of them, one after another, and out.
         """
         bounds = self.runtime.session.bounds
-        return self._run_within(bounds if ticks is None else replace(bounds, ticks=ticks))
+        return self._run_within(bounds if ticks is None else bounds._replace(ticks=ticks))
 
     def run_one(self, run_id: str, max_seconds: float | None = None) -> int:
         """Claim that run alone and end with it: 0 when it has completed."""
@@ -163,12 +162,14 @@ class Worker:
         """What waits for the end of this worker."""
         return Shutdown(self.runtime, self.slots, self.control, self._heartbeat, self._deliver, self.signals)
 
-    def begin(self) -> None:
+    def begin(self, first_beat_s: float = 0.0) -> None:
         """Adopt what a former start left, and start the duties.
 
-        Returns at once, for nothing here asks the network; only a new journal makes it look at the engines first.
+        Returns at once, for nothing here asks the network; only a new journal makes it look at the engines first. The
+        first beat waits `first_beat_s` seconds or until it is woken, for a screen to be drawn first.
         """
         runtime = self.runtime
+        self._heartbeat.first_s = first_beat_s
         self.printer.start()
         self._log.start()
         runtime.session.begin()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -144,7 +146,7 @@ def test_the_key_and_identity_go_with_every_request_and_the_key_is_nowhere_else(
         assert f"x-api-key: {KEY}" in head
         assert "accept-encoding: identity" in head
         assert KEY not in repr(client)
-        assert KEY not in repr(vars(client)["_http"])
+        assert KEY not in repr(vars(client))
 
 
 @pytest.mark.parametrize(
@@ -194,3 +196,9 @@ def test_proxies_of_the_environment_are_not_for_us(monkeypatch: pytest.MonkeyPat
     body = json.dumps({"status": "ok", "version": "1"}).encode()
     with ScriptedServer(lambda _request: [answer(body)]) as server, GyozaClient(server.url) as client:
         assert client.health().status == "ok"
+
+
+def test_no_transport_is_loaded_before_the_first_request() -> None:
+    made = "from gyoza_tui.client import GyozaClient; import sys; GyozaClient('http://h:1').close()"
+    probe = f"{made}; print('httpcore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "False\n"

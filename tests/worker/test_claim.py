@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.worker.run_row import Intent, Outcome
 from tests.scripted_server import SERVER_ID, Reply, Request, ScriptedServer, refusal
 from tests.worker.rig import Rig
@@ -42,6 +43,19 @@ def test_a_claim_says_who_how_many_and_what_is_here(rig: Rig, scripted: Scripted
 def test_nothing_is_claimed_before_the_server_took_a_beat(rig: Rig, scripted: ScriptedServer) -> None:
     rig.claim.step()
     assert scripted.requests == []
+    assert not rig.runtime.wakes.beat.is_set(), "the first may let a screen go first"
+    rig.beat()
+    assert rig.runtime.wakes.claim.is_set()
+
+
+def test_a_server_that_has_forgotten_the_worker_gets_a_beat_before_the_next_claim(
+    rig: Rig, scripted: ScriptedServer
+) -> None:
+    rig.registered()
+    scripted.defaults["claim"] = refusal(404, ErrorCode.WORKER_UNKNOWN)
+    rig.claim.step()
+    rig.claim.step()
+    assert len(scripted.of("claim")) == 1
     assert rig.runtime.wakes.beat.is_set()
 
 

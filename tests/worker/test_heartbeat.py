@@ -328,6 +328,17 @@ def test_an_engine_that_hangs_delays_no_beat(scripted: ScriptedServer, tmp_path:
     rig.close()
 
 
+def test_the_first_beat_lets_a_screen_go_first(scripted: ScriptedServer, tmp_path: Path) -> None:
+    rig = Rig(scripted, tmp_path / "state", clock=SystemClock())
+    rig.reconcile.first_s = 3600  # which has a beat sent for each engine that it found
+    rig.worker.begin(first_beat_s=3600)
+    until(lambda: len(rig.worker.runtime.history.samples()) >= 2, "two ticks of another duty")
+    assert not scripted.of("beat")
+    rig.worker.runtime.wakes.beat.set()
+    until(lambda: scripted.of("beat"), "the beat")
+    rig.close()
+
+
 # Good-bye
 
 

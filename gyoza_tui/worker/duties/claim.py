@@ -39,7 +39,8 @@ class Claim(Duty):
         if runtime.session.wants_no_claim:
             return _UNTIL_WOKEN_S
         if not runtime.link.state.registered:
-            runtime.wakes.beat.set()
+            if runtime.link.state.beat_at is not None:  # the first comes by itself
+                runtime.wakes.beat.set()
             return _UNTIL_WOKEN_S
         if not runtime.pool.looked_at:
             # the answer may repeat one that was lost with a former start: it must not be given back unseen

@@ -6,8 +6,7 @@ import contextlib
 import threading
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 import httpx
 
@@ -21,8 +20,7 @@ _LOOK_S: Final = 0.25
 """How often the keeper looks: real time, so that a death shows within a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class DutyStatus:
+class DutyStatus(NamedTuple):
     """Times are boot time."""
 
     name: str
@@ -41,7 +39,7 @@ class Duty:
     """Subclasses do their work in `tick`. A tick that raises is told, and tried again with back-off."""
 
     name: ClassVar[str]
-    first_s: ClassVar[float] = 0.0
+    first_s: float = 0.0
     """How long its first tick waits to be woken, while others do what is more urgent at a start."""
 
     def __init__(self, clock: Clock, notices: Notices, wake: threading.Event) -> None:
@@ -64,7 +62,7 @@ class Duty:
     def start(self) -> None:
         self._began = self._clock.boot()
         self._thread = threading.Thread(target=self._live, name=self.name, daemon=True)
-        self.status = replace(self.status, alive=True)
+        self.status = self.status._replace(alive=True)
         self._thread.start()
 
     def keep_alive(self) -> None:
@@ -95,7 +93,7 @@ class Duty:
             next_try = self._failed(text)
         else:
             self._backoff.succeed()
-            self.status = replace(self.status, last_ok=self._clock.boot(), next_try=next_try)
+            self.status = self.status._replace(last_ok=self._clock.boot(), next_try=next_try)
         return next_try
 
     def retry_s(self) -> float:
@@ -105,7 +103,7 @@ class Duty:
     def _failed(self, text: str) -> float:
         now = self._clock.boot()
         next_try = now + self.retry_s()
-        self.status = replace(self.status, last_error=text, last_error_at=now, next_try=next_try)
+        self.status = self.status._replace(last_error=text, last_error_at=now, next_try=next_try)
         return next_try
 
     def _live(self) -> None:
@@ -122,8 +120,7 @@ class Duty:
         now = self._clock.boot()
         cause = f"{type(error).__name__}: {error}".removesuffix(": ") if error else "nobody knows what"
         text = f"its thread was ended by {cause}"
-        self.status = replace(
-            self.status,
+        self.status = self.status._replace(
             alive=False,
             deaths=self.status.deaths + 1,
             last_error=text,
