@@ -20,6 +20,7 @@ from gyoza_tui.ui.ascii import as_ascii
 from gyoza_tui.ui.duties import FOLLOWERS
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.widgets.log_view import FEED, LogView
 from tests.ui.fake_control import FakeControl
 from tests.ui.recording import Recording
 from tests.ui.still_clock import StillClock
@@ -55,7 +56,9 @@ class Shown:
         async with asyncio.timeout(_DEADLINE_S):
             while True:
                 await self.pilot.pause()
-                if not [each for each in self.app.workers if each.group != FOLLOWERS and not each.is_finished]:
+                asked = [each for each in self.app.workers if each.group not in (FOLLOWERS, FEED)]
+                logs = self.app.screen.query(LogView)
+                if all(each.is_finished for each in asked) and not any(log.reading for log in logs):
                     return
                 await asyncio.sleep(0.002)
 

@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.log import LogPane
-from gyoza_tui.ui.widgets.log_view import LogView
+from gyoza_tui.ui.widgets.log_view import FEED, LogView
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.snapshot import RunView
 from tests.ui.fake_control import FakeControl, row
@@ -78,9 +78,13 @@ class Opened:
     async def until(self, true: Callable[[], object], what: str) -> None:
         await until(true, lambda: f"{what}; the screen:\n{self.title}\n" + "\n".join(self.rows))
 
+    @property
+    def _searching(self) -> bool:
+        return any(each.is_running for each in self.app.workers if each.group != FEED)
+
     async def settled(self) -> None:
         """All that it asked for has come."""
-        await self.until(lambda: not [each for each in self.app.workers if each.is_running], "nothing asked any more")
+        await self.until(lambda: not (self.view.reading or self._searching), "nothing asked any more")
         await self.pilot.pause()
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Final, NamedTuple
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
@@ -32,6 +32,7 @@ _TIMES_FROM_WIDTH: Final = 100
 _STRIPS_MAX: Final = 500
 _MARGINS: Final = 2
 """Cells left and right of the text: the gutter and the scrollbar."""
+_STYLES: Final = ("time", "mark", "report", "error", "cursor", "match", "here", "bar", "thumb")
 
 
 class Drawn(NamedTuple):
@@ -39,6 +40,16 @@ class Drawn(NamedTuple):
 
     row: Row | None
     cursor: bool
+
+
+class Dress(NamedTuple):
+    """Our styles, as they are until the theme or the focus changes."""
+
+    base: Style
+    partial: dict[str, Style]
+    """By name; they only say what differs."""
+    ground: dict[str, Style]
+    """By name: its background as it looks on ours."""
 
 
 class Canvas(Widget, can_focus=True):
@@ -58,9 +69,7 @@ class Canvas(Widget, can_focus=True):
         & > .log--thumb { background: $foreground 40%; }
     }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"log--{name}" for name in ("time", "mark", "report", "error", "cursor", "match", "here", "bar", "thumb")
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"log--{name}" for name in _STYLES}
 
     def __init__(self, options: UiOptions, line_max: int) -> None:
         super().__init__()
@@ -69,6 +78,7 @@ class Canvas(Widget, can_focus=True):
         self._empty = ""
         self._times: bool | None = None
         self._wrap = False
+        self._dress: Dress | None = None
         self._clear()
 
     def _clear(self) -> None:
@@ -104,41 +114,51 @@ class Canvas(Widget, can_focus=True):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Past Textual's own way, which costs five times our rows: there is no border, padding or opacity here."""
-        strips = [self.render_line(y) for y in crop.line_range]
+        selection = self.text_selection
+        strips = [self._row(y, selection) for y in crop.line_range]
         background = self.background_colors[1]
         for line_filter in self.get_line_filters():
             strips = [strip.apply_filter(line_filter, background) for strip in strips]
         return (
-            strips if crop.column_span == (0, self.size.width) else [strip.crop(*crop.column_span) for strip in strips]
+            strips if crop.column_span == (0, self._room.width) else [strip.crop(*crop.column_span) for strip in strips]
         )
 
     def render_line(self, y: int) -> Strip:
-        drawn = self._drawn[y] if y < len(self._drawn) else Drawn(None, False)
-        if not y and drawn.row is None:
-            base = self.rich_style
-            words = Segment(cut(f" {self._empty}", self.size.width), base + self._style("mark"))
-            return Strip([words]).adjust_cell_length(self.size.width, base)
-        if self.text_selection is not None:
-            return self._painted(drawn, y)
-        row = drawn.row
-        key = (row.number if row else -1, row.start if row else 0, drawn.cursor, self._bar_style(y))
-        line, strip = self._strips.get(key, (None, None))
-        if strip is None or row is None or line is not row.line:
-            strip = self._painted(drawn, y)
-            if len(self._strips) > _STRIPS_MAX:
-                self._strips.clear()
-            self._strips[key] = (row.line if row else None, strip)
-        return strip
+        return self._row(y, self.text_selection)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        self._dress = None
         self._strips.clear()
 
-    def _painted(self, drawn: Drawn, y: int) -> Strip:
-        base = self.rich_style
-        over = self._ground("cursor") if drawn.cursor else None
-        strip = paint(drawn.row, self._brush(base), self._margin(drawn, y, base), self._spans(drawn), over)
-        return strip.adjust_cell_length(self.size.width, base)
+    @property
+    def _room(self) -> Size:
+        """Our size: without border and padding it is the outer one, which is not looked up in the layout."""
+        return self.outer_size
+
+    def _row(self, y: int, selection: Selection | None) -> Strip:
+        drawn = self._drawn[y] if y < len(self._drawn) else Drawn(None, False)
+        if not y and drawn.row is None:
+            base = self._dressed.base
+            words = Segment(cut(f" {self._empty}", self._room.width), base + self._dressed.partial["mark"])
+            return Strip([words]).adjust_cell_length(self._room.width, base)
+        if selection is not None:
+            return self._painted(drawn, y, selection)
+        row = drawn.row
+        key = (row.number if row else -1, row.start if row else 0, drawn.cursor, self._bar_style(y))
+        line = row.line if row else None
+        painted, strip = self._strips.get(key, (None, None))
+        if strip is None or painted is not line:
+            strip = self._painted(drawn, y, None)
+            if len(self._strips) > _STRIPS_MAX:
+                self._strips.clear()
+            self._strips[key] = (line, strip)
+        return strip
+
+    def _painted(self, drawn: Drawn, y: int, selection: Selection | None) -> Strip:
+        over = self._dressed.ground["cursor"] if drawn.cursor else None
+        strip = paint(drawn.row, self._brush(), self._margin(drawn, y), self._spans(drawn, selection), over)
+        return strip.adjust_cell_length(self._room.width, self._dressed.base)
 
     def _forget_painted(self) -> None:
         """Nothing looks as it did."""
@@ -147,7 +167,7 @@ class Canvas(Widget, can_focus=True):
 
     def _fit(self) -> None:
         """Take up the size, and what stands beside the text."""
-        self._window.height = self.size.height
+        self._window.height = self._room.height
         self._window.wrap_at = self._text_width if self._wrap else None
 
     def _redraw(self) -> None:
@@ -156,7 +176,7 @@ class Canvas(Widget, can_focus=True):
         rows: list[Row | None] = [*self._window.rows]
         rows += [None] * (self._window.height - len(rows))
         drawn = [Drawn(row, row is not None and row.number == self._cursor) for row in rows]
-        width = self.size.width
+        width = self._room.width
         changed = [y for y, each in enumerate(drawn) if y >= len(self._drawn) or each != self._drawn[y]]
         self._drawn = drawn
         bar = self._bar()
@@ -176,7 +196,7 @@ class Canvas(Widget, can_focus=True):
 
     @property
     def _time_width(self) -> int:
-        wanted = self.size.width >= _TIMES_FROM_WIDTH if self._times is None else self._times
+        wanted = self._room.width >= _TIMES_FROM_WIDTH if self._times is None else self._times
         return len("00:00:00 ") if wanted else 0
 
     @property
@@ -186,7 +206,7 @@ class Canvas(Widget, can_focus=True):
 
     @property
     def _text_width(self) -> int:
-        return max(1, self.size.width - _MARGINS - self._time_width)
+        return max(1, self._room.width - _MARGINS - self._time_width)
 
     def _bar(self) -> range:
         window = self._window
@@ -196,14 +216,15 @@ class Canvas(Widget, can_focus=True):
             lines, first = len(window.only), window.only.index(window.top)
         return thumb(window.height, lines, first, visible)
 
-    def _brush(self, base: Style) -> Brush:
+    def _brush(self) -> Brush:
+        dress = self._dressed
         return Brush(
             width=self._text_width,
             first_cell=0 if self._wrap else self._first_cell,
-            base=base,
+            base=dress.base,
             time_width=self._time_width,
-            time=self._style("time"),
-            more=self._style("time"),
+            time=dress.partial["time"],
+            more=dress.partial["time"],
         )
 
     def _bar_style(self, y: int) -> str:
@@ -211,20 +232,20 @@ class Canvas(Widget, can_focus=True):
             return ""
         return "thumb" if y in self._thumb else "bar"
 
-    def _margin(self, drawn: Drawn, y: int, base: Style) -> Margin:
+    def _margin(self, drawn: Drawn, y: int) -> Margin:
         line = drawn.row.line if drawn.row else None
-        bar = self._bar_style(y)
+        base, bar = self._dressed.base, self._bar_style(y)
         return Margin(
-            self._gutter(line, drawn, base),
+            self._gutter(line, drawn),
             self._time(line) if drawn.row and not drawn.row.start else "",
-            Segment(" ", base + self._ground(bar) if bar else base),
+            Segment(" ", base + self._dressed.ground[bar] if bar else base),
         )
 
-    def _gutter(self, line: ShownLine | None, drawn: Drawn, base: Style) -> Segment:
-        if drawn.cursor:
-            base += self._ground("cursor")
+    def _gutter(self, line: ShownLine | None, drawn: Drawn) -> Segment:
+        dress = self._dressed
+        base = dress.base + dress.ground["cursor"] if drawn.cursor else dress.base
         if line is not None and line.source.stream is Stream.STDERR:
-            return Segment("▎", base + self._style("error"))
+            return Segment("▎", base + dress.partial["error"])
         return Segment("►" if drawn.cursor else " ", base)
 
     def _time(self, line: ShownLine | None) -> str:
@@ -232,29 +253,31 @@ class Canvas(Widget, can_focus=True):
             return ""
         return datetime.fromtimestamp(line.source.at, UTC).astimezone(self._options.clock.zone).strftime(_TIME)
 
-    def _spans(self, drawn: Drawn) -> list[Span]:
-        row = drawn.row
+    def _spans(self, drawn: Drawn, selection: Selection | None) -> list[Span]:
+        row, styles = drawn.row, self._dressed.partial
         if row is None or row.line is None:
             return []
         spans: list[Span] = list(row.line.spans)
         if row.line.reports:
-            spans.append((0, len(row.line.text), self._style("report")))
+            spans.append((0, len(row.line.text), styles["report"]))
         if row.line.source.stream is None:
-            spans.append((0, len(row.line.text), self._style("mark")))
-        match = self._style("here" if row.number == self._cursor else "match") if self._marked else Style.null()
+            spans.append((0, len(row.line.text), styles["mark"]))
+        match = styles["here" if row.number == self._cursor else "match"]
         for pattern in self._marked:
             spans += [(*found.span(), match) for found in pattern.finditer(row.line.text)]
-        if (selection := self.text_selection) and (chosen := selection.get_span(row.number)):
+        if selection and (chosen := selection.get_span(row.number)):
             end = len(row.line.text) if chosen[1] < 0 else chosen[1]
             spans.append((max(0, chosen[0]), end, self.screen.get_component_rich_style("screen--selection")))
         return spans
 
-    def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"log--{name}", partial=True)
-
-    def _ground(self, name: str) -> Style:
-        """Its background as it looks on ours."""
-        return Style(bgcolor=self.get_component_rich_style(f"log--{name}").bgcolor)
+    @property
+    def _dressed(self) -> Dress:
+        if self._dress is None:
+            partial = {name: self.get_component_rich_style(f"log--{name}", partial=True) for name in _STYLES}
+            looks = {name: self.get_component_rich_style(f"log--{name}") for name in _STYLES}
+            ground = {name: Style(bgcolor=look.bgcolor) for name, look in looks.items()}
+            self._dress = Dress(self.rich_style, partial, ground)
+        return self._dress
 
 
 def _stretches(rows: list[int]) -> Iterator[tuple[int, int]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.widgets.log_view.source import LogSource
@@ -21,19 +22,15 @@ Question = tuple[int, int]
 class Feed:
     """One question at a time, however often it is told to ask; what is asked for next is decided when it is asked."""
 
-    def __init__(
-        self,
-        source: LogSource,
-        window: Window,
-        run: Callable[[Coroutine[Any, Any, None]], object],
-        came: Callable[[Feed, int], None],
-    ) -> None:
+    def __init__(self, source: LogSource, window: Window, came: Callable[[Feed, int], None]) -> None:
         self._source = source
         self._window = window
-        self._run = run
         self._came = came
         """Told after each answer, with the total that was known before it."""
-        self._busy = self._due = False
+        self._due = False
+        self._asked = asyncio.Event()
+        self.idle = True
+        """Whether all that was asked for has come."""
         self.trouble: str | None = None
         """Why there was no answer."""
 
@@ -44,26 +41,32 @@ class Feed:
 
     def ask(self) -> None:
         """Ask for what is missing."""
-        if not self._busy and (self._due or self._window.missing()):
-            self._busy = True
-            self._run(self._answers())
+        if self._due or self._window.missing():
+            self.idle = False
+            self._asked.set()
 
-    async def _answers(self) -> None:
-        try:
-            while asked := self._questions():
-                pages = await aside(partial(_read, self._source, asked))
-                before = self._window.total
-                for page, (start, count) in zip(pages, asked, strict=True):
-                    first = start if start >= 0 else max(0, page.total + start)
-                    self._window.take(page, range(first, first + count))
-                self.trouble = None
-                self._came(self, before)
-        except ControlError as error:
-            self._fail(str(error))
-        except KeyError:
-            self._fail("the worker does not know this attempt any more")
-        finally:
-            self._busy = False
+    async def serve(self) -> None:
+        """Answer until cancelled."""
+        while True:
+            await self._asked.wait()
+            try:
+                await self._answer()
+            except ControlError as error:
+                self._fail(str(error))
+            except KeyError:
+                self._fail("the worker does not know this attempt any more")
+            self._asked.clear()
+            self.idle = True
+
+    async def _answer(self) -> None:
+        while asked := self._questions():
+            pages = await aside(partial(_read, self._source, asked))
+            before = self._window.total
+            for page, (start, count) in zip(pages, asked, strict=True):
+                first = start if start >= 0 else max(0, page.total + start)
+                self._window.take(page, range(first, first + count))
+            self.trouble = None
+            self._came(self, before)
 
     def _fail(self, why: str) -> None:
         self.trouble = why

@@ -140,8 +140,8 @@ class PointedCanvas(Canvas):
             self.screen.selections = {self: selecting.between(self._drag.begin, place)}
 
     def _on_bar(self, event: events.MouseEvent) -> bool:
-        return bool(self._thumb) and event.x == self.size.width - 1
+        return bool(self._thumb) and event.x == self._room.width - 1
 
     def _drag_to(self, y: int) -> None:
-        self._window.go_to_share(min(1.0, max(0.0, y / max(1, self.size.height - 1))))
+        self._window.go_to_share(min(1.0, max(0.0, y / max(1, self._room.height - 1))))
         self._moved()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from rich.cells import cell_len
 from textual.message import Message
@@ -23,6 +23,9 @@ from gyoza_tui.ui.widgets.log_view.shown import LINE_MAX, ShownLine
 from gyoza_tui.ui.widgets.log_view.source import LogSource
 from gyoza_tui.ui.widgets.log_view.window import Place
 from gyoza_tui.worker.control import ControlError
+
+FEED: Final = "log feed"
+"""The group of the task that reads the log shown, for as long as it is."""
 
 
 class Goal(Enum):
@@ -53,7 +56,7 @@ class LogView(PointedCanvas):
     def _reset(self, source: LogSource | None) -> None:
         self._clear()
         self._source = source
-        self._feed = Feed(source, self._window, self._beside, self._lines_came) if source is not None else None
+        self._feed = Feed(source, self._window, self._lines_came) if source is not None else None
         self._hunt = Hunt(source, self._beside, self._matches_came) if source is not None else None
         self._goal: Goal | None = None
         self._beside_edge: Search | None = None
@@ -78,6 +81,11 @@ class LogView(PointedCanvas):
     def trouble(self) -> str | None:
         """Why the log cannot be read."""
         return self._feed.trouble if self._feed is not None else None
+
+    @property
+    def reading(self) -> bool:
+        """Whether lines were asked for that have not come yet."""
+        return self._feed is not None and not self._feed.idle
 
     @property
     def find(self) -> Search | None:
@@ -108,6 +116,8 @@ class LogView(PointedCanvas):
             self.screen.clear_selection()
         self.on_mouse_release()
         self._reset(source)
+        if self._feed is not None:
+            self.run_worker(self._feed.serve(), group=FEED, exclusive=True)
         self._refit()
         self.look()
 
