@@ -11,6 +11,7 @@ from textual.screen import Screen
 
 from gyoza_tui.ui import questions, refusals, run_tools
 from gyoza_tui.ui.actions import Scope, bindings
+from gyoza_tui.ui.compositor import TightCompositor
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.screens.dialog import Confirm
 from gyoza_tui.ui.toasts import say
@@ -33,6 +34,7 @@ class AboutRun(Screen[None], inherit_bindings=False):
 
     def __init__(self, control: WorkerControl, options: UiOptions) -> None:
         super().__init__()
+        self._compositor = TightCompositor()
         self._control = control
         self._options = options
         self._offered: object = None

@@ -11,13 +11,19 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
 
 from gyoza_tui.ui.app import GyozaApp
 from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.panels.header import Header
 from gyoza_tui.ui.panels.log import LogPane
 from gyoza_tui.ui.panels.resources import Resources
 from gyoza_tui.ui.panels.runs import RunsPane
 from gyoza_tui.ui.screens.run import RunScreen
+from gyoza_tui.ui.widgets.key_bar import KeyBar
+from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.control import Check, CheckState
 from gyoza_tui.worker.link import LinkState
@@ -268,7 +274,7 @@ def test_before_the_server_has_answered_there_is_a_checklist() -> None:
             assert "Before the first run" in shown.text()
             assert "set GYOZA_SERVER_URL" in shown.text()
             assert "again in 4 s" in shown.text()
-            control.now = replace(control.now, next_try_s=3.0)
+            control.now = control.now._replace(next_try_s=3.0)
             await shown.tick()
             assert "again in 3 s" in shown.text()
             control.now = snapshot()
@@ -291,14 +297,39 @@ def test_when_nothing_changes_nothing_is_written(size: tuple[int, int]) -> None:
             await shown.pilot.pause(0.1)
             with no_writes(shown.app) as sent:
                 for _ in range(20):
-                    control.now = replace(control.now, version=control.now.version + 1)
+                    control.now = control.now._replace(version=control.now.version + 1)
                     await shown.tick()
                     shown.app.tick_log()
                 await shown.pilot.pause(0.1)
                 assert sent == []
-                control.now = replace(control.now, to_deliver=1, state=type(control.now.state).PAUSED)
+                control.now = control.now._replace(to_deliver=1, state=type(control.now.state).PAUSED)
                 await shown.tick()
                 assert sent
+
+    asyncio.run(look())
+
+
+def test_a_line_that_comes_into_the_log_has_no_panel_beside_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = busy_control()
+    drawn: list[Widget] = []
+    render = Widget.render_lines
+
+    def told(widget: Widget, crop: Region) -> list[Strip]:
+        drawn.append(widget)
+        return render(widget, crop)
+
+    async def look() -> None:
+        async with stage(control) as shown:
+            (view,) = shown.main.query(LogView)
+            await shown.until(lambda: not view.reading and view.total)
+            monkeypatch.setattr(Widget, "render_lines", told)
+            key = shown.main.shown_run.key  # type: ignore[union-attr]
+            control.logs[key] = [*control.logs[key], b"one more"]
+            shown.app.tick_log()
+            async with asyncio.timeout(10):
+                while LogPane not in map(type, drawn):
+                    await shown.pilot.pause(0.01)
+            assert not {Header, Resources, RunsPane, KeyBar}.intersection(map(type, drawn))
 
     asyncio.run(look())
 
