@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from gyoza_tui.backends.at_first_use import AtFirstUse
 from gyoza_tui.backends.base import Backend, BackendOptions
-from gyoza_tui.models.images import DOCKER
+from gyoza_tui.models.images import DOCKER, LOCAL
 
 
 def _docker(options: BackendOptions) -> Backend:
@@ -20,10 +20,18 @@ def _docker(options: BackendOptions) -> Backend:
 
 
 def _local(options: BackendOptions) -> Backend:
-    from gyoza_tui.backends.local import LocalBackend
+    """The owner's list is read at once: its faults keep a worker from starting."""
+    from gyoza_tui.backends.local.ops import read_ops
 
-    return LocalBackend(options)
+    ops = read_ops(options.ops_file) if options.ops_file else {}
+
+    def make() -> Backend:
+        from gyoza_tui.backends.local.backend import LocalBackend
+
+        return LocalBackend(options, ops)
+
+    return cast(Backend, AtFirstUse(LOCAL, make))
 
 
-BACKENDS: Final[dict[str, Callable[[BackendOptions], Backend]]] = {DOCKER: _docker, "local": _local}
+BACKENDS: Final[dict[str, Callable[[BackendOptions], Backend]]] = {DOCKER: _docker, LOCAL: _local}
 """By the scheme of image names. Made, and their libraries loaded, only when they are asked for."""

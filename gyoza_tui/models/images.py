@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+LOCAL: Final = "local"
 DOCKER: Final = "docker"
 """The backend of a name without a scheme."""
 

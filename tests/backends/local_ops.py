@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gyoza_tui.backends.base import BackendOptions, Exit, Handle, Label, Output, Resume, Spec, Stream
-from gyoza_tui.backends.local import LocalBackend
+from gyoza_tui.backends.local.backend import LocalBackend
+from gyoza_tui.backends.local.ops import read_ops
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo
 
@@ -66,8 +67,13 @@ class Bench:
         self.options = BackendOptions(
             worker_id="w", instance_id=f"test-{os.getpid()}", state_dir=root / "state", ops_file=root / "ops.toml"
         )
-        self.backend = LocalBackend(self.options)
+        self.backend = self.another()
         self._count = 0
+
+    def another(self) -> LocalBackend:
+        """As of the worker's next start."""
+        assert self.options.ops_file is not None
+        return LocalBackend(self.options, read_ops(self.options.ops_file))
 
     def spec(
         self,

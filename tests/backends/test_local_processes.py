@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.backends.base import BackendUnavailable, Exit, Handle, Phase, Stream
-from gyoza_tui.backends.local import LocalBackend, shim
+from gyoza_tui.backends.local import shim
 from gyoza_tui.backends.local.cgroups import Cgroups
 from tests.backends.local_ops import Bench, alive, python
 from tests.waiting import until
@@ -227,10 +227,11 @@ WORKER = """
 import sys
 from pathlib import Path
 from gyoza_tui.backends.base import BackendOptions, Spec
-from gyoza_tui.backends.local import LocalBackend
+from gyoza_tui.backends.local.backend import LocalBackend
+from gyoza_tui.backends.local.ops import read_ops
 root, name, count = sys.argv[1:]
 options = BackendOptions("w", sys.argv[0], Path(root) / "state", ops_file=Path(root) / "ops.toml")
-backend = LocalBackend(options)
+backend = LocalBackend(options, read_ops(options.ops_file))
 run_dir = Path(root) / "runs" / name
 run_dir.mkdir(parents=True, exist_ok=True)
 spec = Spec(name, "count", run_dir, env={"COUNT": count}, labels={"run": name})
@@ -262,7 +263,7 @@ def test_kill_9_of_the_worker_at_any_moment_is_one_start(bench: Bench, tmp_path:
         worker.stdin.close()
         worker.stdout.close()
         spec = bench.spec("count", name=name, env={"COUNT": str(count)})
-        handle = LocalBackend(bench.options).create(replace(spec, labels={"run": name}))
+        handle = bench.another().create(replace(spec, labels={"run": name}))
         output = bench.collect(handle)
         bench.backend.start(handle)
         assert bench.ended(handle).code == 0

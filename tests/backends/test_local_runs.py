@@ -29,7 +29,7 @@ from gyoza_tui.backends.base import (
     Stream,
     VanishedHandle,
 )
-from gyoza_tui.backends.local import LocalBackend
+from gyoza_tui.backends.local.backend import LocalBackend
 from gyoza_tui.backends.local.cgroups import Cgroups
 from gyoza_tui.backends.local.creation import Creation
 from gyoza_tui.models.hardware import GpuInfo
@@ -389,7 +389,7 @@ def test_find_knows_labels_and_states_and_survives_a_new_worker(bench: Bench) ->
     first, second = bench.create("hold"), bench.create("exit", env={"CODE": "0"})
     bench.backend.start(second)
     bench.ended(second)
-    again = LocalBackend(bench.options)
+    again = bench.another()
     found = {entry.name: entry for entry in again.find({Label.WORKER: "w"})}
     assert found[first["name"]].state is Phase.CREATED
     assert getattr(found[second["name"]].state, "code", None) == 0
@@ -455,7 +455,7 @@ def test_cpu_is_held_by_a_quota(bench: Bench) -> None:
 
 def test_without_cgroups_memory_is_held_by_rlimit(bench: Bench, tmp_path: Path) -> None:
     options: BackendOptions = bench.options
-    backend = LocalBackend(options)
+    backend = bench.another()
     backend._creation = Creation(options, backend._ops, lambda: Cgroups({}), backend._root, "gyoza-none")
     assert backend._creation.limits_in_words() == "memory (rlimit, per process); not cpu nor pids"
     for ram_mb, code in ((64, 1), (800, 0)):
@@ -470,7 +470,7 @@ def test_without_cgroups_memory_is_held_by_rlimit(bench: Bench, tmp_path: Path) 
 
 
 def test_a_backend_without_a_list_runs_nothing(tmp_path: Path) -> None:
-    backend = LocalBackend(BackendOptions("w", "i", tmp_path / "state"))
+    backend = LocalBackend(BackendOptions("w", "i", tmp_path / "state"), {})
     backend.check()
     assert backend.ops() == ()
     assert backend.find({}) == []

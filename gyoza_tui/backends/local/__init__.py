@@ -5,8 +5,3 @@ What is known of an attempt lies in its control directory (`control.py`), apart 
 """
 
 from __future__ import annotations
-
-from gyoza_tui.backends.local.backend import LocalBackend
-from gyoza_tui.backends.local.ops import LocalOpsError
-
-__all__ = ["LocalBackend", "LocalOpsError"]

@@ -36,10 +36,11 @@ from gyoza_tui.backends.local import cgroups, files
 from gyoza_tui.backends.local.control import Control, controls, remains
 from gyoza_tui.backends.local.creation import Creation
 from gyoza_tui.backends.local.launcher import Launcher
-from gyoza_tui.backends.local.ops import LocalOp, read_ops
+from gyoza_tui.backends.local.ops import LocalOp
 from gyoza_tui.backends.local.output import FileOutput
 from gyoza_tui.backends.local.stopping import stop_tree
 from gyoza_tui.backends.local.usage import UsageMeter
+from gyoza_tui.models.images import LOCAL
 
 _REMAINS_S: Final = 60.0
 _COLLECT_S: Final = 2.0
@@ -52,13 +53,13 @@ _RECORDED_S: Final = 30.0
 
 
 class LocalBackend:
-    """Runs the owner's ops as processes of this machine. Raises LocalOpsError for a list that cannot be used."""
+    """Runs the owner's ops, by name, as processes of this machine."""
 
-    name: ClassVar[str] = "local"
+    name: ClassVar[str] = LOCAL
 
-    def __init__(self, options: BackendOptions) -> None:
+    def __init__(self, options: BackendOptions, ops: Mapping[str, LocalOp]) -> None:
         self._root = options.state_dir / "local"
-        self._ops: dict[str, LocalOp] = read_ops(options.ops_file) if options.ops_file else {}
+        self._ops = ops
         prefix = f"gyoza-{options.instance_id}"
         self._prefix = prefix
         self._usable_cgroups: cgroups.Cgroups | None = None if self._ops else cgroups.Cgroups({})

@@ -8,12 +8,12 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from gyoza_tui.backends import BACKENDS
 from gyoza_tui.backends.base import BackendError
+from gyoza_tui.models.images import LOCAL
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker import strays
 from gyoza_tui.worker.assembly import backend_options
@@ -22,7 +22,6 @@ from gyoza_tui.worker.removal import remove_tree
 
 _PREFIX: Final = "gyoza-"
 _OWNER: Final = "owner"
-_LOCAL: Final = "local"
 
 
 def make() -> Path:
@@ -53,7 +52,7 @@ def _abandoned(home: Path) -> bool:
 
 
 def _ended(home: Path, settings: Settings) -> Iterator[str]:
-    backend = BACKENDS[_LOCAL](replace(backend_options(settings, home, home.name), ops_file=None))
+    backend = BACKENDS[LOCAL](backend_options(settings, home, home.name)._replace(ops_file=None))
     for stray in backend.find({}):
         strays.remove(backend, stray, settings.stop_grace_s)
         yield stray.name
