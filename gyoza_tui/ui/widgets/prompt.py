@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
@@ -36,17 +35,14 @@ class Prompt(Horizontal):
             super().__init__()
             self.text = text
 
-    def compose(self) -> ComposeResult:
-        yield Label("", id="question", markup=False)
-        yield Input(compact=True)
-        yield Label("", id="refusal", markup=False)
-
     @property
     def asking(self) -> bool:
         return self.has_class("-asking")
 
     def ask(self, question: str, text: str = "") -> None:
         """Take the focus; what stands there already is replaced by what is typed."""
+        if not self.children:  # made when it is first wanted: three widgets more cost every start some milliseconds
+            self.mount(Label(id="question", markup=False), Input(compact=True), Label(id="refusal", markup=False))
         self.query_one("#question", Label).update(question)
         self.refuse("")
         self.add_class("-asking")
