@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import Final
+from typing import Final, Self
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -12,49 +12,63 @@ from textual.widgets import Static
 
 from gyoza_tui.ui.duties import FOLLOWERS
 from gyoza_tui.ui.format import NOT_APPLICABLE, duration
+from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside import one_line
+from gyoza_tui.ui.widgets.rule import Rule
+from gyoza_tui.worker.control import WorkerControl
 from gyoza_tui.worker.snapshot import DutyStatus, Notice, Snapshot
 
 _LEVELS: Final = {"info": (" ", ""), "warning": ("!", "$text-warning"), "error": ("✗", "$text-error")}
 
 
-class WorkerPanel(Vertical):
-    """Newest notice last; it stays in sight as long as nobody has scrolled up."""
+class WorkerTab(Vertical):
+    """A section in the log's place. Newest notice last; it stays in sight as long as nobody has scrolled up."""
 
     DEFAULT_CSS = """
-    WorkerPanel {
+    WorkerTab {
         Static { text-wrap: nowrap; text-overflow: ellipsis; }
         #duties { height: auto; max-height: 50%; padding: 0 1; }
         #notices { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
     }
     """
 
-    def __init__(self, zone: tzinfo | None) -> None:
-        super().__init__()
-        self._zone = zone
+    def __init__(self, control: WorkerControl, options: UiOptions, title: Content) -> None:
+        super().__init__(id="worker")
+        self._control = control
+        self._zone = options.clock.zone
+        self._heading = title
+        self._duty_lines = Static(id="duties", markup=False)
+        self._told = Static(markup=False)
+        self._scroll = VerticalScroll(id="notices")
         self._duties = Content()
         self._notices: tuple[Notice, ...] = ()
 
     def compose(self) -> ComposeResult:
-        yield Static(id="duties", markup=False)
-        with VerticalScroll(id="notices"):
-            yield Static(id="told", markup=False)
+        yield Rule(self._heading)
+        yield self._duty_lines
+        with self._scroll:
+            yield self._told
 
-    def show_snapshot(self, snapshot: Snapshot, notices: tuple[Notice, ...]) -> None:
+    def focus(self, scroll_visible: bool = True) -> Self:
+        self._scroll.focus(scroll_visible)
+        return self
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
         followed = {worker.name: worker.state.name for worker in self.app.workers if worker.group == FOLLOWERS}
         duties = Content("\n").join(duty_line(duty, snapshot.taken_at, followed) for duty in snapshot.duties)
         if not self._duties.is_same(duties):
             self._duties = duties
-            self.query_one("#duties", Static).update(duties)
+            self._duty_lines.update(duties)
+        notices = self._control.notices()
         if notices != self._notices:
             self._notices = notices
             self._tell()
 
     def _tell(self) -> None:
-        scroll = self.query_one("#notices", VerticalScroll)
+        scroll = self._scroll
         at_end = scroll.scroll_y >= scroll.max_scroll_y
         told = Content("\n").join(notice_line(notice, self._zone) for notice in self._notices)
-        self.query_one("#told", Static).update(told)
+        self._told.update(told)
         if at_end:
             scroll.scroll_end(animate=False)
 

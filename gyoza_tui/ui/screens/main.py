@@ -17,7 +17,7 @@ from gyoza_tui.ui.panels.header import Header
 from gyoza_tui.ui.panels.log import LogPane
 from gyoza_tui.ui.panels.resources import Resources
 from gyoza_tui.ui.panels.runs import RunsPane
-from gyoza_tui.ui.panels.worker_tab import WorkerTab
+from gyoza_tui.ui.panels.worker import WorkerTab
 from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.toasts import say
