@@ -77,8 +77,7 @@ class Output(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """How an attempt ended here."""
 
     code: int | None
@@ -128,8 +127,7 @@ class Spec:
     """Host path → path in the container."""
 
 
-@dataclass(frozen=True, slots=True)
-class PullProgress:
+class PullProgress(NamedTuple):
     """A pull so far. Bytes are of layers whose size is known."""
 
     bytes_done: int = 0
@@ -165,8 +163,7 @@ class Capabilities(NamedTuple):
     gpus: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BackendOptions:
+class BackendOptions(NamedTuple):
     """What the worker's owner decided about every op on this machine; a run never loosens any of it."""
 
     worker_id: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -79,7 +78,7 @@ def worker(
     switches = {"no_ui": no_ui, "new_journal": new_journal, "local": local, "demo": demo}
     if ctx.invoked_subcommand is not None:
         gc.enable()
-        _refuse(own | switches | look | asdict(bounding), ctx.invoked_subcommand)
+        _refuse(own | switches | look | bounding._asdict(), ctx.invoked_subcommand)
         ctx.obj = connection
         return
     from gyoza_tui.cli.worker import Mode, serve_as_worker

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gyoza_tui.cli.failures import of_http, usage
 
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from gyoza_tui.worker.session import Bounds
 
 
-@dataclass(frozen=True)
-class BoundFlags:
+class BoundFlags(NamedTuple):
     """As typed."""
 
     max_seconds: float | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -38,7 +37,7 @@ def check(flags: Connection, as_json: options.AsJson = False) -> None:
 
     found = _checks(flags)
     if as_json:
-        terminal.out_json([asdict(each) for each in found])
+        terminal.out_json([each._asdict() for each in found])
     else:
         for each in found:
             _print(each)

@@ -8,9 +8,8 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TextIO, TypeAlias
+from typing import Any, NamedTuple, TextIO, TypeAlias
 
 from gyoza_tui.models.ansi import only_colours, settled
 from gyoza_tui.models.text import visible
@@ -189,8 +188,7 @@ def duration(seconds: float) -> str:
     return f"{hours // 24}d{hours % 24:02}h"
 
 
-@dataclass(frozen=True)
-class Times:
+class Times(NamedTuple):
     """How moments are told: how long ago, or exactly and in UTC. `-` when unknown."""
 
     utc: bool = False

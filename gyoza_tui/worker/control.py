@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -59,8 +58,7 @@ class HistoryPage(NamedTuple):
     """How many there are, this page included."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunDetails:
+class RunDetails(NamedTuple):
     """All that is known of one attempt, here and at the server."""
 
     view: RunView

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gyoza_tui.models.limits import MIB
 
 
-@dataclass(frozen=True, slots=True)
-class DiskLook:
+class DiskLook(NamedTuple):
     """How much room is left where the worker writes."""
 
     trouble: str | None = None

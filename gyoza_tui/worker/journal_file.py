@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.clock import Clock
@@ -59,8 +58,8 @@ UPDATE runs SET seen = 1 WHERE outcome IS NOT NULL;
 }
 """From each older version to the next."""
 
-COLUMNS: Final = tuple(RunRow.__dataclass_fields__)
-_FLAGS: Final = tuple(name for name, field in RunRow.__dataclass_fields__.items() if field.type == "bool")
+COLUMNS: Final = RunRow._fields
+_FLAGS: Final = tuple(name for name, kind in get_type_hints(RunRow).items() if kind is bool)
 
 
 class JournalError(Exception):
@@ -144,7 +143,10 @@ def row_of(columns: tuple[Any, ...]) -> RunRow:
     return RunRow(**found)
 
 
-_STORE: Final[dict[str, Callable[[Any], str]]] = {"handle": json.dumps, "exit": lambda ended: json.dumps(asdict(ended))}
+_STORE: Final[dict[str, Callable[[Any], str]]] = {
+    "handle": json.dumps,
+    "exit": lambda ended: json.dumps(ended._asdict()),
+}
 
 
 def stored(name: str, value: Any) -> Any:

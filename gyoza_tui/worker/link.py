@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 
@@ -18,8 +17,7 @@ from gyoza_tui.worker.notices import Notices
 HELD_BY_ANOTHER: Final = frozenset({ErrorCode.INSTANCE_LIVE, ErrorCode.EPOCH})
 
 
-@dataclass(frozen=True, slots=True)
-class LinkState:
+class LinkState(NamedTuple):
     """As it stood after the last beat."""
 
     registered: bool = False
@@ -88,8 +86,7 @@ class ServerLink:
         latency_ms = (self._clock.boot() - sent_at) * 1000
         with self._lock:
             old = self._state
-            self._state = replace(
-                old,
+            self._state = old._replace(
                 registered=True,
                 name_held=None,
                 server_id=reply.server_id or "",
@@ -118,7 +115,7 @@ class ServerLink:
         """Whether there was any; says that it is over unless that is told already."""
         with self._lock:
             old = self._state
-            self._state = replace(old, trouble=None, kind=None, unauthorized=False, down_since=None)
+            self._state = old._replace(trouble=None, kind=None, unauthorized=False, down_since=None)
         self.backoff.succeed()
         if old.trouble is not None and not told:
             self._notices.say("the server answers again", server="ok")
@@ -135,8 +132,7 @@ class ServerLink:
         with self._lock:
             old = self._state
             held = text if code in HELD_BY_ANOTHER else old.name_held
-            self._state = replace(
-                old,
+            self._state = old._replace(
                 trouble=text,
                 kind=trouble(error),
                 unauthorized=meaning(error) is Meaning.UNAUTHORIZED,

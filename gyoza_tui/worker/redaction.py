@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from typing import Final
 
 from gyoza_tui.models.runs import SECRET_SHOWN
@@ -35,7 +34,7 @@ def redacted_line(line: LogLine, secrets: Collection[str]) -> LogLine:
     data, tail = _replaced(line.data, values), _replaced(line.tail, values)
     if line.lacks:
         data, tail = data[: len(data) - _beginning(data, values)], tail[_end(tail, values) :]
-    return replace(line, data=data, tail=tail)
+    return line._replace(data=data, tail=tail)
 
 
 def redact_pieces(pieces: Iterable[bytes], secrets: Iterable[str]) -> Iterator[bytes]:

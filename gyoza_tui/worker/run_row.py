@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from gyoza_tui.backends.base import Exit, Handle
 from gyoza_tui.models.runs import OpRun
@@ -36,8 +36,7 @@ class Outcome(StrEnum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """One row of the journal: everything that a restarted worker needs to go on with the attempt."""
 
     key: int
@@ -122,4 +121,4 @@ class RunRow:
         return RunHeld(id=self.run_id, attempt=self.attempt)
 
     def with_(self, **changes: object) -> RunRow:
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return self._replace(**changes)  # type: ignore[arg-type]

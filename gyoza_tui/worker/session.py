@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.states import RunState
@@ -15,8 +14,7 @@ _BOUNDED_WAIT_S: Final = 1.0
 """How long a claim stays open where the session may end by what it is answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """What ends a session beside a person; none of it: nothing does."""
 
     max_seconds: float | None = None

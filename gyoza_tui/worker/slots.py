@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 import traceback
-from dataclasses import replace
 from typing import Final
 
 from gyoza_tui.backends.base import BackendError, Label, PullProgress
@@ -74,7 +73,7 @@ class Slots:
     def as_asked(self, row: RunRow) -> RunRow:
         """With the intent that is on its way into the journal."""
         asked = self._asked.get(row.key)
-        return row if asked is None else replace(row, intent=asked)
+        return row if asked is None else row._replace(intent=asked)
 
     def wake(self, key: int) -> None:
         """Let the run's thread look at its row again."""

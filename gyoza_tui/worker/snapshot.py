@@ -7,6 +7,7 @@ Times of runs are UTC seconds, for they outlive the process; times of duties and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gyoza_tui.backends.base import Exit, PullProgress
 from gyoza_tui.models.hardware import HardwareSample
@@ -43,8 +44,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class StepView:
+class StepView(NamedTuple):
     """A step of the pipeline, whatever the pipeline is."""
 
     name: str
@@ -54,8 +54,7 @@ class StepView:
     """None: not left yet, or nobody knows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What the op last said of itself."""
 
     percent: float
@@ -64,8 +63,7 @@ class Progress:
     """From `at` on, by the pace since its first word; None while there is no pace."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunView:
+class RunView(NamedTuple):
     """One attempt here, with the server's last word on its run."""
 
     row: RunRow
@@ -95,8 +93,7 @@ class RunView:
         return self.row.key
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """How many of the runs that ended here, and are still in the history, ended how: by their last attempt here."""
 
     completed: int = 0
@@ -114,8 +111,7 @@ class Failures:
     since: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """The worker at one moment. Times are UTC seconds where they are not called boot time."""
 
     version: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ class DockerOps:
         base = BackendOptions(
             worker_id="tester", instance_id=self.instance, state_dir=tmp_path / "state", docker_network="none"
         )
-        self.options = replace(base, **options)
+        self.options = base._replace(**options)
         self.backend = DockerBackend(self.options)
         self.labels: dict[str, str] = {Label.INSTANCE: self.instance}
 

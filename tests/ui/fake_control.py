@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from gyoza_tui.models.ansi import without_escapes
@@ -43,7 +43,7 @@ def row(key: int, run_id: str, image: str = "classify:1", **more: Any) -> RunRow
         id=run_id, image=image, attempt=1, lease="lease", op_definition=image.partition(":")[0], op_version="1.0.0"
     )
     found = RunRow(key=key, server_id="s", run=run, name=f"gyoza-{run_id}", backend="docker", claimed_at=NOW - 190)
-    return replace(found, **more)
+    return found._replace(**more)
 
 
 def snapshot(**more: Any) -> Snapshot:
@@ -72,7 +72,7 @@ def snapshot(**more: Any) -> Snapshot:
         ),
         disk_free_mb=412 * 1024,
     )
-    return replace(base, **more)
+    return base._replace(**more)
 
 
 @dataclass
@@ -125,20 +125,20 @@ class FakeControl:
 
     def pause(self) -> None:
         self._note("pause")
-        self.now = replace(self.now, state=WorkerState.PAUSED)
+        self.now = self.now._replace(state=WorkerState.PAUSED)
 
     def resume(self) -> None:
         self._note("resume")
-        self.now = replace(self.now, state=WorkerState.CLAIMING)
+        self.now = self.now._replace(state=WorkerState.CLAIMING)
 
     def end(self, ending: Ending) -> None:
         self._note("end", ending)
         if ending is Ending.DRAIN:
-            self.now = replace(self.now, state=WorkerState.DRAINING)
+            self.now = self.now._replace(state=WorkerState.DRAINING)
 
     def undo_drain(self) -> None:
         self._note("undo_drain")
-        self.now = replace(self.now, state=WorkerState.CLAIMING)
+        self.now = self.now._replace(state=WorkerState.CLAIMING)
 
     def cancel(self, run_id: str, attempt: int) -> bool:
         self._note("cancel", run_id, attempt)

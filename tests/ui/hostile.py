@@ -32,8 +32,8 @@ def _view(view: RunView) -> RunView:
         "inputs": {_word(key): _word(key + 2)},
     }
     run = view.row.run.model_copy(update=changes)
-    row = replace(view.row, run=run, outcome_note=_word(key + 3), intent_note=_word(key + 4), last_line=_word(key + 5))
-    return replace(view, row=row)
+    row = view.row._replace(run=run, outcome_note=_word(key + 3), intent_note=_word(key + 4), last_line=_word(key + 5))
+    return view._replace(row=row)
 
 
 def _details(details: RunDetails) -> RunDetails:
@@ -45,7 +45,7 @@ def _details(details: RunDetails) -> RunDetails:
             for n, event in enumerate(server.events)
         ]
         server = server.model_copy(update={"inputs": view.row.run.inputs, "worker_id": _word(0), "events": events})
-    return replace(details, view=view, server=server, refused=WORDS)
+    return details._replace(view=view, server=server, refused=WORDS)
 
 
 def _line(line: RecordedLine) -> RecordedLine:
@@ -56,8 +56,7 @@ def hostile(recording: Recording) -> Recording:
     snapshot = recording.snapshot
     return replace(
         recording,
-        snapshot=replace(
-            snapshot,
+        snapshot=snapshot._replace(
             worker_id=_word(0),
             backends={**snapshot.backends, _word(0): _word(1)},
             disk=_word(2),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.worker.control import Check, LogLine, RunDetails, Stream
@@ -49,7 +50,8 @@ class Recording:
     """By key."""
 
     def text(self) -> str:
-        return _ADAPTER.dump_json(self, indent=0).decode() + "\n"
+        named = {each.name: _named(getattr(self, each.name)) for each in fields(self)}
+        return to_json(named, indent=0).decode() + "\n"
 
     @staticmethod
     def of(text: str) -> Recording:
@@ -57,6 +59,16 @@ class Recording:
 
 
 _ADAPTER: Final = TypeAdapter(Recording)
+
+
+def _named(value: Any) -> Any:
+    """With the fields of what is a tuple by name, so that a person can read them."""
+    if isinstance(value, dict):
+        return {key: _named(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        each_named = [_named(each) for each in value]
+        return dict(zip(value._fields, each_named, strict=True)) if hasattr(value, "_fields") else each_named
+    return value
 
 
 def load(name: str) -> Recording:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -40,7 +39,7 @@ _FRESH = Snapshot(
 
 
 def _check(name: str, **changes: Any) -> Check:
-    found = {check.name: check for check in checklist(replace(_FRESH, **changes))}
+    found = {check.name: check for check in checklist(_FRESH._replace(**changes))}
     assert list(found) == ["server", "key", "docker", "local", "GPUs", "disk"]
     return found[name]
 
@@ -51,8 +50,7 @@ def test_nothing_is_known_at_first() -> None:
 
 
 def test_all_is_well() -> None:
-    well = replace(
-        _FRESH,
+    well = _FRESH._replace(
         link=LinkState(registered=True, beat_at=1.0, latency_ms=11.6),
         backends={"docker": None, "local": None},
         hardware=_HARDWARE,
@@ -154,7 +152,7 @@ def test_what_is_wrong_with_docker(rig: Rig, trouble: str, mend: str) -> None:
     ],
 )
 def test_who_lists_ops_can_do_without_docker(trouble: str, state: CheckState) -> None:
-    facts = replace(_FRESH, backends={"docker": trouble, "local": None})
+    facts = _FRESH._replace(backends={"docker": trouble, "local": None})
     (alone,) = (check for check in checklist(facts, own_ops=True) if check.name == "docker")
     (other,) = (check for check in checklist(facts) if check.name == "docker")
     assert (alone.state, other.state) == (state, CheckState.FAILED)
@@ -183,7 +181,7 @@ _WELL = Asked(clock_skew_s=0.2, gpu_trouble=None, state_dir=Directory("/state"))
 
 
 def _asked(name: str, asked: Asked, **changes: Any) -> Check:
-    return next(check for check in checklist(replace(_FRESH, **changes), asked) if check.name == name)
+    return next(check for check in checklist(_FRESH._replace(**changes), asked) if check.name == name)
 
 
 def test_what_only_somebody_who_asks_knows() -> None:

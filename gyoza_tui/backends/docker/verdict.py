@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from gyoza_tui.backends.base import BackendUnavailable, Exit, State
@@ -65,16 +64,16 @@ class Verdicts:
 
     def _judged(self, container: str, end: Exit, *, ours: bool) -> Exit:
         if not ours and self._lost_by_a_restart(end):
-            return replace(end, machine_fault="the Docker engine or the machine was restarted under it")
+            return end._replace(machine_fault="the Docker engine or the machine was restarted under it")
         answers = self._answers()
         if end.signal and not ours and not end.oom:
             end, answers = self._second_looks(container, end, answers)
         if not ours and (not answers or (end.finished_at and self._engine.troubles.near(end.finished_at))):
-            return replace(end, machine_fault="the Docker engine went away about when it ended")
+            return end._replace(machine_fault="the Docker engine went away about when it ended")
         if ours and not answers:
-            return replace(end, machine_fault="the Docker engine went away while it was being stopped")
+            return end._replace(machine_fault="the Docker engine went away while it was being stopped")
         if may_be_init_failure(end):
-            return replace(end, not_executable=init_failure(end, self._last_words(container)))
+            return end._replace(not_executable=init_failure(end, self._last_words(container)))
         return end
 
     def _lost_by_a_restart(self, end: Exit) -> bool:

@@ -6,7 +6,6 @@ import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,8 +23,7 @@ class Limits(NamedTuple):
     pids: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cgroups:
+class Cgroups(NamedTuple):
     """The directory below which groups of a controller are made. Version 2 has one for all, version 1 one for each."""
 
     parents: Mapping[str, Path]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,8 +16,7 @@ from textual.widgets.option_list import Option
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice(Generic[_T]):
+class Choice(NamedTuple, Generic[_T]):
     """An answer that a dialog offers."""
 
     value: _T
@@ -33,8 +31,7 @@ class Choice(Generic[_T]):
         return Content.assemble(head, "\n", (f"    {self.means}", "dim")) if self.means else head
 
 
-@dataclass(frozen=True, slots=True)
-class Question(Generic[_T]):
+class Question(NamedTuple, Generic[_T]):
     """What a dialog asks, and what may be answered."""
 
     title: Content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
@@ -30,7 +29,7 @@ class OneLine:
 
     def lines(self, start: int, count: int) -> LogPage:
         found = self._control.log_lines(self._key, self._number, 1, _LINE_MAX).lines
-        return LogPage(tuple(replace(line, number=0) for line in found), len(found))
+        return LogPage(tuple(line._replace(number=0) for line in found), len(found))
 
     def search(self, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:
         return LogHits((), None)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import psutil
@@ -29,8 +29,7 @@ class GpuReading(NamedTuple):
     """Why there is no reading, in words; None when there is."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Device:
+class _Device(NamedTuple):
     """What of a GPU never changes."""
 
     handle: Any

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from gyoza_tui.backends.base import Stream
@@ -15,8 +14,7 @@ TAIL_MAX: Final = 8 * 1024
 """Bytes of `LogLine.tail`."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """A line of the log, or a note of ours in it."""
 
     number: int

@@ -48,6 +48,7 @@ async def opened(
     async with app.run_test(size=size) as pilot:
         app.tick()
         yield Opened(app, fake, pilot)
+        app.workers.cancel_all()  # as at its own end; a test's takes the widgets away first
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

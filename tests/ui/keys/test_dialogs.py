@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,7 +101,7 @@ def test_release_is_in_the_palette_only_and_asks() -> None:
     ("view", "key", "why"),
     [
         (FAILED, "x", "93bb10f2 has ended already: FAILED"),
-        (replace(RUNS[0], row=replace(RUNS[0].row, intent=Intent.CANCEL)), "x", "a1b2c3d4 is being stopped already"),
+        (RUNS[0]._replace(row=RUNS[0].row._replace(intent=Intent.CANCEL)), "x", "a1b2c3d4 is being stopped already"),
         (RUNS[0], "r", "a1b2c3d4 has not ended: cancel it first"),
         (FAILED, "e", "93bb10f2 has ended: there is no container to look into"),
         (running(9, "new", start_asked=False), "e", "new has no container yet"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
@@ -81,7 +81,7 @@ class RandomKeys(RuleBasedStateMachine):
                 runs = [view for view in runs if view.row.run_id not in asked]
             case _:
                 runs = data.draw(st.permutations(runs))
-        self.here.fake.now = replace(now, runs=tuple(runs), history_version=now.history_version + 1)
+        self.here.fake.now = now._replace(runs=tuple(runs), history_version=now.history_version + 1)
         self._runner.run(self._shown())
 
     @rule(data=st.data())
@@ -189,7 +189,7 @@ class RandomKeys(RuleBasedStateMachine):
 
 
 def _ended(view: RunView, outcome: Outcome) -> RunView:
-    return replace(view, row=replace(view.row, outcome=outcome, outcome_at=NOW, acked=True))
+    return view._replace(row=view.row._replace(outcome=outcome, outcome_at=NOW, acked=True))
 
 
 def _yes(dialog: Dialog[Any], key: str, highlighted: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from textual.widgets import Static
@@ -26,10 +25,8 @@ STEPS = (
     StepView("run_container", NOW - 99, NOW),
     StepView("odd[/b]"),
 )
-FAILED = replace(
-    running(2, "93bb10f2", "train"),
-    row=replace(
-        running(2, "93bb10f2", "train").row,
+FAILED = running(2, "93bb10f2", "train")._replace(
+    row=running(2, "93bb10f2", "train").row._replace(
         outcome=Outcome.FAILED, outcome_note="oom_killed, 64 G asked", outcome_at=NOW, acked=True,
         exit=Exit(137, "SIGKILL", oom=True),
     ),
@@ -100,7 +97,7 @@ def test_it_is_read_again_when_something_changes_and_only_then() -> None:
                 here.app.tick()
             await here.pilot.pause()
             assert here.fake.asked.count(("describe", 1)) == 1
-            here.fake.now = snapshot(runs=(replace(RUN, row=replace(RUN.row, step="complete_oprun")),))
+            here.fake.now = snapshot(runs=(RUN._replace(row=RUN.row._replace(step="complete_oprun")),))
             here.app.tick()
             await until(lambda: here.fake.asked.count(("describe", 1)) == 2, "the description again")
             assert screen.shown_run.row.step == "complete_oprun"
@@ -111,7 +108,7 @@ def test_it_is_read_again_when_something_changes_and_only_then() -> None:
 def test_a_run_that_has_left_the_snapshot_is_still_shown() -> None:
     async def look() -> None:
         async with on(RUN) as (here, screen):
-            ended = replace(RUN, row=replace(RUN.row, outcome=Outcome.COMPLETED, acked=True, cleaned=True))
+            ended = RUN._replace(row=RUN.row._replace(outcome=Outcome.COMPLETED, acked=True, cleaned=True))
             here.fake.now, here.fake.past = snapshot(history_version=1), [ended]
             await here.press("tab")
             here.app.tick()
@@ -163,7 +160,7 @@ def test_what_the_server_was_not_asked_is_what_was_known() -> None:
 
 def test_a_step_that_is_tried_again_says_why() -> None:
     steps = (StepView("start_oprun", NOW - 9, NOW - 3), StepView("run_container", NOW - 3))
-    again = replace(RUN, steps=steps, again=Again("no [/engine]", NOW + 2))
+    again = RUN._replace(steps=steps, again=Again("no [/engine]", NOW + 2))
     text = run_text(RunDetails(again, None, "", ()), [], NOW, UTC).plain
     assert text.endswith("► container     0:03  02:14:07  again in 2 s: no [/engine]")
 
@@ -194,9 +191,9 @@ def test_new_lines_below_are_counted_in_the_logs_title() -> None:
 def test_a_run_that_ends_while_its_log_is_shown_is_shown_as_ended() -> None:
     async def look() -> None:
         async with on(RUN) as (here, screen):
-            closed = replace(RUN.row, outcome=Outcome.COMPLETED, outcome_at=NOW, acked=True, cleaned=True)
+            closed = RUN.row._replace(outcome=Outcome.COMPLETED, outcome_at=NOW, acked=True, cleaned=True)
             here.fake.now = snapshot(runs=())
-            here.fake.past = [replace(RUN, row=closed)]
+            here.fake.past = [RUN._replace(row=closed)]
             here.app.tick()
             await until(lambda: screen.shown_run.row.outcome is Outcome.COMPLETED, "its end")
             assert "COMPLETED" in str(screen.query_one("#about", Static).content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from textual.geometry import Offset
@@ -481,10 +480,10 @@ def test_another_run_is_another_log_and_no_run_says_so() -> None:
             it.pane.show_run(view_of(key=2))
             await it.settled()
             assert it.rows[0] == "No output yet."
-            it.pane.show_run(replace(view_of(key=2), again=Again("the registry is down", NOW)))
+            it.pane.show_run(view_of(key=2)._replace(again=Again("the registry is down", NOW)))
             await it.pilot.pause()
             assert it.rows[0] == "No output yet. Tried again: the registry is down"
-            it.pane.show_run(replace(view_of(key=2), again=Again("the registry is " + "down " * 20, NOW)))
+            it.pane.show_run(view_of(key=2)._replace(again=Again("the registry is " + "down " * 20, NOW)))
             await it.pilot.pause()
             assert it.rows[0].startswith("No output yet. Tried again: the registry is down down")
             assert it.rows[0].endswith("…")
@@ -550,7 +549,7 @@ def at_step(now_at: int, pull: PullProgress | None = None) -> RunView:
         StepView(name, NOW - 204 + 5 * i if i <= now_at else None, NOW - 199.8 + 5 * i if i < now_at else None)
         for i, name in enumerate(STEPS)
     )
-    return replace(view_of(), steps=tuple(steps), pull=pull)
+    return view_of()._replace(steps=tuple(steps), pull=pull)
 
 
 @pytest.mark.parametrize(
@@ -570,7 +569,7 @@ def test_the_title_says_where_the_run_is_in_as_many_cells_as_there_are(cells: in
 
 def test_while_an_image_is_pulled_the_title_says_how_much() -> None:
     def wide(pull: PullProgress, again: Again | None = None) -> str:
-        return steps_line(replace(at_step(1, pull), again=again), NOW, 200).plain
+        return steps_line(at_step(1, pull)._replace(again=again), NOW, 200).plain
 
     assert "\u25baimage 3/8 layers 120/400M 3:19" in wide(PullProgress(120 << 20, 400 << 20, 3, 8))
     assert "\u25baimage 0/? layers 0M/? 3:19" in wide(PullProgress())

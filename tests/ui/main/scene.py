@@ -50,7 +50,7 @@ def run_row(key: int, run_id: str, op: str = "classify", version: str | None = "
         constraints=Constraints(gpu_id=more.pop("gpu", None)),
     )
     row = RunRow(key=key, server_id="s", run=run, name=f"gyoza-{run_id}", backend="docker", claimed_at=NOW - 190)
-    return replace(row, **more)
+    return row._replace(**more)
 
 
 def going_on(key: int, run_id: str, op: str = "classify", *, step: str = "run_container", **more: Any) -> RunView:
@@ -170,7 +170,7 @@ def busy(gpus: int = 2, **more: Any) -> Snapshot:
         failures=Failures(2, NOW - 2 * 3600),
         history_version=1,
     )
-    return replace(base, **more)
+    return base._replace(**more)
 
 
 LOG = [f"step {step}/1000 loss={0.9 / (step + 1):.4f} lr=3e-4".encode() for step in range(412)]

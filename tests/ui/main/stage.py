@@ -65,3 +65,4 @@ async def stage(
         await shown.tick()
         await shown.tick()
         yield shown
+        app.workers.cancel_all()  # as at its own end; a test's takes the widgets away first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -20,49 +19,49 @@ from tests.ui.still_clock import StillClock
 
 OPTIONS = UiOptions(clock=StillClock())
 WELL = snapshot(failures=Failures(2, NOW - 2 * 3600), free_slots=2)
-DOWN = replace(WELL, link=replace(WELL.link, trouble="connection refused"), down_since=BOOT - 250, next_try_s=4.0)
-REFUSED = replace(DOWN, link=replace(WELL.link, trouble="401: unknown key", unauthorized=True))
-HELD = replace(DOWN, link=replace(WELL.link, trouble="lab-gpu-01 is in use", name_held="lab-gpu-01 is in use"))
+DOWN = WELL._replace(link=WELL.link._replace(trouble="connection refused"), down_since=BOOT - 250, next_try_s=4.0)
+REFUSED = DOWN._replace(link=WELL.link._replace(trouble="401: unknown key", unauthorized=True))
+HELD = DOWN._replace(link=WELL.link._replace(trouble="lab-gpu-01 is in use", name_held="lab-gpu-01 is in use"))
 STATES: dict[str, tuple[Snapshot, str, str, str]] = {
     "claiming": (WELL, "[CLAIMING 2/4]", "$success", "server ✓ 12 ms localhost:5555"),
-    "paused": (replace(WELL, state=WorkerState.PAUSED), "[PAUSED 2/4]", "$warning", "server ✓ 12 ms"),
-    "draining": (replace(WELL, state=WorkerState.DRAINING), "[DRAINING 2/4]", "$warning", "server ✓ 12 ms"),
-    "leaving": (replace(WELL, state=WorkerState.AWAY), "[LEAVING 2/4]", "$warning", "server ✓ 12 ms"),
+    "paused": (WELL._replace(state=WorkerState.PAUSED), "[PAUSED 2/4]", "$warning", "server ✓ 12 ms"),
+    "draining": (WELL._replace(state=WorkerState.DRAINING), "[DRAINING 2/4]", "$warning", "server ✓ 12 ms"),
+    "leaving": (WELL._replace(state=WorkerState.AWAY), "[LEAVING 2/4]", "$warning", "server ✓ 12 ms"),
     "offline": (DOWN, "[OFFLINE 2/4]", "$error", "server ✗ unreachable since 02:10 (4:10), next try in 4 s"),
-    "paused and offline": (replace(DOWN, state=WorkerState.PAUSED), "[OFFLINE 2/4]", "$error", "server ✗ unreachable"),
+    "paused and offline": (DOWN._replace(state=WorkerState.PAUSED), "[OFFLINE 2/4]", "$error", "server ✗ unreachable"),
     "401": (REFUSED, "[OFFLINE 2/4]", "$error", "server ✗ key refused since 02:10 (4:10), next try in 4 s"),
     "name held": (HELD, "[OFFLINE 2/4]", "$error", "server ✗ name held by another worker"),
     "down since its name was held": (
-        replace(HELD, link=replace(HELD.link, trouble="connection refused")),
+        HELD._replace(link=HELD.link._replace(trouble="connection refused")),
         "[OFFLINE 2/4]",
         "$error",
         "server ✗ unreachable since 02:10 (4:10)",
     ),
     "docker down": (
-        replace(WELL, backends={"docker": "no /var/run/docker.sock"}),
+        WELL._replace(backends={"docker": "no /var/run/docker.sock"}),
         "[BLOCKED 2/4]",
         "$warning",
         "docker ✗ no /var/run/docker.sock",
     ),
     "one engine down": (
-        replace(WELL, backends={"docker": "no socket", "local": None}),
+        WELL._replace(backends={"docker": "no socket", "local": None}),
         "[CLAIMING 2/4]",
         "$success",
         "docker ✗ no socket  local ✓",
     ),
     "no engine looked at yet": (
-        replace(WELL, backends={"docker": UNCHECKED, "local": None}),
+        WELL._replace(backends={"docker": UNCHECKED, "local": None}),
         "[CLAIMING 2/4]",
         "$success",
         "docker …  local ✓",
     ),
     "disk full": (
-        replace(WELL, disk="under 2 GB free", disk_free_mb=300, refusal="under 2 GB free"),
+        WELL._replace(disk="under 2 GB free", disk_free_mb=300, refusal="under 2 GB free"),
         "[BLOCKED 2/4]",
         "$warning",
         "disk ✗ full, 300M free",
     ),
-    "connecting": (replace(WELL, link=LinkState()), "[CONNECTING 2/4]", "$warning", "server … localhost:5555"),
+    "connecting": (WELL._replace(link=LinkState()), "[CONNECTING 2/4]", "$warning", "server … localhost:5555"),
 }
 
 
@@ -91,16 +90,16 @@ def test_it_fills_any_width_and_the_badge_is_the_last_to_go(name: str) -> None:
 def test_unseen_failures_stay_in_sight(width: int) -> None:
     assert "✗ 2" in header_line(WELL, OPTIONS, width).plain
     assert "✗ 2" in header_line(DOWN, OPTIONS, width).plain
-    assert "✗" not in header_line(replace(WELL, failures=Failures()), OPTIONS, width).plain
+    assert "✗" not in header_line(WELL._replace(failures=Failures()), OPTIONS, width).plain
 
 
 def test_a_number_that_is_not_fresh_shows_its_age() -> None:
-    stale = replace(DOWN, link=replace(DOWN.link, beat_at=BOOT - 252))
+    stale = DOWN._replace(link=DOWN.link._replace(beat_at=BOOT - 252))
     assert "queue 14 4:12 ago" in header_line(stale, OPTIONS, 198).plain
 
 
 def test_a_password_in_the_address_is_not_shown() -> None:
-    line = header_line(replace(WELL, server_url="http://me:secret@gyoza.example:80/x"), OPTIONS, 158)
+    line = header_line(WELL._replace(server_url="http://me:secret@gyoza.example:80/x"), OPTIONS, 158)
     assert "gyoza.example:80" in line.plain
     assert "secret" not in line.plain
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -17,28 +16,28 @@ from tests.ui.main.stage import stage
 from tests.ui.still_clock import StillClock
 
 WELL = snapshot()
-DOWN = replace(WELL, link=replace(WELL.link, trouble="connection refused"), down_since=BOOT - 250, next_try_s=4.0)
+DOWN = WELL._replace(link=WELL.link._replace(trouble="connection refused"), down_since=BOOT - 250, next_try_s=4.0)
 IN_USE = "lab-gpu-01 is in use since 3 s"
 STATES: dict[Cause, tuple[Snapshot, str]] = {
-    Cause.WAITING: (replace(WELL, link=replace(WELL.link, queued=0)), "the server's queue is empty"),
-    Cause.PAUSED: (replace(WELL, state=WorkerState.PAUSED, refusal="this worker is paused"), "p resumes"),
-    Cause.DRAINING: (replace(WELL, state=WorkerState.DRAINING, to_deliver=2), "2 reports are to be delivered"),
-    Cause.AWAY: (replace(WELL, state=WorkerState.AWAY), "this worker exits"),
-    Cause.NO_SLOT: (replace(WELL, free_slots=0), "all 4 are taken"),
+    Cause.WAITING: (WELL._replace(link=WELL.link._replace(queued=0)), "the server's queue is empty"),
+    Cause.PAUSED: (WELL._replace(state=WorkerState.PAUSED, refusal="this worker is paused"), "p resumes"),
+    Cause.DRAINING: (WELL._replace(state=WorkerState.DRAINING, to_deliver=2), "2 reports are to be delivered"),
+    Cause.AWAY: (WELL._replace(state=WorkerState.AWAY), "this worker exits"),
+    Cause.NO_SLOT: (WELL._replace(free_slots=0), "all 4 are taken"),
     Cause.UNREACHABLE: (DOWN, "connection refused since 02:10 (4:10), next try in 4 s  R tries at once"),
     Cause.KEY_REFUSED: (
-        replace(DOWN, link=replace(WELL.link, trouble="401: unknown key", unauthorized=True)),
+        DOWN._replace(link=WELL.link._replace(trouble="401: unknown key", unauthorized=True)),
         "401: unknown key",
     ),
     Cause.NAME_HELD: (
-        replace(DOWN, link=replace(WELL.link, trouble=IN_USE, name_held=IN_USE)),
+        DOWN._replace(link=WELL.link._replace(trouble=IN_USE, name_held=IN_USE)),
         "lab-gpu-01 is in use since 3 s",
     ),
     Cause.ENGINE_DOWN: (
-        replace(WELL, backends={"docker": "no /var/run/docker.sock"}),
+        WELL._replace(backends={"docker": "no /var/run/docker.sock"}),
         "docker: no /var/run/docker.sock",
     ),
-    Cause.DISK_FULL: (replace(WELL, disk="under 2 GB free on /data"), "under 2 GB free on /data"),
+    Cause.DISK_FULL: (WELL._replace(disk="under 2 GB free on /data"), "under 2 GB free on /data"),
 }
 
 
@@ -69,13 +68,13 @@ def test_a_list_of_what_is_over_says_it_too(cause: Cause) -> None:
 
 
 def test_what_must_be_mended_comes_before_what_somebody_wanted() -> None:
-    both = replace(DOWN, state=WorkerState.PAUSED, disk="under 2 GB free")
+    both = DOWN._replace(state=WorkerState.PAUSED, disk="under 2 GB free")
     causes = [reason.cause for reason in why_nothing_runs(both, StillClock().zone)]
     assert causes == [Cause.UNREACHABLE, Cause.PAUSED, Cause.DISK_FULL]
 
 
 def test_a_server_that_was_never_asked_is_no_empty_queue() -> None:
-    [reason] = why_nothing_runs(replace(WELL, link=LinkState()), StillClock().zone)
+    [reason] = why_nothing_runs(WELL._replace(link=LinkState()), StillClock().zone)
     assert "first time" in reason.text
 
 
@@ -92,7 +91,7 @@ def test_a_run_that_is_over_but_for_its_report_does_not_hide_the_reason() -> Non
     over = ended(9, "reported", Outcome.COMPLETED, "", acked=False)
 
     async def look() -> None:
-        async with stage(FakeControl(now=replace(DOWN, runs=(over,), to_deliver=1)), (120, 30)) as shown:
+        async with stage(FakeControl(now=DOWN._replace(runs=(over,), to_deliver=1)), (120, 30)) as shown:
             assert "TO DELIVER" in shown.text()
             assert "server unreachable  connection refused since" in shown.text()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from gyoza_tui.backends.base import PullProgress
@@ -77,14 +75,14 @@ def test_what_is_tried_again_shows_when_and_why() -> None:
     pulled = going_on(1, "r", step="pull_latest_image", started_at=None, pull=PullProgress(), again=again)
     assert "2/6 again in 4 s" in row(pulled)
     assert row(pulled).rstrip().endswith("the registry is down")
-    assert "2/6 trying again" in row(replace(pulled, again=replace(again, at=NOW)))
+    assert "2/6 trying again" in row(pulled._replace(again=again._replace(at=NOW)))
     assert "2/6 again in 4 s" in row(pulled, NARROW)
 
 
 def test_what_is_asked_to_stop_shows_when_it_is_killed() -> None:
     stopping = going_on(1, "r", intent=Intent.CANCEL, kill_at=NOW + 6.2)
     assert "4/6 SIGKILL in 7 s" in row(stopping)
-    assert "4/6 container" in row(replace(stopping, kill_at=NOW - 1))
+    assert "4/6 container" in row(stopping._replace(kill_at=NOW - 1))
 
 
 def test_a_pull_of_unknown_size_does_not_claim_one() -> None:
@@ -182,5 +180,5 @@ def test_every_row_is_as_wide_as_its_titles(width: int) -> None:
     ],
 )
 def test_the_servers_word_is_said_where_it_contradicts_ours(view: RunView, said: str | None, differs: bool) -> None:
-    told = replace(view, server_state=None if said is None else RunState(said))
+    told = view._replace(server_state=None if said is None else RunState(said))
     assert differing(told) == (said if differs else None)

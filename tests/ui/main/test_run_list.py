@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
@@ -109,7 +108,7 @@ def test_the_same_again_repaints_nothing() -> None:
             await here.show(*views)
             with here.painting() as painted:
                 await here.show(*views)
-                await here.show(*(replace(view) for view in views[:3]), *views[3:])
+                await here.show(*(view._replace() for view in views[:3]), *views[3:])
             assert painted == []
 
     asyncio.run(look())

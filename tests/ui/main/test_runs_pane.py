@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.ui.panels.runs import RunsPane
@@ -78,7 +77,7 @@ def test_the_history_is_asked_for_only_when_it_has_changed() -> None:
             for _ in range(5):
                 await shown.tick()
             assert asked(control) == before == 1
-            control.now = replace(control.now, history_version=2)
+            control.now = control.now._replace(history_version=2)
             await shown.until(lambda: asked(control) == 2)
 
     asyncio.run(look())
@@ -89,7 +88,7 @@ def test_what_ended_an_hour_ago_leaves_a_list_since_an_hour_ago() -> None:
     control = AskedControl(now=snapshot(), past=[new, old])
 
     def later(seconds: float) -> None:
-        control.now = replace(control.now, utc=NOW + seconds, taken_at=BOOT + seconds)
+        control.now = control.now._replace(utc=NOW + seconds, taken_at=BOOT + seconds)
 
     async def look() -> None:
         async with stage(control) as shown:
@@ -127,11 +126,11 @@ def test_a_run_that_is_closed_does_not_vanish_until_the_history_has_it() -> None
     async def look() -> None:
         async with stage(control) as shown:
             await shown.until(lambda: listed(shown) == ["closing1"])
-            control.now = replace(control.now, runs=())
+            control.now = control.now._replace(runs=())
             control.past = [ended(50, "closing1", Outcome.COMPLETED, "outputs: 3")]
             await shown.tick()
             assert listed(shown) == ["closing1"]
-            control.now = replace(control.now, history_version=2)
+            control.now = control.now._replace(history_version=2)
             await shown.until(lambda: "outputs: 3" in shown.text())
             assert listed(shown) == ["closing1"]
 
@@ -155,7 +154,7 @@ def test_what_is_cancelled_says_so_with_the_next_picture() -> None:
         async with stage(control) as shown:
             assert "► RUNNING     aaaa" in shown.text()
             run = control.now.runs[0]
-            control.now = replace(control.now, runs=(replace(run, row=replace(run.row, intent=Intent.CANCEL)),))
+            control.now = control.now._replace(runs=(run._replace(row=run.row._replace(intent=Intent.CANCEL)),))
             await shown.tick()
             assert "◌ CANCELLING  aaaa" in shown.text()
 
@@ -260,7 +259,7 @@ def test_u_goes_from_one_unseen_failure_to_the_next() -> None:
             await shown.press("u")
             await shown.until(lambda: ("seen", 6) in control.asked)
             control.past = failures()[:2]
-            control.now = replace(control.now, history_version=5)
+            control.now = control.now._replace(history_version=5)
             await shown.until(lambda: len(listed(shown)) == 2)
             await shown.press("u")
             assert [note.message for note in shown.app._notifications] == [

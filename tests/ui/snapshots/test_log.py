@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tests.ui.picture import Shown, picture
 from tests.ui.recording import load
 from tests.ui.snapshots.conftest import SnapCompare
@@ -53,5 +51,5 @@ def test_sideways(snap_compare: SnapCompare) -> None:
 async def _grow(shown: Shown) -> None:
     key = next(view.key for view in shown.fake.now.runs if view.row.run.op_definition == "tune")
     lines = shown.fake.lines[key]
-    more = (replace(lines[0], number=len(lines) + n, data=b"more %d" % n) for n in range(_MORE))
+    more = (lines[0]._replace(number=len(lines) + n, data=b"more %d" % n) for n in range(_MORE))
     shown.fake.lines[key] = (*lines, *more)

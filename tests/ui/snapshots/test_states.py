@@ -58,7 +58,7 @@ def test_disk_full(snap_compare: SnapCompare) -> None:
 def test_no_free_slot(snap_compare: SnapCompare) -> None:
     """Nothing runs, for all four slots are held: the list says so."""
     idle = load("idle")
-    snap_compare(picture(replace(idle, snapshot=replace(idle.snapshot, free_slots=0)), ROWS))
+    snap_compare(picture(replace(idle, snapshot=idle.snapshot._replace(free_slots=0)), ROWS))
 
 
 def test_to_deliver(snap_compare: SnapCompare) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.color import Color
 from rich.style import Style
 
 
-@dataclass(frozen=True, slots=True)
-class Pen:
+class Pen(NamedTuple):
     """The colours and such in force."""
 
     color: Color | None = None
@@ -78,19 +76,19 @@ def _after_code(pen: Pen, code: int, parts: str, following: Iterator[str]) -> Pe
     if code == 0:
         return PLAIN
     if code == 4 and parts == "0":
-        return replace(pen, underline=None)
+        return pen._replace(underline=None)
     if code in _FLAGS:
-        return replace(pen, **_FLAGS[code])  # type: ignore[arg-type]
+        return pen._replace(**_FLAGS[code])  # type: ignore[arg-type]
     if code in (38, 48):
         numbers = [_number(part) for part in parts.split(":")] if parts else None
         color = _of_parts(numbers) if numbers else _of_following(lambda: _number(next(following, "-1")))
-        return replace(pen, color=color) if code == 38 else replace(pen, bgcolor=color)
+        return pen._replace(color=color) if code == 38 else pen._replace(bgcolor=color)
     if code in (39, 49):
-        return replace(pen, color=None) if code == 39 else replace(pen, bgcolor=None)
+        return pen._replace(color=None) if code == 39 else pen._replace(bgcolor=None)
     for codes, (which, shift) in _COLORS.items():
         if code in codes:
             color = Color.from_ansi(code + shift)
-            return replace(pen, color=color) if which == "color" else replace(pen, bgcolor=color)
+            return pen._replace(color=color) if which == "color" else pen._replace(bgcolor=color)
     return pen
 
 
