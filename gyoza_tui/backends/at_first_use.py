@@ -1,4 +1,4 @@
-"""A backend whose library takes its time to load."""
+"""A backend that takes its time to load."""
 
 from __future__ import annotations
 

@@ -72,6 +72,7 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
 def _server(settings: Settings, client: GyozaClient, root: Path, *, running: bool) -> tuple[LinkState, float | None]:
     """What a beat would find: does it answer, is the key right, is the name free; and the clocks' difference."""
     skew_s: float | None = None
+    client.open()
     began, began_utc = time.monotonic(), datetime.now(UTC)
     try:
         health = client.health()

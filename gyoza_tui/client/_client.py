@@ -76,10 +76,16 @@ class GyozaClient:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    def open(self) -> None:
+        """Load what requests need. The first one would do that too: for who measures how long the server takes."""
+        self._http()
+
     def close(self) -> None:
+        """Its connections; another request opens it again."""
         with self._opening:
             if self._opened is not None:
                 self._opened.close()
+                self._opened = None
 
     # Definitions
 

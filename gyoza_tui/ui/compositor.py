@@ -19,6 +19,10 @@ class TightCompositor(Compositor):
         self._found: dict[Widget, tuple[Region, Region]] = {}
         self._tight: dict[Widget, tuple[Region, Region]] = {}
 
+    def clear(self) -> None:
+        super().clear()
+        self._found, self._tight = {}, {}
+
     @property
     def visible_widgets(self) -> dict[Widget, tuple[Region, Region]]:
         """The region of each, and what is seen of it."""

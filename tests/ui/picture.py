@@ -20,7 +20,8 @@ from gyoza_tui.ui.ascii import as_ascii
 from gyoza_tui.ui.duties import FOLLOWERS
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.widgets.log_view import FEED, LogView
+from gyoza_tui.ui.widgets.log_view import LogView
+from gyoza_tui.ui.widgets.log_view.view import FEED
 from tests.ui.fake_control import FakeControl
 from tests.ui.recording import Recording
 from tests.ui.still_clock import StillClock

@@ -40,7 +40,7 @@ class Duty:
 
     name: ClassVar[str]
     first_s: float = 0.0
-    """How long its first tick waits to be woken, while others do what is more urgent at a start."""
+    """How long the first tick of all waits to be woken, while others do what is more urgent at a start."""
 
     def __init__(self, clock: Clock, notices: Notices, wake: threading.Event) -> None:
         self._clock = clock
@@ -133,6 +133,7 @@ class Duty:
 
     def _serve(self) -> None:
         self._clock.wait(self._wake, self.first_s)
+        self.first_s = 0.0
         while not self._stopped.is_set():
             self._wake.clear()
             next_try = self.step()

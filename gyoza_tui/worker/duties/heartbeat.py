@@ -65,6 +65,7 @@ class Heartbeat(Duty):
         """One beat; raises httpx.HTTPError."""
         runtime = self._runtime
         rows = [row for row in runtime.journal.rows() if not row.acked and not runtime.held(row)]
+        runtime.client.open()
         sent_at = self._clock.boot()
         try:
             reply = runtime.client.beat(self.request(rows), timeout_s)

@@ -14,7 +14,8 @@ from textual.strip import Strip
 
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.log import LogPane
-from gyoza_tui.ui.widgets.log_view import FEED, LogView
+from gyoza_tui.ui.widgets.log_view import LogView
+from gyoza_tui.ui.widgets.log_view.view import FEED
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.snapshot import RunView
 from tests.ui.fake_control import FakeControl, row

@@ -13,6 +13,7 @@ from gyoza_tui.ui.run_tools import selected_log
 from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.steps import steps_line
 from gyoza_tui.ui.widgets.log_view import LogView, TooMuch
+from gyoza_tui.ui.widgets.log_view.view import FEED
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.control import LogLine, LogPage, Stream
@@ -490,6 +491,23 @@ def test_another_run_is_another_log_and_no_run_says_so() -> None:
             it.pane.show_run(view_of(key=3, outcome=Outcome.COMPLETED, cleaned=True))
             await it.settled()
             assert it.rows[0] == "This run has left no output here."
+
+    run(look())
+
+
+def test_one_task_reads_the_log_that_is_shown_and_none_when_there_is_none() -> None:
+    async def look() -> None:
+        async with opened(numbered(20)) as it:
+
+            def readers() -> int:
+                return sum(each.is_running for each in it.app.workers if each.group == FEED)
+
+            for key in (2, 3):
+                it.pane.show_run(view_of(key=key))
+                await it.settled()
+                await it.until(lambda: readers() == 1, "one reads")
+            it.pane.show_run(None)
+            await it.until(lambda: readers() == 0, "nobody reads")
 
     run(look())
 

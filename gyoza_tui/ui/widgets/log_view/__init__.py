@@ -10,7 +10,7 @@ from gyoza_tui.ui.widgets.log_view.moment import moment
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.selecting import TooMuch
 from gyoza_tui.ui.widgets.log_view.source import LogSource
-from gyoza_tui.ui.widgets.log_view.view import FEED, Goal, LogView
+from gyoza_tui.ui.widgets.log_view.view import Goal, LogView
 from gyoza_tui.ui.widgets.log_view.window import Place
 
-__all__ = ["FEED", "Goal", "LogSource", "LogView", "Place", "Search", "TooMuch", "moment"]
+__all__ = ["Goal", "LogSource", "LogView", "Place", "Search", "TooMuch", "moment"]

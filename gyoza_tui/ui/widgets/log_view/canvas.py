@@ -43,7 +43,7 @@ class Drawn(NamedTuple):
 
 
 class Dress(NamedTuple):
-    """Our styles, as they are until the theme or the focus changes."""
+    """Our styles, as they are until Textual says that they are others."""
 
     base: Style
     partial: dict[str, Style]

@@ -29,10 +29,13 @@ class Feed:
         """Told after each answer, with the total that was known before it."""
         self._due = False
         self._asked = asyncio.Event()
-        self.idle = True
-        """Whether all that was asked for has come."""
         self.trouble: str | None = None
         """Why there was no answer."""
+
+    @property
+    def reading(self) -> bool:
+        """Whether something was asked for that has not come yet."""
+        return self._asked.is_set()
 
     def look(self) -> None:
         """Ask whether there are more lines."""
@@ -42,7 +45,6 @@ class Feed:
     def ask(self) -> None:
         """Ask for what is missing."""
         if self._due or self._window.missing():
-            self.idle = False
             self._asked.set()
 
     async def serve(self) -> None:
@@ -56,7 +58,6 @@ class Feed:
             except KeyError:
                 self._fail("the worker does not know this attempt any more")
             self._asked.clear()
-            self.idle = True
 
     async def _answer(self) -> None:
         while asked := self._questions():

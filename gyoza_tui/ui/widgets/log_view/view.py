@@ -85,7 +85,7 @@ class LogView(PointedCanvas):
     @property
     def reading(self) -> bool:
         """Whether lines were asked for that have not come yet."""
-        return self._feed is not None and not self._feed.idle
+        return self._feed is not None and self._feed.reading
 
     @property
     def find(self) -> Search | None:
@@ -116,8 +116,9 @@ class LogView(PointedCanvas):
             self.screen.clear_selection()
         self.on_mouse_release()
         self._reset(source)
+        self.workers.cancel_group(self, FEED)
         if self._feed is not None:
-            self.run_worker(self._feed.serve(), group=FEED, exclusive=True)
+            self.run_worker(self._feed.serve(), group=FEED)
         self._refit()
         self.look()
 
