@@ -59,7 +59,6 @@ _DOCKER: Final = {
     "GYOZA_UI_ASCII": "false",
 }
 _FROZEN: Final = """
-from dataclasses import replace
 from gyoza_tui.worker.duties.sample import Sample
 from gyoza_tui.worker.link import ServerLink
 tick, beaten = Sample.tick, ServerLink.beaten
@@ -67,7 +66,7 @@ def tick_once(self):
     return 1.0 if self._runtime.history.latest() else tick(self)
 def beaten_in_no_time(self, reply, sent_at):
     beaten(self, reply, sent_at)
-    self._state = replace(self._state, latency_ms=1.0)
+    self._state = self._state._replace(latency_ms=1.0)
 Sample.tick, ServerLink.beaten = tick_once, beaten_in_no_time
 from gyoza_tui.__main__ import main
 main()
