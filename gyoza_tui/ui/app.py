@@ -104,10 +104,12 @@ class GyozaApp(App[Leave], inherit_bindings=False):
                     screen.show_snapshot(self.snapshot)
 
     def tick_log(self) -> None:
-        """Let the log on the screen look for new lines."""
-        screen = self.screen
-        if screen.is_mounted and isinstance(screen, ShowsLog):
-            screen.look_at_log()
+        """Let the log that is to be seen look for new lines, also below a dialog."""
+        for screen in reversed(self.screen_stack):
+            if screen.is_mounted and isinstance(screen, ShowsLog):
+                screen.look_at_log()
+            if not screen.is_modal:
+                break
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         return commands(self, screen)

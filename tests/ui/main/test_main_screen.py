@@ -309,6 +309,23 @@ def test_when_nothing_changes_nothing_is_written(size: tuple[int, int]) -> None:
     asyncio.run(look())
 
 
+def test_the_log_goes_on_below_a_dialog() -> None:
+    control = busy_control()
+
+    async def look() -> None:
+        async with stage(control) as shown:
+            (view,) = shown.main.query(LogView)
+            await shown.until(lambda: not view.reading and view.total)
+            before, key = view.total, shown.main.shown_run.key  # type: ignore[union-attr]
+            await shown.press("q")
+            assert shown.app.screen.is_modal
+            control.logs[key] = [*control.logs[key], b"one more"]
+            shown.app.tick_log()
+            await shown.until(lambda: view.total == before + 1)
+
+    asyncio.run(look())
+
+
 def test_a_line_that_comes_into_the_log_has_no_panel_beside_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     control = busy_control()
     drawn: list[Widget] = []
