@@ -33,7 +33,7 @@ class Way(StrEnum):
 def cancel(run: RunView, snapshot: Snapshot) -> Question[bool]:
     return yes_or_no(
         Content("Cancel this run?"),
-        (_named(run, snapshot), Content(""), Content("It is stopped, and the server is told CANCELLED.")),
+        (_going(run, snapshot), Content(""), Content("It is stopped, and the server is told CANCELLED.")),
         no="Keep it running",
         yes="Cancel the run",
     )
@@ -43,7 +43,7 @@ def release(run: RunView, snapshot: Snapshot) -> Question[bool]:
     return yes_or_no(
         Content("Release this run?"),
         (
-            _named(run, snapshot),
+            _going(run, snapshot),
             Content(""),
             Content("It is stopped and given back: it starts anew, here or at another worker."),
         ),
@@ -56,7 +56,7 @@ def retry(run: RunView, snapshot: Snapshot) -> Question[bool]:
     return yes_or_no(
         Content("Retry this run?"),
         (
-            _named(run, snapshot),
+            _named(run, f"{run.row.outcome} {duration(snapshot.utc - (run.row.outcome_at or snapshot.utc))} ago"),
             Content(""),
             Content("The server queues it again, from its beginning. It may go to another worker."),
         ),
@@ -144,13 +144,16 @@ def _cancel_all(runs: tuple[RunView, ...]) -> str:
     return f"Stops {_count(runs)}: lists and asks first." if runs else "Nothing to cancel: drains and exits."
 
 
-def _named(run: RunView, snapshot: Snapshot) -> Content:
-    age = duration(snapshot.utc - run.row.claimed_at)
-    return Content.assemble(one_line(run.row.run_id).stylize("bold"), "  ", one_line(op_name(run.row)), f"  {age}")
+def _going(run: RunView, snapshot: Snapshot) -> Content:
+    return _named(run, duration(snapshot.utc - run.row.claimed_at))
+
+
+def _named(run: RunView, since: str) -> Content:
+    return Content.assemble(one_line(run.row.run_id).stylize("bold"), "  ", one_line(op_name(run.row)), f"  {since}")
 
 
 def _list(runs: tuple[RunView, ...], snapshot: Snapshot) -> tuple[Content, ...]:
-    lines = tuple(Content.assemble("  ", _named(run, snapshot)) for run in runs[:_LISTED])
+    lines = tuple(Content.assemble("  ", _going(run, snapshot)) for run in runs[:_LISTED])
     return (*lines, Content(f"  and {len(runs) - _LISTED} more")) if len(runs) > _LISTED else lines
 
 

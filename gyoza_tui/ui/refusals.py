@@ -15,7 +15,10 @@ def stopping(run: RunView, intent: Intent) -> str | None:
     return None
 
 
-def retry(run: RunView) -> str | None:
+def retry(run: RunView, snapshot: Snapshot) -> str | None:
+    link = snapshot.link
+    if link.registered and link.server_id != run.row.server_id:
+        return f"{run.row.run_id} is of another server than the one that answers now, which does not know it"
     match run.row.outcome:
         case None:
             return f"{run.row.run_id} has not ended: cancel it first"

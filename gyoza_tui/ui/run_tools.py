@@ -57,7 +57,7 @@ async def retry(node: Widget, control: WorkerControl, run_id: str) -> None:
     try:
         await aside(partial(control.retry, run_id))
     except (ControlError, KeyError) as error:
-        say(node, f"{run_id} is not retried: {_words(error)}", "error")
+        say(node, _words(error), "error")
     else:
         say(node, f"{run_id} is queued again")
 

@@ -58,7 +58,7 @@ def snapshot(**more: Any) -> Snapshot:
         max_runs=4,
         free_slots=4,
         server_url="http://localhost:5555",
-        link=LinkState(registered=True, queued=14, latency_ms=12.0, beat_at=BOOT - 1, lease_s=30.0),
+        link=LinkState(registered=True, server_id="s", queued=14, latency_ms=12.0, beat_at=BOOT - 1, lease_s=30.0),
         next_try_s=0.0,
         backends={"docker": None},
         to_deliver=0,

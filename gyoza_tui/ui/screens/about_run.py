@@ -70,7 +70,7 @@ class AboutRun(Screen[None], inherit_bindings=False):
             case "cancel":
                 return run is not None and refusals.stopping(run, Intent.CANCEL) is None
             case "retry":
-                return run is not None and refusals.retry(run) is None
+                return run is not None and self._retry_refusal(run) is None
             case _:
                 return True
 
@@ -93,7 +93,7 @@ class AboutRun(Screen[None], inherit_bindings=False):
             self.app.push_screen(Confirm(question), partial(self._stop, run, self._control.release))
 
     def action_retry(self) -> None:
-        if run := self._meant(refusals.retry):
+        if run := self._meant(self._retry_refusal):
             question = questions.retry(run, self._control.snapshot())
             self.app.push_screen(Confirm(question), partial(self._retry, run.row.run_id))
 
@@ -129,6 +129,9 @@ class AboutRun(Screen[None], inherit_bindings=False):
             return run
         say(self, refused)
         return None
+
+    def _retry_refusal(self, run: RunView) -> str | None:
+        return refusals.retry(run, self._control.snapshot())
 
     def _stop(self, run: RunView, stop: Callable[[str, int], bool], yes: bool | None) -> None:
         if yes and not stop(run.row.run_id, run.row.attempt):

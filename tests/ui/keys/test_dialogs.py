@@ -78,7 +78,7 @@ def test_a_retry_that_fails_says_why() -> None:
             here.fake.trouble = "connection refused by [/foo]"
             await here.press("r", "y")
             await until(lambda: toasts(here.app), "what came of it")
-            assert toasts(here.app) == ["93bb10f2 is not retried: connection refused by [/foo]"]
+            assert toasts(here.app) == ["connection refused by [/foo]"]
 
     run(press())
 
@@ -292,6 +292,10 @@ def test_the_run_that_is_cancelled_is_the_one_that_was_under_the_cursor_at_the_k
     run(press())
 
 
-def test_what_has_completed_is_not_offered_again() -> None:
-    assert "has completed" in (refusals.retry(running(1, "93bb10f2", outcome=Outcome.COMPLETED)) or "")
-    assert refusals.retry(FAILED) is None
+def test_what_has_completed_or_is_of_another_server_is_not_offered_again() -> None:
+    now = snapshot()
+    assert "has completed" in (refusals.retry(running(1, "93bb10f2", outcome=Outcome.COMPLETED), now) or "")
+    assert refusals.retry(FAILED, now) is None
+    here, there = (LinkState(registered=True, server_id=id_) for id_ in (FAILED.row.server_id, "another"))
+    assert refusals.retry(FAILED, now._replace(link=here)) is None
+    assert "another server" in (refusals.retry(FAILED, now._replace(link=there)) or "")
