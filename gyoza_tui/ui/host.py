@@ -151,7 +151,7 @@ class _Host:
             pass
         self._ended.wait()
         left = len(self._worker.control.snapshot().runs)
-        there = f"; {left} of its runs are left to its next start" if left else ""
+        there = f"; {left} of its runs {'is' if left == 1 else 'are'} left to its next start" if left else ""
         self._worker.say(f"the worker has ended, exit code {self._code}{there}; its log is {self._worker.log}")
         self._returning.set()
         return self._code
