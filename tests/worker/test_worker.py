@@ -249,9 +249,11 @@ def test_a_time_limit_counts_from_the_start_also_when_the_worker_died_behind_it(
 ) -> None:
     bench.backend.known["op"] = FakeOp(ends_at_once=False)
     update = Journal.update
+    dead = threading.Event()
 
     def dead_behind_the_start(journal: Journal, key: int, **changes: object) -> None:
         if "started_at" in changes:
+            dead.set()
             threading.Event().wait()
         update(journal, key, **changes)
 
@@ -259,7 +261,7 @@ def test_a_time_limit_counts_from_the_start_also_when_the_worker_died_behind_it(
         patched.setattr(Journal, "update", dead_behind_the_start)
         first = bench.worker()
         run = bench.server.client.create_run("op", {}, timeout_s=3600)
-        until(lambda: bench.backend.started, "the start")
+        assert dead.wait(20)
     first.close()
     (container,) = bench.backend.containers.values()
     container.started_at = time.time() - 3601
