@@ -252,7 +252,7 @@ class GyozaClient:
         return Page(_parsed(answer, reply), reply.headers.get(endpoints.CURSOR_HEADER) or None)
 
     def _http(self) -> httpx.Client:
-        """Made at the first request: its transport takes as long to load as a tenth of a screen's start."""
+        """Made at the first request: a screen need not wait until its transport is loaded."""
         with self._opening:
             if self._opened is None:
                 headers = {"Accept-Encoding": "identity", "Accept": "application/json"}
