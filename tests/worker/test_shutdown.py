@@ -16,7 +16,7 @@ from gyoza_tui.models.text import visible
 from gyoza_tui.worker.control import Ending
 from gyoza_tui.worker.run_row import Intent
 from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_LEFT, Shutdown
-from tests.scripted_server import Reply, ScriptedServer, refusal
+from tests.scripted_server import Reply, Request, ScriptedServer, refusal
 from tests.worker.rig import Rig
 
 _INT, _TERM = 2, 15
@@ -181,6 +181,23 @@ def test_a_good_bye_that_is_not_heard_is_no_fault(rig: Rig, scripted: ScriptedSe
     scripted.defaults["delete"] = trouble
     assert _ends(rig, _INT) == EXIT_DONE
     assert "the good-bye was not heard" in rig.said()
+
+
+def test_a_good_bye_to_a_server_that_is_away_is_retried_with_pauses_for_two_seconds(
+    rig: Rig, scripted: ScriptedServer
+) -> None:
+    rig.registered().row()
+    refused_at: list[float] = []
+
+    def refuse(_: Request) -> Reply:
+        rig.clock.turn(0.01)
+        refused_at.append(rig.clock.boot())
+        return refusal(503)
+
+    scripted.defaults["beat"] = refuse
+    assert _ends(rig, lambda: rig.worker.control.end(Ending.DETACH)) == EXIT_DONE
+    assert 4 <= len(refused_at) <= 10
+    assert 1.5 < refused_at[-1] - refused_at[0] <= 2.1
 
 
 def test_a_lower_ending_never_replaces_a_higher_one(rig: Rig) -> None:

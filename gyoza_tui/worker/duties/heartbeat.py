@@ -27,6 +27,7 @@ _TOGETHER_S: Final = 0.02
 """Beats that are asked for within this time are one. It also lets the run whose change asked go first."""
 _AT_LEAST_S: Final = 0.05
 _GOOD_BYE_S: Final = 2.0
+_GOOD_BYE_PAUSE_S: Final = 0.25
 
 
 class Heartbeat(Duty):
@@ -77,14 +78,14 @@ class Heartbeat(Duty):
         self._heed.hear(rows, reply)
 
     def say_away(self) -> None:
-        """The last beat of a worker that leaves runs behind; tried for two seconds."""
+        """Send the last beat of a worker that leaves runs behind, after `fall_silent`; retry it for two seconds."""
         deadline = self._clock.boot() + _GOOD_BYE_S
         self._runtime.mode.leave()
         while self._clock.boot() < deadline:
             try:
                 return self.beat(max(0.2, deadline - self._clock.boot()))
             except httpx.HTTPError:
-                self._clock.wait(self._stopped, 0.2)
+                self._clock.wait(threading.Event(), _GOOD_BYE_PAUSE_S)
         return None
 
     def request(self, rows: Sequence[RunRow]) -> HeartbeatRequest:
