@@ -66,6 +66,7 @@ OPS = {
         "os.wait(); print('went on')"
     ),
     "spin": python("print('up', flush=True)\nwhile True: pass"),
+    "killed_first": ["/bin/sh", "-c", "cat /proc/self/oom_score_adj"],
 }
 
 
@@ -99,6 +100,12 @@ def test_an_op_finds_little_else_than_what_it_is_given(bench: Bench) -> None:
         "WHO": "run",
         "CUDA_VISIBLE_DEVICES": "GPU-abc",
     }
+
+
+def test_the_kernel_kills_an_op_for_memory_before_the_worker(bench: Bench) -> None:
+    _, out, _ = bench.run("killed_first")
+    assert int(out) == 500
+    assert int(Path("/proc/self/oom_score_adj").read_text()) < 500
 
 
 def test_the_owner_wins_over_the_run_and_no_gpu_is_none(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from gyoza_tui.server import schema
 from gyoza_tui.server.database import Database, Transaction
 from gyoza_tui.server.errors import Refused
+from tests.syncs import syncs
 from tests.waiting import until
 
 
@@ -122,3 +123,22 @@ def test_the_file_that_is_locked_and_made_private_is_the_one_that_is_written(nam
     assert {file.name for file in tmp_path.iterdir()} == {name, f"{name}.lock", f"{name}.holder"}
     assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / name).stat().st_size > 0
+
+
+CHANGE = """
+import sys
+from gyoza_tui.server.database import Database
+database = Database.open(sys.argv[1])
+database.start()
+print("opened")
+for number in ("first", "second"):
+    database.submit(lambda tx: tx.connection.exec_driver_sql("CREATE TABLE %s (x)" % number)).result(10)
+    print(number)
+database.close()
+"""
+
+
+def test_a_change_is_on_the_disk_when_its_result_is_given(tmp_path: Path) -> None:
+    found = syncs(tmp_path, CHANGE, str(tmp_path / "server.db"))
+    assert "server.db-wal" in found["first"], found
+    assert "server.db-wal" in found["second"], found

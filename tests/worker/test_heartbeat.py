@@ -339,6 +339,25 @@ def test_the_first_beat_lets_a_screen_go_first(scripted: ScriptedServer, tmp_pat
     rig.close()
 
 
+def test_the_lease_counts_from_before_the_beat_was_sent(rig: Rig, scripted: ScriptedServer) -> None:
+    """The server counts from the beat's arrival, which an answer that took 20 s on its way back does not change."""
+    answer = scripted.defaults["beat"]
+    assert isinstance(answer, Reply)
+
+    def late(_request: object) -> Reply:
+        rig.clock.turn(20)
+        return answer
+
+    scripted.script("beat", late)
+    rig.registered()
+    assert rig.link.silent_s == pytest.approx(20, abs=1)
+    rig.clock.turn(9)
+    assert rig.link.lease_holds
+    rig.clock.turn(2)
+    assert not rig.link.lease_holds
+    assert rig.runtime.wanted == 0
+
+
 # Good-bye
 
 

@@ -26,6 +26,7 @@ from gyoza_tui.worker.journal_file import SCHEMA_VERSION, JournalError
 from gyoza_tui.worker.outbox import OutboxRow
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from tests.clock import FakeClock
+from tests.syncs import syncs
 from tests.waiting import until
 
 
@@ -563,3 +564,35 @@ def test_many_threads_write_one_journal(journal: Journal) -> None:
     assert len(outbox) == 8 * 11
     for key in {row.run for row in outbox}:
         assert [row.seq for row in outbox if row.run == key] == list(range(1, 12))
+
+
+COMMITS = """
+import sys
+from pathlib import Path
+from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.models.runs import EventReport, OpRun
+from gyoza_tui.models.states import EventType
+from gyoza_tui.worker.journal import Journal
+from gyoza_tui.worker.run_row import Intent, Outcome
+journal = Journal(Path(sys.argv[1]), SystemClock())
+print("opened")
+row = journal.take("s", OpRun(id="r1", image="op", attempt=1, lease="l1"), "docker")
+print("taken")
+journal.update(row.key, handle={"id": "c"})
+print("handle")
+journal.update(row.key, start_asked=True)
+print("start asked")
+journal.intend(row.key, Intent.CANCEL, "")
+print("intent")
+journal.finish(row.key, Outcome.COMPLETED, "exit 0", [EventReport(type=EventType.COMPLETED, payload={})])
+print("end")
+journal.tried([journal.outbox()[0].id])
+print("tried")
+"""
+
+
+def test_what_must_outlive_the_machines_power_is_on_the_disk_when_the_call_returns(tmp_path: Path) -> None:
+    found = syncs(tmp_path, COMMITS, str(tmp_path / "journal.db"))
+    for durable in ("taken", "start asked", "intent", "end", "tried"):
+        assert "journal.db-wal" in found[durable], found
+    assert "journal.db-wal" not in found["handle"], "the engine knows the handle too: that one needs no wait for a disk"
