@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final
 
-from gyoza_tui.backends.at_first_use import AtFirstUse
 from gyoza_tui.backends.base import Backend, BackendOptions
+from gyoza_tui.backends.border import Border
 from gyoza_tui.models.images import DOCKER, LOCAL
 
 
@@ -16,7 +16,7 @@ def _docker(options: BackendOptions) -> Backend:
 
         return DockerBackend(options)
 
-    return cast(Backend, AtFirstUse(DOCKER, make))
+    return Border(DOCKER, make)
 
 
 def _local(options: BackendOptions) -> Backend:
@@ -30,7 +30,7 @@ def _local(options: BackendOptions) -> Backend:
 
         return LocalBackend(options, ops)
 
-    return cast(Backend, AtFirstUse(LOCAL, make))
+    return Border(LOCAL, make)
 
 
 BACKENDS: Final[dict[str, Callable[[BackendOptions], Backend]]] = {DOCKER: _docker, LOCAL: _local}

@@ -152,6 +152,8 @@ class Found(NamedTuple):
     handle: Handle
     labels: Mapping[str, str]
     state: State
+    trouble: str | None = None
+    """Why the backend cannot read it, in words; then its labels and its state may be missing or wrong."""
 
 
 class Capabilities(NamedTuple):
@@ -244,8 +246,9 @@ class VanishedHandle(BackendError):
 
 
 class Backend(Protocol):
-    name: ClassVar[str]
-    """The scheme: `docker`, `local`."""
+    @property
+    def name(self) -> str:
+        """The scheme: `docker`, `local`."""
 
     @property
     def capabilities(self) -> Capabilities: ...
@@ -318,7 +321,10 @@ class Backend(Protocol):
         """The argv that opens a shell where the op runs."""
 
     def find(self, labels: Mapping[str, str]) -> list[Found]:
-        """Every attempt that carries all of these labels."""
+        """Every attempt that carries all of these labels, and those whose labels cannot be read.
+
+        One that cannot be read has its `trouble`, and hides no other.
+        """
 
     def remove(self, handle: Handle) -> None:
         """Remove an ended or never started attempt and all that the backend made for it."""

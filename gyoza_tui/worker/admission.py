@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from gyoza_tui.backends.base import BackendError
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.images import ImageRef
@@ -106,7 +107,10 @@ class Admission:
             return str(error)
         if image.backend not in self._pool:
             return f"this worker has no backend for {image.backend}://"
-        return self._pool[image.backend].refuses(image.name, run.volumes)
+        try:
+            return self._pool[image.backend].refuses(image.name, run.volumes)
+        except BackendError as error:
+            return str(error)
 
     def _resource_refusal(self, wants: Constraints, active: list[RunRow]) -> str | None:
         offered = self.offered

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from gyoza_tui.backends.base import Backend, BackendError
+from gyoza_tui.backends.border import bordered
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.worker.notices import Notices
 
@@ -17,7 +20,7 @@ class BackendPool:
     """Thread-safe. A backend that does not answer is the machine's trouble: its runs wait, others go on."""
 
     def __init__(self, backends: Mapping[str, Backend], notices: Notices) -> None:
-        self._backends = dict(backends)
+        self._backends = {name: bordered(backend, self._report) for name, backend in backends.items()}
         self._notices = notices
         self._lock = threading.Lock()
         self._trouble: dict[str, str | None] = dict.fromkeys(backends, UNCHECKED)
@@ -58,12 +61,20 @@ class BackendPool:
     @property
     def ops(self) -> list[str]:
         """The owner's own ops that can be run now."""
-        return [op for name in self.available for op in self._backends[name].ops()]
+        found: list[str] = []
+        for name in self.available:
+            with suppress(BackendError):
+                found += self._backends[name].ops()
+        return found
 
     @property
     def disks(self) -> list[Path]:
-        """What the backends fill."""
-        return [disk for backend in self._backends.values() for disk in backend.disks()]
+        """What the backends fill, as far as they can say it."""
+        found: list[Path] = []
+        for backend in self._backends.values():
+            with suppress(BackendError):
+                found += backend.disks()
+        return found
 
     def check(self) -> bool:
         """Look at every backend; whether something changed."""
@@ -91,6 +102,11 @@ class BackendPool:
             self._notices.say(f"{name}: {trouble}; claiming nothing for it", "warning", backend=name)
         return True
 
+    def _report(self, text: str, error: Exception) -> None:
+        """A fault of a backend, for the log."""
+        self._notices.say(text, "error", traceback="".join(traceback.format_exception(error)))
+
     def close(self) -> None:
         for backend in self._backends.values():
-            backend.close()
+            with suppress(BackendError):  # reported by its border
+                backend.close()

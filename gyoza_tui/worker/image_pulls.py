@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from gyoza_tui.backends.base import (
     Backend,
@@ -30,6 +30,7 @@ RETRY_S: Final = (1.0, 5.0, 15.0)
 _LOOK_S: Final = 0.05
 _ABORT_S: Final = 5.0
 _Key: TypeAlias = tuple[str, str]
+_T = TypeVar("_T")
 
 
 class ImagePulls:
@@ -89,8 +90,8 @@ class ImagePulls:
             pull = self._running.get(key)
             if pull is None:
                 pull = _SharedPull(key, backend, image, here, self._limits)
+                _start_thread(self._run, pull, f"pull-{image}"[:15])
                 self._running[key] = pull
-                threading.Thread(target=self._run, args=(pull,), name=f"pull-{image}"[:15], daemon=True).start()
             pull.waiters += 1
             return pull
 
@@ -210,8 +211,7 @@ class _SharedPull:
     def _try(self, deadline: float) -> None:
         """One call of the backend's pull, which is in another thread because only that can be timed."""
         attempt = _Attempt(self.limits.clock.boot())
-        thread = threading.Thread(target=self._pull_once, args=(attempt,), name="pull-stream", daemon=True)
-        thread.start()
+        _start_thread(self._pull_once, attempt, "pull-stream")
         while not attempt.done.wait(_LOOK_S):
             failure = self._overdue(attempt, deadline)
             if failure is not None:
@@ -248,6 +248,14 @@ class _SharedPull:
         if now - attempt.last_at >= limits.inactivity_s:
             return PullFailed(f"pulling {self.image} made no progress for {limits.inactivity_s:g} s", retryable=True)
         return None
+
+
+def _start_thread(target: Callable[[_T], None], argument: _T, name: str) -> None:
+    """Raises BackendUnavailable."""
+    try:
+        threading.Thread(target=target, args=(argument,), name=name, daemon=True).start()
+    except RuntimeError as error:
+        raise BackendUnavailable(f"no image can be pulled now: {error}") from None
 
 
 class _Attempt:

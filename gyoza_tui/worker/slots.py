@@ -67,7 +67,10 @@ class Slots:
             if not self.as_asked(row).may_become(intent):
                 return False
             self._asked[row.key] = intent
-        threading.Thread(target=self._intend_asked, args=(row, intent, note), name="intend", daemon=True).start()
+        try:
+            threading.Thread(target=self._intend_asked, args=(row, intent, note), name="intend", daemon=True).start()
+        except RuntimeError:  # as many threads as there may be: better late than never
+            self._intend_asked(row, intent, note)
         return True
 
     def as_asked(self, row: RunRow) -> RunRow:

@@ -227,6 +227,32 @@ def test_waiters_share_a_pull_and_the_last_to_leave_ends_it() -> None:
     assert _Caller(pulls, backend).result() is None
 
 
+def test_a_pull_without_a_thread_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the limit of threads: neither this caller nor those who come for the same image later."""
+    registry, pulls = _Registry("ok"), _pulls()
+    start, begun = threading.Thread.start, []
+
+    def limited(allowed: int) -> Callable[[threading.Thread], None]:
+        def start_some(thread: threading.Thread) -> None:
+            if thread.name.startswith("pull-"):
+                begun.append(thread.name)
+                if len(begun) > allowed:
+                    raise RuntimeError("can't start new thread")
+            start(thread)
+
+        return start_some
+
+    for allowed in (0, 1):  # the pull itself, and the one try of it
+        begun.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", limited(allowed))
+            failed = _Caller(pulls, registry).result()
+        assert isinstance(failed, BackendUnavailable)
+        assert "can't start new thread" in str(failed)
+    assert _Caller(pulls, registry).result() is None
+    assert registry.pulls == ["op:1"]
+
+
 def test_three_pulls_at_once() -> None:
     pulls, backend = _pulls(), _Registry("hang")
     callers = [_Caller(pulls, backend, f"op:{number}") for number in range(6)]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gyoza_tui.backends.base import BackendUnavailable, Found, Label, Spec
+from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.owner import Owner
 from gyoza_tui.worker.run_row import Intent
 from tests.scripted_server import Reply, Request, ScriptedServer, refusal
@@ -128,12 +129,83 @@ def test_the_engine_is_compared_once_a_minute(rig: Rig, monkeypatch: pytest.Monk
 
 def test_an_engine_in_trouble_ends_no_duty(rig: Rig) -> None:
     rig.registered()
+    rig.end(rig.row())
+    rig.deliver_for(1)
+    name = _container(rig)
     rig.backend.fail["find"] = BackendUnavailable("restarting")
-    wait = rig.reconcile.step() - rig.clock.boot()
-    assert wait < 2
-    assert "restarting" in str(rig.reconcile.status.last_error)
     rig.reconcile.step()
     assert rig.reconcile.status.last_ok is not None
+    assert _said(rig, "restarting")
+    assert rig.backend.removed == []
+    rig.clock.turn(5)
+    rig.reconcile.step()
+    assert rig.backend.removed == [name], "looked at again before the minute is over"
+
+
+def _said(rig: Rig, words: str) -> list[str]:
+    return [notice.text for notice in rig.runtime.notices.recent() if words in notice.text]
+
+
+@pytest.mark.parametrize("call", ["stop", "remove"])
+def test_one_attempt_that_cannot_be_swept_hides_no_other(rig: Rig, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    names = []
+    for run_id in ("r1", "r2", "r3"):
+        rig.end(rig.registered().row(run_id))
+        rig.deliver_for(1)
+        names.append(_container(rig, run_id))
+    working = getattr(rig.backend, call)
+
+    def torn(handle: dict[str, Any], *more: Any) -> None:
+        if handle["name"] == names[0]:
+            raise KeyError("started")
+        working(handle, *more)
+
+    monkeypatch.setattr(rig.backend, call, torn)
+    for _ in range(2):
+        rig.reconcile.step()
+        rig.clock.turn(60)
+    assert rig.backend.removed == names[1:]
+    assert rig.reconcile.status.last_error is None
+    assert len(_said(rig, f"{names[0]} is left on docker")) == 1
+    fault = next(notice for notice in rig.runtime.notices.recent() if "failed unexpectedly" in notice.text)
+    assert "in torn" in fault.fields["traceback"]
+    monkeypatch.undo()
+    rig.clock.turn(60)
+    rig.reconcile.step()
+    assert rig.backend.removed == [*names[1:], names[0]]
+
+
+def test_an_attempt_that_cannot_be_read_is_known_by_its_name(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work = rig.registered().row("r1")
+    rig.journal.update(at_work.key, handle={"name": _container(rig, "r1")})
+    rig.end(rig.row("r2"))
+    rig.deliver_for(1)
+    ended, unknown = _container(rig, "r2"), _container(rig, "r3")
+    good = rig.backend.find({})
+    torn = [found._replace(labels={}, trouble="spec.json is empty") for found in good]
+    monkeypatch.setattr(rig.backend, "find", lambda _labels: torn)
+    for _ in range(2):
+        rig.reconcile.step()
+        rig.clock.turn(60)
+    assert rig.backend.removed == [ended]
+    assert [row.key for row in rig.started] == [at_work.key], "nothing is made of one whose run is not known"
+    assert len(_said(rig, f"{unknown} on docker is left as it is: spec.json is empty")) == 1
+
+
+def test_a_backend_that_faults_stops_no_claim_and_no_beat(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def torn(*_arguments: object) -> None:
+        raise KeyError("torn")
+
+    rig.registered()
+    for method in ("refuses", "ops", "disks", "close"):
+        monkeypatch.setattr(rig.backend, method, torn)
+    assert "KeyError: 'torn'" in str(rig.runtime.admission.refusal(OpRun(id="r1", image="op"), []))
+    assert (rig.runtime.pool.ops, rig.runtime.pool.disks) == ([], [])
+    rig.runtime.pool.close()
+    monkeypatch.setattr(rig.backend, "check", torn)
+    rig.reconcile.step()
+    assert rig.reconcile.status.last_error is None
+    assert rig.runtime.pool.available == []
 
 
 def test_directories_of_no_run_are_removed(rig: Rig) -> None:

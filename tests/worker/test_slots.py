@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gyoza_tui.backends.base import VanishedHandle
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
@@ -161,6 +162,102 @@ def test_a_run_without_a_thread_gets_one_when_there_are_some_again(rig: Rig, mon
     assert _slots(rig).count == 0
     rig.reconcile.step()
     until(lambda: rig.now(row).cleaned, "the end")
+    rig.close()
+
+
+def test_an_attempt_that_its_backend_cannot_read_gives_its_slot_back(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a torn file behind it: whatever is asked of it raises something that no protocol names, for ever."""
+    monkeypatch.setattr("gyoza_tui.worker.execution_pipeline.patience.FAULTS_S", 0.3)
+    rig.backend.known["op"] = FakeOp(ends_at_once=False)
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    row, neighbour = rig.row("r1"), rig.row("r2")
+    torn = row.name
+    for name in ("wait", "state", "stop", "remove"):
+        working = getattr(rig.backend, name)
+
+        def call(handle: dict[str, Any], *more: Any, working: Callable[..., Any] = working) -> Any:
+            if handle["name"] == torn and rig.backend.started.count(torn):
+                raise ValueError("not enough values to unpack")
+            return working(handle, *more)
+
+        monkeypatch.setattr(rig.backend, name, call)
+    for each in (row, neighbour):
+        _slots(rig).start(each)
+    until(lambda: len(rig.backend.started) == 2, "both started")
+    rig.backend.containers[torn].ended.set()  # its stream has ended
+    until(lambda: rig.now(row).cleaned, "its end")
+    until(lambda: _slots(rig).count == 1, "its slot")
+    ended = rig.now(row)
+    assert ended.outcome is Outcome.FAILED
+    assert f"wait {torn} failed unexpectedly: ValueError: not enough values" in ended.outcome_note
+    (report,) = [report.event for report in rig.journal.outbox() if report.ends_run and report.event]
+    assert (report.payload or {})["reason"] == "internal", "the machine's fault"
+    said = [notice.text for notice in rig.runtime.notices.recent() if "not removed" in notice.text]
+    assert len(said) == 1
+    assert rig.now(neighbour).outcome is None
+    monkeypatch.undo()
+    rig.registered().reconcile.step()
+    assert rig.backend.removed == [torn], "by the sweep, once it can be read"
+    rig.backend.known["op"].go.set()
+    until(lambda: rig.now(neighbour).cleaned, "the neighbour's end")
+    rig.close()
+
+
+def test_an_output_of_what_is_gone_is_asked_for_no_longer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It let go of a stream that was faster than the disk, and meanwhile the container was removed."""
+    monkeypatch.setattr("gyoza_tui.worker.execution_pipeline.log_pump.BUFFER_MAX", 1)
+    rig.backend.known["op"] = FakeOp(b"more than a byte", ends_at_once=False)
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    opened: list[object] = []
+    working = rig.backend.output
+
+    def output(handle: dict[str, Any], resume: Any) -> Any:
+        opened.append(resume)
+        if resume is not None:
+            raise VanishedHandle("the container is gone")
+        return working(handle, resume)
+
+    monkeypatch.setattr(rig.backend, "output", output)
+    row = rig.row()
+    _slots(rig).start(row)
+    until(lambda: rig.now(row).cleaned, "its end")
+    assert len(opened) == 2
+    (report,) = [report.event for report in rig.journal.outbox() if report.ends_run and report.event]
+    assert (report.payload or {})["reason"] == "backend_restarted"
+    rig.close()
+
+
+@pytest.mark.parametrize("part", ["spool", "output"])
+def test_an_output_without_its_threads_leaves_none(rig: Rig, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    rig.backend.known["op"] = FakeOp(ends_at_once=False)
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    start, before = threading.Thread.start, set(threading.enumerate())
+
+    def none_left(thread: threading.Thread) -> None:
+        if thread.name.endswith(f"-{part}"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    row = rig.row()
+    _slots(rig).start(row)
+    until(lambda: rig.now(row).cleaned and not _slots(rig).count, "its end")
+    assert rig.now(row).outcome is Outcome.FAILED
+    until(
+        lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("run-")], "no thread is left"
+    )
+    rig.close()
+
+
+def test_a_cancel_without_a_thread_is_written_down_at_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = rig.row()
+
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    assert _slots(rig).ask(row, Intent.CANCEL, "by the test")
+    assert rig.now(row).intent is Intent.CANCEL
     rig.close()
 
 

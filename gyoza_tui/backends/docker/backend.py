@@ -174,12 +174,21 @@ class DockerBackend:
         return ("docker", "--host", self._engine.address, "exec", "-it", str(handle["id"]), "/bin/sh")
 
     def find(self, labels: Mapping[str, str]) -> list[Found]:
-        found = []
-        for listed in self._containers.listed(labels):
+        seen = (self._seen(listed) for listed in self._containers.listed(labels))
+        return [found for found in seen if found is not None]
+
+    def _seen(self, listed: dict[str, Any]) -> Found | None:
+        """A listed container; None when it is gone by now."""
+        try:
             inspected = self._containers.inspect(listed["Id"])
-            if inspected is not None:
-                found.append(_found(inspected))
-        return found
+            return None if inspected is None else _found(inspected)
+        except BackendUnavailable:
+            raise
+        except (BackendError, LookupError, TypeError, ValueError, AttributeError) as error:
+            name = str((listed.get("Names") or [listed["Id"]])[0]).lstrip("/")
+            words = f"the engine does not describe it: {error!r}"
+            handle = {"id": listed["Id"], "name": name, "io": _BIND, "run_dir": ""}
+            return Found(name, handle, dict(listed.get("Labels") or {}), Phase.RUNNING, words)
 
     def remove(self, handle: Handle) -> None:
         self._containers.remove(handle["id"])

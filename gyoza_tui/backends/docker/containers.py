@@ -114,7 +114,7 @@ class Containers:
         deadline = time.monotonic() + _KILL_WAIT_S
         while self.phase(container) is Phase.RUNNING:
             if time.monotonic() > deadline:
-                raise BackendError(f"the container {container[:12]} is still running after SIGKILL")
+                raise BackendUnavailable(f"the container {container[:12]} is still running after SIGKILL")
             self._kill(container)
             self._wait_once(container, 1.0)
 

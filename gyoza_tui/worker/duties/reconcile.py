@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 import httpx
@@ -35,6 +37,7 @@ class Reconcile(Duty):
         self._slots = slots
         self._retention = Retention(runtime.journal, runtime.state_dir, runtime.clock, runtime.settings)
         self._swept_at: dict[str, float] = {}
+        self._reported: set[str] = set()
 
     def tick(self) -> float:
         runtime = self._runtime
@@ -47,7 +50,6 @@ class Reconcile(Duty):
         for name in runtime.pool.available:
             if self._clock.boot() - self._swept_at.get(name, -SWEEP_S) >= SWEEP_S:
                 self._sweep(runtime.pool[name])
-                self._swept_at[name] = self._clock.boot()
                 self._retention.prune()
                 self._forget_directories()
         if runtime.link.state.registered and runtime.link.state.protocol is None:
@@ -57,31 +59,58 @@ class Reconcile(Duty):
 
     def sweep_now(self) -> None:
         """Before the first claim with a new journal: containers that it does not know are given back."""
-        for name, backend in self._runtime.pool.items():
-            with contextlib.suppress(BackendError):
-                self._sweep(backend)
-                self._swept_at[name] = self._clock.boot()
+        for _, backend in self._runtime.pool.items():
+            self._sweep(backend)
 
     def _sweep(self, backend: Backend) -> None:
         """What carries our labels and belongs to no row that is at work, or to a process that died without a journal,
-        is stopped and removed."""
+        is stopped and removed. One attempt that cannot be hides no other."""
         runtime = self._runtime
         named: dict[str, str] = {Label.WORKER: runtime.context.worker_id}
         ours = named | {Label.INSTANCE: runtime.state_dir.instance_id}
-        found = backend.find(named)
-        active = {row.name for row in runtime.active()}
-        for stray in found:
-            if strays.orphaned(stray):
-                self._remove(backend, stray, "left by a process that was killed")
-            elif ours.items() <= stray.labels.items() and stray.name not in active and strays.is_ours(stray):
-                self._settle(backend, stray)
-        backend.prune(ours)
+        with self._reporting(f"{backend.name}: what is left there is not known"):
+            found = backend.find(named)
+            self._swept_at[backend.name] = self._clock.boot()
+            active = {row.name for row in runtime.active()}
+            for stray in found:
+                if stray.name not in active:
+                    with self._reporting(f"{stray.name} is left on {backend.name}"):
+                        self._settle(backend, stray, ours)
+        with self._reporting(f"{backend.name}: what it no longer needs is not removed"):
+            backend.prune(ours)
 
-    def _settle(self, backend: Backend, stray: Found) -> None:
+    def _settle(self, backend: Backend, stray: Found, ours: Mapping[str, str]) -> None:
+        if strays.orphaned(stray):
+            self._remove(backend, stray, "left by a process that was killed")
+        elif stray.trouble is not None:
+            self._settle_unreadable(backend, stray, stray.trouble)
+        elif ours.items() <= stray.labels.items() and strays.is_ours(stray):
+            if self._runtime.journal.known(stray.name):
+                self._remove(backend, stray, "left from an ended run")
+            else:
+                self._give_back(backend, stray)
+
+    def _settle_unreadable(self, backend: Backend, stray: Found, trouble: str) -> None:
+        """Its name is all that is known of it: that of a run that has ended here, or of something unknown."""
         if self._runtime.journal.known(stray.name):
             self._remove(backend, stray, "left from an ended run")
         else:
-            self._give_back(backend, stray)
+            self._report_once(
+                f"{stray.name} on {backend.name} is left as it is: {trouble}. Remove it if nothing there is needed"
+            )
+
+    @contextmanager
+    def _reporting(self, what: str) -> Iterator[None]:
+        """A backend's error ends what is done here, and is reported."""
+        try:
+            yield
+        except BackendError as error:
+            self._report_once(f"{what}: {error}; it is tried again within {SWEEP_S:g} s")
+
+    def _report_once(self, text: str) -> None:
+        if text not in self._reported:
+            self._reported.add(text)
+            self._runtime.notices.say(text, "warning")
 
     def _remove(self, backend: Backend, stray: Found, why: str) -> None:
         strays.remove(backend, stray, self._runtime.settings.stop_grace_s)

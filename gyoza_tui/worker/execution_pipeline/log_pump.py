@@ -17,6 +17,7 @@ from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.event_lines import EventGate, EventLines, OpEvent
+from gyoza_tui.worker.execution_pipeline.patience import Patience
 from gyoza_tui.worker.log_spool import LogSpool
 
 BUFFER_MAX = 32 * MIB
@@ -74,17 +75,20 @@ class LogPump:
     def go(self, output: Output) -> None:
         """Start both threads; the attempt has been started."""
         name = threading.current_thread().name
-        threading.Thread(target=self._guard, args=(self._write,), name=f"{name}-spool", daemon=True).start()
-        threading.Thread(target=self._guard, args=(self._read, output), name=f"{name}-output", daemon=True).start()
+        try:
+            for part, work in (("spool", (self._write,)), ("output", (self._read, output))):
+                threading.Thread(target=self._guard, args=work, name=f"{name}-{part}", daemon=True).start()
+        except RuntimeError:  # as many threads as there may be
+            self._finish_reading()
+            output.close()
+            raise
 
     def _guard(self, work: Callable[..., None], *arguments: object) -> None:
         try:
             work(*arguments)
         except BaseException as error:
             self.error = self.error or error
-            with self._drained:
-                self._read_all = True
-                self._drained.notify_all()
+            self._finish_reading()
             self._end()
 
     def _end(self) -> None:
@@ -105,6 +109,10 @@ class LogPump:
                         self._read_once(self.open(fresh=False))
                     break
             output = self._reopened()
+        self._finish_reading()
+
+    def _finish_reading(self) -> None:
+        """The writer ends after what is in the buffer."""
         with self._drained:
             self._read_all = True
             self._drained.notify_all()
@@ -127,21 +135,26 @@ class LogPump:
 
         RUNNING when it goes on without its stream.
         """
-        lost = False
+        lost, patience = False, Patience(self._clock)
         while True:
             try:
                 state = self._backend.wait(self._handle, _WAIT_SLICE_S)
-            except BackendError:
+            except BackendError as error:
+                if patience.over(error):
+                    raise
                 lost = True
                 self._clock.wait(threading.Event(), _RETRY_S)
             else:
                 return state, lost or (isinstance(state, Exit) and state.machine_fault is not None)
 
     def _reopened(self) -> Output:
+        patience = Patience(self._clock)
         while True:
             try:
                 return self.open(fresh=False)
-            except BackendError:
+            except BackendError as error:
+                if patience.over(error):
+                    raise
                 self._clock.wait(threading.Event(), _RETRY_S)
 
     def _wait_drained(self) -> None:

@@ -10,11 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from gyoza_tui.backends.base import Backend, BackendError, BackendUnavailable, Handle, Phase, PullProgress
+from gyoza_tui.backends.base import (
+    Backend,
+    BackendError,
+    BackendUnavailable,
+    Handle,
+    Phase,
+    PullProgress,
+    VanishedHandle,
+)
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.worker.again import Again
+from gyoza_tui.worker.execution_pipeline.patience import Patience
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 
@@ -30,6 +39,7 @@ _T = TypeVar("_T")
 ENGINE_PATIENCE_S: Final = 30.0
 """How long a call is repeated while the engine does not answer, before the attempt fails for the machine's fault."""
 _RETRY_S: Final = (0.2, 0.5, 1.0, 2.0)
+_LEFT: Final = "the worker tries to remove it every minute"
 
 
 class Record(Protocol):
@@ -130,10 +140,18 @@ class Services:
     def stop_attempt(self) -> bool:
         """Stop whatever runs of the attempt and verify that it is gone, however long the engine takes to answer.
 
-        Whether anything ran.
+        Whether anything ran. What a backend cannot stop although its engine answers is left to the worker's sweep.
         """
         handle = self.record.row.handle
-        return handle is not None and self._persistently("stop", lambda: self._stop(handle))
+        if handle is None:
+            return False
+        try:
+            return self._persistently("stop", lambda: self._stop(handle))
+        except VanishedHandle:
+            return False
+        except BackendError as error:
+            self.warn(f"not stopped: {error}; {_LEFT}")
+            return True
 
     def _stop(self, handle: Handle) -> bool:
         runs = self.backend.state(handle) is Phase.RUNNING
@@ -146,7 +164,12 @@ class Services:
 
     def remove_attempt(self) -> None:
         """Remove what the backend made for the attempt, however long the engine takes to answer."""
-        self._persistently("remove", self._remove)
+        try:
+            self._persistently("remove", self._remove)
+        except VanishedHandle:
+            return
+        except BackendError as error:
+            self.warn(f"not removed: {error}; {_LEFT}")
 
     def _remove(self) -> None:
         row = self.record.row
@@ -161,11 +184,15 @@ class Services:
     def _persistently(
         self, what: str, call: Callable[[], _T], trouble: tuple[type[Exception], ...] = (BackendError,)
     ) -> _T:
-        tries = 0
+        """`call()`, repeated until it succeeds; a backend's error is raised once the patience with it is over."""
+        tries, patience = 0, Patience(self.clock)
         while True:
             try:
                 done = call()
             except trouble as error:
+                if isinstance(error, BackendError) and patience.over(error):
+                    self.again = None
+                    raise
                 if tries == 0:
                     self.warn(f"{what}: {error}; trying again until it is done")
                 self._pause(f"{what}: {error}", tries, threading.Event())
