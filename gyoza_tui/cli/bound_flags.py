@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from gyoza_tui.cli.failures import of_http, usage
+from gyoza_tui.cli.failures import usage
 
 if TYPE_CHECKING:
     from gyoza_tui.settings import Settings
@@ -42,23 +42,16 @@ class BoundFlags(NamedTuple):
             return None
         return tuple(name.strip() for name in self.duties.split(",") if name.strip())
 
-    def bounds(self, settings: Settings, api_key: str | None) -> Bounds:
+    def bounds(self, settings: Settings) -> Bounds:
         """With the one run's whole id, for which the server is asked."""
         from gyoza_tui.worker.session import Bounds
 
-        run_id = None if self.run is None else _whole_id(self.run, settings, api_key)
+        run_id = None if self.run is None else _whole_id(self.run, settings)
         return Bounds(self.max_seconds, self.until_empty, run_id, self.ticks)
 
 
-def _whole_id(beginning: str, settings: Settings, api_key: str | None) -> str:
-    import httpx
+def _whole_id(beginning: str, settings: Settings) -> str:
+    from gyoza_tui.cli.connection import connected_by, find_run
 
-    from gyoza_tui.cli.connection import find_run
-    from gyoza_tui.client import GyozaClient
-    from gyoza_tui.models.text import visible
-
-    with GyozaClient(settings.server_url, api_key) as client:
-        try:
-            return find_run(client, beginning).id
-        except httpx.HTTPError as error:
-            raise of_http(error, visible(settings.server_url)) from None
+    with connected_by(settings) as at:
+        return find_run(at.client, beginning).id

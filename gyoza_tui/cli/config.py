@@ -20,6 +20,8 @@ EXAMPLES: Final = examples(
     "gyoza-tui config show --json | jq '.[] | select(.from != \"default\")'",
 )
 DEFAULT: Final = "default"
+_MASKED: Final = "**********"
+"""As pydantic shows a secret."""
 
 
 @config.callback(invoke_without_command=True)
@@ -65,14 +67,31 @@ def values(settings: Settings, flags: Connection) -> list[Value]:
     from gyoza_tui.settings import PREFIX
 
     dumped, sources = settings.model_dump(mode="json"), _sources(flags)
-    return [
-        Value(
+    found = {
+        name: Value(
             PREFIX + name.upper(),
             dumped[name],
             next((source for source, names in sources.items() if name in names), DEFAULT),
         )
         for name in type(settings).model_fields
-    ]
+    }
+    return list((found | _of_own_server(settings, found)).values())
+
+
+def _of_own_server(settings: Settings, found: dict[str, Value]) -> dict[str, Value]:
+    """What a client takes from a server of this user that lives."""
+    from gyoza_tui.server_access import own_server_of
+
+    own = own_server_of(settings)
+    if own is None:
+        return {}
+    url, key = found["server_url"], found["api_key"]
+    return {
+        "server_url": url._replace(
+            value=own.url, source=str(own.announced_in) if url.source == DEFAULT else url.source
+        ),
+        "api_key": key._replace(value=_MASKED, source=str(own.key_file)),
+    }
 
 
 def _sources(flags: Connection) -> dict[str, set[str]]:

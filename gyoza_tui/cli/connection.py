@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gyoza_tui.cli import server_file
 from gyoza_tui.cli.failures import CliError, name, of_http, usage
 from gyoza_tui.cli.options import Connection
 from gyoza_tui.cli.terminal import say
@@ -47,16 +46,13 @@ def connected_by(settings: Settings, timeout_s: float = TIMEOUT_S) -> Iterator[C
     """The same, with settings that are loaded already."""
     import httpx
 
-    from gyoza_tui.client import GyozaClient
+    from gyoza_tui.server_access import client_of
 
-    url, key, named = settings.server_url, settings.key(), settings.server_url
-    if "server_url" not in settings.model_fields_set and (own := _own_server(settings)):
-        url, key, named = own.url, own.key, f"{own.url} (this machine's own)"
-    with GyozaClient(url, key, timeout_s) as client:
+    with client_of(settings, timeout_s) as client:
         try:
             yield Connected(client, settings)
         except httpx.HTTPError as error:
-            raise of_http(error, visible(named)) from None
+            raise of_http(error, visible(client.base_url)) from None
 
 
 def loaded(flags: Connection) -> Settings:
@@ -67,16 +63,6 @@ def loaded(flags: Connection) -> Settings:
     for warning in unknown_in_environment():
         say(f"warning: {warning}")
     return settings
-
-
-def _own_server(settings: Settings) -> server_file.ServerFile | None:
-    """While the process lives that started it: after its `kill -9` the port may be anybody's."""
-    from gyoza_tui.worker.state_dir import worker_dir
-    from gyoza_tui.worker.state_dir_look import in_use
-
-    root = worker_dir(settings.state_dir, settings.worker_id)
-    own = server_file.read(root / "server.json")
-    return own if own is not None and in_use(root) else None
 
 
 def all_runs(client: GyozaClient, wanted: str | None = None, most: int | None = None) -> Iterator[OpRun]:

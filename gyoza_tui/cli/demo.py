@@ -16,12 +16,12 @@ from gyoza_tui.cli import run_words
 from gyoza_tui.cli.demo_image import DEMO, NoImage, ensure
 from gyoza_tui.cli.failures import ExitCode
 from gyoza_tui.cli.terminal import Times, out, out_json, say
-from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import Meaning, meaning, words
 from gyoza_tui.models.definitions import InputSpec, OpDefinition
 from gyoza_tui.models.failures import Reason
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
+from gyoza_tui.server_access import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +52,8 @@ OPS: Final = (
 class Demo:
     """One session of four runs with fixed ids, so that whoever was killed in it goes on with it."""
 
-    def __init__(self, settings: Settings, state_dir: StateDir, key: str, tell: Callable[[str], None]) -> None:
-        self._client = GyozaClient(settings.server_url, key)
+    def __init__(self, settings: Settings, state_dir: StateDir, tell: Callable[[str], None]) -> None:
+        self._client = client_of(settings)
         self._session_file = state_dir.root / "demo-session"
         self._tell = tell
         self._ended: list[OpRun] = []

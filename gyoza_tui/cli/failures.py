@@ -69,6 +69,6 @@ def of_http(error: httpx.HTTPError, server: str) -> CliError:
                 ExitCode.UNREACHABLE,
             )
         case Meaning.UNAUTHORIZED:
-            return usage(f"the server {server} refuses the key: set GYOZA_API_KEY or --api-key-file")
+            return usage(f"the server {server} refuses the key: {words(error)}, or --api-key-file")
         case _:
             return CliError(words(error))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import selectors
 import subprocess
 import sys
@@ -16,9 +15,7 @@ from typing import IO, Self
 
 from pydantic import ValidationError
 
-from gyoza_tui.cli import server_file
 from gyoza_tui.cli.failures import usage
-from gyoza_tui.cli.server_file import ServerFile
 from gyoza_tui.cli.server_orders import Answer, Orders
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.worker.backoff import Backoff
@@ -33,23 +30,21 @@ AGAIN_MAX_S = 10.0
 
 
 class LocalServer:
-    """Started by entering it, with a key of its own; `server.json` says where it is while it is there.
+    """Started by entering it. It makes its own key, and announces itself in `server.json` of the worker's directory.
 
-    Whoever holds the state directory's lock may make one. It is started again should it end by itself.
+    For the process that holds the state directory's lock. It is started again should it end by itself.
     """
 
     def __init__(self, state_dir: StateDir, tell: Callable[[str], None]) -> None:
         self._state_dir = state_dir
         self._tell = tell
-        self._key = secrets.token_urlsafe(32)
         self._leaving = threading.Event()
         self._changing = threading.Lock()
-        self.file = ServerFile(url="", key=self._key)
+        self.url = ""
 
     def __enter__(self) -> Self:
         self._child = _Child(self._orders(0), self._log)
-        self.file = ServerFile(url=self._child.url, key=self._key)
-        server_file.write(self._state_dir.server_file, self.file)
+        self.url = self._child.url
         threading.Thread(target=self._watch, name="local-server", daemon=True).start()
         return self
 
@@ -57,17 +52,16 @@ class LocalServer:
         self._leaving.set()
         with self._changing:
             self._child.stop()
-        self._remove_file()
 
     @property
     def _log(self) -> Path:
         return self._state_dir.root / "server.log"
 
     def _orders(self, port: int) -> Orders:
-        return Orders(database=str(self._state_dir.root / "server.db"), key=self._key, port=port)
+        return Orders(worker_dir=self._state_dir.root, port=port)
 
     def _watch(self) -> None:
-        port = int(self.file.url.rpartition(":")[2])
+        port = int(self.url.rpartition(":")[2])
         while not self._leaving.is_set():
             self._child.wait()
             if not self._leaving.wait(AGAIN_S):
@@ -90,13 +84,6 @@ class LocalServer:
                 self._leaving.wait(backoff.fail(AGAIN_S))
         if told and not self._leaving.is_set():
             self._tell("the embedded server is there again")
-
-    def _remove_file(self) -> None:
-        """Ours only: the lock may be another's by now."""
-        path = self._state_dir.server_file
-        with contextlib.suppress(Exception):
-            if server_file.read(path) == self.file:
-                path.unlink()
 
 
 class _Child:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +12,9 @@ from gyoza_tui.cli import options
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.options import Connection
+
+if TYPE_CHECKING:
+    from gyoza_tui.own_server import OwnFiles
 
 EXAMPLES: Final = examples(
     "gyoza-tui serve",
@@ -26,9 +29,15 @@ def serve(
     port: Annotated[str | None, typer.Option(metavar="PORT", help="0 takes a free one.")] = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="sqlite:///path")] = None,
     api_key_file: options.ApiKeyFile = None,
+    no_key: Annotated[bool, typer.Option("--no-key", help="Let every user of this machine in.")] = False,
 ) -> None:
-    """Serve a gyoza cluster; beyond loopback a key is required."""
+    """Serve a gyoza cluster; beyond loopback a key must be set.
+
+    Without one it makes a key, once, in `serve/key` of the state directory. While it runs, every command of this user
+    finds that key by itself.
+    """
     from gyoza_tui.cli.terminal import say
+    from gyoza_tui.own_server import files_of_serve
     from gyoza_tui.server.errors import ServerError
     from gyoza_tui.server.launch import ServerOptions
     from gyoza_tui.server.launch import serve as serve_until_stopped
@@ -40,6 +49,10 @@ def serve(
     for warning in unknown_in_environment():
         say(f"warning: {warning}")
     logging.basicConfig(level=logging.WARNING)
+    key = settings.key()
+    if no_key and key:
+        raise usage("--no-key, but a key is set: unset GYOZA_API_KEY and GYOZA_API_KEY_FILE, or leave out --no-key")
+    own_files = None if no_key or key else files_of_serve(settings.state_dir)
     kept_in = settings.database or _default_database(settings.state_dir)
     try:
         serve_until_stopped(
@@ -47,13 +60,19 @@ def serve(
                 host=settings.server_host,
                 port=settings.server_port,
                 database=kept_in,
-                api_key=settings.key(),
-                ready=lambda url: say(f"gyoza server at {url}, its API at {url}/docs"),
+                api_key=key,
+                own_files=own_files,
+                ready=lambda url: say(_welcome(url, own_files)),
             )
         )
     except ServerError as error:
         raise usage(str(error)) from None
     say(f"gyoza server stopped; all it knows is in {kept_in}")
+
+
+def _welcome(url: str, own_files: OwnFiles | None) -> str:
+    where = f"gyoza server at {url}, its API at {url}/docs"
+    return where if own_files is None else f"{where}; its key, which your commands find, is in {own_files.key}"
 
 
 def _default_database(state_dir: Path) -> str:

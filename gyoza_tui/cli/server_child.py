@@ -7,6 +7,7 @@ import os
 import sys
 
 from gyoza_tui.cli.server_orders import Answer, Orders
+from gyoza_tui.own_server import files_of_worker
 from gyoza_tui.server.errors import ServerError
 from gyoza_tui.server.launch import ServerOptions, serve
 
@@ -18,8 +19,8 @@ def main() -> int:
         serve(
             ServerOptions(
                 port=orders.port,
-                database=orders.database,
-                api_key=orders.key,
+                database=str(orders.worker_dir / "server.db"),
+                own_files=files_of_worker(orders.worker_dir),
                 ready=lambda url: _answer(Answer(url=url)),
                 parent_pipe=0,
             )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pathlib import Path
+
+from pydantic import BaseModel
 
 
 class Orders(BaseModel):
-    """By standard input: arguments and environment can be read by others, and one of these is the key."""
+    """By standard input, whose end is the order to leave."""
 
-    database: str
-    key: str = Field(repr=False)
+    worker_dir: Path
+    """Where its files are."""
     port: int
     """0 takes a free one."""
 

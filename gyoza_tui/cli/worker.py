@@ -108,23 +108,24 @@ def _local(settings: Settings, mode: Mode, ui: UiOptions | None) -> int:
     with ExitStack() as stack:
         from gyoza_tui.cli.local_server import LocalServer
 
-        server = stack.enter_context(LocalServer(state_dir, tell)).file
-        settings = settings.model_copy(update={"server_url": server.url})
+        server = stack.enter_context(LocalServer(state_dir, tell))
+        # the key of another server is not for this one, which announces its own
+        settings = settings.model_copy(update={"server_url": server.url, "api_key": None, "api_key_file": None})
         named = "" if settings.worker_id == default_worker_id() else f" with --worker-id {settings.worker_id}"
         tell(f"gyoza server at {server.url}; `gyoza-tui runs`, `submit`, `show` find it by themselves{named}")
         if mode.demo:
-            return _demo(settings, mode, state_dir, server.key, tell, ui)
-        worker = _made(settings, mode, state_dir, server.key)
+            return _demo(settings, mode, state_dir, tell, ui)
+        worker = _made(settings, mode, state_dir)
         tell.through(worker)
         return _served(worker, ui)
 
 
-def _demo(settings: Settings, mode: Mode, state_dir: StateDir, key: str, tell: _Teller, ui: UiOptions | None) -> int:
+def _demo(settings: Settings, mode: Mode, state_dir: StateDir, tell: _Teller, ui: UiOptions | None) -> int:
     """Ends by itself; with a screen whoever looks at it ends it."""
     from gyoza_tui.cli.demo import Demo
 
-    demo = Demo(settings, state_dir, key, tell)
-    worker = _made(demo.settings, mode, state_dir, key)
+    demo = Demo(settings, state_dir, tell)
+    worker = _made(demo.settings, mode, state_dir)
     tell.through(worker)
     demo.begin(worker, drains=ui is None)
     code = _served(worker, ui)
@@ -149,19 +150,17 @@ class _Teller:
                 self._say(text)
 
 
-def _made(settings: Settings, mode: Mode, state_dir: StateDir | None = None, api_key: str | None = None) -> Worker:
+def _made(settings: Settings, mode: Mode, state_dir: StateDir | None = None) -> Worker:
     from gyoza_tui.worker.journal_file import JournalError
     from gyoza_tui.worker.runner import Worker, WorkerError
     from gyoza_tui.worker.state_dir import StateDirError
 
-    key = api_key or settings.key()
     try:
         return Worker(
             settings,
             state_dir=state_dir,
-            api_key=key,
             new_journal=mode.new_journal,
-            bounds=mode.bounds.bounds(settings, key),
+            bounds=mode.bounds.bounds(settings),
             duties=mode.bounds.duty_names,
         )
     except (WorkerError, StateDirError, JournalError) as error:

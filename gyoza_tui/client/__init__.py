@@ -29,7 +29,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _make() -> GyozaClient:
+    from gyoza_tui.server_access import client_of
     from gyoza_tui.settings import load
 
-    settings = load()
-    return GyozaClient(settings.server_url, settings.key())
+    return client_of(load())

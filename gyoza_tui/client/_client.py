@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import httpx
 from pydantic import SecretStr, TypeAdapter, ValidationError
@@ -16,6 +16,7 @@ from gyoza_tui.client import endpoints
 from gyoza_tui.client.answers import NotOurAnswer
 from gyoza_tui.client.endpoints import Endpoint
 from gyoza_tui.models.definitions import OpDefinition
+from gyoza_tui.models.faults import SettingsError
 from gyoza_tui.models.limits import REPLY_MAX
 from gyoza_tui.models.runs import (
     DEFAULT_PRIORITY,
@@ -30,6 +31,9 @@ from gyoza_tui.models.runs import (
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.models.wire import Wire
 from gyoza_tui.models.workers import ClaimRequest, Health, HeartbeatReply, HeartbeatRequest, WorkerView
+
+if TYPE_CHECKING:
+    from gyoza_tui.own_server import OwnServer
 
 _T = TypeVar("_T")
 
@@ -60,8 +64,20 @@ class GyozaClient:
     that is for whoever calls. The key is in no repr and in no error's text.
     """
 
-    def __init__(self, base_url: str, api_key: str | None = None, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None = None,
+        timeout: float = 30.0,
+        *,
+        own_server: Callable[[], OwnServer | None] | None = None,
+    ) -> None:
+        """`own_server`: asked before each request for the server of this user that `base_url` means, and for its key.
+
+        What it finds is where the request goes: the address, unlike `localhost`, is certainly that server's.
+        """
         self.base_url = base_url.rstrip("/")
+        self._own_server = own_server
         self._timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT_S))
         self._api_key = SecretStr(api_key or "")
         self._opening = threading.Lock()
@@ -255,12 +271,8 @@ class GyozaClient:
         """Made at the first request: a screen need not wait until its transport is loaded."""
         with self._opening:
             if self._opened is None:
-                headers = {"Accept-Encoding": "identity", "Accept": "application/json"}
-                if key := self._api_key.get_secret_value():
-                    headers[endpoints.API_KEY_HEADER] = key
                 self._opened = httpx.Client(
-                    base_url=self.base_url,
-                    headers=headers,
+                    headers={"Accept-Encoding": "identity", "Accept": "application/json"},
                     timeout=self._timeout,
                     follow_redirects=False,
                     trust_env=False,
@@ -271,6 +283,16 @@ class GyozaClient:
                 )
             return self._opened
 
+    def _target(self) -> tuple[str, str]:
+        """Where the next request goes, and with which key."""
+        if self._own_server is None:
+            return self.base_url, self._api_key.get_secret_value()
+        try:
+            own = self._own_server()
+        except SettingsError as error:
+            raise httpx.RequestError(str(error)) from None
+        return (self.base_url, "") if own is None else (own.url, own.key)
+
     def _exchange(
         self, endpoint: Endpoint, body: Any, query: dict[str, Any], parts: dict[str, str], timeout_s: float | None
     ) -> httpx.Response:
@@ -278,9 +300,11 @@ class GyozaClient:
         if timeout_s is not None:
             timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
         http = self._http()
+        base_url, key = self._target()
         request = http.build_request(
             endpoint.method,
-            endpoint.url(**parts),
+            base_url + endpoint.url(**parts),
+            headers={endpoints.API_KEY_HEADER: key} if key else None,
             params={name: value for name, value in query.items() if value is not None},
             json=body.model_dump(mode="json", exclude_none=True) if isinstance(body, Wire) else body,
             timeout=timeout,

@@ -93,7 +93,7 @@ def _said(error: httpx.HTTPError) -> str:
         case httpx.HTTPStatusError():
             status = error.response.status_code
             if status in (401, 403):
-                return f"key refused ({status}): set GYOZA_API_KEY or GYOZA_API_KEY_FILE"
+                return f"key refused ({status}): {_key_words(error)}"
             return f"{status} {_detail(error) or error.response.reason_phrase}".strip()
         case httpx.ConnectTimeout() | httpx.ReadTimeout() | httpx.WriteTimeout() | httpx.PoolTimeout():
             return "no answer in time"
@@ -103,6 +103,12 @@ def _said(error: httpx.HTTPError) -> str:
             return str(error)
         case _:
             return f"{str(error) or type(error).__name__}"
+
+
+def _key_words(error: httpx.HTTPStatusError) -> str:
+    detail = _detail(error)
+    mend = "set GYOZA_API_KEY or GYOZA_API_KEY_FILE"
+    return f"{detail}; {mend}" if detail else mend
 
 
 def trouble(error: httpx.HTTPError) -> Trouble:

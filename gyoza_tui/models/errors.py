@@ -19,6 +19,8 @@ class ErrorCode(StrEnum):
     LIMIT = "limit"
     EPOCH = "epoch"
     UNAUTHORIZED = "unauthorized"
+    ORIGIN = "origin"
+    """Asked by a web page, or under a name of another machine, of a server without a key."""
     INVALID = "invalid"
     """The request does not have the shape that the endpoint takes."""
     CONFLICT = "conflict"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -23,6 +24,7 @@ from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.hub import Hub, Timings
 from gyoza_tui.server.limits import Door
+from gyoza_tui.server.origins import OwnPagesOnly
 from gyoza_tui.server.routes import definitions, health, runs, topics, workers
 
 _LOG = logging.getLogger(__name__)
@@ -40,11 +42,15 @@ def create_app(
     database: Database,
     *,
     api_key: str | None = None,
+    own_key: Path | None = None,
     timings: Timings | None = None,
     clock: Clock | None = None,
     ticking: bool = True,
 ) -> FastAPI:
-    """The application on an open database, which it closes at its end. `ticking=False`: a test turns the clock."""
+    """The application on an open database, which it closes at its end. `ticking=False`: a test turns the clock.
+
+    `own_key`: the file of `api_key`, if the server made it; a refusal names it.
+    """
     hub = Hub(database, clock or SystemClock(), timings or Timings())
     clockwork = Clockwork(hub)
     database.before_commit = lambda tx: matching.give_out(hub, tx)
@@ -64,7 +70,6 @@ def create_app(
         version=__version__,
         description=_ABOUT,
         lifespan=lifespan,
-        strict_content_type=False,
         redirect_slashes=False,
     )
     routers = (health.router, definitions.router, runs.router, topics.router, workers.router)
@@ -76,7 +81,9 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(DatabaseError, _database)
-    app.add_middleware(Door, api_key=api_key, server_id=database.server_id)
+    if api_key is None:
+        app.add_middleware(OwnPagesOnly)
+    app.add_middleware(Door, api_key=api_key, own_key=own_key, server_id=database.server_id)
     return app
 
 

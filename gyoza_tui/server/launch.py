@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +18,9 @@ import platformdirs
 import uvicorn
 from fastapi import FastAPI
 
+from gyoza_tui.models.faults import SettingsError
+from gyoza_tui.models.loopback import is_loopback
+from gyoza_tui.own_server import Announcement, OwnFiles, files_of_serve, made_key
 from gyoza_tui.server.app import create_app
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import ServerError
@@ -35,7 +37,11 @@ _LAST_RESORT_S = 5.0
 
 def default_database() -> str:
     """A file in this user's state directory."""
-    return str(platformdirs.user_state_path("gyoza-tui") / "server.db")
+    return str(_state_dir() / "server.db")
+
+
+def _state_dir() -> Path:
+    return Path(os.environ.get("GYOZA_STATE_DIR") or platformdirs.user_state_path("gyoza-tui"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class ServerOptions:
     """0: any free one; `ready` is told which."""
     database: str = field(default_factory=default_database)
     api_key: str | None = field(default=None, repr=False)
+    own_files: OwnFiles | None = None
+    """Where a key is made and announced if `api_key` is None. None as well: requests of web pages are refused."""
     log_level: str = "warning"
     timings: Timings = field(default_factory=Timings)
     ready: Callable[[str], None] | None = None
@@ -58,20 +66,19 @@ class ServerOptions:
 def serve(options: ServerOptions) -> None:
     """Serve until SIGTERM, SIGINT or the parent's end. ServerError, with words, when it cannot start."""
     _check(options)
-    listening = _bound(options.host, options.port)
-    try:
+    with contextlib.ExitStack() as at_end:
+        listening = at_end.enter_context(_bound(options))
+        options, announcement = _with_key(options, _url(listening))
+        if announcement is not None:
+            at_end.callback(announcement.withdraw)
         database = Database.open(options.database)
-    except ServerError:
-        listening.close()
-        raise
-    app = create_app(database, api_key=options.api_key, timings=options.timings)
-    server = _Server(app, options, listening)
-    if options.parent_pipe is not None:
-        _end_with_parent(server, options.parent_pipe)
-    try:
+        own_key = options.own_files.key if options.own_files else None
+        app = create_app(database, api_key=options.api_key, own_key=own_key, timings=options.timings)
+        server = _Server(app, options, listening, announcement)
+        if options.parent_pipe is not None:
+            _end_with_parent(server, options.parent_pipe)
+        at_end.callback(server.hub.close)
         asyncio.run(server.serve(sockets=[listening]))
-    finally:
-        server.hub.close()
     if server.last_resort is not None:
         server.last_resort.cancel()
 
@@ -79,7 +86,9 @@ def serve(options: ServerOptions) -> None:
 class _Server(uvicorn.Server):
     """Answers every long poll before it waits for its connections; a signal ends it without killing the process."""
 
-    def __init__(self, app: FastAPI, options: ServerOptions, listening: socket.socket) -> None:
+    def __init__(
+        self, app: FastAPI, options: ServerOptions, listening: socket.socket, announcement: Announcement | None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -95,6 +104,7 @@ class _Server(uvicorn.Server):
         )
         self.hub: Hub = app.state.hub
         self._options = options
+        self._announcement = announcement
         self._url = _url(listening)
         self.last_resort: threading.Timer | None = None
         """Ends the process once its parent is gone, should an orderly end take too long."""
@@ -105,6 +115,9 @@ class _Server(uvicorn.Server):
             self._options.ready(self._url)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Withdraw first: once the port is free another process may listen there."""
+        if self._announcement is not None:
+            self._announcement.withdraw()
         self.hub.stop_waiting()
         await super().shutdown(sockets)
 
@@ -137,27 +150,30 @@ def _check(options: ServerOptions) -> None:
         raise ServerError(f"{options.log_level[:40]!a} is not a log level: {', '.join(_LEVELS)}")
     if options.api_key is not None and not (options.api_key.isascii() and options.api_key.isprintable()):
         raise ServerError("the API key holds characters that no HTTP header can carry: use printable ASCII")
-    if not options.api_key and not _loopback(options.host):
-        raise ServerError(
-            f"without an API key the server listens on this machine only, not on {options.host[:80]!a}: "
-            "set GYOZA_API_KEY or --api-key-file"
-        )
 
 
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _with_key(options: ServerOptions, url: str) -> tuple[ServerOptions, Announcement | None]:
+    """With the key that it makes, announced; where a key is given or none is wanted, without files of its own."""
+    if options.api_key or options.own_files is None:
+        return replace(options, api_key=options.api_key or None, own_files=None), None
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        with_key = replace(options, api_key=made_key(options.own_files.key))
+        return with_key, Announcement(options.own_files, url)
+    except SettingsError as error:
+        raise ServerError(str(error)) from None
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(options: ServerOptions) -> socket.socket:
+    host, port = options.host, options.port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError):
         raise ServerError(f"{host[:80]!a} is not an address of this machine") from None
+    if not options.api_key and not is_loopback(str(address[0])):
+        raise ServerError(
+            f"without an API key the server listens on this machine only, not on {host[:80]!a}: "
+            "set GYOZA_API_KEY or --api-key-file"
+        )
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -231,6 +247,6 @@ def start(
     """Serve until stopped. One process holds the database: `reload` and more than one of `workers` are refused."""
     if reload or (workers is not None and workers != 1):
         raise ServerError("this server is one process without reload: leave out reload and workers")
-    options = options_from_environment(host, port, log_level)
+    options = replace(options_from_environment(host, port, log_level), own_files=files_of_serve(_state_dir()))
     logging.basicConfig(level=options.log_level.upper() if options.log_level != "trace" else logging.DEBUG)
     serve(options)

@@ -1,9 +1,10 @@
-"""What holds for every request before any of our code reads it: its size, its key, who answers."""
+"""What holds for every request before any of our code reads it: its key, size and content type, and who answers."""
 
 from __future__ import annotations
 
 import hmac
 import json
+from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,8 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.limits import MIB, REQUEST_MAX
 
-OPEN_PATHS = frozenset({"/health"})
-"""Answered without a key."""
+HEALTH = "/health"
+OPEN_PATHS = frozenset({HEALTH, "/docs", "/openapi.json"})
+"""Answered without a key: they hold nothing of the cluster."""
 
 
 class _TooLarge(Exception):
@@ -20,11 +22,14 @@ class _TooLarge(Exception):
 
 
 class Door:
-    """ASGI middleware: the key, the body's size, and `X-Server-Id` on every answer."""
+    """ASGI middleware: the key, the body's size and content type, and `X-Server-Id` on every answer."""
 
-    def __init__(self, app: ASGIApp, *, api_key: str | None, server_id: str) -> None:
+    def __init__(self, app: ASGIApp, *, api_key: str | None, own_key: Path | None, server_id: str) -> None:
         self._app = app
         self._key = None if api_key is None else api_key.encode()
+        self._no_key = "the API key is missing or wrong: send X-API-Key"
+        if own_key is not None:
+            self._no_key += f"; the key of this server is in {own_key}"
         self._server_id = server_id.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,21 +43,33 @@ class Door:
             await send(message)
 
         if not self._may(scope):
-            await _answer(signed, 401, ErrorCode.UNAUTHORIZED, "the API key is missing or wrong: send X-API-Key")
+            await answer(signed, 401, ErrorCode.UNAUTHORIZED, self._no_key)
             return
         try:
             body = await _body(receive)
         except _TooLarge:
-            await _answer(signed, 413, ErrorCode.LIMIT, f"a request has at most {REQUEST_MAX // MIB} MiB")
+            await answer(signed, 413, ErrorCode.LIMIT, f"a request has at most {REQUEST_MAX // MIB} MiB")
             return
-        if body is not None:
+        if body and not _is_json(scope):
+            await answer(signed, 415, ErrorCode.INVALID, "a body is JSON: send Content-Type: application/json")
+        elif body is not None:
             await self._app(scope, _replayed(body, receive), signed)
 
     def _may(self, scope: Scope) -> bool:
         if self._key is None or scope["path"] in OPEN_PATHS:
             return True
-        given = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
-        return hmac.compare_digest(given, self._key)
+        return hmac.compare_digest(header(scope, b"x-api-key") or b"", self._key)
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first of that name, which is in lower case; None when there is none."""
+    return next((value for each, value in scope["headers"] if each == name), None)
+
+
+def _is_json(scope: Scope) -> bool:
+    """A web page cannot send this type to another origin without asking first."""
+    media_type = (header(scope, b"content-type") or b"").partition(b";")[0]
+    return media_type.strip().lower() == b"application/json"
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -83,7 +100,8 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _answer(send: Send, status: int, code: ErrorCode, detail: str) -> None:
+async def answer(send: Send, status: int, code: ErrorCode, detail: str) -> None:
+    """Refuse a request."""
     content = json.dumps({"detail": detail, "code": code}).encode()
     headers: list[Any] = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -16,6 +16,7 @@ from gyoza_tui import __version__
 from gyoza_tui.backends.base import Backend
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock, SystemClock
+from gyoza_tui.server_access import client_of
 from gyoza_tui.settings import Settings, SettingsError, load, unknown_in_environment
 from gyoza_tui.worker import worker_context
 from gyoza_tui.worker.assembly import all_backends, backend_options
@@ -62,7 +63,6 @@ class Worker:
         settings: Settings,
         *,
         state_dir: StateDir | None = None,
-        api_key: str | None = None,
         new_journal: bool = False,
         pipeline: Pipeline | None = None,
         backends: Mapping[str, Backend] | None = None,
@@ -91,7 +91,7 @@ class Worker:
             notices,
             clock,
             session,
-            client=client or GyozaClient(settings.server_url, api_key or settings.key()),
+            client=client or client_of(settings),
             journal=Journal(state_dir.journal, clock, new=new_journal),
             backends=backends,
             pipeline=pipeline or Pipeline(),

@@ -143,11 +143,6 @@ class StateDir(RunDirs):
         """What the worker itself says."""
         return self.root / "worker.log"
 
-    @property
-    def server_file(self) -> Path:
-        """Where the server of this machine, if there is one, says its URL and key."""
-        return self.root / "server.json"
-
     def log_path(self, run_id: str, attempt: int, lease: str | None) -> Path:
         """Where the attempt's output is spooled."""
         return self.log_of(attempt_name(run_id, attempt, lease))

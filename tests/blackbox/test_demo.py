@@ -30,6 +30,10 @@ def state(home: Path) -> Path:
     return worker_dir(home / "state", "desk")
 
 
+def key_of(server_file: Path) -> str:
+    return Path(json.loads(server_file.read_text())["key_file"]).read_text().strip()
+
+
 def is_over(home: Path) -> None:
     """No server, no process, no run directory."""
     root = state(home)
@@ -81,7 +85,7 @@ def test_on_docker_as_json_lines(tmp_path: Path, docker_engine: docker.APIClient
         own = state(tmp_path) / "server.json"
         until(own.exists, "server.json")
         assert own.stat().st_mode & 0o777 == 0o600
-        key = json.loads(own.read_text())["key"]
+        key = key_of(own)
         until(lambda: "train" in installed(tmp_path, "runs").stdout, "a verb that finds the server by itself")
         (train, *_) = until(lambda: re.findall(r"train-\w+", demo.out.read_text()), "the run's id")
         log = installed(tmp_path, "logs", train[:7], "-f")
@@ -126,7 +130,7 @@ def test_the_server_ends_with_a_worker_that_was_killed(tmp_path: Path) -> None:
         until((state(tmp_path) / "server.json").exists, "server.json")
         (server,) = psutil.Process(worker.process.pid).children()
         assert os.getsid(server.pid) == server.pid, "a Ctrl-C at the terminal is not for it"
-        key = json.loads((state(tmp_path) / "server.json").read_text())["key"]
+        key = key_of(state(tmp_path) / "server.json")
         assert key not in " ".join(server.cmdline())
         assert key not in " ".join(server.environ().values())
         worker.process.kill()

@@ -113,7 +113,9 @@ def test_a_server(line: Line, tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path), "GYOZA_SERVER_PORT": port}
     with Started(tmp_path, *arguments, env=env) as server:
         url = until(lambda: next((w.strip(",") for w in server.said.split() if w.startswith("http")), ""), "its URL")
-        with GyozaClient(url, KEY) as client:
+        own_key = tmp_path / "state" / "serve" / "key"
+        key = KEY if "--api-key-file" in line.arguments else own_key.read_text().strip()
+        with GyozaClient(url, key) as client:
             assert client.health().status == "ok"
             assert client.list_workers() == []
         if "--api-key-file" in line.arguments:

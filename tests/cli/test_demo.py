@@ -47,7 +47,7 @@ def state_dir(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def begun(state_dir: StateDir, url: str, key: str) -> tuple[Demo, Hosting, list[str]]:
     told: list[str] = []
-    demo, hosting = Demo(load(server_url=url), state_dir, key, told.append), Hosting()
+    demo, hosting = Demo(load(server_url=url, api_key=key), state_dir, told.append), Hosting()
     demo.begin(cast(Worker, hosting), drains=True)
     return demo, hosting, told
 

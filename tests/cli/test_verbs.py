@@ -18,9 +18,7 @@ import httpx
 import pytest
 
 from gyoza_tui.backends.base import Chunk, Stream
-from gyoza_tui.cli import server_file
 from gyoza_tui.cli.connection import all_runs, short_ids
-from gyoza_tui.cli.server_file import ServerFile
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.limits import MIB
@@ -32,7 +30,7 @@ from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.state_dir import StateDir, worker_dir
 from tests.cli.conftest import Verb, known
 from tests.commands import COMMAND, environment, unread
-from tests.servers import KEY, ServerThread
+from tests.servers import ServerThread
 from tests.waiting import until
 
 
@@ -130,41 +128,6 @@ def test_an_unknown_variable_is_a_warning(verb: Verb, served: ServerThread, monk
     said = verb("runs")
     assert said.code == 0
     assert "GYOZA_SERVER_ULR in the environment is not a setting (did you mean GYOZA_SERVER_URL?)" in said.err
-
-
-def test_the_servers_file_is_used_when_no_url_is_set(
-    verb: Verb, served: ServerThread, state_dir: StateDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("GYOZA_SERVER_URL")
-    monkeypatch.setenv("GYOZA_API_KEY", "another")
-    server_file.write(state_dir.server_file, ServerFile(url=served.url, key=KEY))
-    assert state_dir.server_file.stat().st_mode & 0o777 == 0o600
-    assert verb("runs").code == 0
-    assert verb("runs", "--server", "http://127.0.0.1:1").code == 3, "what is named wins"
-
-
-def test_the_file_of_a_server_whose_worker_is_gone_is_not_believed(
-    verb: Verb, served: ServerThread, state_dir: StateDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("GYOZA_SERVER_URL")
-    server_file.write(state_dir.server_file, ServerFile(url=served.url, key=KEY))
-    assert verb("runs").code == 0
-    state_dir.close()
-    said = verb("runs")
-    assert said.code == 3
-    assert "the server http://localhost:5555 cannot be reached" in said.err
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"url": 3}', b"\xff\xfe", b"[" * 20_000, b'{\n"url" "x"}'])
-def test_a_damaged_servers_file_is_told(verb: Verb, state_dir: StateDir, content: bytes) -> None:
-    state_dir.server_file.write_bytes(content)
-    said = verb("runs")
-    assert said.code == 2
-    assert "server.json" in said.err
-
-
-def test_the_key_is_in_no_repr() -> None:
-    assert "secret" not in repr(ServerFile(url="http://x", key="secret"))
 
 
 @pytest.mark.parametrize("flag", ["--no-ui", "--local", "--demo", "--new-journal", "--max-runs=3", "--tags=a"])

@@ -190,7 +190,7 @@ def cluster(path: Path, clock: FakeClock | None = None, **app: Any) -> Iterator[
     clock = clock or FakeClock()
     database = Database.open(str(path))
     application = create_app(database, clock=clock, timings=app.pop("timings", Timings()), ticking=False, **app)
-    with TestClient(application) as client:
+    with TestClient(application, base_url="http://localhost") as client:
         made = Cluster(client, application.state.hub, application.state.clockwork, clock)
         try:
             yield made

@@ -92,6 +92,7 @@ class Scene:
         ops.write_text("".join(_op(name, script) for name, script in _OPS.items()))
         made: dict[str, Any] = {
             "server_url": self.url,
+            "api_key": self.key,
             "worker_id": "lab-gpu-01",
             "state_dir": self.root / "state",
             "max_runs": 4,
@@ -101,7 +102,7 @@ class Scene:
             "docker_network": "none",
             "ops_file": ops,
         }
-        self.worker = Worker(Settings(**made | self.settings), api_key=self.key)
+        self.worker = Worker(Settings(**made | self.settings))
         self.control = self.worker.control
         self.worker.printer.pause()
         self.worker.begin()

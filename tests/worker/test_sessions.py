@@ -48,9 +48,9 @@ class Lab:
 
     def worker(self, *, settings: dict[str, Any] | None = None, **more: Any) -> Worker:
         common: dict[str, Any] = {"max_runs": 2, "pull_policy": "never", "min_free_mb": 0, "stop_grace_s": 1}
-        common |= {"server_url": self._url, "worker_id": "w1", "state_dir": self._state}
+        common |= {"server_url": self._url, "api_key": KEY, "worker_id": "w1", "state_dir": self._state}
         made = Settings(**common | (settings or {}))
-        return Worker(made, api_key=KEY, **{"backends": {"docker": self.backend}} | more)
+        return Worker(made, **{"backends": {"docker": self.backend}} | more)
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ class Bench:
     def worker(self, *, new_journal: bool = False, **settings: object) -> Worker:
         made = Settings(
             server_url=self.server.url,
+            api_key=KEY,
             worker_id="w1",
             state_dir=self.state,
             pull_policy="never",
@@ -59,7 +60,7 @@ class Bench:
             **settings,  # type: ignore[arg-type]
         )
         self.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
-        worker = Worker(made, api_key=KEY, backends={"docker": self.backend}, new_journal=new_journal)
+        worker = Worker(made, backends={"docker": self.backend}, new_journal=new_journal)
         worker.begin()
         self.workers.append(worker)
         return worker

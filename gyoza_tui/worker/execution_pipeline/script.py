@@ -21,6 +21,7 @@ from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import Event, EventReport, OpRun
 from gyoza_tui.models.states import EVENT_STATE, EventType, RunState
+from gyoza_tui.server_access import client_of
 from gyoza_tui.settings import Settings, load
 from gyoza_tui.worker.assembly import backend_options, image_pulls
 from gyoza_tui.worker.execution_pipeline import script_home
@@ -114,7 +115,7 @@ def script_services(ctx: ExecutionContext) -> Services:
         env=dict(ctx.env_vars),
         attempt=1,
     )
-    client = GyozaClient(settings.server_url, settings.key()) if ctx.oprun_id else None
+    client = client_of(settings) if ctx.oprun_id else None
     return services_for(run, settings, client)
 
 
