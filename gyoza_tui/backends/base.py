@@ -46,8 +46,8 @@ class Chunk(NamedTuple):
 
     stream: Stream
     data: bytes
-    lost: str | None = None
-    """Set, with empty data: here the engine no longer had some output; words for the log."""
+    note: str | None = None
+    """Set, with empty data: what happened to the op or its output at this place, as a message for the log."""
 
 
 class StreamMark(NamedTuple):
@@ -69,10 +69,14 @@ Resume: TypeAlias = Mapping[Stream, StreamMark]
 class Output(Protocol):
     """An open output. Iterating blocks until bytes come and ends with the stream; `close` from any thread wakes it.
 
-    Iteration ends quietly when the op has ended and when the engine was lost: `Backend.state` tells which.
+    Iteration ends quietly when the op has ended, when it was restarted from outside and when the engine was lost:
+    `Backend.wait` tells which.
     """
 
     def __iter__(self) -> Iterator[Chunk]: ...
+
+    def covers(self, end: Exit) -> bool:
+        """Whether all output of an op that ended so was given, once the iteration is over."""
 
     def close(self) -> None: ...
 
@@ -91,6 +95,8 @@ class Exit(NamedTuple):
     """The op's command never ran, in words: an init inside the container tells it only after a start that succeeded."""
     machine_fault: str | None = None
     """Why this end is not the op's (engine stopped, machine rebooted), in words."""
+    doubt: str | None = None
+    """Why exit 0 may be no success: the engine stopped the op. An op that left outputs has succeeded all the same."""
     started_at: float | None = None
     """UTC seconds."""
     finished_at: float | None = None
@@ -319,6 +325,9 @@ class Backend(Protocol):
 
     def shell(self, handle: Handle) -> tuple[str, ...]:
         """The argv that opens a shell where the op runs."""
+
+    def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
+        """The names of the attempts with all of these labels that were frozen from outside; cheap."""
 
     def find(self, labels: Mapping[str, str]) -> list[Found]:
         """Every attempt that carries all of these labels, and those whose labels cannot be read.

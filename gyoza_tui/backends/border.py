@@ -15,6 +15,7 @@ from gyoza_tui.backends.base import (
     Capabilities,
     Chunk,
     DiskFull,
+    Exit,
     Found,
     Handle,
     Output,
@@ -139,6 +140,10 @@ class Border:
         with self._crossing("shell", handle) as backend:
             return backend.shell(handle)
 
+    def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
+        with self._crossing("frozen") as backend:
+            return backend.frozen(labels)
+
     def find(self, labels: Mapping[str, str]) -> list[Found]:
         with self._crossing("find") as backend:
             return backend.find(labels)
@@ -207,6 +212,10 @@ class _Output:
     def __iter__(self) -> Iterator[Chunk]:
         with self._border.guarding("output", self._handle):
             yield from self._output
+
+    def covers(self, end: Exit) -> bool:
+        with self._border.guarding("covers", self._handle):
+            return self._output.covers(end)
 
     def close(self) -> None:
         with self._border.guarding("close the output of", self._handle):

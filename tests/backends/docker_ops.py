@@ -82,7 +82,7 @@ def joined(chunks: Iterable[Chunk]) -> dict[Stream, bytes]:
     """What came, by stream. A marker of lost output fails the test."""
     got = {stream: bytearray() for stream in Stream}
     for chunk in chunks:
-        assert chunk.lost is None, chunk.lost
+        assert chunk.note is None, chunk.note
         got[chunk.stream] += chunk.data
     return {stream: bytes(data) for stream, data in got.items()}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gyoza_tui.backends.base import Chunk, Resume, Stream, StreamMark
 from gyoza_tui.backends.docker.frames import Demuxer
-from gyoza_tui.backends.docker.log_source import NS, LineMender, Message
+from gyoza_tui.backends.docker.log_source import NS, Life, LineMender, Message
 from gyoza_tui.backends.docker.resume import ResumedOutput
 
 _START = 1_800_000_000 * NS
@@ -26,8 +26,8 @@ class _Log:
         self.skipped = skipped or set()
         self.dropped = 0
 
-    def running(self) -> bool:
-        return self.written < len(self.messages)
+    def life(self) -> Life:
+        return Life(self.written < len(self.messages))
 
     def read(self, since: int, *, follow: bool) -> Iterator[list[Message]]:
         if not follow:
@@ -81,7 +81,7 @@ def test_every_byte_once_from_any_place(parts: list[tuple[bool, bytes]], sizes: 
     sizes = (min(sizes[0], len(readable[Stream.STDOUT])), min(sizes[1], len(readable[Stream.STDERR])))
     whole = _whole(messages)
     chunks = list(ResumedOutput(log, _marks(messages, sizes), _BIG))
-    assert not [chunk.lost for chunk in chunks if chunk.lost]
+    assert not [chunk.note for chunk in chunks if chunk.note]
     got = _taken(chunks)
     for stream, size in zip(Stream, sizes, strict=True):
         assert whole[stream][:size] + got[stream] == whole[stream]
@@ -95,7 +95,7 @@ def test_a_follow_that_skips_is_found_out(count: int, hole: int, start: int) -> 
     chunks = list(ResumedOutput(log, {}, _BIG))
     lines = _taken(chunks)[Stream.STDOUT].splitlines()
     assert len(lines) == len(set(lines))
-    assert any(chunk.lost for chunk in chunks) == (len(lines) < count)
+    assert any(chunk.note for chunk in chunks) == (len(lines) < count)
     assert lines[-1] == b"line %d" % (count - 1)
 
 
@@ -107,7 +107,7 @@ def test_a_rotated_log_goes_on_behind_the_last_bytes() -> None:
     size = whole[Stream.STDOUT].index(b"line 070") + 3
     last_at = messages[70].stamp / NS + 0.1
     chunks = list(ResumedOutput(log, _marks(messages, (size, 0), last_at), _BIG))
-    assert not [chunk.lost for chunk in chunks if chunk.lost]
+    assert not [chunk.note for chunk in chunks if chunk.note]
     assert whole[Stream.STDOUT][:size] + _taken(chunks)[Stream.STDOUT] == whole[Stream.STDOUT]
 
 
@@ -117,7 +117,7 @@ def test_what_is_rotated_away_is_marked_before_what_is_left() -> None:
     log.dropped = 40
     marks = _marks(messages, (50, 0), messages[5].stamp / NS)
     first, *rest = list(ResumedOutput(log, marks, _BIG))
-    assert "dropped" in str(first.lost)
+    assert "dropped" in str(first.note)
     assert _taken(rest)[Stream.STDOUT].startswith(b"line 040\n")
 
 

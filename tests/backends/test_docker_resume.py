@@ -64,8 +64,8 @@ class _Spool:
         self._times: dict[Stream, tuple[float, float]] = {}
 
     def take(self, chunk: Chunk, upto: int | None = None) -> None:
-        if chunk.lost:
-            self.lost.append(chunk.lost)
+        if chunk.note:
+            self.lost.append(chunk.note)
         self.data[chunk.stream] += chunk.data[:upto]
         now = time.time()
         self._times[chunk.stream] = (self._times.get(chunk.stream, (now, now))[0], now)
@@ -194,6 +194,6 @@ def test_a_beginning_rotated_away_is_marked_and_the_place_found_by_the_last_byte
     assert bytes(spool) + rest == whole
     early = {Stream.STDOUT: StreamMark(1000, whole[:1000][-4096:], began, began + 0.1)}
     got = list(ops.backend.output(handle, early))
-    assert any(chunk.lost for chunk in got)
+    assert any(chunk.note for chunk in got)
     assert b"".join(chunk.data for chunk in got).endswith(expected_tail)
     ops.close()

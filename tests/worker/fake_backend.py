@@ -35,6 +35,7 @@ class FakeOp:
 
     stdout: bytes = b""
     code: int = 0
+    doubt: str | None = None
     files: dict[str, bytes] = field(default_factory=dict)
     go: threading.Event = field(default_factory=threading.Event)
     ends_at_once: bool = True
@@ -69,6 +70,9 @@ class FakeOutput:
             yield Chunk(Stream.STDOUT, data)
         self._container.ended.wait(30)
 
+    def covers(self, end: Exit) -> bool:
+        return True
+
     def close(self) -> None:
         self._closed.put(None)
 
@@ -85,6 +89,8 @@ class FakeBackend:
         self.started: list[str] = []
         self.pulled: list[str] = []
         self.disk: tuple[Path, ...] = ()
+        self.paused: set[str] = set()
+        """Names of what is frozen from outside."""
         self.down: str | None = None
         """Set: the engine does not answer, for this reason."""
         self.fail: dict[str, BackendError] = {}
@@ -148,7 +154,7 @@ class FakeBackend:
     def _live(self, container: FakeContainer) -> None:
         if not container.op.ends_at_once:
             container.op.go.wait(60)
-        self._end(container, Exit(container.op.code))
+        self._end(container, Exit(container.op.code, doubt=container.op.doubt))
 
     def _end(self, container: FakeContainer, ended: Exit) -> None:
         if container.exit is None:
@@ -187,6 +193,10 @@ class FakeBackend:
 
     def shell(self, handle: Handle) -> tuple[str, ...]:
         return ("sh",)
+
+    def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
+        self._answer("frozen")
+        return frozenset(self.paused)
 
     def find(self, labels: Mapping[str, str]) -> list[Found]:
         self._answer("find")

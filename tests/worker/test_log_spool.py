@@ -175,7 +175,7 @@ def test_whole_lines_are_kept_on_both_sides_of_a_cut(tmp_path: Path) -> None:
 def test_lost_output_is_a_line_of_words_in_neither_stream(tmp_path: Path) -> None:
     spool = LogSpool(tmp_path / "s", MIB)
     spool.append(Chunk(OUT, b"half"), 1.0)
-    spool.append(Chunk(OUT, b"", lost="the engine rotated 5 lines away"), 2.0)
+    spool.append(Chunk(OUT, b"", note="the engine rotated 5 lines away"), 2.0)
     spool.append(Chunk(OUT, b"more\n"), 3.0)
     assert [(line.stream, line.data, line.partial) for line in spool.read_lines(0, 9)] == [
         (OUT, b"half", True),

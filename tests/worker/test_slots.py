@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import VanishedHandle
+from gyoza_tui.backends.base import BackendError, Handle, VanishedHandle
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
@@ -274,4 +274,47 @@ def test_an_older_attempt_ends_before_the_newer_begins(rig: Rig) -> None:
     assert rig.closed(older)
     rig.worker.slots.intend(rig.now(newer), Intent.LOST, "the test is over")
     until(lambda: rig.closed(newer), "the end")
+    rig.close()
+
+
+@pytest.mark.parametrize("files", [{}, {"output.json": b'{"x": 1}'}], ids=["without", "with"])
+def test_exit_0_of_an_op_that_the_engine_stopped_counts_with_outputs_only(rig: Rig, files: dict[str, bytes]) -> None:
+    rig.backend.known["op"] = FakeOp(doubt="the engine was stopped", files=files)
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    row = rig.row()
+    _slots(rig).start(row)
+    until(lambda: rig.now(row).cleaned, "the end")
+    if files:
+        assert rig.now(row).outcome is Outcome.COMPLETED
+    else:
+        assert rig.now(row).outcome is Outcome.FAILED
+        assert rig.now(row).outcome_note.startswith("backend_restarted, exit 0: the engine was stopped")
+    rig.close()
+
+
+def test_what_was_started_again_after_its_end_is_removed_all_the_same(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.backend.known["op"] = FakeOp()
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    remove = rig.backend.remove
+
+    def removed(handle: Handle) -> None:
+        """As an engine: not while it runs."""
+        container = rig.backend.containers[handle["name"]]
+        if not refused:
+            refused.append(container)
+            container.exit = None
+        if container.exit is None:
+            raise BackendError("cannot remove a running container")
+        remove(handle)
+
+    refused: list[object] = []
+    monkeypatch.setattr(rig.backend, "remove", removed)
+    row = rig.row()
+    _slots(rig).start(row)
+    until(lambda: rig.now(row).cleaned, "the end")
+    assert refused
+    assert rig.backend.removed == [row.name]
+    assert rig.now(row).outcome is Outcome.COMPLETED
     rig.close()

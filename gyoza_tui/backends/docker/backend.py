@@ -31,10 +31,10 @@ from gyoza_tui.backends.base import (
 from gyoza_tui.backends.docker import creation, files
 from gyoza_tui.backends.docker import image as pulling
 from gyoza_tui.backends.docker.containers import Containers
-from gyoza_tui.backends.docker.end_notice import EndNotice
+from gyoza_tui.backends.docker.end_notice import Death, EndNotice
 from gyoza_tui.backends.docker.ends import parse_time, read_state
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
-from gyoza_tui.backends.docker.log_source import EngineLog
+from gyoza_tui.backends.docker.log_source import EngineLog, Life
 from gyoza_tui.backends.docker.output import LiveOutput
 from gyoza_tui.backends.docker.resume import ResumedOutput
 from gyoza_tui.backends.docker.usage import UsageReader
@@ -46,6 +46,8 @@ _VOLUME: Final = "volume"
 _ATTACH_TIMEOUT_S: Final = 30.0
 _END_WAIT_S: Final = 8.0
 """The engine takes its time to record an end while it still writes the log of a flood."""
+_CLOCKS_S: Final = 2.0
+"""How far this machine's clock may be from the engine's."""
 _ENGINE_SOCKETS: Final = ("/var/run/docker.sock", "/run/containerd/containerd.sock")
 
 
@@ -60,6 +62,8 @@ class DockerBackend:
         self._containers = Containers(self._engine, options)
         self._verdicts = Verdicts(self._engine, self._containers.inspect)
         self._usage = UsageReader(self._engine)
+        self._deaths: dict[str, float] = {}
+        """When a container died in a life whose output was read to its end."""
         self._disks: tuple[Path, ...] = ()
         self.capabilities = Capabilities(
             separate_streams=True,
@@ -134,8 +138,10 @@ class DockerBackend:
         container = handle["id"]
         if resume is None and self._containers.phase(container) is Phase.CREATED:
             return self._attached(container)
-        log = EngineLog(self._engine, container, lambda: self._containers.phase(container) is Phase.RUNNING)
-        return ResumedOutput(log, resume or {}, creation.log_file_bytes(self._options))
+        log = EngineLog(self._engine, container, lambda: self._life(container))
+        resume = resume or {}
+        earlier_life = self._deaths.get(container) or _later_than_spooled(resume)
+        return ResumedOutput(log, resume, creation.log_file_bytes(self._options), earlier_life)
 
     def start(self, handle: Handle) -> None:
         self._containers.start(handle["id"])
@@ -173,6 +179,9 @@ class DockerBackend:
     def shell(self, handle: Handle) -> tuple[str, ...]:
         return ("docker", "--host", self._engine.address, "exec", "-it", str(handle["id"]), "/bin/sh")
 
+    def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
+        return self._containers.frozen(labels)
+
     def find(self, labels: Mapping[str, str]) -> list[Found]:
         seen = (self._seen(listed) for listed in self._containers.listed(labels))
         return [found for found in seen if found is not None]
@@ -193,6 +202,7 @@ class DockerBackend:
     def remove(self, handle: Handle) -> None:
         self._containers.remove(handle["id"])
         self._verdicts.forget(handle["id"])
+        self._deaths.pop(handle["id"], None)
         self._usage.forget(handle["id"])
 
     def prune(self, labels: Mapping[str, str]) -> int:
@@ -236,16 +246,35 @@ class DockerBackend:
             except OSError as error:
                 raise self._engine.unavailable(error) from error
             opened.pop_all()
-        return LiveOutput(stream, notice, lambda end: self._stream_ended(container, end))
+        return LiveOutput(stream, notice, lambda death: self._stream_ended(container, death))
 
-    def _stream_ended(self, container: str, good_end: Exit | None) -> None:
+    def _stream_ended(self, container: str, death: Death | None) -> None:
         """A stream that ends before its op was lost, and is remembered: the op may end for the same cause."""
-        if good_end is not None:
-            self._verdicts.learnt(container, good_end)
-            return
+        if death is not None:
+            self._deaths[container] = death.at
+            if death.good_end is not None:
+                self._verdicts.learnt(container, death.good_end)
+                return
         with contextlib.suppress(BackendUnavailable):  # noted where it was raised
-            if self._containers.wait(container, _END_WAIT_S) is Phase.RUNNING:
+            if death is not None:
+                self._containers.recorded(container, death.at, _END_WAIT_S)
+            elif self._containers.wait(container, _END_WAIT_S) is Phase.RUNNING:
                 self._engine.troubles.note()
+
+    def _life(self, container: str) -> Life:
+        inspected = self._containers.inspect(container)
+        if inspected is None:
+            return Life(running=False)
+        record, state = inspected["State"], read_state(inspected["State"])
+        if isinstance(state, Exit) and state.finished_at is not None:
+            self._deaths[container] = state.finished_at
+        return Life(state is Phase.RUNNING, parse_time(record.get("StartedAt")), parse_time(record.get("FinishedAt")))
+
+
+def _later_than_spooled(resume: Resume) -> float | None:
+    """A start after this came after what the spool holds; with room for two clocks."""
+    last = max((mark.last_at for mark in resume.values() if mark.last_at is not None), default=None)
+    return None if last is None else last + _CLOCKS_S
 
 
 def _found(inspected: dict[str, Any]) -> Found:

@@ -25,7 +25,7 @@ from gyoza_tui.backends.base import (
     VanishedHandle,
 )
 from gyoza_tui.backends.docker import creation
-from gyoza_tui.backends.docker.ends import read_state
+from gyoza_tui.backends.docker.ends import parse_time, read_state
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
 
 _CREATED_LOOK_S: Final = 0.5
@@ -76,6 +76,20 @@ class Containers:
         """As `read_state`, freshly looked up."""
         inspected = self.inspect(container)
         return Phase.GONE if inspected is None else read_state(inspected["State"])
+
+    def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
+        """The names of those with these labels that are paused."""
+        return frozenset(str(name).lstrip("/") for each in self.listed(labels, "paused") for name in each["Names"])
+
+    def recorded(self, container: str, died_at: float, timeout_s: float) -> None:
+        """Wait until the engine has recorded the death that its event told of: an end, or another start by now."""
+        deadline = time.monotonic() + timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            inspected = self.inspect(container)
+            started_at = None if inspected is None else parse_time(inspected["State"].get("StartedAt"))
+            if inspected is None or read_state(inspected["State"]) is not Phase.RUNNING or (started_at or 0) > died_at:
+                return
+            self._wait_once(container, min(left, _CREATED_LOOK_S))
 
     def start(self, container: str) -> None:
         with self._engine.api() as api:
@@ -134,11 +148,13 @@ class Containers:
                 raise BackendError(f"the container {container[:12]} is being removed, without an end")
             threading.Event().wait(0.05)
 
-    def listed(self, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Every container with all of these labels, ended ones too."""
-        wanted = [f"{name}={value}" for name, value in labels.items()]
+    def listed(self, labels: Mapping[str, str], status: str | None = None) -> list[dict[str, Any]]:
+        """Every container with all of these labels, ended ones too; with `status` only those in that status."""
+        wanted: dict[str, Any] = {"label": [f"{name}={value}" for name, value in labels.items()]}
+        if status is not None:
+            wanted["status"] = status
         with self._engine.api(QUICK_TIMEOUT_S) as api:
-            return [dict(found) for found in api.containers(all=True, filters={"label": wanted})]
+            return [dict(found) for found in api.containers(all=True, filters=wanted)]
 
     def _adopt(self, spec: Spec, words: str) -> str:
         found = self.inspect(spec.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.backends.docker.ends import KILLED_INSIDE
@@ -17,24 +17,31 @@ _BEHIND_OUTPUT_S: Final = 1.0
 _NS: Final = 10**9
 
 
+class Death(NamedTuple):
+    """What the engine's events say of the end of a container's processes."""
+
+    at: float
+    """UTC seconds by the engine's clock."""
+    good_end: Exit | None
+    """The end with exit 0 that no signal came before; of any other it is not for the engine to say whose fault it is,
+    nor whether the container is only being restarted."""
+
+
 class EndNotice:
     """Of one container; asked for before the start."""
 
     def __init__(self, engine: Engine, container: str) -> None:
-        filters = {"type": ["container"], "container": [container], "event": ["start", "oom", "die"]}
+        filters = {"type": ["container"], "container": [container], "event": ["start", "kill", "oom", "die"]}
         self._stream = engine.stream("GET", "/events", {"filters": json.dumps(filters)}, timeout_s=_BEHIND_OUTPUT_S)
 
-    def good_end(self) -> Exit | None:
-        """The end with exit 0, to be asked for when the output is over.
-
-        None when it did not end, or ended in another way: whose fault that was is not for the engine to say.
-        """
+    def death(self) -> Death | None:
+        """To be asked for when the output is over; None when no death was heard of."""
         heard: dict[str, dict[str, Any]] = {}
         with self._stream as events, contextlib.suppress(OSError):
             for event in json_lines(events):
                 heard[str(event.get("Action"))] = event
                 if "die" in heard:
-                    return _good(heard)
+                    return Death(_at(event), _good(heard))
         return None
 
     def close(self) -> None:
@@ -50,15 +57,16 @@ class EndNotice:
 
 
 def _good(heard: dict[str, dict[str, Any]]) -> Exit | None:
-    if heard["die"]["Actor"]["Attributes"].get("exitCode") != "0":
+    if "kill" in heard or heard["die"]["Actor"]["Attributes"].get("exitCode") != "0":
         return None
+    start = heard.get("start")
     return Exit(
         code=0,
         warning=KILLED_INSIDE if "oom" in heard else None,
-        started_at=_at(heard.get("start")),
+        started_at=None if start is None else _at(start),
         finished_at=_at(heard["die"]),
     )
 
 
-def _at(event: dict[str, Any] | None) -> float | None:
-    return None if event is None else event["timeNano"] / _NS
+def _at(event: dict[str, Any]) -> float:
+    return float(event["timeNano"]) / _NS

@@ -45,6 +45,11 @@ def read_state(record: dict[str, Any]) -> State:
     )
 
 
+def in_life(end: Exit, died_at: float) -> bool:
+    """Whether a death heard of at `died_at` is that end, and not one before a later start."""
+    return end.started_at is None or end.started_at <= died_at
+
+
 def init_failure(end: Exit, last_words: bytes) -> str | None:
     """Why the command never ran, by the init's last line on stderr; None when it did run."""
     match = _INIT_FAILED.search(last_words)

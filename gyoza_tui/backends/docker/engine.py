@@ -23,12 +23,14 @@ from urllib.parse import urlencode, urlsplit
 import docker
 import requests
 import urllib3
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, NotFound
 from docker.tls import TLSConfig
 from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env, parse_host
 
 from gyoza_tui.backends.base import BackendError, BackendUnavailable, DiskFull
+from gyoza_tui.backends.docker.ends import parse_time
+from gyoza_tui.backends.docker.json_lines import json_lines
 from gyoza_tui.backends.docker.stream import RawStream
 from gyoza_tui.backends.docker.trouble import Troubles
 
@@ -38,6 +40,7 @@ QUICK_TIMEOUT_S: Final = 10.0
 PROBE_TIMEOUT_S: Final = 2.2
 """Of each of the two waits of a ping (connect, answer), which together stay under 5 s."""
 _POOL_SIZE: Final = 256
+_ENGINE_NAME: Final = "dockerd"
 _CREDENTIALS: Final = struct.Struct("3i")
 """Process, user and group of whoever listens at a socket."""
 _STARTTIME: Final = 19
@@ -160,19 +163,32 @@ class Engine:
             return None
         return "Docker has no NVIDIA runtime: containers get no GPU"
 
+    def live_restore(self) -> bool:
+        """Whether its containers outlive it."""
+        with self.api(PROBE_TIMEOUT_S) as api:
+            return bool(api.info().get("LiveRestoreEnabled"))
+
     def began_at(self) -> float | None:
-        """UTC seconds at which the engine's process began, or the machine; None where that cannot be known."""
-        if self.socket_path is None:
-            return None
-        try:
-            with _connect_unix(self.socket_path) as connection:
-                credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            stat = Path(f"/proc/{_CREDENTIALS.unpack(credentials)[0]}/stat").read_text()
-        except OSError:
-            return None
-        ticks = int(stat.rpartition(")")[2].split()[_STARTTIME])
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-        return time.time() - age
+        """UTC seconds at which the engine began; None where that cannot be known. Raises BackendUnavailable.
+
+        By the engine's own clock where it has its default bridge, which it makes at each start; else by the process
+        that listens at its socket, if that is the engine and not who listens for it, as systemd.
+        """
+        with self.api(QUICK_TIMEOUT_S) as api:
+            try:
+                return parse_time(api.inspect_network("bridge").get("Created"))
+            except NotFound:
+                return None if self.socket_path is None else _engine_process_began(self.socket_path)
+
+    def signalled(self, container: str, since: float, until: float) -> bool:
+        """Whether a signal was sent to the container in that time, as far as the engine still knows."""
+        filters = json.dumps({"type": ["container"], "container": [container], "event": ["kill"]})
+        query = {"filters": filters, "since": f"{since:.9f}", "until": f"{until:.9f}"}
+        with self.stream("GET", "/events", query, timeout_s=QUICK_TIMEOUT_S) as events:
+            try:
+                return any(True for _ in json_lines(events))
+            except OSError as error:
+                raise self.unavailable(error) from error
 
     def close(self) -> None:
         with self._lock:
@@ -231,6 +247,21 @@ class _OnePool(UnixHTTPAdapter):
 
     def get_connection(self, url: Any, proxies: Any = None) -> Any:
         return super().get_connection("http+docker://localhost", proxies)
+
+
+def _engine_process_began(socket_path: str) -> float | None:
+    try:
+        with _connect_unix(socket_path) as connection:
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        process = Path(f"/proc/{_CREDENTIALS.unpack(credentials)[0]}")
+        if (process / "comm").read_text().strip() != _ENGINE_NAME:
+            return None
+        stat = (process / "stat").read_text()
+    except OSError:
+        return None
+    ticks = int(stat.rpartition(")")[2].split()[_STARTTIME])
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
 
 
 def _connect_unix(path: str) -> socket.socket:

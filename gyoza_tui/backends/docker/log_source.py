@@ -26,6 +26,15 @@ class Message(NamedTuple):
     data: bytes
 
 
+class Life(NamedTuple):
+    """The container's present life, or its last one."""
+
+    running: bool
+    started_at: float | None = None
+    """UTC seconds by the engine's clock, as all stamps."""
+    ended_at: float | None = None
+
+
 class LogSource(Protocol):
     def read(self, since: int, *, follow: bool) -> Iterator[list[Message]]:
         """All that is stamped `since` or later, as much at a time as came together.
@@ -33,22 +42,22 @@ class LogSource(Protocol):
         Without `follow` it is complete; with it, it may skip and end early.
         """
 
-    def running(self) -> bool: ...
+    def life(self) -> Life: ...
 
     def close(self) -> None:
         """End a blocked read, from any thread; later reads are empty."""
 
 
 class EngineLog:
-    def __init__(self, engine: Engine, container: str, running: Callable[[], bool]) -> None:
+    def __init__(self, engine: Engine, container: str, life: Callable[[], Life]) -> None:
         self._engine = engine
         self._container = container
-        self._running = running
+        self._life = life
         self._stream: RawStream | None = None
         self._closed = False
 
-    def running(self) -> bool:
-        return self._running()
+    def life(self) -> Life:
+        return self._life()
 
     def read(self, since: int, *, follow: bool) -> Iterator[list[Message]]:
         if self._closed:

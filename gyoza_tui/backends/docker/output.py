@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gyoza_tui.backends.base import Chunk, Exit
-from gyoza_tui.backends.docker.end_notice import EndNotice
+from gyoza_tui.backends.docker.end_notice import Death, EndNotice
+from gyoza_tui.backends.docker.ends import in_life
 from gyoza_tui.backends.docker.frames import Demuxer
 from gyoza_tui.backends.docker.stream import RawStream
 
@@ -13,12 +14,13 @@ from gyoza_tui.backends.docker.stream import RawStream
 class LiveOutput:
     """An attached output. An attached reader that does not read freezes the op: whoever iterates must be quick."""
 
-    def __init__(self, stream: RawStream, notice: EndNotice, on_end: Callable[[Exit | None], None]) -> None:
-        """`on_end` is called when the stream ended by itself, with the good end of the op where that is known."""
+    def __init__(self, stream: RawStream, notice: EndNotice, on_end: Callable[[Death | None], None]) -> None:
+        """`on_end` is called when the stream ended by itself, with the death of the container where one was heard."""
         self._stream = stream
         self._notice = notice
         self._on_end = on_end
         self._closed = False
+        self._death: Death | None = None
 
     def __iter__(self) -> Iterator[Chunk]:
         demuxer = Demuxer()
@@ -31,7 +33,11 @@ class LiveOutput:
         finally:
             self._stream.close()
         if not self._closed:
-            self._on_end(self._notice.good_end())
+            self._death = self._notice.death()
+            self._on_end(self._death)
+
+    def covers(self, end: Exit) -> bool:
+        return self._death is not None and in_life(end, self._death.at)
 
     def close(self) -> None:
         self._closed = True

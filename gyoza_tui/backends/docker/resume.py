@@ -13,9 +13,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from gyoza_tui.backends.base import BackendError, Chunk, Resume, Stream, StreamMark
+from gyoza_tui.backends.base import BackendError, Chunk, Exit, Resume, Stream, StreamMark
+from gyoza_tui.backends.docker.ends import in_life
 from gyoza_tui.backends.docker.log_source import NS, LogSource, Message
 from gyoza_tui.backends.docker.places import BEGINNING, AfterPlace, Behind, FromSpool, Place, Skipper, TailSearch
 
@@ -42,11 +44,17 @@ class _Track:
 
 
 class ResumedOutput:
-    def __init__(self, log: LogSource, resume: Resume, log_file_bytes: int) -> None:
-        """`log_file_bytes` is the size at which the engine rotates: half of it is followed unproved at most."""
+    def __init__(self, log: LogSource, resume: Resume, log_file_bytes: int, earlier_life: float | None = None) -> None:
+        """`log_file_bytes` is the size at which the engine rotates: half of it is followed unproved at most.
+
+        `earlier_life`: a time (UTC seconds) in the life of the container that the spool ends in; a start after it is a
+        restart from outside.
+        """
         self._log = log
         self._budget = log_file_bytes // 2
         self._tracks = {stream: _Track(resume.get(stream, StreamMark())) for stream in Stream}
+        self._lived_at = earlier_life
+        self._ended_at: float | None = None
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -55,6 +63,9 @@ class ResumedOutput:
         except (BackendError, OSError):
             return  # the state tells what became of the op
 
+    def covers(self, end: Exit) -> bool:
+        return self._ended_at is not None and in_life(end, self._ended_at)
+
     def close(self) -> None:
         self._closed.set()
         self._log.close()
@@ -62,10 +73,12 @@ class ResumedOutput:
     def _chunks(self) -> Iterator[Chunk]:
         pauses = 0
         while not self._closed.is_set():
-            ended = not self._log.running()
-            final = ended or pauses >= _LAG_PAUSES
+            life = self._log.life()
+            yield from self._restarted(life.started_at)
+            final = not life.running or pauses >= _LAG_PAUSES
             yield from self._read(final=final)
-            if ended:
+            if not life.running:
+                self._ended_at = life.ended_at
                 return
             if not all(track.located for track in self._tracks.values()):
                 pauses += 1
@@ -75,6 +88,12 @@ class ResumedOutput:
             yield from self._follow()
             if sum(track.given for track in self._tracks.values()) == before:
                 self._closed.wait(_PAUSE_S)  # an engine whose follow ends at once is not asked in a loop
+
+    def _restarted(self, started_at: float | None) -> Iterator[Chunk]:
+        if started_at is not None and self._lived_at is not None and started_at > self._lived_at:
+            at = datetime.fromtimestamp(started_at, UTC)
+            yield Chunk(Stream.STDOUT, b"", note=f"the container was restarted from outside at {at:%H:%M:%S} UTC")
+        self._lived_at = started_at
 
     def _read(self, *, final: bool) -> Iterator[Chunk]:
         """One complete read from the checkpoints, which proves what was followed and moves them to its end."""
@@ -120,7 +139,7 @@ class ResumedOutput:
             track = self._tracks[stream]
             track.located, track.place = True, search.place
             if search.words:
-                yield Chunk(stream, b"", lost=search.words)
+                yield Chunk(stream, b"", note=search.words)
             rerun = _Pass({stream: track}, {stream: AfterPlace(track.place)})
             for messages in self._log.read(track.place.stamp, follow=False):
                 yield from rerun.take(messages)
@@ -154,10 +173,10 @@ class _Pass:
         last = Stream.STDOUT
         for message in messages:
             for chunk in self._take_one(message):
-                if pieces and (chunk.stream is not last or chunk.lost):
+                if pieces and (chunk.stream is not last or chunk.note):
                     yield Chunk(last, b"".join(pieces))
                     pieces = []
-                if chunk.lost:
+                if chunk.note:
                     yield chunk
                 else:
                     pieces.append(chunk.data)
@@ -176,7 +195,7 @@ class _Pass:
         skipper = self.skippers[stream]
         new = skipper.new_part(stamp, data)
         if skipper.lost:
-            yield Chunk(stream, b"", lost=skipper.lost)
+            yield Chunk(stream, b"", note=skipper.lost)
             skipper.lost = None
         if skipper.flowing:
             track.located, track.place, track.whole_line = True, Place(*seen), data.endswith(b"\n")

@@ -1,4 +1,4 @@
-"""Whose end it was: the op's, or that of the engine under it."""
+"""Whose end it was: the op's, or that of the engine under it; and whether it was an end at all."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from gyoza_tui.backends.base import BackendUnavailable, Exit, State
+from gyoza_tui.backends.base import BackendError, BackendUnavailable, Exit, Phase, State
 from gyoza_tui.backends.docker.ends import init_failure, may_be_init_failure, read_state
 from gyoza_tui.backends.docker.engine import PROBE_TIMEOUT_S, Engine
+from gyoza_tui.backends.docker.engine_starts import EngineStarts
 from gyoza_tui.backends.docker.frames import Demuxer
 
 _SECOND_LOOKS_S: Final = 2.0
-"""How long an engine is watched after an end by a signal that was not ours."""
+"""How long a container is watched after an end that a signal from outside came before."""
 _LOOK_S: Final = 0.25
-_MISSED: Final = 255
-"""The exit code that an engine gives to a container that it had running, and that is no longer there."""
-_COMING_UP_S: Final = 120.0
+_WENT_AWAY: Final = "the Docker engine went away about when it ended"
 
 
 class Verdicts:
@@ -26,6 +25,7 @@ class Verdicts:
     def __init__(self, engine: Engine, inspect: Callable[[str], dict[str, Any] | None]) -> None:
         self._engine = engine
         self._inspect = inspect
+        self._starts = EngineStarts(engine)
         self._lock = threading.Lock()
         self._stopped: set[str] = set()
         self._known: dict[str, Exit] = {}
@@ -51,51 +51,70 @@ class Verdicts:
             self._known.pop(container, None)
 
     def complete(self, container: str, state: State) -> State:
-        """Of a bad end, why: looks at the engine, for a moment longer where a signal came from nobody we know."""
-        if not isinstance(state, Exit) or state.code == 0:
+        """Of an end, why: looks for a moment longer where a signal from outside came before it.
+
+        RUNNING for one that was only being restarted.
+        """
+        if not isinstance(state, Exit):
             return state
         with self._lock:
             known, ours = self._known.get(container), container in self._stopped
-        if known is None:
-            known = self._judged(container, state, ours=ours)
-            with self._lock:
-                self._known[container] = known
-        return known
+        if known is not None:
+            return known
+        judged = self._judged_ours(container, state) if ours else self._judged(container, state)
+        if isinstance(judged, Exit):
+            self.learnt(container, judged)
+        return judged
 
-    def _judged(self, container: str, end: Exit, *, ours: bool) -> Exit:
-        if not ours and self._lost_by_a_restart(end):
-            return end._replace(machine_fault="the Docker engine or the machine was restarted under it")
-        answers = self._answers()
-        if end.signal and not ours and not end.oom:
-            end, answers = self._second_looks(container, end, answers)
-        if not ours and (not answers or (end.finished_at and self._engine.troubles.near(end.finished_at))):
-            return end._replace(machine_fault="the Docker engine went away about when it ended")
-        if ours and not answers:
+    def _judged_ours(self, container: str, end: Exit) -> Exit:
+        if end.code and not self._answers():
             return end._replace(machine_fault="the Docker engine went away while it was being stopped")
-        if may_be_init_failure(end):
-            return end._replace(not_executable=init_failure(end, self._last_words(container)))
-        return end
+        return self._with_init_failure(container, end)
 
-    def _lost_by_a_restart(self, end: Exit) -> bool:
-        """An engine that comes up and misses a container records this end, at the time of its own start."""
-        if end.code != _MISSED or end.started_at is None or end.finished_at is None:
+    def _judged(self, container: str, end: Exit) -> State:
+        if words := self._starts.ended(end):
+            return _blamed(end, words)
+        answers = self._answers()
+        if answers and not end.oom and self._signalled(container, end):
+            now, answers = self._second_looks(container, end)
+            if not isinstance(now, Exit):
+                return now
+            end = now
+        if not answers or (end.code and end.finished_at and self._engine.troubles.near(end.finished_at)):
+            return _blamed(end, _WENT_AWAY)
+        return self._with_init_failure(container, end)
+
+    def _with_init_failure(self, container: str, end: Exit) -> Exit:
+        if not may_be_init_failure(end):
+            return end
+        return end._replace(not_executable=init_failure(end, self._last_words(container)))
+
+    def _signalled(self, container: str, end: Exit) -> bool:
+        """Whether a signal was sent to it, as by a restart or by an engine that is about to leave."""
+        if end.signal or end.finished_at is None:
+            return bool(end.signal)
+        try:
+            return self._engine.signalled(container, end.started_at or 0, end.finished_at)
+        except BackendError:
             return False
-        began = self._engine.began_at()
-        return began is not None and end.started_at < began and end.finished_at < began + _COMING_UP_S
 
-    def _second_looks(self, container: str, end: Exit, answers: bool) -> tuple[Exit, bool]:
-        """The engine may tell of memory a moment later, or itself be about to leave."""
+    def _second_looks(self, container: str, end: Exit) -> tuple[State, bool]:
+        """The state after a while, and whether the engine still answered: it may tell of memory a moment later, start
+        the container again, or itself be about to leave."""
         deadline = time.monotonic() + _SECOND_LOOKS_S
-        while answers and not end.oom and time.monotonic() < deadline:
+        answers, now = True, end
+        while answers and not now.oom and time.monotonic() < deadline:
             time.sleep(_LOOK_S)
             answers = self._answers()
             try:
                 inspected = self._inspect(container)
             except BackendUnavailable:
-                return end, False
-            again = read_state(inspected["State"]) if inspected else end
-            end = again if isinstance(again, Exit) else end
-        return end, answers
+                return now, False
+            again = read_state(inspected["State"]) if inspected else now
+            if again is Phase.RUNNING:
+                return again, True
+            now = again if isinstance(again, Exit) else now
+        return now, answers
 
     def _answers(self) -> bool:
         try:
@@ -114,3 +133,8 @@ class Verdicts:
         except (BackendUnavailable, OSError):
             return b""
         return b"".join(piece for _, piece in Demuxer().feed(body))
+
+
+def _blamed(end: Exit, words: str) -> Exit:
+    """An op may answer the engine's TERM with exit 0: then only its outputs tell a success from a stop."""
+    return end._replace(doubt=words) if end.code == 0 else end._replace(machine_fault=words)

@@ -204,6 +204,9 @@ class LocalBackend:
         cwd = self._control(handle).attempt().cwd
         return ("/bin/sh", "-c", 'cd "$1" && exec "${SHELL:-/bin/sh}"', "sh", cwd)
 
+    def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
+        return frozenset()
+
     def find(self, labels: Mapping[str, str]) -> list[Found]:
         self._launcher.collect()
         found: list[Found] = []

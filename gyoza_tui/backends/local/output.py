@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gyoza_tui.backends.base import Chunk, Resume, Stream
+from gyoza_tui.backends.base import Chunk, Exit, Resume, Stream
 from gyoza_tui.backends.local.control import STREAM_FILES
 from gyoza_tui.models.limits import KIB, MIB
 
@@ -29,10 +29,14 @@ class FileOutput:
         """Raises FileNotFoundError when the attempt is gone."""
         self._ended = ended
         self._closed = threading.Event()
+        self._read_to_end = False
         self._tails: list[_Tail] = []
         for stream, name in STREAM_FILES.items():
             mark = resume.get(stream) if resume else None
             self._tails.append(_Tail(stream, control / name, mark.size if mark else 0))
+
+    def covers(self, end: Exit) -> bool:
+        return self._read_to_end
 
     def close(self) -> None:
         self._closed.set()
@@ -51,6 +55,7 @@ class FileOutput:
             if came:
                 idle = 0
             elif last_round:
+                self._read_to_end = True
                 return
             else:
                 self._closed.wait(_WAITS_S[min(idle // 4, len(_WAITS_S) - 1)])
@@ -74,7 +79,7 @@ class _Tail:
         if not self._checked:
             self._checked = True
             if lost := self._skip_hole():
-                yield Chunk(self._stream, b"", lost=f"{lost} bytes of {self._stream} are no longer kept")
+                yield Chunk(self._stream, b"", note=f"{lost} bytes of {self._stream} are no longer kept")
         data = os.pread(self._fd, _READ_BYTES, self._position)
         if data:
             self._position += len(data)

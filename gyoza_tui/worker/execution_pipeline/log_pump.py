@@ -24,7 +24,8 @@ BUFFER_MAX = 32 * MIB
 """Read and not yet written, what is just being written included."""
 IDLE_S = 0.25
 """How long an event held back for its rate may wait without new output."""
-_WAIT_SLICE_S = 30.0
+_END_S = 2.0
+"""How much later than its output an op's end is waited for, before the output is taken up again."""
 _RETRY_S = 0.5
 
 
@@ -40,6 +41,7 @@ class LogPump:
         *,
         parsed: int,
         tell: Callable[[list[EventReport], int], None],
+        warn: Callable[[str], None],
         wake: threading.Event,
     ) -> None:
         self._backend = backend
@@ -47,6 +49,7 @@ class LogPump:
         self._spool = spool
         self._clock = clock
         self._tell = tell
+        self._warn = warn
         self._lines = EventLines(offset=parsed)
         self._gate = EventGate(clock)
         self._buffer: deque[Chunk] = deque()
@@ -95,6 +98,10 @@ class LogPump:
         self._over.set()
         self._wake.set()
 
+    def note(self, text: str) -> None:
+        """Put a line of ours into the log, at the place that it has reached."""
+        self._spool.append(Chunk(Stream.STDOUT, b"", note=text), self._clock.utc().timestamp())
+
     # The reader
 
     def _read(self, output: Output) -> None:
@@ -102,11 +109,11 @@ class LogPump:
             let_go = self._read_once(output)
             self._wait_drained()
             if not let_go:
-                state, lost = self._wait()
+                state = self._wait()
                 if state is not Phase.RUNNING:
                     self.state = state
-                    if lost and isinstance(state, Exit):
-                        self._read_once(self.open(fresh=False))
+                    if isinstance(state, Exit) and not output.covers(state):
+                        self._read_once(self._reopened())
                     break
             output = self._reopened()
         self._finish_reading()
@@ -130,22 +137,16 @@ class LogPump:
                 return True
         return False
 
-    def _wait(self) -> tuple[Exit | Phase, bool]:
-        """The attempt's state once its stream has ended, and whether the engine was lost meanwhile.
-
-        RUNNING when it goes on without its stream.
-        """
-        lost, patience = False, Patience(self._clock)
+    def _wait(self) -> Exit | Phase:
+        """The attempt's state once its stream has ended; RUNNING when it goes on without its stream."""
+        patience = Patience(self._clock)
         while True:
             try:
-                state = self._backend.wait(self._handle, _WAIT_SLICE_S)
+                return self._backend.wait(self._handle, _END_S)
             except BackendError as error:
                 if patience.over(error):
                     raise
-                lost = True
                 self._clock.wait(threading.Event(), _RETRY_S)
-            else:
-                return state, lost or (isinstance(state, Exit) and state.machine_fault is not None)
 
     def _reopened(self) -> Output:
         patience = Patience(self._clock)
@@ -175,7 +176,11 @@ class LogPump:
             events: list[OpEvent] = []
             for chunk in chunks:
                 self._spool.append(chunk, now)
-                if chunk.lost is None and chunk.stream is Stream.STDOUT:
+                if chunk.note is not None:
+                    self._warn(chunk.note)
+                    # what comes next does not go on with an unfinished line
+                    events += self._lines.finish() if chunk.stream is Stream.STDOUT else []
+                elif chunk.stream is Stream.STDOUT:
                     events += self._lines.feed(chunk.data)
             self._tell_events(events, done=done)
             with self._drained:

@@ -175,7 +175,14 @@ class Services:
         row = self.record.row
         found = [] if row.handle else [made for made in self.backend.find(self.labels) if made.name == row.name]
         for handle in [row.handle] if row.handle else [made.handle for made in found]:
-            self.backend.remove(handle)
+            try:
+                self.backend.remove(handle)
+            except BackendError:
+                if self.backend.state(handle) is not Phase.RUNNING:
+                    raise
+                # its end is on record, and it was started again from outside
+                self.backend.stop(handle, 0.0)
+                self.backend.remove(handle)
 
     def finish(self, outcome: Outcome, note: str, report: EventReport) -> None:
         """Put the end on record, however long the disk has no room for it: nobody else knows of it."""

@@ -37,9 +37,9 @@ class LogSpool:
         self._reader = SpoolReader(path)
 
     def append(self, chunk: Chunk, at: float) -> None:
-        """Add what was read at `at` (UTC seconds). A chunk of lost output becomes a line of words."""
-        if chunk.lost is not None:
-            kind, data = Kind.NOTE, f"[gyoza-tui: {chunk.lost}]\n".encode(errors="replace")
+        """Add what was read at `at` (UTC seconds). The note of a chunk becomes a line."""
+        if chunk.note is not None:
+            kind, data = Kind.NOTE, f"[gyoza-tui: {chunk.note}]\n".encode(errors="replace")
         else:
             kind, data = KIND_OF[chunk.stream], chunk.data
         if not data:

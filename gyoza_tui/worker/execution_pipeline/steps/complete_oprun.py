@@ -37,7 +37,7 @@ def complete_oprun(ctx: ExecutionContext) -> ExecutionContext:
     assert ended is not None
     failure = _failure(services, ended)
     if failure is None:
-        failure = _complete(ctx, services)
+        failure = _complete(ctx, services, ended.doubt)
     if failure is not None:
         message = f"{failure.reason}: {failure.message}"
         report = EventReport(type=EventType.FAILED, msg=message[:200], payload=failure.model_dump(mode="json"))
@@ -45,9 +45,14 @@ def complete_oprun(ctx: ExecutionContext) -> ExecutionContext:
     return ctx
 
 
-def _complete(ctx: ExecutionContext, services: Services) -> Failure | None:
+def _complete(ctx: ExecutionContext, services: Services, doubt: str | None) -> Failure | None:
+    """`doubt`: why an op that left no outputs has not succeeded."""
     try:
-        decoded = decode_outputs(*(_fetched(services, name) for name in (OUTPUT_JSON, OUTPUT_PICKLE)))
+        files = [_fetched(services, name) for name in (OUTPUT_JSON, OUTPUT_PICKLE)]
+        if doubt is not None and files == [None, None]:
+            message = f"{doubt}, and it left no outputs"
+            return Failure(exit_code=0, reason=Reason.BACKEND_RESTARTED, message=message, log_tail=_tail(services))
+        decoded = decode_outputs(*files)
     except (BadOutput, ValueError) as error:
         return Failure(exit_code=0, reason=Reason.BAD_OUTPUT, message=str(error), log_tail=_tail(services))
     if decoded.notes:

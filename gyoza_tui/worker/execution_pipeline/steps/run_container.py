@@ -51,6 +51,7 @@ def _started(ctx: ExecutionContext, services: Services) -> Exit:
         services.clock,
         parsed=services.record.row.parsed,
         tell=services.record.events,
+        warn=services.warn,
         wake=services.wake,
     )
     if not fresh:

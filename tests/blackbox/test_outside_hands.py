@@ -1,0 +1,78 @@
+"""What a person does to a run's container with `docker`: nothing of the run is lost, and it is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.states import EventType, RunState
+from tests.blackbox.house import House, WorkerProcess, ends, events_of
+from tests.waiting import until
+
+pytestmark = pytest.mark.docker
+
+_TWO_LIVES = """
+echo x >> $GYOZA_OUTPUT_PATH.lives
+if [ $(wc -l < $GYOZA_OUTPUT_PATH.lives) = 2 ]; then
+    echo '{{"type": "INFO", "msg": "second life"}}'; sleep {second}; echo the-end; exit 0
+fi
+trap 'exit {code}' TERM
+echo '{{"type": "INFO", "msg": "first life"}}'
+printf 'half a line'
+while :; do sleep 0.1; done
+"""
+_LIVES = {"quick": (0, 7), "polite": (1.5, 0), "slow": (3, 7)}
+"""How long the second life lasts, and the exit code of the first one's TERM handler."""
+
+
+def _container(house: House, run: OpRun) -> str:
+    assert house.engine is not None
+    (found,) = house.engine.containers(filters={"label": f"gyoza.run={run.id}"})
+    return str(found["Id"])
+
+
+def _up(worker: WorkerProcess, run: OpRun) -> bool:
+    try:
+        return b"half a line" in worker.log(run)
+    except AssertionError:
+        return False
+
+
+def _check_two_lives(worker: WorkerProcess, run: OpRun) -> None:
+    assert run.state is RunState.COMPLETED, (run, worker.words[-2000:])
+    log = worker.log(run)
+    assert log.count(b"half a line") == 1
+    assert log.count(b"the-end") == 1
+    _, marked, after = log.partition(b"the container was restarted from outside at ")
+    assert marked, log
+    assert b"second life" in after
+    assert [event.msg for event in events_of(run, EventType.INFO)] == ["first life", "second life"]
+    assert len(ends(run)) == 1
+
+
+def test_a_restarted_container_is_followed_on(docker_house: House) -> None:
+    house = docker_house
+    assert house.engine is not None
+    worker = house.worker(3)
+    runs = [house.script(_TWO_LIVES.format(second=second, code=code)) for second, code in _LIVES.values()]
+    until(lambda: all(_up(worker, run) for run in runs), "all are in their first life")
+    for run in runs:
+        house.engine.restart(_container(house, run), timeout=5)
+    for run in runs:
+        _check_two_lives(worker, house.ended(run))
+    assert worker.words.count("restarted from outside") == len(runs)
+
+
+def test_one_that_was_restarted_while_the_worker_was_away_is_followed_on(docker_house: House) -> None:
+    house = docker_house
+    assert house.engine is not None
+    worker = house.worker(1)
+    run = house.script(_TWO_LIVES.format(second=3, code=7))
+    until(lambda: _up(worker, run), "it is in its first life")
+    worker.kill()
+    house.engine.restart(_container(house, run), timeout=5)
+    worker.start()
+    done = house.ended(run)
+    assert done.state is RunState.COMPLETED
+    assert worker.log(run).endswith(b"the-end\n")
+    assert [event.msg for event in events_of(done, EventType.INFO)] == ["first life", "second life"]
