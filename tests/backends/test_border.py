@@ -20,6 +20,7 @@ from gyoza_tui.backends.base import (
     BackendUnavailable,
     Chunk,
     DiskFull,
+    Exit,
     Handle,
     Output,
     Resume,
@@ -78,6 +79,9 @@ class TornOutput:
         yield Chunk(Stream.STDOUT, b"first")
         raise self._error
 
+    def covers(self, end: Exit) -> bool:
+        raise self._error
+
     def close(self) -> None:
         raise self._error
 
@@ -122,12 +126,14 @@ CALLS: dict[str, Callable[[Backend], object]] = {
     "fetch": lambda backend: backend.fetch(HANDLE, "output.json", 1),
     "describe": lambda backend: backend.describe(HANDLE),
     "shell": lambda backend: backend.shell(HANDLE),
+    "frozen": lambda backend: backend.frozen({}),
     "find": lambda backend: backend.find({}),
     "remove": lambda backend: backend.remove(HANDLE),
     "prune": lambda backend: backend.prune({}),
 }
 WITHOUT_ATTEMPT = {
-    "capabilities", "check", "gpu_trouble", "disks", "refuses", "ops", "op_dir", "image_id", "pull", "find", "prune",
+    "capabilities", "check", "gpu_trouble", "disks", "refuses", "ops", "op_dir", "image_id", "pull", "frozen", "find",
+    "prune",
 }  # fmt: skip
 
 
