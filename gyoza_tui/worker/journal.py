@@ -10,6 +10,7 @@ import errno
 import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Final
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
 from gyoza_tui.models.states import EventType
+from gyoza_tui.worker import journal_outbox
 from gyoza_tui.worker.journal_file import (
     COLUMNS,
     JournalError,
@@ -29,7 +31,7 @@ from gyoza_tui.worker.journal_file import (
     words,
 )
 from gyoza_tui.worker.journal_memory import Memory
-from gyoza_tui.worker.outbox import OutboxKind, OutboxRow
+from gyoza_tui.worker.outbox import OutboxRow
 from gyoza_tui.worker.progress import progressed
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.state_dir import attempt_name
@@ -40,13 +42,14 @@ REPLACED: Final = "replaced"
 _TOLD_AGAIN: Final = frozenset({"create_asked", "handle", "started_at", "exit"})
 """What the backend tells again if the machine's power took it: by the attempt's name, and of its end."""
 _CLOSED: Final = "acked = 1 AND cleaned = 1"
+_OPEN: Final = "(acked = 0 OR cleaned = 0)"
+_OF_OPEN: Final = f"run IN (SELECT key FROM runs WHERE {_OPEN})"
 _OF_RUN: Final = "server_id = ? AND run_id = ?"
 _IS_LAST: Final = (
     "NOT EXISTS (SELECT 1 FROM runs AS later"
     " WHERE later.server_id = runs.server_id AND later.run_id = runs.run_id AND later.key > runs.key)"
 )
 """Whether its run has no later attempt here."""
-_IS_STARTED: Final = "refused IS NULL AND json_extract(body, '$.type') = 'STARTED'"
 
 
 class Journal:
@@ -64,12 +67,10 @@ class Journal:
             set_aside(path, clock)
         try:
             self._db = opened(path)
-            self._memory = Memory(self._load())
+            self._memory = Memory(self._load(), Counter(report.run for report in self.outbox()))
             self._count_ended()
-            for row in self.rows():
-                for step, at in self.steps(row.key):
-                    self._memory.entered(row.key, step, at)
-            self._waiting = len(self.outbox())
+            for key, step, at in self._db.execute(f"SELECT run, step, began_at FROM steps WHERE {_OF_OPEN}"):
+                self._memory.entered(key, step, at)
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
             raise JournalError(words(path, error)) from None
 
@@ -85,8 +86,8 @@ class Journal:
 
     def find(self, server_id: str, run_id: str, attempt: int, lease: str | None = None) -> RunRow | None:
         """The row of that attempt while it is not closed; any lease when none is named."""
-        for row in self.rows():
-            if (row.server_id, row.run_id, row.attempt) == (server_id, run_id, attempt) and lease in (None, row.lease):
+        for row in self._memory.of_run(server_id, run_id):
+            if row.attempt == attempt and lease in (None, row.lease):
                 return row
         return None
 
@@ -98,7 +99,7 @@ class Journal:
     @property
     def waiting(self) -> int:
         """Reports not yet taken by the server."""
-        return self._waiting
+        return self._memory.waiting
 
     # Writing
 
@@ -169,15 +170,16 @@ class Journal:
             row = self.get(key)
             if row is None or row.outcome is not None:
                 return
+            reports = list(reports)
             changes: dict[str, Any] = {} if parsed is None else {"parsed": parsed}
             with self._transaction() as db:
                 for report in reports:
-                    self._queue(db, key, report)
+                    journal_outbox.queue(db, key, report)
                     if report.type is EventType.PROGRESS and isinstance(report.msg, int | float):
                         changes |= progressed(row.with_(**changes), float(report.msg), self._clock.utc().timestamp())
                 if changes:
                     self._set(db, key, changes)
-            self._refresh(key)
+            self._refresh(key, queued=len(reports))
 
     def start(self, key: int, report: EventReport) -> None:
         """Queue STARTED unless it waits already, from before a restart, or the end is on record.
@@ -188,10 +190,10 @@ class Journal:
             if not self._unended(key):
                 return
             with self._transaction(outlives_power=False) as db:
-                waiting = db.execute(f"SELECT 1 FROM outbox WHERE run = ? AND {_IS_STARTED}", (key,)).fetchone()
-                if waiting is None:
-                    self._queue(db, key, report)
-            self._refresh(key)
+                waits = journal_outbox.has_started(db, key)
+                if not waits:
+                    journal_outbox.queue(db, key, report)
+            self._refresh(key, queued=0 if waits else 1)
 
     def finish(
         self, key: int, outcome: Outcome, note: str, reports: Iterable[EventReport | RunPatch], *, last_line: str = ""
@@ -204,20 +206,18 @@ class Journal:
             if not self._unended(key):
                 return False
             reports = list(reports)
+            withdrawn = 0
             with self._transaction() as db:
                 if outcome is Outcome.LOST:
-                    db.execute("DELETE FROM outbox WHERE run = ? AND refused IS NULL", (key,))
+                    withdrawn = journal_outbox.withdraw(db, key)
                 elif outcome in (Outcome.CANCELLED, Outcome.RELEASED):
-                    db.execute(
-                        f"DELETE FROM outbox WHERE run = ? AND tried = 0 AND {_IS_STARTED}",
-                        (key,),
-                    )
+                    withdrawn = journal_outbox.withdraw_started(db, key)
                 for report in reports:
-                    self._queue(db, key, report)
+                    journal_outbox.queue(db, key, report)
                 at = self._clock.utc().timestamp()
                 ended = {"outcome": outcome, "outcome_note": note, "outcome_at": at, "acked": not reports}
                 self._set(db, key, ended | {"last_line": last_line})
-            self._refresh(key)
+            self._refresh(key, queued=len(reports) - withdrawn)
             return True
 
     def seen(self, key: int) -> bool:
@@ -231,13 +231,10 @@ class Journal:
 
     # The outbox
 
-    def outbox(self) -> list[OutboxRow]:
-        """Reports not yet taken, in order per run."""
+    def outbox(self, key: int | None = None, limit: int = -1) -> list[OutboxRow]:
+        """Reports not yet taken, in order per run: the first of one row, or all."""
         with self._write:
-            found = self._db.execute(
-                "SELECT id, run, seq, kind, body, tried FROM outbox WHERE refused IS NULL ORDER BY run, id"
-            ).fetchall()
-        return [OutboxRow.load(*columns) for columns in found]
+            return journal_outbox.load(self._db, key, limit)
 
     def tried(self, ids: Iterable[int]) -> None:
         """About to be sent: from here on the server may know it."""
@@ -249,28 +246,27 @@ class Journal:
 
         What it has taken it knows by its number, and says so again if the machine's power takes this.
         """
-        rows = list(rows)
-        keys = {row.run for row in rows}
-        with self._transaction(outlives_power=refused is not None) as db:
-            for row in rows:
-                if refused is None:
-                    db.execute("DELETE FROM outbox WHERE id = ?", (row.id,))
-                else:
-                    db.execute("UPDATE outbox SET refused = ? WHERE id = ?", (refused, row.id))
-                if row.ends_run:
-                    self._set(db, row.run, {"acked": True})
-                elif row.starts_run and refused is None:
-                    self._set(db, row.run, {"started_acked": True})
-        for key in keys:
-            self._refresh(key)
+        settled: Counter[int] = Counter()
+        with self._write:
+            with self._transaction(outlives_power=refused is not None) as db:
+                for row in rows:
+                    settled[row.run] += journal_outbox.settle(db, row, refused)
+                    if row.ends_run:
+                        self._set(db, row.run, {"acked": True})
+                    elif row.starts_run and refused is None:
+                        self._set(db, row.run, {"started_acked": True})
+            for key, count in settled.items():
+                self._refresh(key, queued=-count)
 
     def replace(self, row: OutboxRow, reports: Iterable[EventReport]) -> None:
         """Send `reports` in the place of `row`, which cannot be delivered as it is."""
-        with self._transaction() as db:
-            db.execute("UPDATE outbox SET refused = ? WHERE id = ?", (REPLACED, row.id))
-            for report in reports:
-                self._queue(db, row.run, report)
-        self._refresh(row.run)
+        reports = list(reports)
+        with self._write:
+            with self._transaction() as db:
+                settled = journal_outbox.settle(db, row, REPLACED)
+                for report in reports:
+                    journal_outbox.queue(db, row.run, report)
+            self._refresh(row.run, queued=len(reports) - settled)
 
     def refusals(self, key: int) -> list[str]:
         with self._write:
@@ -348,27 +344,20 @@ class Journal:
         values = [stored(name, value) for name, value in changes.items()]
         db.execute(f"UPDATE runs SET {columns} WHERE key = ?", (*values, key))
 
-    def _queue(self, db: sqlite3.Connection, key: int, report: EventReport | RunPatch) -> int:
-        db.execute("UPDATE runs SET seq = seq + 1 WHERE key = ?", (key,))
-        (seq,) = db.execute("SELECT seq FROM runs WHERE key = ?", (key,)).fetchone()
-        kind = OutboxKind.of(report)
-        body = report.model_copy(update={"seq": seq}) if kind is OutboxKind.EVENT else report
-        cursor = db.execute(
-            "INSERT INTO outbox (run, seq, kind, body) VALUES (?, ?, ?, ?)",
-            (key, seq, kind, body.model_dump_json(exclude_none=True)),
-        )
-        return int(cursor.lastrowid or 0)
-
-    def _refresh(self, key: int) -> None:
+    def _refresh(self, key: int, *, queued: int = 0) -> None:
+        """Read the row back into memory; `queued` more of its reports wait than before."""
         with self._write:
-            found = self._load("key = ?", (key,))
-            self._waiting = self._count_waiting()
-            for row in found:
-                self._memory.changed(row)
+            known = self._memory.get(key)
+            for row in self._load("key = ?", (key,), None if known is None else known.run):
+                self._memory.changed(row, queued)
 
-    def _load(self, where: str = "acked = 0 OR cleaned = 0 ORDER BY key", values: tuple[Any, ...] = ()) -> list[RunRow]:
-        found = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs WHERE {where}", values)
-        return [row_of(columns) for columns in found]
+    def _load(
+        self, where: str = f"{_OPEN} ORDER BY key", values: tuple[Any, ...] = (), run: OpRun | None = None
+    ) -> list[RunRow]:
+        """The rows; `run` is the one row's where it is known, for it may be large and never changes."""
+        names = COLUMNS if run is None else ["NULL" if name == "run" else name for name in COLUMNS]
+        found = self._db.execute(f"SELECT {', '.join(names)} FROM runs WHERE {where}", values)
+        return [row_of(columns, run) for columns in found]
 
     def _count_ended(self) -> None:
         with self._write:
@@ -380,7 +369,3 @@ class Journal:
                 "SELECT key, ifnull(outcome_at, claimed_at) FROM runs WHERE outcome = ? AND seen = 0", (Outcome.FAILED,)
             )
             self._memory.ended(outcomes, {int(key): float(at) for key, at in unseen})
-
-    def _count_waiting(self) -> int:
-        (count,) = self._db.execute("SELECT count(*) FROM outbox WHERE refused IS NULL").fetchone()
-        return int(count)

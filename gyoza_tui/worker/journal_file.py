@@ -131,9 +131,10 @@ def set_aside_beside(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"))
 
 
-def row_of(columns: tuple[Any, ...]) -> RunRow:
+def row_of(columns: tuple[Any, ...], run: OpRun | None = None) -> RunRow:
+    """The row of its columns; with `run` that one is not parsed."""
     found = dict(zip(COLUMNS, columns, strict=True))
-    found["run"] = OpRun.model_validate_json(found["run"])
+    found["run"] = run or OpRun.model_validate_json(found["run"])
     found["intent"] = Intent(found["intent"])
     found["outcome"] = Outcome(found["outcome"]) if found["outcome"] else None
     found["handle"] = json.loads(found["handle"]) if found["handle"] else None

@@ -1,10 +1,14 @@
-"""What the journal keeps in memory, for readers that must never wait for a disk: the heartbeat and the snapshot."""
+"""What the journal keeps in memory, for readers that must never wait for a disk: the heartbeat and the snapshot.
+
+Each reader gets what it asks for without a look at the rest: rows that nothing can be done for may be many.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -24,18 +28,43 @@ class Unseen(NamedTuple):
 class Memory:
     """Thread-safe. The journal changes it after the transaction behind the change is on disk."""
 
-    def __init__(self, rows: Iterable[RunRow]) -> None:
+    def __init__(self, rows: Iterable[RunRow], waiting: Mapping[int, int]) -> None:
+        """`waiting` is the number of reports per row that the server has neither taken nor refused."""
         self._lock = threading.Lock()
-        self._rows = {row.key: row for row in rows}
+        self._rows: dict[int, RunRow] = {}
+        self._active: dict[int, RunRow] = {}
+        self._of_server: dict[str, dict[int, RunRow]] = {}
+        self._of_run: dict[tuple[str, str], dict[int, RunRow]] = {}
+        self._unreported: dict[str, set[int]] = {}
+        """Per server the rows that ended and whose end it has not acknowledged."""
+        self._waiting: dict[str, dict[int, int]] = {}
+        """Per server the reports that wait, per row."""
+        self._total = 0
+        self._queued: set[int] = set()
         self._steps: dict[int, dict[str, float]] = {}
         self._outcomes: Counter[Outcome] = Counter()
         self._unseen: dict[int, float] = {}
         self.version = 0
         """Grows with each change of what is closed."""
+        for row in rows:
+            self._keep(row)
+            self._wait(row, waiting.get(row.key, 0))
 
-    def rows(self) -> tuple[RunRow, ...]:
+    def rows(self, server_id: str | None = None) -> tuple[RunRow, ...]:
+        """Those of one server, or all; oldest first."""
         with self._lock:
-            return tuple(self._rows.values())
+            found = self._rows if server_id is None else self._of_server.get(server_id, {})
+            return tuple(found.values())
+
+    def active(self) -> tuple[RunRow, ...]:
+        """Those that need a slot, oldest first."""
+        with self._lock:
+            return tuple(self._active.values())
+
+    def of_run(self, server_id: str, run_id: str) -> tuple[RunRow, ...]:
+        """The attempts of one run, oldest first."""
+        with self._lock:
+            return tuple(self._of_run.get((server_id, run_id), {}).values())
 
     def get(self, key: int) -> RunRow | None:
         with self._lock:
@@ -57,10 +86,41 @@ class Memory:
         with self._lock:
             return Unseen(len(self._unseen), min(self._unseen.values(), default=None))
 
-    # What the journal tells
+    # Reports
+
+    @property
+    def waiting(self) -> int:
+        """Reports that the server has neither taken nor refused."""
+        return self._total
+
+    def reports_of(self, row: RunRow) -> int:
+        """Of one row, the reports that wait."""
+        with self._lock:
+            return self._waiting.get(row.server_id, {}).get(row.key, 0)
+
+    def with_reports(self, server_id: str | None) -> frozenset[int]:
+        """The keys of the rows of a server, or of all servers, with reports that wait."""
+        with self._lock:
+            servers = self._waiting if server_id is None else [server_id]
+            return frozenset().union(*(self._waiting.get(server, {}) for server in servers))
+
+    def newly_queued(self) -> set[int]:
+        """The keys of the rows that a report was queued for since the last call."""
+        with self._lock:
+            queued, self._queued = self._queued, set()
+            return queued
+
+    def unreported(self, server_id: str | None, but: AbstractSet[int]) -> int:
+        """The number of ended rows of a server, or of all servers, whose end is not acknowledged; but for some."""
+        with self._lock:
+            servers = self._unreported if server_id is None else [server_id]
+            ended = [self._unreported.get(server, set()) for server in servers]
+            return sum(len(keys) - len(keys & but) for keys in ended)
+
+    # What the journal writes
 
     def ended(self, outcomes: Mapping[Outcome, int], unseen: Mapping[int, float]) -> None:
-        """All that has ended, counted anew: how many runs how, and when each failed attempt that nobody has seen."""
+        """All that has ended, counted again: how many runs how, and when each failed attempt that was not looked at."""
         with self._lock:
             self._outcomes = Counter(outcomes)
             self._unseen = dict(unseen)
@@ -70,24 +130,61 @@ class Memory:
         with self._lock:
             self._steps.setdefault(key, {}).setdefault(step, at)
 
-    def changed(self, row: RunRow) -> None:
-        """The row as it now is; a closed one is forgotten."""
+    def changed(self, row: RunRow, queued: int = 0) -> None:
+        """The row as it now is, with so many more reports that wait; a closed one is forgotten."""
         with self._lock:
             old = self._rows.get(row.key)
             if old is None and row.closed:
                 return
             self._count(old, row)
             if row.closed:
-                del self._rows[row.key]
-                self._steps.pop(row.key, None)
+                self._drop(row)
                 self.version += 1
             else:
-                self._rows[row.key] = row
+                self._keep(row)
+                self._wait(row, queued)
 
     def saw(self, key: int) -> None:
         with self._lock:
             if self._unseen.pop(key, None) is not None and key not in self._rows:
                 self.version += 1
+
+    def _keep(self, row: RunRow) -> None:
+        self._rows[row.key] = row
+        self._of_server.setdefault(row.server_id, {})[row.key] = row
+        self._of_run.setdefault((row.server_id, row.run_id), {})[row.key] = row
+        if row.active:
+            self._active[row.key] = row
+        else:
+            self._active.pop(row.key, None)
+        if row.outcome is not None and not row.acked:
+            self._unreported.setdefault(row.server_id, set()).add(row.key)
+        else:
+            self._unreported.get(row.server_id, set()).discard(row.key)
+
+    def _wait(self, row: RunRow, more: int) -> None:
+        if not more:
+            return
+        of_server = self._waiting.setdefault(row.server_id, {})
+        of_server[row.key] = of_server.get(row.key, 0) + more
+        self._total += more
+        if not of_server[row.key]:
+            del of_server[row.key]
+        if more > 0:
+            self._queued.add(row.key)
+
+    def _drop(self, row: RunRow) -> None:
+        key, run = row.key, (row.server_id, row.run_id)
+        del self._rows[key]
+        del self._of_server[row.server_id][key]
+        del self._of_run[run][key]
+        if not self._of_run[run]:
+            del self._of_run[run]
+        self._active.pop(key, None)
+        self._unreported.get(row.server_id, set()).discard(key)
+        self._total -= self._waiting.get(row.server_id, {}).pop(key, 0)
+        self._queued.discard(key)
+        self._steps.pop(key, None)
 
     def _count(self, old: RunRow | None, row: RunRow) -> None:
         if old is not None and old.outcome is not None and self._is_last(old):
@@ -101,5 +198,4 @@ class Memory:
 
     def _is_last(self, row: RunRow) -> bool:
         """Whether its run has no later attempt here. A later one cannot be over while this one changes."""
-        run = (row.server_id, row.run_id)
-        return not any(other.key > row.key and (other.server_id, other.run_id) == run for other in self._rows.values())
+        return max(self._of_run.get((row.server_id, row.run_id), {row.key: row})) <= row.key

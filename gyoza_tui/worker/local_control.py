@@ -118,5 +118,5 @@ class LocalControl:
         return LogSource(self._runtime.state_dir.log_of(row.name), tuple(row.run.secret_env.values()))
 
     def _rows(self, run_id: str, attempt: int) -> list[RunRow]:
-        rows = self._runtime.journal.rows()
+        rows = self._runtime.active()
         return [row for row in rows if (row.run_id, row.attempt) == (run_id, attempt) and row.outcome is None]

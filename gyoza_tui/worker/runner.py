@@ -220,7 +220,9 @@ class Worker:
         return reached and self.runtime.session.went_well
 
     def _secrets(self) -> list[str]:
-        return [value for row in self.runtime.journal.rows() for value in row.run.secret_env.values()]
+        """Of what runs here or is still reported: nothing is logged of the rest."""
+        rows = (*self.runtime.active(), *self.runtime.reportable())
+        return [value for row in rows for value in row.run.secret_env.values()]
 
 
 def _made_backends(settings: Settings, state_dir: StateDir) -> dict[str, Backend]:

@@ -62,9 +62,19 @@ class Runtime:
     session: Session
     hooks: HookCalls
 
-    def active(self) -> list[RunRow]:
+    def active(self) -> tuple[RunRow, ...]:
         """The runs that take a slot."""
-        return [row for row in self.journal.rows() if row.active]
+        return self.journal.memory.active()
+
+    def reportable(self) -> tuple[RunRow, ...]:
+        """The rows that the server which answers now may be asked about: all but those that are held."""
+        return self.journal.memory.rows(self.answering)
+
+    @property
+    def answering(self) -> str | None:
+        """The id of the server that answers now; None before one has taken a beat."""
+        state = self.link.state
+        return state.server_id if state.registered else None
 
     @property
     def free_slots(self) -> int:
@@ -76,12 +86,12 @@ class Runtime:
         if self.mode.refusal or not self.link.lease_holds or not self.pool.available:
             return 0
         # what is not delivered yet is listed in every beat and claim
-        room = RUNS_LISTED_MAX - RUNS_PER_CLAIM_MAX - len(self.journal.rows())
+        room = RUNS_LISTED_MAX - RUNS_PER_CLAIM_MAX - len(self.reportable())
         return max(0, min(self.free_slots, room))
 
     def held(self, row: RunRow) -> bool:
         """Whether the row is of another server than the one that answers now."""
-        return self.link.state.registered and row.server_id != self.link.state.server_id
+        return self.answering not in (None, row.server_id)
 
 
 def assembled(

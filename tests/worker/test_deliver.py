@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.run_row import Intent, Outcome
-from tests.scripted_server import Reply, Request, ScriptedServer, refusal
+from gyoza_tui.worker.duties.deliver import UNKNOWN_RUN_S
+from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from tests.scripted_server import SERVER_ID, Reply, Request, ScriptedServer, refusal
 from tests.worker.rig import Rig
 
 COMPLETED, FAILED, CANCELLED, STARTED = "COMPLETED", "FAILED", "CANCELLED", "STARTED"
@@ -147,6 +151,18 @@ def test_one_runs_trouble_is_its_own(rig: Rig, scripted: ScriptedServer) -> None
     scripted.defaults["event"] = Reply({"accepted": 1})
     rig.deliver_for(31)
     assert rig.closed(bad), "a result is delivered within a minute of the server's return"
+
+
+def test_a_new_report_of_a_run_that_backs_off_waits_with_the_others(rig: Rig, scripted: ScriptedServer) -> None:
+    row = rig.registered().row()
+    rig.says(row, "one")
+    scripted.script("event", refusal(500))
+    rig.deliver.step()
+    rig.says(row, "two")
+    rig.deliver.step()
+    assert len(scripted.of("event")) == 1
+    rig.deliver_for(2)
+    assert rig.journal.waiting == 0
 
 
 def test_progress_survives_a_servers_500(rig: Rig, scripted: ScriptedServer) -> None:
@@ -436,3 +452,84 @@ def test_order_per_run_holds_whatever_fails(rig: Rig, scripted: ScriptedServer) 
     rig.deliver_for(600)
     assert all(rig.closed(row) for row in rows)
     assert taken == {"r1": list(range(1, 17)), "r2": list(range(1, 17))}
+
+
+# What cannot be delivered costs nothing
+
+
+class Work:
+    """Counts the lines of the package and the SQLite instructions that are executed inside the block."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._db = rig.journal._db
+        self.done = 0
+
+    def __enter__(self) -> Work:
+        self._db.set_progress_handler(self._instruction, 1)
+        sys.settrace(self._call)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+        self._db.set_progress_handler(None, 0)
+
+    def _instruction(self) -> int:
+        self.done += 1
+        return 0
+
+    def _call(self, frame: FrameType, _event: str, _arg: object) -> Any:
+        return self._line if f"{os.sep}gyoza_tui{os.sep}" in frame.f_code.co_filename else None
+
+    def _line(self, _frame: FrameType, event: str, _arg: object) -> Any:
+        self.done += event == "line"
+        return self._line
+
+
+def _delivery(rig: Rig, row: RunRow) -> int:
+    """The work of an event of a run at work: its journal write and its delivery."""
+    rig.deliver_for(0)
+    sent = len(rig.server.of("event"))
+    with Work(rig) as work:
+        rig.says(row, "hello")
+        rig.deliver.step()
+        rig.deliver.waiting()
+    assert len(rig.server.of("event")) == sent + 1
+    return work.done
+
+
+def _beat_and_claim(rig: Rig) -> int:
+    rig.beat()
+    with Work(rig) as work:
+        rig.beat()
+        rig.claim.request(0.0)
+    return work.done
+
+
+@pytest.mark.parametrize("why", ["held", "unknown", "backed off"])
+def test_what_cannot_be_delivered_costs_the_others_nothing(rig: Rig, scripted: ScriptedServer, why: str) -> None:
+    trouble = {"held": None, "unknown": refusal(404, "run_unknown"), "backed off": refusal(500)}[why]
+    scripted.defaults["event"] = lambda r: trouble if trouble and "/at-work/" not in r.path else Reply({"accepted": 1})
+    server = "another" if why == "held" else SERVER_ID
+    at_work = rig.registered().row("at-work")
+    rig.end(rig.row("r0", server_id=server))
+    few = _delivery(rig, at_work), _beat_and_claim(rig)
+    for number in range(1, 41):
+        rig.end(rig.row(f"r{number}", server_id=server))
+    many = _delivery(rig, at_work), _beat_and_claim(rig)
+    assert many[0] < few[0] + 40, "each of forty more costs something"
+    if why == "held":
+        assert many[1] < few[1] + 40
+
+
+def test_what_backed_off_for_a_former_server_is_delivered_when_that_is_back(rig: Rig, scripted: ScriptedServer) -> None:
+    row = rig.end(rig.registered().row())
+    scripted.script("event", refusal(404, "run_unknown"))
+    rig.deliver_for(0)
+    scripted.defaults["beat"] = Reply({"protocol": 1, "server_id": "another"})
+    rig.beat()
+    rig.deliver_for(UNKNOWN_RUN_S + 1)
+    assert len(scripted.of("event")) == 1
+    scripted.defaults["beat"] = Reply({"protocol": 1, "server_id": SERVER_ID})
+    rig.beat()
+    rig.deliver_for(0)
+    assert rig.closed(row)

@@ -12,7 +12,7 @@ import pytest
 
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.constraints import Constraints
-from gyoza_tui.models.limits import RUNS_LISTED_MAX
+from gyoza_tui.models.limits import RUNS_LISTED_MAX, RUNS_PER_CLAIM_MAX
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.run_row import Intent, Outcome
 from tests.scripted_server import SERVER_ID, Reply, ScriptedServer, refusal
@@ -279,9 +279,33 @@ def test_without_a_lease_there_is_nothing_to_lose(scripted: ScriptedServer, tmp_
 def test_no_more_runs_than_a_beat_can_list(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.registered()
     row = rig.end(rig.row())
-    monkeypatch.setattr(rig.journal, "rows", lambda: (row,) * (RUNS_LISTED_MAX - 60))
+    monkeypatch.setattr(rig.journal.memory, "rows", lambda _server: (row,) * (RUNS_LISTED_MAX - 60))
     assert rig.runtime.wanted == 0
-    rig.heartbeat.request(rig.journal.rows())
+    rig.heartbeat.request(rig.runtime.reportable())
+
+
+def test_rows_of_another_server_take_no_room_from_claims(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.registered()
+    monkeypatch.setattr("gyoza_tui.worker.runtime.RUNS_LISTED_MAX", RUNS_PER_CLAIM_MAX + 3)
+    for number in range(3):
+        rig.end(rig.row(f"held-{number}", server_id="another"))
+    assert rig.runtime.wanted == 3
+    rig.end(rig.row("ours"))
+    assert rig.runtime.wanted == 2
+
+
+def test_more_rows_of_other_servers_than_a_beat_can_list_keep_no_worker_from_its_first_beat(
+    rig: Rig, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gyoza_tui.worker.duties.heartbeat.RUNS_LISTED_MAX", 3)
+    ours = rig.row("ours")
+    for number in range(4):
+        rig.end(rig.row(f"held-{number}", server_id="another"))
+    rig.registered()
+    rig.beat()
+    first, second = (request.body["running_ops"] for request in scripted.of("beat"))
+    assert len(first) == 3
+    assert [op["id"] for op in second] == [ours.run_id]
 
 
 def test_a_disk_that_hangs_delays_no_beat(scripted: ScriptedServer, tmp_path: Path) -> None:

@@ -524,7 +524,23 @@ class JournalMachine(RuleBasedStateMachine):
         assert on_disk.rows() == self.journal.rows()
         assert on_disk.outbox() == self.journal.outbox()
         assert self.journal.waiting == len(self.journal.outbox())
+        self._finds_the_same(on_disk)
         on_disk._db.close()
+
+    def _finds_the_same(self, on_disk: Journal) -> None:
+        rows, memory = on_disk.rows(), self.journal.memory
+        assert memory.active() == tuple(row for row in rows if row.active)
+        assert memory.rows("server") == rows
+        assert memory.rows("another") == ()
+        assert memory.outcomes == on_disk.memory.outcomes
+        ended = {row.key for row in rows if row.outcome is not None and not row.acked}
+        assert memory.unreported(None, set()) == memory.unreported("server", set()) == len(ended)
+        assert memory.unreported("server", ended) == 0
+        waiting = Counter(report.run for report in on_disk.outbox())
+        assert memory.with_reports(None) == memory.with_reports("server") == waiting.keys()
+        for row in rows:
+            assert memory.reports_of(row) == waiting[row.key]
+            assert row in memory.of_run(row.server_id, row.run_id)
 
     @invariant()
     def an_end_is_the_last_thing_told(self) -> None:

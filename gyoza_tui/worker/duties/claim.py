@@ -48,7 +48,7 @@ class Claim(Duty):
         if quiet := self._errand.quiet:
             self._beat_first()  # the server gives by what it was told last
         began = self._clock.boot()
-        request = self._request(0.0 if quiet else runtime.session.claim_wait_s)
+        request = self.request(0.0 if quiet else runtime.session.claim_wait_s)
         try:
             answer = runtime.client.claim(runtime.context.worker_id, request)
         except httpx.HTTPError as error:
@@ -102,16 +102,16 @@ class Claim(Duty):
         runtime.wakes.beat.set()
         return refusal is None
 
-    def _request(self, wait_s: float) -> ClaimRequest:
+    def request(self, wait_s: float) -> ClaimRequest:
+        """The next claim, which lists what is here."""
         runtime = self._runtime
         only = runtime.session.bounds.run_id
-        rows = [row for row in runtime.journal.rows() if not runtime.held(row)]
         return ClaimRequest(
             max=min(runtime.wanted, RUNS_PER_CLAIM_MAX),
             wait_s=wait_s,
             instance_id=runtime.state_dir.instance_id,
             epoch=runtime.state_dir.epoch,
-            have=[row.held for row in rows],
+            have=[row.held for row in runtime.reportable()],
             only=None if only is None else [only],
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import heapq
 from typing import Final
 
 import httpx
@@ -33,7 +33,13 @@ class Deliver(Duty):
         self._runtime = runtime
         self._slots = slots
         self._refusals = Refusals(runtime, slots)
+        self._server: str | None = None
+        """Whose rows the reports in `_ready` are of."""
+        self._ready: set[int] = set(runtime.journal.memory.with_reports(None))
+        """Rows with reports that may be sent now."""
         self._backoffs: dict[int, Backoff] = {}
+        self._due: list[tuple[float, int]] = []
+        """A heap: when each row that backs off may be tried again, in boot time."""
         self._unknown: set[int] = set()
         """Runs that the server says it does not know."""
         self._singly: set[int] = set()
@@ -46,58 +52,70 @@ class Deliver(Duty):
             return _IDLE_S
         if (wait := runtime.link.backoff.remaining_s) > 0:
             return wait
-        self._forget_closed()
-        for key, rows in itertools.groupby(runtime.journal.outbox(), key=lambda row: row.run):
+        for key in self._find_ready():
             run = runtime.journal.get(key)
-            if run is not None and not runtime.held(run) and self._backoff_of(key).remaining_s == 0:
-                self._deliver(run, list(rows))
-        waits = [b.remaining_s for b in self._backoffs.values() if b.remaining_s > 0]
-        return min([_IDLE_S, *waits])
+            if run is None or runtime.held(run):
+                self._forget(key)
+            elif self._deliver(run):
+                self._ready.discard(key)
+        if self._ready:
+            return 0.0
+        return min(_IDLE_S, max(0.0, self._due[0][0] - self._clock.boot())) if self._due else _IDLE_S
 
     def retry_s(self) -> float:
         return max(self._runtime.link.backoff.remaining_s, super().retry_s())
 
     def waiting(self) -> int:
         """Reports that the server that answers now could take; held and unknown runs don't count."""
-        runtime = self._runtime
-        return sum(
-            1
-            for row in runtime.journal.rows()
-            if not row.acked and row.outcome is not None and not runtime.held(row) and row.key not in self._unknown
-        )
+        return self._runtime.journal.memory.unreported(self._runtime.answering, self._unknown)
 
     def settled(self) -> bool:
         """Whether no run is here, and nothing is left to report that the server could take."""
         return self._slots.count == 0 and not self._runtime.active() and self.waiting() == 0
 
-    def _forget_closed(self) -> None:
-        open_keys = {row.key for row in self._runtime.journal.rows()}
-        self._backoffs = {key: backoff for key, backoff in self._backoffs.items() if key in open_keys}
-        self._singly &= open_keys
-        self._unknown &= open_keys
+    def _find_ready(self) -> list[int]:
+        """The rows to deliver now, oldest first.
 
-    def _backoff_of(self, key: int) -> Backoff:
-        if key not in self._backoffs:
-            self._backoffs[key] = Backoff(self._clock)
-        return self._backoffs[key]
+        What is held, or backs off, is not looked at until its server answers or its time has come.
+        """
+        memory, now = self._runtime.journal.memory, self._clock.boot()
+        queued, answering = memory.newly_queued(), self._runtime.answering
+        if answering != self._server:
+            for key in tuple(self._ready):
+                self._forget(key)
+            self._server, queued = answering, set(memory.with_reports(answering))
+        self._ready |= queued - self._backoffs.keys()
+        while self._due and self._due[0][0] <= now:
+            self._ready.add(heapq.heappop(self._due)[1])
+        return sorted(self._ready)
 
-    def _deliver(self, run: RunRow, rows: list[OutboxRow]) -> None:
-        while rows:
+    def _forget(self, key: int) -> None:
+        """The row has no reports to deliver now: they are delivered, it is closed, or it is held."""
+        self._ready.discard(key)
+        self._backoffs.pop(key, None)
+        self._unknown.discard(key)
+        self._singly.discard(key)
+
+    def _deliver(self, run: RunRow) -> bool:
+        """Send what waits of the run; False when more came meanwhile. Raises when the server is the trouble."""
+        journal = self._runtime.journal
+        left = journal.memory.reports_of(run)
+        while left > 0 and (rows := journal.outbox(run.key, _BATCH)):
             batch = self._batch(run, rows)
             try:
                 self._send(run, batch)
             except httpx.HTTPError as error:
                 if not self._settle_failure(run, batch, error):
-                    return
-                break
-            self._runtime.link.succeeded()
-            self._runtime.journal.settled(batch)
-            self._slots.wake(run.key)
-            del rows[: len(batch)]
-        self._backoffs.pop(run.key, None)
-        self._unknown.discard(run.key)
-        if rows:
-            self._wake.set()
+                    return True
+            else:
+                self._runtime.link.succeeded()
+                journal.settled(batch)
+                self._slots.wake(run.key)
+            left -= len(batch)
+        if journal.memory.reports_of(run):
+            return False
+        self._forget(run.key)
+        return True
 
     def _batch(self, run: RunRow, rows: list[OutboxRow]) -> list[OutboxRow]:
         """The next rows that go in one request."""
@@ -142,10 +160,15 @@ class Deliver(Duty):
                 return True
         except httpx.HTTPStatusError as second:
             error = second
-        if error_code(error) == ErrorCode.RUN_UNKNOWN:
-            self._unknown.add(run.key)
-            self._backoff_of(run.key).pause(UNKNOWN_RUN_S)
-        else:
-            self._backoff_of(run.key).fail(retry_after_s(error))
+        self._back_off(run.key, error)
         self._runtime.notices.say(f"{run.run_id}: report not taken: {words(error)}", "warning", run=run.run_id)
         return False
+
+    def _back_off(self, key: int, error: httpx.HTTPStatusError) -> None:
+        backoff = self._backoffs.setdefault(key, Backoff(self._clock))
+        if error_code(error) == ErrorCode.RUN_UNKNOWN:
+            self._unknown.add(key)
+            backoff.pause(UNKNOWN_RUN_S)
+        else:
+            backoff.fail(retry_after_s(error))
+        heapq.heappush(self._due, (self._clock.boot() + backoff.remaining_s, key))

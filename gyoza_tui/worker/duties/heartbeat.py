@@ -10,6 +10,7 @@ from typing import Final
 import httpx
 
 from gyoza_tui import __version__
+from gyoza_tui.models.limits import RUNS_LISTED_MAX
 from gyoza_tui.models.workers import (
     PROTOCOL,
     GpuReport,
@@ -65,7 +66,8 @@ class Heartbeat(Duty):
     def beat(self, timeout_s: float) -> None:
         """One beat; raises httpx.HTTPError."""
         runtime = self._runtime
-        rows = [row for row in runtime.journal.rows() if not row.acked and not runtime.held(row)]
+        # the first beat knows no server: what is too much for one goes into the next, which lists one server's rows
+        rows = [row for row in runtime.reportable() if not row.acked][-RUNS_LISTED_MAX:]
         runtime.client.open()
         sent_at = self._clock.boot()
         try:

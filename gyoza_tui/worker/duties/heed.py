@@ -62,7 +62,7 @@ class Heed(Duty):
             self._slots.intend(row, Intent.LOST, "the server does not know it, and nothing was done")
 
     def _let_go_of_held(self) -> None:
-        for row in self._runtime.journal.rows():
+        for row in self._runtime.active():
             if self._runtime.held(row) and not row.started_acked:
                 self._slots.intend(row, Intent.LOST, "its server is gone, and nothing was done")
 

@@ -144,8 +144,8 @@ class Reconcile(Duty):
     def _ask_for_runs(self) -> None:
         """For a server whose beats answer nothing about runs."""
         trouble: httpx.HTTPStatusError | None = None
-        for row in self._runtime.journal.rows():
-            if row.acked or self._runtime.held(row):
+        for row in self._runtime.reportable():
+            if row.acked:
                 continue
             try:
                 now = self._runtime.client.get_run(row.run_id, events=False)
