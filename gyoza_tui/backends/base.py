@@ -299,6 +299,9 @@ class Backend(Protocol):
     def start(self, handle: Handle) -> None:
         """Start it; one already started is left alone. Raises NotExecutable, VanishedHandle, BackendUnavailable."""
 
+    def verify(self, handle: Handle) -> None:
+        """Just after the start: BackendError, with the attempt killed, when it has not what it was made with."""
+
     def wait(self, handle: Handle, timeout_s: float) -> State:
         """Wait for the end, at most `timeout_s`; then the state as it is by now. Raises BackendUnavailable."""
 

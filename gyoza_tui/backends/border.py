@@ -108,6 +108,10 @@ class Border:
         with self._crossing("start", handle) as backend:
             backend.start(handle)
 
+    def verify(self, handle: Handle) -> None:
+        with self._crossing("verify", handle) as backend:
+            backend.verify(handle)
+
     def wait(self, handle: Handle, timeout_s: float) -> State:
         with self._crossing("wait", handle) as backend:
             return backend.wait(handle, timeout_s)

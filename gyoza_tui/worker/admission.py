@@ -13,6 +13,7 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.mode import Mode
 from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.volume_overlap import volume_overlap
 from gyoza_tui.worker.worker_context.types import Resources
 
 
@@ -63,7 +64,9 @@ class Admission:
             return why
         if len(active) >= self.max_runs:
             return f"all {self.max_runs} slots are taken"
-        return self._backend_refusal(run) or self._resource_refusal(run.constraints, active)
+        return (
+            self._backend_refusal(run) or self._resource_refusal(run.constraints, active) or volume_overlap(run, active)
+        )
 
     def could_take(self, run: OpRun) -> bool:
         """Whether it may start here some time: an engine that has answered once comes back, however long it is away."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,24 +10,42 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gyoza_tui.backends.mount_table import mount_id
+
 _OPEN_TO_US: Final = 0o700
 
 
 def remove_tree(path: Path) -> None:
-    """Never follows a link. Two directories are open at a time, however deep it is.
+    """Never follows a link, and enters no mount: OSError EBUSY. Two directories are open at a time, however deep it is.
 
     What lies inside a directory is moved up to the top before that directory goes: walking down would need a
     descriptor and a stack frame for each level, and an op makes thousands of levels in a second.
     """
     with _entered(str(path)) as top:
+        mount = mount_id(top)
+        _refuse_mount(path, mount != _mount_of(path.parent))
         while names := _emptied_of_files(top):
             for name in names:
                 with _entered(name, top) as folder:
+                    _refuse_mount(path / name, mount_id(folder) != mount)
                     for inner in _emptied_of_files(folder):
                         _open_up(inner, folder)
                         os.rename(inner, secrets.token_hex(16), src_dir_fd=folder, dst_dir_fd=top)
                 os.rmdir(name, dir_fd=top)
     path.rmdir()
+
+
+def _refuse_mount(path: Path, mounted: bool) -> None:
+    if mounted:
+        raise OSError(errno.EBUSY, "a file system is mounted there: unmount it", str(path))
+
+
+def _mount_of(path: Path) -> int:
+    found = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return mount_id(found)
+    finally:
+        os.close(found)
 
 
 def _emptied_of_files(folder: int) -> list[str]:

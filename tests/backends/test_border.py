@@ -118,6 +118,7 @@ CALLS: dict[str, Callable[[Backend], object]] = {
     "put": lambda backend: backend.put(HANDLE, {}),
     "output": lambda backend: backend.output(HANDLE, None),
     "start": lambda backend: backend.start(HANDLE),
+    "verify": lambda backend: backend.verify(HANDLE),
     "wait": lambda backend: backend.wait(HANDLE, 0),
     "state": lambda backend: backend.state(HANDLE),
     "started_at": lambda backend: backend.started_at(HANDLE),

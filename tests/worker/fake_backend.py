@@ -162,6 +162,9 @@ class FakeBackend:
             container.files |= container.op.files
             container.ended.set()
 
+    def verify(self, handle: Handle) -> None:
+        self._answer("verify")
+
     def wait(self, handle: Handle, timeout_s: float) -> State:
         self._answer("wait")
         if handle["name"] in self.containers:

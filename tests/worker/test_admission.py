@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,3 +127,38 @@ def test_wishes_come_first(pool: BackendPool, wish: str) -> None:
         do[wish](False)
         assert admission.refusal(_run(), []) is None
         assert len(changes) == 2
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "waits"),
+    [
+        ("data", "data", False),
+        ("data/a", "data/b", False),
+        ("data/a", "data/abc", False),
+        ("data/a", "data", True),
+        ("data", "data/a", True),
+        ("data/none/more", "data/none", True),
+        ("by_link/x", "data/a", True),
+        ("data/a/out", "data/a", True),
+        ("other", "data/a", False),
+    ],
+)
+def test_two_runs_never_have_volumes_one_inside_the_other(tmp_path: Path, ours: str, theirs: str, waits: bool) -> None:
+    """A link in a volume is its run's to turn, wherever it leads; the same directory may be shared."""
+    for name in ("data/a", "data/b", "data/abc", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "by_link").symlink_to("data/a")
+    (tmp_path / "data" / "a" / "out").symlink_to(tmp_path / "other")
+    backend = FakeBackend()
+    backend.refuses = lambda image, volumes: None  # type: ignore[method-assign]
+    pool = BackendPool({"docker": backend}, Notices(FakeClock()))
+    pool.check()
+    wants = OpRun(id="r", image="op", attempt=1, volumes={str(tmp_path / ours): "/data"})
+    other = OpRun(id="other", image="op", attempt=1, volumes={str(tmp_path / theirs): "/data"})
+    admission = _admission(pool)
+    refusal = admission.refusal(wants, [RunRow(1, "s", other, "n", "docker", 0.0)])
+    assert (refusal is not None) is waits, refusal
+    if refusal:
+        assert str(tmp_path / theirs) in refusal
+        assert "other" in refusal
+    assert admission.could_take(wants), "once the other one has ended"

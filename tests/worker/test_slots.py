@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendError, Handle, VanishedHandle
+from gyoza_tui.backends.base import BackendError, Handle, Spec, VanishedHandle
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
@@ -92,6 +92,33 @@ def test_inputs_are_put_again_into_a_container_made_before(rig: Rig) -> None:
     assert len(rig.backend.created) == 1
     again.close()
     container.op.go.set()
+
+
+def test_what_was_not_made_as_asked_is_stopped_and_fails(rig: Rig) -> None:
+    rig.backend.known["op"] = FakeOp(ends_at_once=False)
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    rig.backend.fail["verify"] = BackendError("a volume was replaced")
+    row = rig.row()
+    _slots(rig).start(row)
+    until(lambda: rig.now(row).cleaned, "the end")
+    failed = next(report.event for report in rig.journal.outbox() if report.event)
+    assert failed.payload is not None
+    assert (failed.payload["reason"], failed.payload["message"]) == ("internal", "a volume was replaced")
+    assert rig.backend.removed == rig.backend.started
+    rig.close()
+
+
+def test_what_a_worker_started_and_did_not_live_to_verify_is_verified(rig: Rig) -> None:
+    rig.backend.known["op"] = FakeOp(ends_at_once=False)
+    row = rig.row()
+    handle = rig.backend.create(Spec(row.name, "op", rig.state))
+    rig.backend.start(handle)
+    rig.journal.update(row.key, step="run_container", create_asked=True, handle=handle, start_asked=True)
+    rig.backend.fail["verify"] = BackendError("a volume was replaced")
+    _slots(rig).start(rig.now(row))
+    until(lambda: rig.now(row).cleaned, "the end")
+    assert (rig.now(row).outcome, rig.now(row).outcome_note) == (Outcome.FAILED, "internal: a volume was replaced")
+    rig.close()
 
 
 def test_what_could_not_be_written_down_is_said_until_it_can(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from gyoza_tui.backends.mount_table import mounts
 from gyoza_tui.models.identity import check_id
 from gyoza_tui.worker.removal import remove_tree
 from gyoza_tui.worker.state_dir import StateDir, StateDirError, attempt_name, log_files, worker_dir
@@ -191,6 +192,26 @@ def test_nothing_is_deleted_through_a_link(state_dir: StateDir, tmp_path: Path) 
     assert (precious / "thesis").read_text() == "years"
     assert precious.stat().st_mode & 0o777 == mode
     assert list((state_dir.root / "runs").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("mount_point", ["", "mounted", "deep/er/mounted"])
+def test_nothing_is_deleted_through_a_mount(state_dir: StateDir, tmp_path: Path, mount_point: str) -> None:
+    """Of the same file system, too: what a local op has mounted, and left there."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis").write_text("years")
+    path = state_dir.make_run_dir("gyoza-m-1-x") / mount_point
+    path.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "--bind", precious, path], check=True)
+    with pytest.raises(OSError, match=r"unmount it|busy"):
+        state_dir.remove_run_dir("gyoza-m-1-x")
+    assert (precious / "thesis").read_text() == "years"
+    at = next(mount.at for mount in mounts() if mount.at.startswith(str(state_dir.root)))
+    subprocess.run(["umount", at], check=True)
+    state_dir.remove_run_dir("gyoza-m-1-x")
+    assert (precious / "thesis").read_text() == "years"
+    assert state_dir.run_dirs() == []
 
 
 def test_a_directory_of_any_depth_goes(state_dir: StateDir) -> None:

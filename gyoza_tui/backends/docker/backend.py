@@ -39,20 +39,21 @@ from gyoza_tui.backends.docker.output import LiveOutput
 from gyoza_tui.backends.docker.resume import ResumedOutput
 from gyoza_tui.backends.docker.usage import UsageReader
 from gyoza_tui.backends.docker.verdict import Verdicts
+from gyoza_tui.backends.docker.volumes import VolumeChanged, Volumes
 from gyoza_tui.models.images import DOCKER
 
 _BIND: Final = "bind"
 _VOLUME: Final = "volume"
+_VOLUMES: Final = "volumes"
 _ATTACH_TIMEOUT_S: Final = 30.0
 _END_WAIT_S: Final = 8.0
 """The engine takes its time to record an end while it still writes the log of a flood."""
 _CLOCKS_S: Final = 2.0
 """How far this machine's clock may be from the engine's."""
-_ENGINE_SOCKETS: Final = ("/var/run/docker.sock", "/run/containerd/containerd.sock")
 
 
 class DockerBackend:
-    """Thread-safe; connects at first use. A handle is `{"id", "name", "io": bind | volume, "run_dir"}`."""
+    """Thread-safe; connects at first use. A handle is `{"id", "name", "io": bind | volume, "run_dir", "volumes"}`."""
 
     name: ClassVar[str] = DOCKER
 
@@ -60,6 +61,7 @@ class DockerBackend:
         self._options = options
         self._engine = Engine()
         self._containers = Containers(self._engine, options)
+        self._volumes = Volumes(self._engine, options)
         self._verdicts = Verdicts(self._engine, self._containers.inspect)
         self._usage = UsageReader(self._engine)
         self._deaths: dict[str, float] = {}
@@ -85,9 +87,7 @@ class DockerBackend:
         return self._disks
 
     def refuses(self, image: str, volumes: Mapping[str, str]) -> str | None:
-        sockets = [Path(path).resolve() for path in (self._engine.socket_path, *_ENGINE_SOCKETS) if path]
-        forbidden = (*sockets, self._options.state_dir.resolve())
-        return creation.volume_refusal(volumes, self._options.allow_volumes, forbidden)
+        return self._volumes.refusal(volumes)
 
     def ops(self) -> tuple[str, ...]:
         return ()
@@ -112,17 +112,17 @@ class DockerBackend:
         pulling.pull(self._engine, image, on_progress, cancel)
 
     def create(self, spec: Spec) -> Handle:
-        if refusal := self.refuses(spec.image, spec.volumes):
-            raise BackendError(refusal)
         bind = self._binds()
         if bind:
             os.chmod(spec.run_dir, 0o777)  # its parent is closed to everybody else on this machine
-        container = self._containers.create(spec, bind=bind)
+        with self._volumes.of(spec) as volumes:
+            container = self._containers.create(spec, volumes, bind=bind)
         handle = {
             "id": container,
             "name": spec.name,
             "io": _BIND if bind else _VOLUME,
             "run_dir": str(spec.run_dir),
+            _VOLUMES: [list(volume) for volume in volumes],
         }
         if not bind and self._containers.phase(container) is Phase.CREATED:
             files.put_volume(self._engine, container, {})  # opens the volume for whatever user the image has
@@ -144,7 +144,17 @@ class DockerBackend:
         return ResumedOutput(log, resume, creation.log_file_bytes(self._options), earlier_life)
 
     def start(self, handle: Handle) -> None:
+        self._volumes.stage(_volumes_of(handle))
         self._containers.start(handle["id"])
+
+    def verify(self, handle: Handle) -> None:
+        if not (volumes := _volumes_of(handle)):
+            return
+        inspected = self._containers.inspect(handle["id"])
+        pid = inspected["State"].get("Pid") if inspected else None
+        if pid and (trouble := self._volumes.trouble(volumes, handle["id"], pid)):
+            self.stop(handle, grace_s=0)
+            raise VolumeChanged(trouble)
 
     def wait(self, handle: Handle, timeout_s: float) -> State:
         container = handle["id"]
@@ -201,12 +211,14 @@ class DockerBackend:
 
     def remove(self, handle: Handle) -> None:
         self._containers.remove(handle["id"])
+        self._volumes.release(_volumes_of(handle))
         self._verdicts.forget(handle["id"])
         self._deaths.pop(handle["id"], None)
         self._usage.forget(handle["id"])
 
     def prune(self, labels: Mapping[str, str]) -> int:
-        """Volumes whose container went without them."""
+        """The engine's volumes whose container went without them, and what is staged for containers that are gone."""
+        self._volumes.prune(lambda name: self._containers.inspect(name) is not None)
         wanted = [f"{name}={value}" for name, value in labels.items()]
         removed = 0
         with self._engine.api() as api:
@@ -277,16 +289,19 @@ def _later_than_spooled(resume: Resume) -> float | None:
     return None if last is None else last + _CLOCKS_S
 
 
+def _volumes_of(handle: Handle) -> list[creation.Volume]:
+    return [creation.Volume(*volume) for volume in handle.get(_VOLUMES, [])]
+
+
 def _found(inspected: dict[str, Any]) -> Found:
     name = str(inspected["Name"]).lstrip("/")
-    mount: dict[str, Any] = next(
-        (m for m in inspected.get("Mounts") or [] if m.get("Destination") == creation.OP_DIR), {}
-    )
-    bound = mount.get("Type") == "bind"
+    binds = [mount for mount in inspected.get("Mounts") or [] if mount.get("Type") == "bind"]
+    op_dir = next((mount for mount in binds if mount["Destination"] == creation.OP_DIR), None)
     handle = {
         "id": inspected["Id"],
         "name": name,
-        "io": _BIND if bound else _VOLUME,
-        "run_dir": mount.get("Source", "") if bound else "",
+        "io": _BIND if op_dir else _VOLUME,
+        "run_dir": op_dir["Source"] if op_dir else "",
+        _VOLUMES: [[bind["Source"], bind["Source"], bind["Destination"]] for bind in binds if bind is not op_dir],
     }
     return Found(name, handle, dict(inspected["Config"].get("Labels") or {}), read_state(inspected["State"]))

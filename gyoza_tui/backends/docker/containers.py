@@ -7,7 +7,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from docker.errors import APIError, NotFound
@@ -42,7 +42,7 @@ class Containers:
         self._engine = engine
         self._options = options
 
-    def create(self, spec: Spec, *, bind: bool) -> str:
+    def create(self, spec: Spec, volumes: Iterable[creation.Volume], *, bind: bool) -> str:
         """The container's id; that of an earlier call when its container is there."""
         with self._engine.api() as api:
             try:
@@ -52,7 +52,7 @@ class Containers:
                     name=spec.name,
                     environment=creation.environment(spec),
                     labels=dict(spec.labels),
-                    host_config=creation.host_config(spec, self._options, bind=bind),
+                    host_config=creation.host_config(spec, self._options, volumes, bind=bind),
                 )
             except NoSuchImage as error:
                 raise ImageNotFound(f"there is no image {spec.image} on this machine") from error

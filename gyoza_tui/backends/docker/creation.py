@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 from docker.types import DeviceRequest, HostConfig, LogConfig, Mount
 
@@ -24,7 +23,17 @@ def log_file_bytes(options: BackendOptions) -> int:
     return max(16 * 1024, options.container_log_mb * _MIB // LOG_FILES)
 
 
-def host_config(spec: Spec, options: BackendOptions, *, bind: bool) -> HostConfig:
+class Volume(NamedTuple):
+    """One of a run's volumes, as its container is made with it."""
+
+    source: str
+    """The path that the engine is given."""
+    real: str
+    """The path that was checked: the source, or what is staged there."""
+    inside: str
+
+
+def host_config(spec: Spec, options: BackendOptions, volumes: Iterable[Volume], *, bind: bool) -> HostConfig:
     """The part of the request that limits and confines; HostConfig is docker-py's dict."""
     need = spec.constraints
     memory = need.ram_mb * _MIB if need.ram_mb else None
@@ -48,7 +57,7 @@ def host_config(spec: Spec, options: BackendOptions, *, bind: bool) -> HostConfi
             config={"max-size": str(log_file_bytes(options)), "max-file": str(LOG_FILES), "compress": "false"},
         ),
         device_requests=device_requests(spec.gpu),
-        mounts=[_op_dir_mount(spec, bind=bind), *_volume_mounts(spec.volumes)],
+        mounts=[_op_dir_mount(spec, bind=bind), *map(_volume_mount, volumes)],
     )
 
 
@@ -74,26 +83,6 @@ def labels_match(ours: Mapping[str, str], found: Mapping[str, str]) -> bool:
     return all(ours.get(label) is not None and ours[label] == found.get(label) for label in identity)
 
 
-def volume_refusal(volumes: Mapping[str, str], allowed: tuple[Path, ...], forbidden: tuple[Path, ...]) -> str | None:
-    """Why these host paths may not be mounted, in words; paths are resolved, so that a link leads nowhere else.
-
-    `forbidden` are paths that no volume may be, hold, or lie in: the engine's socket, the worker's own state.
-    """
-    for host, inside in volumes.items():
-        if not host.startswith("/") or "\0" in host + inside:
-            return f"volume {host!r}: a host path begins with '/'"
-        target = Path(inside)
-        if not target.is_absolute() or ".." in target.parts or len(target.parts) < 2 or target.parts[1] == "gyoza":
-            return f"volume {host!r}: {inside!r} is not an absolute path outside {OP_DIR}"
-        source = Path(host).resolve()
-        if not any(source.is_relative_to(root.resolve()) for root in allowed):
-            return f"volume {host!r}: not under a path that this worker's owner allows for volumes"
-        for path in forbidden:
-            if path.is_relative_to(source) or source.is_relative_to(path):
-                return f"volume {host!r}: it would give the run {path}, which is never shared"
-    return None
-
-
 def _gpu_id(gpu: GpuInfo) -> str:
     return gpu.uuid or str(gpu.index)
 
@@ -105,8 +94,8 @@ def _op_dir_mount(spec: Spec, *, bind: bool) -> Mount:
     return Mount(target=OP_DIR, source=None, type="volume", labels=dict(spec.labels))
 
 
-def _volume_mounts(volumes: Mapping[str, str]) -> list[Mount]:
-    return [Mount(target=inside, source=str(Path(host).resolve()), type="bind") for host, inside in volumes.items()]
+def _volume_mount(volume: Volume) -> Mount:
+    return Mount(target=volume.inside, source=volume.source, type="bind")
 
 
 def masked(inspected: dict[str, Any]) -> dict[str, Any]:

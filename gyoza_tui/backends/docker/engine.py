@@ -11,9 +11,7 @@ import os
 import shutil
 import socket
 import ssl
-import struct
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,9 +27,10 @@ from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env, parse_host
 
 from gyoza_tui.backends.base import BackendError, BackendUnavailable, DiskFull
+from gyoza_tui.backends.docker import engine_process
 from gyoza_tui.backends.docker.ends import parse_time
 from gyoza_tui.backends.docker.json_lines import json_lines
-from gyoza_tui.backends.docker.stream import RawStream
+from gyoza_tui.backends.docker.stream import RawStream, connect_unix
 from gyoza_tui.backends.docker.trouble import Troubles
 
 CALL_TIMEOUT_S: Final = 60.0
@@ -40,11 +39,6 @@ QUICK_TIMEOUT_S: Final = 10.0
 PROBE_TIMEOUT_S: Final = 2.2
 """Of each of the two waits of a ping (connect, answer), which together stay under 5 s."""
 _POOL_SIZE: Final = 256
-_ENGINE_NAME: Final = "dockerd"
-_CREDENTIALS: Final = struct.Struct("3i")
-"""Process, user and group of whoever listens at a socket."""
-_STARTTIME: Final = 19
-"""Its place in /proc/<pid>/stat behind the name; psutil rounds it to whole seconds."""
 _ENGINE_BROKEN: Final = ("transport is closing", "ttrpc: closed", "connection error: desc", "shutting down")
 """Answers of an engine whose other half, containerd, is away: the machine's fault, as if it had not answered."""
 
@@ -178,7 +172,8 @@ class Engine:
             try:
                 return parse_time(api.inspect_network("bridge").get("Created"))
             except NotFound:
-                return None if self.socket_path is None else _engine_process_began(self.socket_path)
+                pid = self.pid()
+                return None if pid is None else engine_process.began_at(pid)
 
     def signalled(self, container: str, since: float, until: float) -> bool:
         """Whether a signal was sent to the container in that time, as far as the engine still knows."""
@@ -189,6 +184,10 @@ class Engine:
                 return any(True for _ in json_lines(events))
             except OSError as error:
                 raise self.unavailable(error) from error
+
+    def pid(self) -> int | None:
+        """Of its process, where that is one of this machine and can be known."""
+        return None if self.socket_path is None else engine_process.pid_at(self.socket_path)
 
     def close(self) -> None:
         with self._lock:
@@ -229,7 +228,7 @@ class Engine:
         tls = settings.get("tls")
         address = urlsplit(parse_host(settings.get("base_url"), False, bool(tls)))
         if address.scheme == "http+unix":
-            return _connect_unix(address.path)
+            return connect_unix(address.path, PROBE_TIMEOUT_S)
         if address.scheme not in ("http", "https"):
             raise OSError(f"DOCKER_HOST={self.address}: only unix:// and tcp:// are supported")
         connection = socket.create_connection((address.hostname or "", address.port or 2375), PROBE_TIMEOUT_S)
@@ -247,39 +246,6 @@ class _OnePool(UnixHTTPAdapter):
 
     def get_connection(self, url: Any, proxies: Any = None) -> Any:
         return super().get_connection("http+docker://localhost", proxies)
-
-
-def _engine_process_began(socket_path: str) -> float | None:
-    try:
-        with _connect_unix(socket_path) as connection:
-            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        process = Path(f"/proc/{_CREDENTIALS.unpack(credentials)[0]}")
-        if (process / "comm").read_text().strip() != _ENGINE_NAME:
-            return None
-        stat = (process / "stat").read_text()
-    except OSError:
-        return None
-    ticks = int(stat.rpartition(")")[2].split()[_STARTTIME])
-    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    return time.time() - age
-
-
-def _connect_unix(path: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(PROBE_TIMEOUT_S)
-    deadline = time.monotonic() + PROBE_TIMEOUT_S
-    while True:
-        try:
-            connection.connect(path)
-            return connection
-        except BlockingIOError:  # its queue of connections is full, and the kernel does not wait for room
-            if time.monotonic() > deadline:
-                connection.close()
-                raise TimeoutError("connecting timed out") from None
-            time.sleep(0.05)
-        except BaseException:
-            connection.close()
-            raise
 
 
 def _tls_context(tls: TLSConfig) -> ssl.SSLContext:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import time
 from collections.abc import Mapping
 from types import TracebackType
 
@@ -78,3 +79,22 @@ class RawStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def connect_unix(path: str, timeout_s: float) -> socket.socket:
+    """Raises OSError; its waits keep that timeout."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(timeout_s)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.connect(path)
+            return connection
+        except BlockingIOError:  # its queue of connections is full, and the kernel does not wait for room
+            if time.monotonic() > deadline:
+                connection.close()
+                raise TimeoutError("connecting timed out") from None
+            time.sleep(0.05)
+        except BaseException:
+            connection.close()
+            raise

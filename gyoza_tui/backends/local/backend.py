@@ -152,6 +152,9 @@ class LocalBackend:
         if isinstance(state, Exit) and state.not_executable:
             raise NotExecutable(state.not_executable)
 
+    def verify(self, handle: Handle) -> None:
+        """A local op is made with nothing that could be replaced."""
+
     def wait(self, handle: Handle, timeout_s: float) -> State:
         control = self._control(handle)
         deadline = time.monotonic() + timeout_s

@@ -108,11 +108,13 @@ def _opened(services: Services, pump: LogPump, handle: Handle, *, fresh: bool) -
             services.check_intent()
             services.record.update(start_asked=True)
             services.patiently("start", lambda: services.backend.start(handle), patience_s=math.inf)
+            services.patiently("verify", lambda: services.backend.verify(handle))
         except BaseException:
             output.close()
             raise
         services.record.update(started_at=services.clock.utc().timestamp())
     elif services.record.row.started_at is None:  # the worker ended just behind the start
+        services.patiently("verify", lambda: services.backend.verify(handle))
         started_at = services.patiently("started", lambda: services.backend.started_at(handle))
         services.record.update(started_at=started_at)
     return output
