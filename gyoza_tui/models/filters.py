@@ -18,7 +18,7 @@ from gyoza_tui.models.filter_words import QUOTE, Token, split, tokens, values
 from gyoza_tui.models.states import RunState
 
 STATES: Final = (
-    *("queued", "pulling", "starting", "running", "cancelling", "releasing", "collecting", "to_deliver"),
+    *("queued", "pulling", "starting", "running", "frozen", "cancelling", "releasing", "collecting", "to_deliver"),
     *("completed", "failed", "cancelled", "released", "lost"),
     *(state.lower() for state in (RunState.PENDING, RunState.ASSIGNED)),
 )

@@ -25,6 +25,7 @@ LOOKS: Final[dict[Phase, Look]] = {
     Phase.PULLING: Look("↓", "v", ""),
     Phase.STARTING: Look("○", "o", ""),
     Phase.RUNNING: Look("►", ">", "bold"),
+    Phase.FROZEN: Look("‖", "=", "$text-warning"),
     Phase.CANCELLING: Look("◌", "x", "$text-warning"),
     Phase.RELEASING: Look("◌", "<", "$text-warning"),
     Phase.COLLECTING: Look("◇", "c", ""),

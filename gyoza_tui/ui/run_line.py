@@ -188,7 +188,9 @@ def _urgent(view: RunView) -> list[str]:
 def _note(view: RunView, layout: Layout) -> Content:
     row = view.row
     wrong = [plain_line(view.again.why)] if view.again is not None else []
-    parts = [Content.styled(mark, "$text-warning") for mark in (*_urgent(view), *wrong)]
+    since = row.frozen_since if phase_of(view) is Phase.FROZEN else None
+    frozen = [] if since is None else [f"paused from outside since {clock(since, layout.zone)}"]
+    parts = [Content.styled(mark, "$text-warning") for mark in (*_urgent(view), *frozen, *wrong)]
     if row.outcome_at is not None:
         parts.append(Content(clock(row.outcome_at, layout.zone)))
     if row.attempt > 1:

@@ -39,7 +39,7 @@ from gyoza_tui.worker.state_dir import attempt_name
 REPLACED: Final = "replaced"
 """The words of a report that others were sent for."""
 
-_TOLD_AGAIN: Final = frozenset({"create_asked", "handle", "started_at", "exit"})
+_TOLD_AGAIN: Final = frozenset({"create_asked", "handle", "started_at", "exit", "frozen_since"})
 """What the backend tells again if the machine's power took it: by the attempt's name, and of its end."""
 _CLOSED: Final = "acked = 1 AND cleaned = 1"
 _OPEN: Final = "(acked = 0 OR cleaned = 0)"

@@ -13,7 +13,7 @@ from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _SCHEMA = """
 CREATE TABLE runs (
@@ -28,7 +28,7 @@ CREATE TABLE runs (
     outcome TEXT, outcome_note TEXT NOT NULL DEFAULT '', outcome_at REAL,
     acked INTEGER NOT NULL DEFAULT 0, cleaned INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0,
     progress REAL, progress_at REAL, progress_from REAL, progress_since REAL, adopted INTEGER NOT NULL DEFAULT 0,
-    last_line TEXT NOT NULL DEFAULT '', seen INTEGER NOT NULL DEFAULT 0, left_at REAL,
+    last_line TEXT NOT NULL DEFAULT '', seen INTEGER NOT NULL DEFAULT 0, left_at REAL, frozen_since REAL,
     UNIQUE (server_id, run_id, attempt, lease)
 );
 CREATE INDEX runs_open ON runs (acked, cleaned);
@@ -42,7 +42,7 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_waiting ON outbox (refused, run, id);
 """
 
-_UPGRADES: Final = {
+UPGRADES: Final = {
     1: """
 ALTER TABLE runs ADD COLUMN progress REAL;
 ALTER TABLE runs ADD COLUMN progress_at REAL;
@@ -54,6 +54,9 @@ ALTER TABLE runs ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN left_at REAL;
 CREATE INDEX steps_of_run ON steps (run);
 UPDATE runs SET seen = 1 WHERE outcome IS NOT NULL;
+""",
+    2: """
+ALTER TABLE runs ADD COLUMN frozen_since REAL;
 """,
 }
 """From each older version to the next."""
@@ -113,7 +116,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     (damage,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if damage != "ok":
         raise ValueError(f"damaged: {damage}")
-    changes = [_SCHEMA] if version == 0 else [_UPGRADES[old] for old in range(version, SCHEMA_VERSION)]
+    changes = [_SCHEMA] if version == 0 else [UPGRADES[old] for old in range(version, SCHEMA_VERSION)]
     if changes:
         db.executescript(f"BEGIN IMMEDIATE; {''.join(changes)} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
 

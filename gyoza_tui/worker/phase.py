@@ -19,6 +19,8 @@ class Phase(StrEnum):
     PULLING = "PULLING"
     STARTING = "STARTING"
     RUNNING = "RUNNING"
+    FROZEN = "FROZEN"
+    """Paused from outside while it runs."""
     CANCELLING = "CANCELLING"
     RELEASING = "RELEASING"
     COLLECTING = "COLLECTING"
@@ -67,5 +69,5 @@ def phase_of_row(row: RunRow) -> Phase:
     if row.exit is not None or row.step == "complete_oprun":
         return Phase.COLLECTING
     if row.started_at is not None:
-        return Phase.RUNNING
+        return Phase.RUNNING if row.frozen_since is None else Phase.FROZEN
     return _BEFORE_START.get(row.step, Phase.STARTING)

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 from gyoza_tui.models import filters
 from gyoza_tui.models.filters import RunFacts
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.phase import phase_of
+from gyoza_tui.worker.phase import Phase, phase_of
 
 if TYPE_CHECKING:
     from gyoza_tui.worker.snapshot import RunView
 
 
 def facts_of(view: RunView, worker_id: str) -> RunFacts:
-    """Where a run has ended and is not delivered, its state is both."""
-    row = view.row
-    states = (phase_of(view).value, *((row.outcome.value,) if row.outcome else ()))
+    """Where a run has ended and is not delivered, its state is both; a frozen one is running too."""
+    row, phase = view.row, phase_of(view)
+    also = (row.outcome.value,) if row.outcome else (Phase.RUNNING.value,) if phase is Phase.FROZEN else ()
+    states = (phase.value, *also)
     return RunFacts(
         id=row.run_id,
         states=states,

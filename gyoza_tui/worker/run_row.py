@@ -63,6 +63,8 @@ class RunRow(NamedTuple):
     """The server has taken STARTED."""
     started_at: float | None = None
     """When the container started."""
+    frozen_since: float | None = None
+    """When its container was found paused from outside; None while it is not."""
     timed_out: bool = False
     """Written before it was stopped because its time was over."""
     exit: Exit | None = None

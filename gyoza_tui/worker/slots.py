@@ -86,6 +86,12 @@ class Slots:
                 services.interrupt.set()
             services.wake.set()
 
+    def note(self, key: int, text: str) -> None:
+        """Put a line of ours into its log, while it is written."""
+        services = self._running.get(key)
+        if services is not None and services.pump is not None:
+            services.pump.note(text)
+
     def pull(self, key: int) -> PullProgress | None:
         """How far the pull of its image is, while it is pulled."""
         return self._pulls.get(key)

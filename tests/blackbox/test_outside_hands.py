@@ -76,3 +76,21 @@ def test_one_that_was_restarted_while_the_worker_was_away_is_followed_on(docker_
     assert done.state is RunState.COMPLETED
     assert worker.log(run).endswith(b"the-end\n")
     assert [event.msg for event in events_of(done, EventType.INFO)] == ["first life", "second life"]
+
+
+def test_a_paused_container_is_shown_and_can_be_cancelled(docker_house: House) -> None:
+    house = docker_house
+    assert house.engine is not None
+    worker = house.worker(2)
+    goes_on = house.script("printf 'half a line'; sleep 2; echo; echo the-end")
+    cancelled = house.script("printf 'half a line'; sleep 1000")
+    until(lambda: _up(worker, goes_on) and _up(worker, cancelled), "both run")
+    for run in (goes_on, cancelled):
+        house.engine.pause(_container(house, run))
+    until(lambda: worker.words.count("its container was paused from outside") == 2, "the worker says so")
+    house.client.update_run(cancelled.id, state=RunState.CANCELLED)
+    house.engine.unpause(_container(house, goes_on))
+    assert house.ended(goes_on).state is RunState.COMPLETED
+    assert b"UTC: the container was paused from outside]" in worker.log(goes_on)
+    house.until_free(worker)
+    assert house.state(cancelled) is RunState.CANCELLED

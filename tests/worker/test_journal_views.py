@@ -13,7 +13,7 @@ import pytest
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.journal_file import SCHEMA_VERSION
+from gyoza_tui.worker.journal_file import SCHEMA_VERSION, UPGRADES
 from gyoza_tui.worker.journal_memory import Unseen
 from gyoza_tui.worker.progress import left_s
 from gyoza_tui.worker.run_row import Outcome, RunRow
@@ -82,13 +82,13 @@ def _end(journal: Journal, key: int, outcome: Outcome, *, closed: bool = True) -
         journal.update(key, cleaned=True)
 
 
-# The version before
+# The versions before
 
 
-def _old_journal(path: Path) -> None:
+def _old_journal(path: Path, version: int) -> None:
     """Closed by its worker, as a new version finds it: one ended, one at work, in the steps of that time."""
     with sqlite3.connect(path) as db:
-        db.executescript(f"PRAGMA journal_mode = WAL; {_VERSION_1} PRAGMA user_version = 1")
+        db.executescript(f"PRAGMA journal_mode = WAL; {_VERSION_1}")
         for key, run_id, more in (
             (1, "old", {"outcome": "failed", "outcome_note": "op_error: exit 1", "outcome_at": 5.0, "acked": 1}),
             (2, "open", {"step": "run_container", "handle": '{"id": "c1"}', "started_at": 4.0, "exit": None}),
@@ -113,16 +113,19 @@ def _old_journal(path: Path) -> None:
             db.execute("INSERT INTO steps VALUES (?, 'run_container', 3.5)", (key,))
         body = json.dumps({"type": "STARTED", "attempt": 1, "lease": "l1", "seq": 1})
         db.execute("INSERT INTO outbox (run, seq, kind, body) VALUES (2, 1, 'event', ?)", (body,))
+        db.executescript("".join(UPGRADES[old] for old in range(1, version)) + f"PRAGMA user_version = {version}")
     db.close()
 
 
-def test_a_journal_of_the_version_before_is_taken_over(path: Path, clock: FakeClock) -> None:
-    _old_journal(path)
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_journal_of_a_version_before_is_taken_over(path: Path, clock: FakeClock, version: int) -> None:
+    _old_journal(path, version)
     journal = Journal(path, clock)
     (row,) = journal.rows()
     assert (row.run_id, row.step, row.handle, row.started_at) == ("open", "run_container", {"id": "c1"}, 4.0)
     assert row.run.secret_env == {"T": "secret"}
     assert (row.progress, row.seen, row.adopted, row.last_line) == (None, False, False, "")
+    assert row.frozen_since is None
     assert [report.starts_run for report in journal.outbox()] == [True]
     assert journal.memory.steps(row.key) == {"run_container": 3.5}
     (closed,) = journal.closed(10)
@@ -137,8 +140,9 @@ def test_a_journal_of_the_version_before_is_taken_over(path: Path, clock: FakeCl
     Journal(path, clock).close()
 
 
-def test_a_taken_over_journal_has_the_columns_of_a_new_one(tmp_path: Path, clock: FakeClock) -> None:
-    _old_journal(tmp_path / "old.db")
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_taken_over_journal_has_the_columns_of_a_new_one(tmp_path: Path, clock: FakeClock, version: int) -> None:
+    _old_journal(tmp_path / "old.db", version)
     for name in ("old.db", "new.db"):
         Journal(tmp_path / name, clock).close()
     shapes = []

@@ -30,6 +30,8 @@ def _view(**changes: Any) -> RunView:
         ({"step": "run_container"}, Phase.STARTING),
         ({"step": "run_container", "start_asked": True}, Phase.STARTING),
         ({"step": "run_container", "started_at": 5.0}, Phase.RUNNING),
+        ({"step": "run_container", "started_at": 5.0, "frozen_since": 6.0}, Phase.FROZEN),
+        ({"step": "run_container", "started_at": 5.0, "frozen_since": 6.0, "exit": _ENDED}, Phase.COLLECTING),
         ({"step": "run_container", "started_at": 5.0, "exit": _ENDED}, Phase.COLLECTING),
         ({"step": "complete_oprun"}, Phase.COLLECTING),
         ({"step": "cleanup_op_dir", "outcome": Outcome.COMPLETED}, Phase.TO_DELIVER),

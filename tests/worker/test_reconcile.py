@@ -10,6 +10,7 @@ import pytest
 from gyoza_tui.backends.base import BackendUnavailable, Found, Label, Spec
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.owner import Owner
+from gyoza_tui.worker.phase import Phase, phase_of_row
 from gyoza_tui.worker.run_row import Intent
 from tests.scripted_server import Reply, Request, ScriptedServer, refusal
 from tests.worker.fake_backend import FakeOp
@@ -297,3 +298,30 @@ def test_a_server_that_judges_by_itself_is_not_asked(rig: Rig, scripted: Scripte
     rig.registered().row()
     rig.reconcile.step()
     assert scripted.of("get") == []
+
+
+def test_what_is_paused_from_outside_is_shown_until_it_goes_on(rig: Rig) -> None:
+    row = rig.registered().row()
+    name = _container(rig)
+    rig.journal.update(row.key, handle={"name": name}, started_at=5.0)
+    rig.backend.paused.add(name)
+    rig.clock.turn(3)
+    rig.reconcile.step()
+    since = rig.clock.utc().timestamp()
+    rig.clock.turn(3)
+    rig.reconcile.step()
+    assert rig.now(row).frozen_since == since
+    assert phase_of_row(rig.now(row)) is Phase.FROZEN
+    assert rig.said().count("was paused from outside") == 1
+    rig.backend.paused.clear()
+    rig.reconcile.step()
+    assert phase_of_row(rig.now(row)) is Phase.RUNNING
+    assert rig.said().count("goes on") == 1
+
+
+def test_an_engine_that_does_not_say_what_is_paused_changes_nothing(rig: Rig) -> None:
+    row = rig.registered().row()
+    rig.journal.update(row.key, handle={"name": _container(rig)}, started_at=5.0, frozen_since=6.0)
+    rig.backend.fail["frozen"] = BackendUnavailable("away")
+    rig.reconcile.step()
+    assert rig.now(row).frozen_since == 6.0

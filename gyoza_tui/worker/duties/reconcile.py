@@ -52,10 +52,32 @@ class Reconcile(Duty):
                 self._sweep(runtime.pool[name])
                 self._retention.prune()
                 self._forget_directories()
+            self._look_for_frozen(runtime.pool[name])
         if runtime.link.state.registered and runtime.link.state.protocol is None:
             self._ask_for_runs()
             return min(INTERVAL_S, runtime.link.state.heartbeat_s)
         return INTERVAL_S
+
+    def _look_for_frozen(self, backend: Backend) -> None:
+        """Record and report which containers were paused from outside, or go on again."""
+        rows = [row for row in self._runtime.active() if row.backend == backend.name and row.started_at is not None]
+        running = [row for row in rows if row.exit is None and row.outcome is None]
+        if not running:
+            return
+        with self._reporting(f"{backend.name}: what is paused there is not known"):
+            frozen = backend.frozen(self._ours())
+            for row in running:
+                if (row.name in frozen) != (row.frozen_since is not None):
+                    self._froze(row, row.name in frozen)
+
+    def _froze(self, row: RunRow, frozen: bool) -> None:
+        now = self._runtime.clock.utc()
+        self._runtime.journal.update(row.key, frozen_since=now.timestamp() if frozen else None)
+        text = "was paused from outside" if frozen else "goes on; it had been paused from outside"
+        self._slots.note(row.key, f"{now:%H:%M:%S} UTC: the container {text}")
+        self._runtime.notices.say(
+            f"{row.run_id}: its container {text}", "warning" if frozen else "info", run=row.run_id
+        )
 
     def sweep_now(self) -> None:
         """Before the first claim with a new journal: containers that it does not know are given back."""
@@ -66,8 +88,8 @@ class Reconcile(Duty):
         """What carries our labels and belongs to no row that is at work, or to a process that died without a journal,
         is stopped and removed. One attempt that cannot be hides no other."""
         runtime = self._runtime
+        ours = self._ours()
         named: dict[str, str] = {Label.WORKER: runtime.context.worker_id}
-        ours = named | {Label.INSTANCE: runtime.state_dir.instance_id}
         with self._reporting(f"{backend.name}: what is left there is not known"):
             found = backend.find(named)
             self._swept_at[backend.name] = self._clock.boot()
@@ -78,6 +100,12 @@ class Reconcile(Duty):
                         self._settle(backend, stray, ours)
         with self._reporting(f"{backend.name}: what it no longer needs is not removed"):
             backend.prune(ours)
+
+    def _ours(self) -> dict[str, str]:
+        return {
+            Label.WORKER: self._runtime.context.worker_id,
+            Label.INSTANCE: self._runtime.state_dir.instance_id,
+        }
 
     def _settle(self, backend: Backend, stray: Found, ours: Mapping[str, str]) -> None:
         if strays.orphaned(stray):

@@ -27,6 +27,7 @@ EACH_PHASE = {
     Phase.PULLING: going_on(1, "r", step="pull_latest_image", started_at=None),
     Phase.STARTING: going_on(1, "r", step="start_oprun", started_at=None),
     Phase.RUNNING: going_on(1, "r"),
+    Phase.FROZEN: going_on(1, "r", frozen_since=NOW - 60),
     Phase.CANCELLING: going_on(1, "r", intent=Intent.CANCEL),
     Phase.RELEASING: going_on(1, "r", intent=Intent.RELEASE),
     Phase.COLLECTING: going_on(1, "r", step="complete_oprun"),
@@ -50,6 +51,12 @@ def test_a_run_that_goes_on_shows_progress_time_left_step_gpu_and_age() -> None:
     assert line.startswith("► RUNNING     a1b2c3d4  classify@1.0.0")
     for words in (" 42%", "4:20", "4/6 container", "3:10"):
         assert words in line
+
+
+def test_what_is_frozen_says_since_when() -> None:
+    line = row(EACH_PHASE[Phase.FROZEN])
+    assert "paused from outside since " in line
+    assert "since" not in row(going_on(1, "r", frozen_since=NOW - 60, intent=Intent.CANCEL))
 
 
 def test_what_is_being_cancelled_says_so_at_once_and_what_the_server_says_of_it() -> None:
@@ -126,7 +133,7 @@ def test_a_finished_row_does_not_change_with_time() -> None:
 
 def test_in_ascii_the_glyphs_are_ascii() -> None:
     layout = Layout.of(155, ZONE, ascii_only=True)
-    assert {run_line(view, NOW, layout).plain[0] for view in EACH_PHASE.values()} <= set("!+.<>?^covx")
+    assert {run_line(view, NOW, layout).plain[0] for view in EACH_PHASE.values()} <= set("!+.<=>?^covx")
 
 
 HOSTILE = {
