@@ -34,6 +34,7 @@ format: setup
 docs: setup
 	@$(BIN)/python -m gyoza_tui.cli.settings_docs
 	@$(BIN)/python -m gyoza_tui.cli.cli_docs
+	@$(BIN)/python -m gyoza_tui.cli.roles_docs
 
 screenshots: setup
 	@$(BIN)/python -m tests.ui.screenshots

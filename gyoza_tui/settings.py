@@ -198,6 +198,10 @@ class Settings(BaseSettings):
     """`serve`: the port to listen at; 0 takes a free one."""
     database: str = ""
     """`serve`: the database, as `sqlite:///path`. Default: `server.db` under the state directory."""
+    work_key_file: LocalPath | None = None
+    """`serve`: a file with the key for workers. `GYOZA_API_KEY` or `GYOZA_API_KEY_FILE` is the administrator's then."""
+    submit_key_file: LocalPath | None = None
+    """`serve`: a file with the key for users and programs that submit runs."""
 
     @field_validator("api_key")
     @classmethod

@@ -13,6 +13,8 @@ from gyoza_tui.server.hub import Timings
 from gyoza_tui.server.launch import ServerOptions, serve
 
 KEY = "test-key"
+WORK_KEY = "test-work-key"
+SUBMIT_KEY = "test-submit-key"
 
 
 class ServerThread:
@@ -30,6 +32,8 @@ class ServerThread:
             port=0,
             database=f"sqlite:///{self._database}",
             api_key=KEY,
+            work_key=WORK_KEY,
+            submit_key=SUBMIT_KEY,
             timings=self._timings,
             ready=self._is_ready,
             parent_pipe=reading,

@@ -70,5 +70,7 @@ def of_http(error: httpx.HTTPError, server: str) -> CliError:
             )
         case Meaning.UNAUTHORIZED:
             return usage(f"the server {server} refuses the key: {words(error)}, or --api-key-file")
+        case Meaning.FORBIDDEN:
+            return usage(f"the server {server} refuses it: {words(error)}")
         case _:
             return CliError(words(error))

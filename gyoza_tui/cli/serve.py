@@ -61,6 +61,8 @@ def serve(
                 port=settings.server_port,
                 database=kept_in,
                 api_key=key,
+                work_key=_key(settings.work_key_file),
+                submit_key=_key(settings.submit_key_file),
                 own_files=own_files,
                 ready=lambda url: say(_welcome(url, own_files)),
             )
@@ -73,6 +75,12 @@ def serve(
 def _welcome(url: str, own_files: OwnFiles | None) -> str:
     where = f"gyoza server at {url}, its API at {url}/docs"
     return where if own_files is None else f"{where}; its key, which your commands find, is in {own_files.key}"
+
+
+def _key(file: Path | None) -> str | None:
+    from gyoza_tui.settings import read_key_file
+
+    return None if file is None else read_key_file(file)
 
 
 def _default_database(state_dir: Path) -> str:

@@ -37,11 +37,16 @@ def table() -> str:
 
 def readme(text: str) -> str:
     """The README with its table as it must be; ValueError when it has no place for one."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"README.md lacks {BEGIN} … {END}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return between(BEGIN, END, text, table())
+
+
+def between(begin: str, end: str, text: str, made: str) -> str:
+    """`text` with what was made between the two marks; ValueError when it lacks one."""
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page lacks {begin} … {end}")
+    return f"{before}{begin}\n{made}\n{end}{after}"
 
 
 def _meaning(name: str, field: FieldInfo) -> str:

@@ -26,7 +26,9 @@ class Meaning(StrEnum):
     SERVER_FAULT = "server fault"
     """Not about this request: no answer, not our answer, 429, 502, 503, 504. All requests back off."""
     UNAUTHORIZED = "unauthorized"
-    """The key is wrong: all requests back off, until it is mended."""
+    """The key is wrong: all requests back off until it is changed."""
+    FORBIDDEN = "forbidden"
+    """The role of the key does not allow this request, which is as good as it was once the key is changed."""
     REFUSED = "refused"
     """400 or 409: final for this request."""
     TROUBLE = "trouble"
@@ -42,6 +44,7 @@ class Trouble(StrEnum):
     NO_ANSWER = "no answer"
     NOT_GYOZA = "not gyoza"
     KEY = "key"
+    ROLE = "role"
     OTHER = "other"
 
 
@@ -61,6 +64,8 @@ def meaning(error: httpx.HTTPError) -> Meaning:
     if not isinstance(error, httpx.HTTPStatusError):
         return Meaning.SERVER_FAULT
     status = error.response.status_code
+    if _is_of_role(error):
+        return Meaning.FORBIDDEN
     if status in (401, 403):
         return Meaning.UNAUTHORIZED
     if status in (400, 409):
@@ -70,6 +75,10 @@ def meaning(error: httpx.HTTPError) -> Meaning:
     if status == 404 and error_code(error) not in CODES:
         return Meaning.SERVER_FAULT
     return Meaning.TROUBLE
+
+
+def _is_of_role(error: httpx.HTTPStatusError) -> bool:
+    return error.response.status_code == 403 and error_code(error) == ErrorCode.ROLE
 
 
 def retry_after_s(error: httpx.HTTPError) -> float | None:
@@ -90,6 +99,8 @@ def words(error: httpx.HTTPError) -> str:
 
 def _said(error: httpx.HTTPError) -> str:
     match error:
+        case httpx.HTTPStatusError() if _is_of_role(error):
+            return _detail(error) or "the key's role does not allow it"
         case httpx.HTTPStatusError():
             status = error.response.status_code
             if status in (401, 403):
@@ -113,6 +124,8 @@ def _key_words(error: httpx.HTTPStatusError) -> str:
 
 def trouble(error: httpx.HTTPError) -> Trouble:
     match error:
+        case httpx.HTTPStatusError() if _is_of_role(error):
+            return Trouble.ROLE
         case httpx.HTTPStatusError() if error.response.status_code in (401, 403):
             return Trouble.KEY
         case httpx.HTTPStatusError() if error.response.status_code in (404, 405) and error_code(error) is None:

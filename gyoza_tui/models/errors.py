@@ -21,6 +21,8 @@ class ErrorCode(StrEnum):
     UNAUTHORIZED = "unauthorized"
     ORIGIN = "origin"
     """Asked by a web page, or under a name of another machine, of a server without a key."""
+    ROLE = "role"
+    """The key is known, but what was asked is not for its role."""
     INVALID = "invalid"
     """The request does not have the shape that the endpoint takes."""
     CONFLICT = "conflict"

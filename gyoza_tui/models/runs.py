@@ -126,7 +126,7 @@ class DefinitionRunRequest(Wire):
 
 
 class RunPatch(Wire):
-    """`PATCH /runs/{id}`. Giving a run back carries worker, attempt and lease; a person's change needs none."""
+    """`PATCH /runs/{id}`. Giving a run back names worker, attempt and lease; a user's change names none."""
 
     state: RunState | None = None
     outputs: Payload = None
@@ -135,6 +135,11 @@ class RunPatch(Wire):
     attempt: int | None = None
     lease: str | None = None
     reason: str | None = Field(default=None, max_length=2 * KIB)
+
+    @property
+    def names_attempt(self) -> bool:
+        """Whether it is a worker's, about an attempt: a user's change is about the run."""
+        return (self.worker_id, self.attempt, self.lease) != (None, None, None)
 
 
 class EventReport(Wire):

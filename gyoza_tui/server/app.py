@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -18,11 +18,12 @@ from starlette.exceptions import HTTPException
 from gyoza_tui import __version__
 from gyoza_tui.models.clock import Clock, SystemClock
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.server import matching
+from gyoza_tui.server import matching, roles
 from gyoza_tui.server.clockwork import Clockwork
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.hub import Hub, Timings
+from gyoza_tui.server.keys import Keys
 from gyoza_tui.server.limits import Door
 from gyoza_tui.server.origins import OwnPagesOnly
 from gyoza_tui.server.routes import definitions, health, runs, topics, workers
@@ -32,7 +33,8 @@ _FAULTS_SHOWN = 20
 
 _ABOUT = """The single source of truth of a gyoza cluster: op definitions, runs and their timelines, workers.
 
-Every request carries the header `X-API-Key` when the server has a key. Every refusal is
+Every request carries the header `X-API-Key` when the server has a key; what it may do depends on the role of that
+key. Every refusal is
 `{"detail": words, "code": one word}`. Lists are bare arrays; the header `X-Next-Cursor` says where the next page
 begins.
 """
@@ -41,7 +43,7 @@ begins.
 def create_app(
     database: Database,
     *,
-    api_key: str | None = None,
+    keys: Keys | None = None,
     own_key: Path | None = None,
     timings: Timings | None = None,
     clock: Clock | None = None,
@@ -49,7 +51,7 @@ def create_app(
 ) -> FastAPI:
     """The application on an open database, which it closes at its end. `ticking=False`: a test turns the clock.
 
-    `own_key`: the file of `api_key`, if the server made it; a refusal names it.
+    `own_key`: the file of the admin key, if the server made it; a refusal names it.
     """
     hub = Hub(database, clock or SystemClock(), timings or Timings())
     clockwork = Clockwork(hub)
@@ -72,18 +74,22 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    routers = (health.router, definitions.router, runs.router, topics.router, workers.router)
+    keyed = (definitions.router, runs.router, topics.router, workers.router)
     app.state.hub, app.state.clockwork = hub, clockwork
-    app.state.routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
-    for router in routers:
-        app.include_router(router)
+    app.state.routes = [
+        route for router in (health.router, *keyed) for route in router.routes if isinstance(route, APIRoute)
+    ]
+    app.include_router(health.router)
+    for router in keyed:
+        app.include_router(router, dependencies=[Depends(roles.check_route)])
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(DatabaseError, _database)
-    if api_key is None:
+    keys = keys or Keys({})
+    if not keys:
         app.add_middleware(OwnPagesOnly)
-    app.add_middleware(Door, api_key=api_key, own_key=own_key, server_id=database.server_id)
+    app.add_middleware(Door, keys=keys, own_key=own_key, server_id=database.server_id)
     return app
 
 

@@ -25,6 +25,8 @@ from gyoza_tui.server.app import create_app
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import ServerError
 from gyoza_tui.server.hub import Hub, Timings
+from gyoza_tui.server.keys import Keys
+from gyoza_tui.server.roles import Role
 
 _LOG = logging.getLogger(__name__)
 _LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
@@ -53,6 +55,9 @@ class ServerOptions:
     """0: any free one; `ready` is told which."""
     database: str = field(default_factory=default_database)
     api_key: str | None = field(default=None, repr=False)
+    """Of the role admin."""
+    work_key: str | None = field(default=None, repr=False)
+    submit_key: str | None = field(default=None, repr=False)
     own_files: OwnFiles | None = None
     """Where a key is made and announced if `api_key` is None. None as well: requests of web pages are refused."""
     log_level: str = "warning"
@@ -71,9 +76,10 @@ def serve(options: ServerOptions) -> None:
         options, announcement = _with_key(options, _url(listening))
         if announcement is not None:
             at_end.callback(announcement.withdraw)
+        keys = Keys({Role.ADMIN: options.api_key, Role.WORK: options.work_key, Role.SUBMIT: options.submit_key})
         database = Database.open(options.database)
         own_key = options.own_files.key if options.own_files else None
-        app = create_app(database, api_key=options.api_key, own_key=own_key, timings=options.timings)
+        app = create_app(database, keys=keys, own_key=own_key, timings=options.timings)
         server = _Server(app, options, listening, announcement)
         if options.parent_pipe is not None:
             _end_with_parent(server, options.parent_pipe)
@@ -148,8 +154,6 @@ def _check(options: ServerOptions) -> None:
         raise ServerError(f"{options.port} is not a port: 0 to 65535")
     if options.log_level not in _LEVELS:
         raise ServerError(f"{options.log_level[:40]!a} is not a log level: {', '.join(_LEVELS)}")
-    if options.api_key is not None and not (options.api_key.isascii() and options.api_key.isprintable()):
-        raise ServerError("the API key holds characters that no HTTP header can carry: use printable ASCII")
 
 
 def _with_key(options: ServerOptions, url: str) -> tuple[ServerOptions, Announcement | None]:
@@ -220,20 +224,23 @@ def options_from_environment(
         host=host or environment.get("GYOZA_SERVER_HOST", "127.0.0.1"),
         port=int(text) if port is None else port,
         database=environment.get("GYOZA_DATABASE") or default_database(),
-        api_key=environment.get("GYOZA_API_KEY") or _key_of(environment.get("GYOZA_API_KEY_FILE")),
+        api_key=environment.get("GYOZA_API_KEY") or _key_of("GYOZA_API_KEY_FILE", environment),
+        work_key=_key_of("GYOZA_WORK_KEY_FILE", environment),
+        submit_key=_key_of("GYOZA_SUBMIT_KEY_FILE", environment),
         log_level=(log_level or environment.get("GYOZA_SERVER_LOG_LEVEL", "warning")).lower(),
     )
 
 
-def _key_of(path: str | None) -> str | None:
+def _key_of(variable: str, environment: dict[str, str]) -> str | None:
+    path = environment.get(variable)
     if path is None:
         return None
     try:
         key = Path(path).read_text().strip()
     except (OSError, UnicodeError):
-        raise ServerError(f"GYOZA_API_KEY_FILE: {path[:200]!a} cannot be read") from None
+        raise ServerError(f"{variable}: {path[:200]!a} cannot be read") from None
     if not key:
-        raise ServerError(f"GYOZA_API_KEY_FILE: {path[:200]!a} is empty")
+        raise ServerError(f"{variable}: {path[:200]!a} is empty")
     return key
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.limits import MIB, REQUEST_MAX
+from gyoza_tui.server.keys import Keys
+from gyoza_tui.server.roles import SCOPE_KEY
 
 HEALTH = "/health"
 OPEN_PATHS = frozenset({HEALTH, "/docs", "/openapi.json"})
@@ -24,9 +25,9 @@ class _TooLarge(Exception):
 class Door:
     """ASGI middleware: the key, the body's size and content type, and `X-Server-Id` on every answer."""
 
-    def __init__(self, app: ASGIApp, *, api_key: str | None, own_key: Path | None, server_id: str) -> None:
+    def __init__(self, app: ASGIApp, *, keys: Keys, own_key: Path | None, server_id: str) -> None:
         self._app = app
-        self._key = None if api_key is None else api_key.encode()
+        self._keys = keys
         self._no_key = "the API key is missing or wrong: send X-API-Key"
         if own_key is not None:
             self._no_key += f"; the key of this server is in {own_key}"
@@ -42,7 +43,8 @@ class Door:
                 message["headers"] = [*message.get("headers", []), (b"x-server-id", self._server_id)]
             await send(message)
 
-        if not self._may(scope):
+        role = self._keys.role_of(header(scope, b"x-api-key") or b"")
+        if role is None and scope["path"] not in OPEN_PATHS:
             await answer(signed, 401, ErrorCode.UNAUTHORIZED, self._no_key)
             return
         try:
@@ -53,12 +55,7 @@ class Door:
         if body and not _is_json(scope):
             await answer(signed, 415, ErrorCode.INVALID, "a body is JSON: send Content-Type: application/json")
         elif body is not None:
-            await self._app(scope, _replayed(body, receive), signed)
-
-    def _may(self, scope: Scope) -> bool:
-        if self._key is None or scope["path"] in OPEN_PATHS:
-            return True
-        return hmac.compare_digest(header(scope, b"x-api-key") or b"", self._key)
+            await self._app({**scope, SCOPE_KEY: role}, _replayed(body, receive), signed)
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import func, select
 
 from gyoza_tui.models.definitions import RetryPolicy
+from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.states import Cause, EventType, RunState
 from gyoza_tui.server import schema
 from gyoza_tui.server.database import Transaction
+from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.moments import Micros
 from gyoza_tui.server.rows import dumps, loads
 from gyoza_tui.server.run_change import Entry, RunChange
@@ -34,7 +36,10 @@ def new_attempt(tx: Transaction, run_id: str, number: int, constraints: dict[str
 
 
 def by_hand(run: RunChange, reason: str | None) -> None:
-    """Both budgets begin anew."""
+    """Retry a run that has ended, with both budgets whole again; Refused (400) for any other."""
+    if run.state not in (RunState.FAILED, RunState.CANCELLED):
+        why = f"run {run.run.id} is {run.state}: only a run that FAILED or was CANCELLED can be retried"
+        raise Refused(400, ErrorCode.TRANSITION, why)
     next_attempt(
         run,
         Cause.RETRY,

@@ -119,12 +119,11 @@ def run_of(run: Row[Any], current: Row[Any] | None, *, for_worker: bool = False,
             "progress": loads(current.progress),
             "outputs": loads(current.outputs) or {},
             "worker_id": current.worker_id,
-            "lease": current.lease,
             "attempt": current.attempt,
             "execution_summary": _summary(current),
         }
         if for_worker:
-            fields["constraints"] = constraints_of(current)
+            fields |= {"lease": current.lease, "constraints": constraints_of(current)}
     return OpRun.model_validate(fields | more)
 
 

@@ -181,13 +181,11 @@ def _move(run: RunChange, change: RunPatch) -> None:
 
 def _to_pending(run: RunChange, change: RunPatch) -> None:
     """Retry of a run that has ended, or the giving back of one that has not."""
-    if run.state in (RunState.FAILED, RunState.CANCELLED) and change.lease is None:
+    if not change.names_attempt:
         retries.by_hand(run, change.reason)
         return
     if _given_back_before(run, change):
         return
-    if run.state is RunState.PENDING and change.lease is None:
-        raise Refused(400, ErrorCode.TRANSITION, f"run {run.run.id} is PENDING already")
     if run.state is RunState.COMPLETED:
         raise Refused(400, ErrorCode.TRANSITION, f"run {run.run.id} is COMPLETED: nothing leads out of that")
     row = Fence(change.worker_id, change.attempt, change.lease).passed(run)

@@ -36,7 +36,7 @@ def _view(hub: Hub, known: Known, rooms: dict[str, Room]) -> WorkerView:
         tags=report.tags,
         backends=report.backends,
         ops=report.ops,
-        running_ops=[op.model_copy(update={"inputs": None}) for op in known.running],
+        running_ops=[op.model_copy(update={"inputs": None, "lease": None}) for op in known.running],
         hostname=report.hostname,
         version=report.version,
         max_runs=report.max_runs,

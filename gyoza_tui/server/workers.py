@@ -88,11 +88,11 @@ def refuse_while_live(hub: Hub, tx: Transaction, known: Known) -> None:
     away = known.away_until is not None and known.away_until > hub.moments.due()
     if silent > hub.timings.eviction_s and not away and not held_attempts(tx.connection, [known.worker_id]):
         return
-    host = known.report.hostname or "another machine"
+    host = known.report.hostname or "an unnamed host"
     raise Refused(
         409,
         ErrorCode.INSTANCE_LIVE,
-        f"worker {known.worker_id} is held by instance {known.instance_id} on {host}, heard of {silent:.0f} s ago",
+        f"worker {known.worker_id} is held by another process, on {host}, last heard of {silent:.0f} s ago",
     )
 
 

@@ -111,6 +111,8 @@ _SERVER_MENDS: Final = {
     Trouble.NO_ANSWER: f"is it the right host and port, and no firewall between? {_OTHER_SERVER}",
     Trouble.NOT_GYOZA: f"something else answers at this address: {_OTHER_SERVER}",
 }
+_REFUSED_KEY: Final = (Trouble.KEY, Trouble.ROLE)
+_ROLE_MEND: Final = "GYOZA_API_KEY_FILE=path or --api-key-file path: a file with the server's work key or admin key"
 _KEY_MEND: Final = "GYOZA_API_KEY_FILE=path or --api-key-file path: a file with the key that the server was given"
 
 
@@ -124,7 +126,7 @@ def _server(facts: Facts) -> Check:
             return Check("server", CheckState.WAITING, f"{url} was not asked yet")
         took = "" if link.latency_ms is None else f" in {link.latency_ms:.0f} ms"
         return Check("server", CheckState.OK, f"{url} answers{took}")
-    if link.kind is Trouble.KEY:
+    if link.kind in _REFUSED_KEY:
         return Check("server", CheckState.OK, f"{url} answers, but not to this key")
     mend = _SERVER_MENDS.get(link.kind or Trouble.OTHER, f"look at the server's own messages, or: {_OTHER_SERVER}")
     return Check("server", CheckState.FAILED, f"{url}: {link.trouble}", mend)
@@ -134,6 +136,8 @@ def _key(facts: Facts) -> Check:
     link = facts.link
     if link.kind is Trouble.KEY:
         return Check("key", CheckState.FAILED, (link.trouble or "refused").partition(":")[0], _KEY_MEND)
+    if link.kind is Trouble.ROLE:
+        return Check("key", CheckState.FAILED, link.trouble or "its role does not allow it", _ROLE_MEND)
     if link.beat_at is None and link.name_held is None:
         return Check("key", CheckState.WAITING, "not known before the server answers")
     return Check("key", CheckState.OK, "the server takes it")

@@ -27,6 +27,7 @@ class LinkState(NamedTuple):
     kind: Trouble | None = None
     """Which sort of trouble that is."""
     unauthorized: bool = False
+    """The server refuses the key, or what its role may not do."""
     name_held: str | None = None
     """The server's words when another instance, or a later start of this one, has the worker's name."""
     server_id: str = ""
@@ -135,7 +136,7 @@ class ServerLink:
             self._state = old._replace(
                 trouble=text,
                 kind=trouble(error),
-                unauthorized=meaning(error) is Meaning.UNAUTHORIZED,
+                unauthorized=meaning(error) in (Meaning.UNAUTHORIZED, Meaning.FORBIDDEN),
                 name_held=held,
                 down_since=old.down_since if old.beat_at is None or old.down_since else self._clock.boot(),
                 registered=old.registered and code not in HELD_BY_ANOTHER and code != ErrorCode.WORKER_UNKNOWN,

@@ -31,7 +31,7 @@ from gyoza_tui.worker.state_dir import log_files, worker_dir
 from tests.histories import check_histories
 from tests.images import BUSYBOX
 from tests.server.process import ServerProcess
-from tests.servers import KEY
+from tests.servers import KEY, SUBMIT_KEY, WORK_KEY
 from tests.waiting import until
 
 HEARTBEAT_S: Final = 1.0
@@ -61,11 +61,11 @@ class WorkerProcess:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Self:
+    def start(self, **environment: str) -> Self:
         with self._words.open("ab") as words:
             self._process = subprocess.Popen(
                 self._argv,
-                env=self._environment,
+                env=self._environment | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
@@ -130,7 +130,8 @@ class House:
         self.ops_file = root / "ops.toml"
         self.ops_file.write_text("")
         self._ops: dict[str, list[str]] = {}
-        options = {"api_key": KEY, "timings": {"heartbeat_s": heartbeat_s, **timings}}
+        keys = {"api_key": KEY, "work_key": WORK_KEY, "submit_key": SUBMIT_KEY}
+        options = {**keys, "timings": {"heartbeat_s": heartbeat_s, **timings}}
         self.server = ServerProcess(root / "server.db", ", " + json.dumps(options)[1:-1])
         self.url = self.server.url
         self.client = GyozaClient(self.url, KEY)

@@ -17,7 +17,7 @@ from gyoza_tui.worker.state_dir import StateDir
 from tests.cli.conftest import Verb
 from tests.commands import Started, installed
 from tests.scripted_server import Reply, ScriptedServer, refusal
-from tests.servers import KEY, ServerThread
+from tests.servers import KEY, SUBMIT_KEY, ServerThread
 from tests.waiting import until
 
 ENGINE = os.environ.get("DOCKER_HOST")
@@ -89,6 +89,14 @@ def test_a_wrong_key(verb: Verb, served: ServerThread, monkeypatch: pytest.Monke
     assert "GYOZA_API_KEY_FILE=" in found["key"].mend
 
 
+def test_a_key_that_may_not_work(verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_API_KEY", SUBMIT_KEY)
+    code, found = _checks(verb)
+    assert (code, found["server"].state, found["key"].state) == (1, "ok", "failed")
+    assert found["key"].text == "a submit key may not claim runs: use a key of the role work or admin"
+    assert "work key" in found["key"].mend
+
+
 def test_something_else_at_that_address(verb: Verb) -> None:
     with ScriptedServer(other=Reply(b"<html>")) as other:
         _, found = _checks(verb, "--server", other.url)
@@ -113,7 +121,7 @@ def test_a_name_that_another_has(verb: Verb, served: ServerThread) -> None:
     served.client.beat(HeartbeatRequest(worker_id="desk", instance_id="another", epoch=1, hostname="gpu-box"))
     code, found = _checks(verb)
     assert (code, found["server"].state) == (1, "failed")
-    assert "held by instance another on gpu-box" in found["server"].text
+    assert "held by another process, on gpu-box" in found["server"].text
     assert "--worker-id" in found["server"].mend
 
 

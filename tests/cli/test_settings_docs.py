@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gyoza_tui.cli import settings_docs
+from gyoza_tui.cli import roles_docs, settings_docs
 from gyoza_tui.models.docstrings import attribute_docstrings
 from gyoza_tui.settings import PREFIX, Settings
 
@@ -18,6 +18,12 @@ def test_env_example_is_up_to_date() -> None:
 def test_readme_is_up_to_date() -> None:
     text = (settings_docs.ROOT / "README.md").read_text()
     assert settings_docs.readme(text) == text, STALE
+
+
+def test_the_table_of_roles_is_up_to_date() -> None:
+    text = roles_docs.PATH.read_text()
+    assert roles_docs.page(text) == text, STALE
+    assert "| claim runs | yes |  | yes | `POST /workers/{worker_id}/claim` |" in text
 
 
 def test_every_setting_says_what_it_means() -> None:

@@ -30,7 +30,7 @@ from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.state_dir import StateDir, worker_dir
 from tests.cli.conftest import Verb, known
 from tests.commands import COMMAND, environment, unread
-from tests.servers import ServerThread
+from tests.servers import WORK_KEY, ServerThread
 from tests.waiting import until
 
 
@@ -106,6 +106,17 @@ def test_a_wrong_key_is_configuration(verb: Verb, served: ServerThread, monkeypa
     assert said.code == 2
     assert "refuses the key" in said.err
     assert "wrong-key" not in said.err
+
+
+def test_a_key_of_another_role_is_configuration(
+    verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GYOZA_API_KEY", WORK_KEY)
+    assert verb("runs").code == 0
+    said = verb("submit", "busybox")
+    assert said.code == 2
+    assert "a work key may not submit runs: use a key of the role submit or admin" in said.err
+    assert "GYOZA_API_KEY" not in said.err, "the key is no wrong one"
 
 
 def test_no_server_is_code_3(verb: Verb) -> None:

@@ -157,6 +157,7 @@ def test_the_key_and_identity_go_with_every_request_and_the_key_is_nowhere_else(
         ("409 Conflict", b"<html>", (), Meaning.REFUSED, None, None),
         ("401 Unauthorized", b"{}", (), Meaning.UNAUTHORIZED, None, None),
         ("403 Forbidden", b"", (), Meaning.UNAUTHORIZED, None, None),
+        ("403 Forbidden", b'{"detail": "no", "code": "role"}', (), Meaning.FORBIDDEN, "role", None),
         ("404 Not Found", b'{"detail": "no", "code": "run_unknown"}', (), Meaning.TROUBLE, "run_unknown", None),
         ("404 Not Found", b'{"detail": "Not Found"}', (), Meaning.SERVER_FAULT, None, None),
         ("404 Not Found", b"<html>", (), Meaning.SERVER_FAULT, None, None),

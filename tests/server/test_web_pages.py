@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gyoza_tui.server.keys import Keys
+from gyoza_tui.server.roles import Role
 from tests.server.cluster import Cluster, cluster
 
 RUN = b'{"image": "busybox"}'
@@ -16,7 +18,7 @@ HOST = "localhost:5555"
 
 @pytest.fixture
 def keyed(tmp_path: Path) -> Iterator[Cluster]:
-    with cluster(tmp_path / "keyed.db", api_key="k", own_key=Path("/home/me/key")) as made:
+    with cluster(tmp_path / "keyed.db", keys=Keys({Role.ADMIN: "k"}), own_key=Path("/home/me/key")) as made:
         made.client.headers["X-API-Key"] = "k"
         yield made
 

@@ -117,6 +117,17 @@ def test_a_refused_key(rig: Rig, scripted: ScriptedServer) -> None:
     assert [check.state for check in rig.worker.control.checks()[:2]] == [CheckState.OK, CheckState.OK]
 
 
+def test_a_key_that_may_not_work(rig: Rig, scripted: ScriptedServer) -> None:
+    scripted.defaults["beat"] = refusal(403, "role", "a submit key may not send heartbeats")
+    rig.heartbeat.step()
+    server, key, *_ = rig.worker.control.checks()
+    assert server.state is CheckState.OK
+    assert (key.state, key.text) == (CheckState.FAILED, "a submit key may not send heartbeats")
+    assert "work key" in key.mend
+    link = rig.link.state
+    assert (link.unauthorized, link.trouble) == (True, "a submit key may not send heartbeats"), "as the screen shows it"
+
+
 def test_a_name_that_another_has(rig: Rig, scripted: ScriptedServer) -> None:
     scripted.defaults["beat"] = refusal(409, "instance_live", "w1 is live as another instance")
     rig.heartbeat.step()

@@ -81,6 +81,7 @@ def test_400_and_409_end_a_row(rig: Rig, scripted: ScriptedServer, status: int, 
     [
         refusal(401),
         refusal(403),
+        refusal(403, "role"),
         refusal(429),
         refusal(502),
         refusal(503, "busy"),

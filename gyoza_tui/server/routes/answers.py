@@ -20,6 +20,7 @@ CURSOR_HEADER = "X-Next-Cursor"
 _WORDS = {
     400: "It does not fit: the inputs, the transition, or the cursor.",
     401: "The API key is missing or wrong.",
+    403: "A key of this role may not do it.",
     404: "There is nothing of that name.",
     409: "It is not yours (any more), has ended, or contradicts what is there.",
     410: "The cursor is older than what is kept.",
@@ -31,7 +32,7 @@ _WORDS = {
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: these and what every route may answer."""
-    every = {401, 413, 422, 503, *statuses}
+    every = {401, 403, 413, 422, 503, *statuses}
     return {status: {"model": ErrorBody, "description": _WORDS[status]} for status in sorted(every)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from gyoza_tui.models import filters
@@ -12,7 +12,7 @@ from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.limits import FILTER_MAX
 from gyoza_tui.models.runs import EventReport, EventsAccepted, OpRun, RunPatch, RunRequest
 from gyoza_tui.models.states import RunState
-from gyoza_tui.server import cursors, reports, run_list, runs
+from gyoza_tui.server import cursors, reports, roles, run_list, runs
 from gyoza_tui.server.errors import invalid
 from gyoza_tui.server.moments import to_micros
 from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_created, reply_list
@@ -72,10 +72,11 @@ async def get_run(
 
 @router.patch("/runs/{run_id}", response_model=OpRun, responses=refusals(400, 404, 409))
 async def update_run(
-    hub: TheHub, run_id: RunId, change: Annotated[RunPatch, Body(openapi_examples=PATCHES)]
+    hub: TheHub, http: Request, run_id: RunId, change: Annotated[RunPatch, Body(openapi_examples=PATCHES)]
 ) -> Response:
     """Cancel (`CANCELLED`), retry (`PENDING` of a run that has ended), change the priority; a worker gives a run
     back with `PENDING` and its lease."""
+    roles.check_patch(http, change)
     return reply(await hub.change(lambda tx: runs.patch(hub, tx, run_id, change)))
 
 

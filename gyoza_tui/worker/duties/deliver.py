@@ -146,7 +146,7 @@ class Deliver(Duty):
     def _settle_failure(self, run: RunRow, batch: list[OutboxRow], error: httpx.HTTPError) -> bool:
         """Whether delivery of this run goes on; raises when the server is the trouble."""
         kind = meaning(error)
-        if kind in (Meaning.SERVER_FAULT, Meaning.UNAUTHORIZED):
+        if kind in (Meaning.SERVER_FAULT, Meaning.UNAUTHORIZED, Meaning.FORBIDDEN):
             self._runtime.link.failed(error)
             raise error
         assert isinstance(error, httpx.HTTPStatusError)

@@ -61,10 +61,10 @@ class Refusals:
         return True
 
     def _settle_giving_back(self, run: RunRow, row: OutboxRow, error: httpx.HTTPStatusError) -> bool:
-        """Done once the run has another lease, or no owner."""
+        """Done once the attempt is no longer ours."""
         now = self._look(run)
         ours = now.state in OWNED and now.current_attempt == run.attempt and now.worker_id == self._worker_id
-        if ours and (now.lease is None or now.lease == run.lease) and error_code(error) != ErrorCode.NOT_YOURS:
+        if ours and error_code(error) != ErrorCode.NOT_YOURS:
             return False
         self._runtime.journal.settled([row])
         return True

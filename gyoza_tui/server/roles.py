@@ -1,0 +1,107 @@
+"""The roles of keys: what each may do, and what each route does. The check and the documentation use these tables."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from fastapi import Request
+
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.runs import RunPatch
+from gyoza_tui.models.states import RunState
+from gyoza_tui.server.errors import Refused
+
+SCOPE_KEY: Final = "gyoza.role"
+"""Where a request's ASGI scope has the role of its key."""
+
+
+class Role(StrEnum):
+    """What a key is for."""
+
+    WORK = "work"
+    """A worker's key."""
+    SUBMIT = "submit"
+    """The key of a user, or of a program that creates runs."""
+    ADMIN = "admin"
+    """May do everything; the only key of a server that has one key."""
+
+
+class Act(StrEnum):
+    """What a request does, as its refusal names it."""
+
+    READ = "read"
+    DEFINE = "create or replace definitions"
+    SUBMIT = "submit runs"
+    CANCEL = "cancel runs"
+    RETRY = "retry runs"
+    PRIORITIZE = "change priorities"
+    BEAT = "send heartbeats"
+    CLAIM = "claim runs"
+    REPORT = "report on runs or give them back"
+    LEAVE = "deregister workers"
+
+
+MAY: Final[dict[Role, frozenset[Act]]] = {
+    Role.WORK: frozenset({Act.READ, Act.BEAT, Act.CLAIM, Act.REPORT, Act.LEAVE, Act.CANCEL, Act.RETRY}),
+    Role.SUBMIT: frozenset({Act.READ, Act.DEFINE, Act.SUBMIT, Act.CANCEL, Act.RETRY, Act.PRIORITIZE}),
+    Role.ADMIN: frozenset(Act),
+}
+ROUTES: Final[dict[tuple[str, str], tuple[Act, ...]]] = {
+    ("GET", "/definitions"): (Act.READ,),
+    ("GET", "/definitions/{name}"): (Act.READ,),
+    ("GET", "/runs"): (Act.READ,),
+    ("GET", "/runs/{run_id}"): (Act.READ,),
+    ("GET", "/topics/{topic}/events"): (Act.READ,),
+    ("GET", "/workers"): (Act.READ,),
+    ("GET", "/workers/{worker_id}"): (Act.READ,),
+    ("POST", "/definitions"): (Act.DEFINE,),
+    ("POST", "/definitions/{name}/runs"): (Act.SUBMIT,),
+    ("POST", "/runs"): (Act.SUBMIT,),
+    ("PATCH", "/runs/{run_id}"): (Act.CANCEL, Act.RETRY, Act.PRIORITIZE, Act.REPORT),
+    ("POST", "/runs/{run_id}/events"): (Act.REPORT,),
+    ("POST", "/workers/heartbeat"): (Act.BEAT,),
+    ("POST", "/workers/{worker_id}/claim"): (Act.CLAIM,),
+    ("DELETE", "/workers/{worker_id}"): (Act.LEAVE,),
+}
+"""Every route that needs a key. Where a route can do more than one thing, its body decides which."""
+
+
+def check_route(request: Request) -> None:
+    """Refused (403) when the request's key may do nothing that its route does."""
+    acts = ROUTES[request.method, request.scope["route"].path]
+    role = _role(request)
+    if MAY[role].isdisjoint(acts):
+        raise _refused(role, acts[0])
+
+
+def check_patch(request: Request, patch: RunPatch) -> None:
+    """Refused (403) when the request's key may not do all that this patch does."""
+    role = _role(request)
+    for act in _acts_of(patch):
+        if act not in MAY[role]:
+            raise _refused(role, act)
+
+
+def _role(request: Request) -> Role:
+    role: Role = request.scope[SCOPE_KEY]
+    return role
+
+
+def _refused(role: Role, act: Act) -> Refused:
+    able = " or ".join(other for other in Role if act in MAY[other])
+    return Refused(403, ErrorCode.ROLE, f"a {role} key may not {act}: use a key of the role {able}")
+
+
+def _acts_of(patch: RunPatch) -> list[Act]:
+    acts = [] if patch.priority is None else [Act.PRIORITIZE]
+    match patch.state:
+        case None if patch.outputs is None:
+            pass
+        case RunState.CANCELLED if patch.lease is None:
+            acts.append(Act.CANCEL)
+        case RunState.PENDING if not patch.names_attempt:
+            acts.append(Act.RETRY)
+        case _:
+            acts.append(Act.REPORT)
+    return acts
