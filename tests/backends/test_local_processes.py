@@ -217,7 +217,7 @@ def test_a_pid_of_another_time_is_not_the_shim(bench: Bench, change: Callable[..
     control = bench.control(handle)
     started = (control / shim.STARTED).read_text()
     (control / shim.END).unlink()
-    (control / shim.STARTED).write_text(change(*started.split()))
+    (control / shim.STARTED).write_text(change(*started.split()) + "\n")
     ended = bench.backend.state(handle)
     assert isinstance(ended, Exit)
     assert words in str(ended.machine_fault)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ from gyoza_tui.backends.base import (
     Usage,
     VanishedHandle,
 )
-from gyoza_tui.backends.local import cgroups, files
+from gyoza_tui.backends.local import cgroups, files, shim
 from gyoza_tui.backends.local.control import Control, controls, remains
 from gyoza_tui.backends.local.creation import Creation
 from gyoza_tui.backends.local.launcher import Launcher
@@ -46,6 +47,8 @@ _REMAINS_S: Final = 60.0
 _COLLECT_S: Final = 2.0
 _BAD_START_S: Final = 5.0
 _POLL_S: Final = 0.05
+_LOOK_S: Final = 1.0
+"""How often it is looked whether the shim was stopped."""
 _PROBE: Final = "probe"
 _PROBE_BYTES: Final = 4096
 _RECORDED_S: Final = 30.0
@@ -148,6 +151,7 @@ class LocalBackend:
         if state is Phase.GONE:
             raise VanishedHandle(f"{handle['name']} is gone")
         if state is Phase.CREATED:
+            self._launcher.compile_again()
             raise _not_come_up(control)
         if isinstance(state, Exit) and state.not_executable:
             raise NotExecutable(state.not_executable)
@@ -176,9 +180,13 @@ class LocalBackend:
         state = control.state()
         if state in (Phase.CREATED, Phase.GONE):
             return
-        attempt = control.attempt()
-        stop_tree(attempt.mark, control.shim_pid, list(attempt.groups), grace_s)
-        if state is Phase.RUNNING and self.wait(handle, _RECORDED_S) is Phase.RUNNING:
+        mark, groups = self._reach(control)
+        stop_tree(mark, control.shim_pid, groups, grace_s)
+        if state is not Phase.RUNNING or self.wait(handle, _RECORDED_S) is not Phase.RUNNING:
+            return
+        # Something keeps it from its work, as a freezer does; its end is then that of a killed one.
+        shim.send({pid: shim.alive_since(pid) or 0 for pid in [control.shim_pid()]}, signal.SIGKILL)
+        if self.wait(handle, _BAD_START_S) is Phase.RUNNING:
             raise BackendUnavailable(f"{handle['name']} was stopped, and its end is not recorded yet")
 
     def usage(self, handle: Handle) -> Usage:
@@ -212,26 +220,22 @@ class LocalBackend:
 
     def find(self, labels: Mapping[str, str]) -> list[Found]:
         self._launcher.collect()
-        found: list[Found] = []
-        for control in controls(self._root):
-            with suppress(VanishedHandle):
-                attempt = control.attempt()
-                if labels.items() <= attempt.labels.items():
-                    handle = {"name": attempt.name, "run_dir": attempt.run_dir}
-                    found.append(Found(attempt.name, handle, attempt.labels, control.state()))
-        return found
+        seen = (_found(control) for control in controls(self._root))
+        wanted = labels.items()
+        return [found for found in seen if found and (found.trouble or wanted <= found.labels.items())]
 
     def remove(self, handle: Handle) -> None:
         control = self._control(handle)
         self._usage.forget(handle["name"])
-        with suppress(VanishedHandle):
-            attempt = control.attempt()
-            if control.state() is not Phase.CREATED:
-                # Nothing but a killed shim leaves processes behind; they must not outlive what is known of them.
-                stop_tree(attempt.mark, control.shim_pid, list(attempt.groups), 0.0)
-            self._launcher.collect(_COLLECT_S, control.started_by())
-            control.remove()
-            cgroups.remove(attempt.groups)
+        if not control.path.exists():
+            return
+        mark, groups = self._reach(control)
+        if control.state() is not Phase.CREATED:
+            # Nothing but a killed shim leaves processes behind; they must not outlive what is known of them.
+            stop_tree(mark, control.shim_pid, groups, 0.0)
+        self._launcher.collect(_COLLECT_S, control.started_by())
+        control.remove()
+        cgroups.remove(groups)
 
     def prune(self, labels: Mapping[str, str]) -> int:
         """Remove what a crash left half made or half removed: directories and cgroups of no attempt."""
@@ -253,8 +257,28 @@ class LocalBackend:
     def close(self) -> None:
         """Nothing is held open."""
 
+    def _reach(self, control: Control) -> tuple[str, list[str]]:
+        """By what the processes of an attempt are found: its mark, unknown when it cannot be read, and its cgroups."""
+        try:
+            attempt = control.attempt()
+        except VanishedHandle:
+            own = f"{self._prefix}-{control.path.name}"
+            return "", [group for group in self._cgroups().left(own) if os.path.basename(group) == own]
+        return attempt.mark, list(attempt.groups)
+
     def _control(self, handle: Handle) -> Control:
         return Control(self._root / handle["name"])
+
+
+def _found(control: Control) -> Found | None:
+    """None for one that is being removed."""
+    try:
+        attempt = control.attempt()
+    except VanishedHandle as error:
+        name = control.path.name
+        return Found(name, {"name": name}, {}, control.state(), str(error)) if control.path.exists() else None
+    handle = {"name": attempt.name, "run_dir": attempt.run_dir}
+    return Found(attempt.name, handle, attempt.labels, control.state())
 
 
 def _not_come_up(control: Control) -> BackendError:
@@ -281,6 +305,6 @@ def _wait_for_end(pid: int, timeout_s: float) -> None:
     try:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        poll.poll(min(timeout_s, 30.0) * 1000)
+        poll.poll(min(timeout_s, _LOOK_S) * 1000)
     finally:
         os.close(fd)

@@ -7,40 +7,30 @@ from __future__ import annotations
 
 import json
 import marshal
-import os
 import secrets
 import shutil
-import signal
+import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from gyoza_tui.backends.base import BackendError, DiskFull, Exit, Phase, State, Stream, VanishedHandle
 from gyoza_tui.backends.local import shim
+from gyoza_tui.backends.local.control_files import Attempt, Started, read_attempt, read_end, read_started
+from gyoza_tui.models.limits import KIB, MIB
 
 _SPEC: Final = "spec.json"
+_SPEC_BYTES: Final = 16 * MIB
+_END_BYTES: Final = 64 * KIB
+_STARTED_BYTES: Final = 4 * KIB
+_MISSING: Final = (FileNotFoundError, NotADirectoryError)
 _TEMPORARY: Final = "."
 """A directory of ours that begins with it is being made or removed."""
 STREAM_FILES: Final = {Stream.STDOUT: shim.STREAMS[0], Stream.STDERR: shim.STREAMS[1]}
 
 
-class Attempt(NamedTuple):
-    """What is remembered of an attempt for as long as its control directory stands. No value of its environment."""
-
-    name: str
-    op: str
-    run_dir: str
-    cwd: str
-    argv: tuple[str, ...]
-    env_names: tuple[str, ...]
-    labels: dict[str, str]
-    mark: str
-    groups: tuple[str, ...]
-    limits: str
-
-
 class Control:
-    """One control directory; it need not exist."""
+    """One control directory; it need not exist. Each of its files may be cut, empty or something else."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -51,15 +41,14 @@ class Control:
         new = path.with_name(f"{_TEMPORARY}new-{path.name}-{secrets.token_hex(4)}")
         try:
             new.mkdir(mode=0o700, parents=True)
-            spec = attempt._asdict()
-            (new / _SPEC).write_text(json.dumps(spec))
+            shim.write_file(str(new / _SPEC), json.dumps(attempt._asdict()).encode())
             for name in shim.STREAMS:
                 (new / name).touch(mode=0o600)
-            fd = os.open(new / shim.LAUNCH, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(fd, "wb") as file:
-                marshal.dump(launch, file)
+            shim.write_file(str(new / shim.LAUNCH), marshal.dumps(launch))
+            shim.sync_file(str(new))
             with suppress(OSError):  # it is there already: `attempt()` tells whose it is
                 new.rename(path)
+            shim.sync_file(str(path.parent))
         except OSError as error:
             raise DiskFull.of(error, path) or BackendError(f"the control directory {path}: {error.strerror}") from None
         finally:
@@ -69,35 +58,34 @@ class Control:
     def attempt(self) -> Attempt:
         """Raises VanishedHandle."""
         try:
-            spec = json.loads((self.path / _SPEC).read_text())
-            for name in ("argv", "env_names", "groups"):
-                spec[name] = tuple(spec[name])
-            return Attempt(**spec)
-        except (OSError, ValueError, TypeError, KeyError):
-            raise VanishedHandle(f"the attempt's control directory {self.path} is gone or damaged") from None
+            return read_attempt(self._read(_SPEC, _SPEC_BYTES), self.path.name)
+        except _MISSING:
+            raise VanishedHandle(f"the attempt's control directory {self.path} is gone") from None
+        except (OSError, ValueError) as error:
+            raise VanishedHandle(f"the file {self.path / _SPEC} is damaged: {_words(error)}") from None
 
     def state(self) -> State:
+        """How it stands. A shim that was stopped by a signal is made to go on, for only it can record the end."""
         if (end := self._end()) is not None:
             return end
         started = self._started()
         if started is None:
             return Phase.CREATED if (self.path / _SPEC).exists() else Phase.GONE
-        if self.shim_pid():
+        if pid := _alive(started):
+            shim.go_on(pid)
             return Phase.RUNNING
         # Written just before the shim ended? Only what is missing now was never written.
         if (end := self._end()) is not None:
             return end
-        rebooted = started[0] != shim.boot_id()
-        what = "the machine was restarted" if rebooted else "the process that watched over it was killed"
-        return Exit(code=None, machine_fault=f"how the op ended is not known: {what}")
+        if started.damage:
+            return _not_known(f"the file {shim.STARTED} of its control directory is damaged: {started.damage}")
+        rebooted = started.boot != shim.boot_id()
+        return _not_known("the machine was restarted" if rebooted else "the process that watched over it was killed")
 
     def shim_pid(self) -> int:
         """The shim's pid while it runs; else 0."""
         started = self._started()
-        if started is None:
-            return 0
-        boot, pid, since = started
-        return pid if boot == shim.boot_id() and shim.alive_since(pid) == since else 0
+        return _alive(started) if started is not None else 0
 
     def started_at(self) -> float | None:
         """UTC seconds at which the shim took the attempt; None when none did."""
@@ -107,9 +95,9 @@ class Control:
             return None
 
     def started_by(self) -> int:
-        """The pid that the shim had, whoever has it now; 0 when it was never started."""
+        """The pid that the shim had, whoever has it now; 0 when it was never started, or that is not known."""
         started = self._started()
-        return started[1] if started else 0
+        return started.pid if started is not None else 0
 
     def remove(self) -> None:
         """Remove it: gone at once for everybody, then from the disk."""
@@ -118,35 +106,46 @@ class Control:
             self.path.rename(grave)
         shutil.rmtree(grave, ignore_errors=True)
 
-    def _started(self) -> tuple[str, int, int] | None:
+    def _read(self, name: str, limit: int) -> bytes:
+        return shim.read_file(str(self.path / name), limit)
+
+    def _started(self) -> Started | None:
         try:
-            boot, pid, since = (self.path / shim.STARTED).read_text().split()
-        except OSError:
+            return read_started(self._read(shim.STARTED, _STARTED_BYTES))
+        except _MISSING:
             return None
-        return boot, int(pid), int(since)
+        except (OSError, ValueError) as error:
+            pid = shim.shim_of(str(self.path))
+            return Started(shim.boot_id(), pid, shim.alive_since(pid) or 0, _words(error))
 
     def _end(self) -> Exit | None:
         try:
-            end = json.loads((self.path / shim.END).read_text())
-        except OSError:
+            return read_end(self._read(shim.END, _END_BYTES))
+        except _MISSING:
             return None
-        number = end.get("signal")
-        return Exit(
-            code=end["code"],
-            signal=_signal_name(number) if number else None,
-            oom=bool(end.get("oom")),
-            warning=end.get("warning"),
-            not_executable=end.get("not_executable"),
-            machine_fault=end.get("machine_fault"),
-            started_at=end["started_at"],
-            finished_at=end["finished_at"],
-        )
+        except (OSError, ValueError) as error:
+            return _not_known(f"the file {shim.END} of its control directory is damaged: {_words(error)}")
+
+
+def _alive(started: Started) -> int:
+    """The pid of the shim while it runs; else 0."""
+    there = started.boot == shim.boot_id() and shim.alive_since(started.pid) == started.since
+    return started.pid if there else 0
+
+
+def _not_known(why: str) -> Exit:
+    return Exit(code=None, machine_fault=f"how the op ended is not known: {why}")
+
+
+def _words(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
 
 
 def controls(root: Path) -> list[Control]:
     """All attempts under `root`."""
     try:
-        return [Control(path) for path in root.iterdir() if not path.name.startswith(_TEMPORARY)]
+        named = [path for path in root.iterdir() if not path.name.startswith(_TEMPORARY)]
+        return [Control(path) for path in named if stat.S_ISDIR(path.lstat().st_mode)]
     except OSError:
         return []
 
@@ -159,10 +158,3 @@ def remains(root: Path, older_than: float) -> list[Path]:
             if path.stat().st_mtime < older_than:
                 found.append(path)
     return found
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIG{number}"

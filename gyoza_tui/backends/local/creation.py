@@ -11,7 +11,8 @@ from typing import Final
 
 from gyoza_tui.backends.base import BackendOptions, BackendUnavailable, ImageNotFound, NotExecutable, Spec
 from gyoza_tui.backends.local.cgroups import Cgroups, Limits, remove
-from gyoza_tui.backends.local.control import Attempt, Control
+from gyoza_tui.backends.local.control import Control
+from gyoza_tui.backends.local.control_files import Attempt
 from gyoza_tui.backends.local.environment import environment, refused
 from gyoza_tui.backends.local.ops import LocalOp
 from gyoza_tui.models.limits import MIB

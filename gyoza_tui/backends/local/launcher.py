@@ -62,6 +62,12 @@ class Launcher:
         with self._lock:
             self._shims = [process for process in self._shims if process.returncode is None]
 
+    def compile_again(self) -> None:
+        """At the next launch: no shim came up, and its code may be damaged."""
+        with self._lock:
+            if self._code is not None:
+                self._code.unlink(missing_ok=True)
+
     def _compiled(self) -> Path:
         """The shim's code, compiled once: every start of it would compile it again."""
         with self._lock:
@@ -71,5 +77,7 @@ class Launcher:
                 self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._code = self._root / f".shim-{digest}.pyc"
                 if not self._code.exists():
-                    py_compile.compile(str(source), cfile=str(self._code), doraise=True)
+                    part = py_compile.compile(str(source), cfile=f"{self._code}.part", doraise=True)
+                    shim.sync_file(str(part))
+                    os.replace(str(part), self._code)
             return self._code

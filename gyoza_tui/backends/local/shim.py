@@ -8,6 +8,7 @@ the same way: tell processes apart and find those of an attempt.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import errno
 import marshal
 import os
 import sys
@@ -23,6 +24,7 @@ MARK = "GYOZA_MARK"
 
 LAUNCH = "launch"
 """What to start: a marshalled dict. Deleted once read: it holds the run's secrets."""
+LAUNCH_KEYS = frozenset({"argv", "env", "cwd", "mark", "groups", "data_bytes", "oom_score_adj"})
 STARTED = "started"
 """Who started it, `boot id, pid, start time`. Made whole, once; a second shim finds it and leaves."""
 END = "end.json"
@@ -30,9 +32,44 @@ STREAMS = ("stdout", "stderr")
 OK, TAKEN, FAILED = b"ok", b"taken", b"failed"
 """The shim's report to the worker that started it."""
 
+_LAUNCH_BYTES = 64 * 1024 * 1024
 _PR_SET_CHILD_SUBREAPER = 36
 _END_BYTES = 4096
 _KILL_PAUSE_S = 0.005
+
+
+def read_file(path: str, limit: int) -> bytes:
+    """A regular file of at most `limit` bytes. OSError for anything else, and FileNotFoundError where nothing is."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if os.fstat(fd).st_mode & 0o170000 != 0o100000:
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        data = os.read(fd, limit + 1)
+    finally:
+        os.close(fd)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes")
+    return data
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Write a new file, which is on the disk when this returns; its name is once its directory is synced too."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_file(path: str) -> None:
+    """Put a file, or the names in a directory, on the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def boot_id() -> str:
@@ -55,11 +92,32 @@ def alive_since(pid: int) -> int | None:
     return int(fields[19]) if fields and fields[0] not in b"ZX" else None
 
 
+def go_on(pid: int) -> None:
+    """Continue a process that was stopped by a signal."""
+    fields = stat_of(pid)
+    if fields and fields[0] == b"T":
+        send({pid: int(fields[19])}, _signal.SIGCONT)
+
+
+def shim_of(control: str) -> int:
+    """The pid of the shim of that control directory, by its arguments; 0 when none runs."""
+    for name in os.listdir("/proc"):
+        if name.isdigit() and alive_since(int(name)) is not None:
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as file:
+                    arguments = file.read().split(b"\0")
+            except OSError:
+                continue
+            if arguments[1:3] == [b"-I", b"-S"] and arguments[4:5] == [os.fsencode(control)]:
+                return int(name)
+    return 0
+
+
 def processes_of(mark: str, root: int, groups: list[str]) -> dict[int, int]:
     """The processes of an attempt, by pid, with their start times; each behind whatever it descends from.
 
-    Those below the process `root` (which is not one of them; 0: none), those that carry the mark, those in the
-    cgroups, and whatever shares a session with one of these or descends from it.
+    Those below the process `root` (which is not one of them; 0: none), those that carry the mark (empty: unknown),
+    those in the cgroups, and whatever shares a session with one of these or descends from it.
     """
     wanted = f"{MARK}={mark}".encode()
     found: set[int] = set()
@@ -76,7 +134,7 @@ def processes_of(mark: str, root: int, groups: list[str]) -> dict[int, int]:
         starts[pid], parents[pid], sessions[pid] = int(fields[19]), int(fields[1]), int(fields[3])
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
-                if wanted in file.read().split(b"\0"):
+                if mark and wanted in file.read().split(b"\0"):
                     found.add(pid)
         except OSError:
             continue
@@ -178,16 +236,24 @@ def oom_kills(groups: list[str]) -> int:
 def _claim(control: str) -> bool:
     """Be the one shim of this attempt: `started` appears whole, or was there."""
     mine = f"{control}/{STARTED}.{os.getpid()}"
-    fd = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.write(fd, f"{boot_id()} {os.getpid()} {alive_since(os.getpid())}".encode())
-    os.close(fd)
+    write_file(mine, f"{boot_id()} {os.getpid()} {alive_since(os.getpid())}\n".encode())
     try:
         os.link(mine, f"{control}/{STARTED}")
     except FileExistsError:
         return False
     finally:
         os.unlink(mine)
+    sync_file(control)
     return True
+
+
+def _read_launch(control: str) -> dict[str, Any]:
+    """What to start, deleted once read. Raises OSError, and whatever marshal does of a damaged file."""
+    launch = marshal.loads(read_file(f"{control}/{LAUNCH}", _LAUNCH_BYTES))
+    if not isinstance(launch, dict) or not launch.keys() >= LAUNCH_KEYS:
+        raise ValueError("it is not what was written there")
+    os.unlink(f"{control}/{LAUNCH}")
+    return launch
 
 
 def _reserve_end(control: str) -> int:
@@ -202,9 +268,7 @@ def _record_end(control: str, fd: int, end: dict[str, Any]) -> None:
     os.pwrite(fd, text.encode().ljust(_END_BYTES), 0)
     os.fsync(fd)
     os.rename(f"{control}/{END}.tmp", f"{control}/{END}")
-    folder = os.open(control, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    sync_file(control)
 
 
 def _json(value: object) -> str:
@@ -283,6 +347,9 @@ def _spawn(control: str, launch: dict[str, Any]) -> tuple[int, str, str]:
     return pid, words[1:] if words[:1] == "O" else "", words[1:] if words[:1] == "M" else ""
 
 
+_NOT_RUN: dict[str, Any] = {"code": None, "signal": None, "oom": False, "warning": None, "not_executable": None}
+
+
 def _end_of(status: int, kills: int) -> dict[str, Any]:
     signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
     code = 128 + signal if signal else os.WEXITSTATUS(status)
@@ -290,7 +357,7 @@ def _end_of(status: int, kills: int) -> dict[str, Any]:
     warning = None
     if kills and not oom:
         warning = f"{kills} process(es) of the op were killed for memory; the op itself went on and ended with {code}"
-    return {"code": code, "signal": signal, "oom": oom, "warning": warning}
+    return {**_NOT_RUN, "machine_fault": None, "code": code, "signal": signal, "oom": oom, "warning": warning}
 
 
 def _report(fd: int, words: bytes) -> None:
@@ -310,10 +377,14 @@ def main(control: str, report: int) -> None:
     if not _claim(control):
         _report(report, TAKEN)
         return
-    with open(f"{control}/{LAUNCH}", "rb") as file:
-        launch = marshal.load(file)
-    os.unlink(f"{control}/{LAUNCH}")
     end_fd = _reserve_end(control)
+    try:
+        launch = _read_launch(control)
+    except Exception as error:
+        _report(report, FAILED)
+        damage = f"the file {LAUNCH} of its control directory is damaged: {error}"
+        _record_end(control, end_fd, {**_NOT_RUN, "machine_fault": damage, "started_at": None, "finished_at": None})
+        return
     _become_subreaper()
     started_at = time.time()
     pid, bad_command, bad_machine = _spawn(control, launch)
@@ -326,7 +397,7 @@ def main(control: str, report: int) -> None:
         _reap()
     end = _end_of(status, oom_kills(launch["groups"]))
     if bad_command or bad_machine:
-        end = {"code": None, "not_executable": bad_command or None, "machine_fault": bad_machine or None}
+        end = {**_NOT_RUN, "not_executable": bad_command or None, "machine_fault": bad_machine or None}
     _record_end(control, end_fd, {**end, "started_at": started_at, "finished_at": finished_at})
     for group in launch["groups"]:
         _remove_group(group)
