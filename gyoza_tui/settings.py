@@ -1,4 +1,4 @@
-"""One tree of settings: flags > environment > .env > TOML file > defaults. Every name, default and meaning, once."""
+"""One tree of settings: flags > environment > named .env file > TOML file > defaults. Every name and meaning, once."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Annotated, Any, Literal
 
 import platformdirs
 import psutil
-from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gyoza_tui import env_files
 from gyoza_tui.models.faults import SettingsError as SettingsError
 from gyoza_tui.models.identity import check_id
 from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX
 
 PREFIX = "GYOZA_"
-NOT_SETTINGS = frozenset({"GYOZA_CONFIG", "GYOZA_TEST_DOCKER"})
+NOT_SETTINGS = frozenset({"GYOZA_CONFIG", env_files.VARIABLE, "GYOZA_TEST_DOCKER"})
 """Variables of ours that are no settings."""
 OP_VARIABLES = frozenset(
     {
@@ -40,6 +40,8 @@ OP_VARIABLES = frozenset(
 
 _FLAGS = {"server_url": "--server", "server_host": "--host", "server_port": "--port"}
 """Of the settings whose flag has another name than they."""
+OF_ENV_FILE = "of_env_file"
+"""By this name, which is no setting, `Settings` takes the variables of a file."""
 _KEY_MAX = 4096
 
 
@@ -226,14 +228,25 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        from pydantic_settings import DotEnvSettingsSource, TomlConfigSettingsSource
+        from pydantic_settings import EnvSettingsSource, InitSettingsSource, TomlConfigSettingsSource
 
-        return (
-            init_settings,
-            env_settings,
-            DotEnvSettingsSource(settings_cls, env_file=".env", env_prefix=PREFIX, env_ignore_empty=True),
-            TomlConfigSettingsSource(settings_cls, toml_file=config_file()),
-        )
+        assert isinstance(init_settings, InitSettingsSource)
+        from_file = EnvSettingsSource(settings_cls, env_prefix=PREFIX)
+        from_file.env_vars = init_settings.init_kwargs.get(OF_ENV_FILE, {})
+        return init_settings, env_settings, from_file, TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+
+    _unread_env_file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def unread_env_file(self) -> Path | None:
+        """A `.env` of the current directory that has settings, and was not named to `load`."""
+        return self._unread_env_file
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is no fault, but may not be meant."""
+        unread = self.unread_env_file
+        return _unknown_in_environment() + ([f"{unread} {env_files.UNREAD}"] if unread else [])
 
     def key(self) -> str | None:
         """The API key from its file or its setting; SettingsError when the file cannot be read or is empty."""
@@ -290,17 +303,9 @@ def _meant(near: str | None) -> str:
     return f" (did you mean {near}?)" if near else ""
 
 
-def _faults_in_files() -> tuple[list[str], list[str]]:
-    """Files that cannot be read, and names in the others that are no settings."""
+def _faults_in_toml() -> tuple[list[str], list[str]]:
+    """Why the file cannot be read, and its names that are no settings."""
     broken, unknown = [], []
-    variables = [PREFIX + name.upper() for name in Settings.model_fields]
-    try:
-        for name in dotenv_values(".env"):
-            known = name.upper() in variables or name.upper() in NOT_SETTINGS | OP_VARIABLES
-            if name.upper().startswith(PREFIX) and not known:
-                unknown.append(f".env: {name} is not a setting{nearest(name.upper(), variables)}")
-    except (OSError, ValueError) as error:
-        broken.append(f".env cannot be read: {_cause(error)}")
     path = config_file()
     try:
         wanted = path.exists() or bool(os.environ.get("GYOZA_CONFIG"))
@@ -335,22 +340,38 @@ def unknown_variables() -> dict[str, str | None]:
     return {name: _nearest(name, variables) for name in unknown}
 
 
-def unknown_in_environment() -> list[str]:
+def _unknown_in_environment() -> list[str]:
     """A warning for each of them; it may be another program's."""
     return [f"{name} in the environment is not a setting{_meant(near)}" for name, near in unknown_variables().items()]
 
 
-def load(**flags: Any) -> Settings:
-    """The settings with `flags` on top (None: not given). SettingsError lists every fault of every source."""
+def _unknown_in_env_file(path: Path | None, found: dict[str, str]) -> list[str]:
+    variables = [PREFIX + name.upper() for name in Settings.model_fields]
+    names = [name for name in map(str.upper, found) if name.startswith(PREFIX)]
+    unknown = [name for name in names if name not in variables and name not in OP_VARIABLES]
+    return [f"{path}: {name} is not a setting{nearest(name, variables)}" for name in unknown]
+
+
+def load(*, env_file: str | None = None, **flags: Any) -> Settings:
+    """The settings with `flags` on top (None: not given). SettingsError lists every fault of every source.
+
+    `env_file` names a file of variables that are read as if they were in the environment.
+    """
     from pydantic import ValidationError
     from pydantic_settings import SettingsError as SourceError
 
     given = {name: value for name, value in flags.items() if value is not None}
-    broken, faults = _faults_in_files()
+    broken, faults = _faults_in_toml()
+    path, of_file = env_files.named(env_file), dict[str, str]()
+    try:
+        of_file = env_files.variables(path)
+    except (OSError, ValueError) as error:
+        broken.append(f"{path} cannot be read: {_cause(error)}")
+    faults += _unknown_in_env_file(path, of_file)
     if broken:
         raise SettingsError("\n".join(broken + faults))
     try:
-        settings = Settings(**given)
+        settings = Settings(**given | {OF_ENV_FILE: of_file})
     except ValidationError as error:
         faults += [
             f"{_origin(str(e['loc'][0]), given)}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
@@ -359,6 +380,7 @@ def load(**flags: Any) -> Settings:
         faults.append(str(error))
     if faults:
         raise SettingsError("\n".join(faults))
+    settings._unread_env_file = env_files.unread(path)
     return settings
 
 

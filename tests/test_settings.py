@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,6 @@ from gyoza_tui.settings import (
     default_worker_id,
     load,
     read_key_file,
-    unknown_in_environment,
 )
 
 
@@ -24,7 +25,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def fails(**flags: object) -> str:
+def fails(**flags: Any) -> str:
     with pytest.raises(SettingsError) as refused:
         load(**flags)
     return str(refused.value)
@@ -35,10 +36,10 @@ def test_flags_over_environment_over_env_file_over_toml_over_defaults(
 ) -> None:
     assert load().stop_grace_s == 10
     (home / "config.toml").write_text("stop_grace_s = 1\nmax_runs = 1\nworker_id = 'toml'\npids_limit = 100\n")
-    (home / ".env").write_text("GYOZA_STOP_GRACE_S=2\nGYOZA_MAX_RUNS=2\nGYOZA_WORKER_ID=env-file\n")
+    (home / "named.env").write_text("GYOZA_STOP_GRACE_S=2\nGYOZA_MAX_RUNS=2\nGYOZA_WORKER_ID=env-file\n")
     monkeypatch.setenv("GYOZA_STOP_GRACE_S", "3")
     monkeypatch.setenv("GYOZA_MAX_RUNS", "3")
-    settings = load(stop_grace_s="4", worker_id=None)
+    settings = load(env_file="named.env", stop_grace_s="4", worker_id=None)
     assert (settings.stop_grace_s, settings.max_runs, settings.worker_id) == (4, 3, "env-file")
     assert (settings.pids_limit, settings.shm_mb) == (100, 1024)
 
@@ -61,11 +62,12 @@ def test_a_path_is_absolute(home: Path) -> None:
 
 def test_all_faults_are_told_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "config.toml").write_text("max_run = 3\n")
-    (home / ".env").write_text("GYOZA_WORKERID=x\nOTHER=1\n")
+    (home / "named.env").write_text("GYOZA_WORKERID=x\nOTHER=1\n")
+    monkeypatch.setenv("GYOZA_ENV_FILE", "named.env")
     monkeypatch.setenv("GYOZA_HEARTBEAT_S", "soon")
     told = fails(max_runs="0", server_url="ftp://x")
     assert "max_run is not a setting (did you mean max_runs?)" in told
-    assert ".env: GYOZA_WORKERID is not a setting (did you mean GYOZA_WORKER_ID?)" in told
+    assert f"{home / 'named.env'}: GYOZA_WORKERID is not a setting (did you mean GYOZA_WORKER_ID?)" in told
     assert "GYOZA_HEARTBEAT_S: " in told
     assert "--max-runs: " in told
     assert "--server: " in told
@@ -74,10 +76,7 @@ def test_all_faults_are_told_at_once(home: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_variable_is_only_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GYOZA_MAXRUNS", "3")
     monkeypatch.setenv("GYOZA_RUN_ID", "an op's")
-    load()
-    assert unknown_in_environment() == [
-        "GYOZA_MAXRUNS in the environment is not a setting (did you mean GYOZA_MAX_RUNS?)"
-    ]
+    assert load().warnings == ["GYOZA_MAXRUNS in the environment is not a setting (did you mean GYOZA_MAX_RUNS?)"]
 
 
 @pytest.mark.parametrize(
@@ -104,8 +103,48 @@ def test_a_toml_file_that_cannot_be_read(home: Path) -> None:
 
 
 def test_an_env_file_that_cannot_be_read(home: Path) -> None:
-    (home / ".env").write_bytes(b"GYOZA_WORKER_ID=\xff\n")
-    assert ".env" in fails()
+    (home / "named.env").write_bytes(b"GYOZA_WORKER_ID=\xff\n")
+    for name in ("named.env", "nothing.env", "."):
+        assert f"{home / name} cannot be read: " in fails(env_file=name)
+
+
+@pytest.mark.parametrize("line", ["GYOZA_SERVER_URL=http://evil.example", "  export gyoza_api_key=x", "\nGYOZA_X=1"])
+def test_an_env_file_that_is_only_there_is_not_read_but_warned_of(home: Path, line: str) -> None:
+    """It may have come with what someone else wrote, and would name who gets the key."""
+    (home / ".env").write_text(f"OTHER=1\n{line}\n")
+    settings = load()
+    assert settings.server_url == "http://localhost:5555"
+    assert settings.api_key is None
+    (warning,) = settings.warnings
+    assert warning.startswith(f"{home / '.env'} has settings, but is not read: ")
+    assert "--env-file .env or GYOZA_ENV_FILE=.env" in warning
+
+
+def test_no_warning_where_there_is_nothing_to_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / ".env").write_text("DATABASE_URL=x\n# GYOZA_API_KEY=\nMY_GYOZA_X=1\n")
+    assert load().warnings == []
+    (home / ".env").write_text("GYOZA_MAX_RUNS=3\n")
+    monkeypatch.setenv("GYOZA_ENV_FILE", str(home / ".env"))
+    settings = load()
+    assert (settings.max_runs, settings.warnings) == (3, [])
+    os.mkfifo(home / "pipe")
+    (home / ".env").unlink()
+    (home / ".env").symlink_to("pipe")
+    monkeypatch.delenv("GYOZA_ENV_FILE")
+    assert load().warnings == []
+
+
+def test_values_of_an_env_file_hold_no_other_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    (home / "named.env").write_text("GYOZA_SERVER_URL=http://h/${SECRET}\nGYOZA_API_KEY=$SECRET\n")
+    settings = load(env_file="named.env")
+    assert settings.server_url == "http://h/${SECRET}"
+    assert settings.key() == "$SECRET"
+
+
+def test_an_empty_value_of_an_env_file_is_none(home: Path) -> None:
+    (home / "named.env").write_text("GYOZA_MAX_RUNS=\nGYOZA_TAGS\n")
+    assert load(env_file="named.env").max_runs >= 1
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def worker(
     ops_file: Annotated[str | None, typer.Option(metavar="F", help="Commands that runs may name.")] = None,
     log_format: Annotated[str | None, typer.Option(metavar="text|json", help="How --no-ui prints.")] = None,
     api_key_file: options.ApiKeyFile = None,
+    env_file: options.EnvFile = None,
     new_journal: Annotated[bool, typer.Option("--new-journal", help="Set a damaged journal aside.")] = False,
     local: Annotated[bool, typer.Option("--local", help="With a server of its own on this machine.")] = False,
     demo: Annotated[bool, typer.Option("--demo", help="With four demo ops; goes with --local.")] = False,
@@ -71,7 +72,7 @@ def worker(
     Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 server not reachable, 130 interrupted. Where its
     reader has had enough, as `head`, a verb that only tells something ends with 0.
     """
-    connection = Connection(server, worker_id, state_dir, api_key_file)
+    connection = Connection(server, worker_id, state_dir, api_key_file, env_file)
     own = {"max_runs": max_runs, "tags": tags, "ops_file": ops_file, "log_format": log_format}
     look = {"ascii": ascii_only, "no_mouse": no_mouse}
     bounding = BoundFlags(max_seconds, until_empty, run, ticks, duties)

@@ -66,7 +66,8 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
     room = disk.look(disks, settings.min_free_mb)
     found.disk, found.disk_free_mb = room.trouble, room.free_mb
     volumes = tuple(map(_volume, settings.allow_volumes))
-    return found, Asked(skew_s, gpu_trouble, state, volumes, tuple(unknown_variables().items()))
+    unknown = tuple(unknown_variables().items())
+    return found, Asked(skew_s, gpu_trouble, state, volumes, unknown, settings.unread_env_file)
 
 
 def _server(settings: Settings, client: GyozaClient, root: Path, *, running: bool) -> tuple[LinkState, float | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import typer
@@ -98,13 +97,16 @@ def _sources(flags: Connection) -> dict[str, set[str]]:
     """What each source sets; an earlier one wins."""
     from pydantic_settings import EnvSettingsSource, InitSettingsSource
 
-    from gyoza_tui.settings import Settings, config_file
+    from gyoza_tui import env_files
+    from gyoza_tui.settings import OF_ENV_FILE, Settings, config_file
 
-    given = {name: value for name, value in flags.as_settings().items() if value is not None}
+    env_file = env_files.named(flags.env_file)
+    given = {name: value for name, value in flags.as_settings().items() if value is not None and name != "env_file"}
+    given[OF_ENV_FILE] = env_files.variables(env_file)
     init, environment = InitSettingsSource(Settings, given), EnvSettingsSource(Settings)
     # in the order in which the settings are read themselves
     ordered = Settings.settings_customise_sources(Settings, init, environment, environment, environment)
-    names = ("flag", "environment", str(Path(".env").absolute()), str(config_file()))
+    names = ("flag", "environment", str(env_file), str(config_file()))
     return {name: set(source()) for name, source in zip(names, ordered, strict=True)}
 
 

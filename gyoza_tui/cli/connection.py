@@ -56,11 +56,11 @@ def connected_by(settings: Settings, timeout_s: float = TIMEOUT_S) -> Iterator[C
 
 
 def loaded(flags: Connection) -> Settings:
-    """The settings; a `GYOZA_*` in the environment that is none is warned of."""
-    from gyoza_tui.settings import load, unknown_in_environment
+    """The settings, with their warnings printed."""
+    from gyoza_tui.settings import load
 
     settings = load(**flags.as_settings())
-    for warning in unknown_in_environment():
+    for warning in settings.warnings:
         say(f"warning: {warning}")
     return settings
 

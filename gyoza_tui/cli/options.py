@@ -16,6 +16,7 @@ Server = Annotated[str | None, typer.Option(metavar="URL", help="The gyoza serve
 WorkerId = Annotated[str | None, typer.Option(metavar="ID", help="The worker's name.", show_default=False)]
 StateDir = Annotated[str | None, typer.Option(metavar="D", help="Where journal and logs live.", show_default=False)]
 ApiKeyFile = Annotated[str | None, typer.Option(metavar="F", help="A file with the API key.", show_default=False)]
+EnvFile = Annotated[str | None, typer.Option(metavar="F", help="A file of settings.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Exact times, in UTC.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -30,12 +31,13 @@ Run = Annotated[
 
 @dataclass(frozen=True)
 class Connection:
-    """The flags by which a verb finds its server, its key and this machine's state directory."""
+    """The flags by which a verb finds its settings: its server, its key and this machine's state directory."""
 
     server: str | None = None
     worker_id: str | None = None
     state_dir: str | None = None
     api_key_file: str | None = None
+    env_file: str | None = None
 
     def over(self, outer: Connection | None) -> Connection:
         """These flags, and where one is not given, that before the verb."""
@@ -44,12 +46,13 @@ class Connection:
         return Connection(**{f.name: _first(getattr(self, f.name), getattr(outer, f.name)) for f in fields(self)})
 
     def as_settings(self) -> dict[str, Any]:
-        """By the names of the settings."""
+        """By the names of the flags of `settings.load`."""
         return {
             "server_url": self.server,
             "worker_id": self.worker_id,
             "state_dir": self.state_dir,
             "api_key_file": self.api_key_file,
+            "env_file": self.env_file,
         }
 
 
@@ -57,7 +60,13 @@ def _first(inner: str | None, outer: str | None) -> str | None:
     return outer if inner is None else inner
 
 
-_FLAGS: Final = {"server": Server, "api_key_file": ApiKeyFile, "state_dir": StateDir, "worker_id": WorkerId}
+_FLAGS: Final = {
+    "server": Server,
+    "api_key_file": ApiKeyFile,
+    "state_dir": StateDir,
+    "worker_id": WorkerId,
+    "env_file": EnvFile,
+}
 """Of a connection, in the order of `--help`, where they stand behind a verb's own."""
 _CONTEXT: Final = "ctx"
 

@@ -29,6 +29,7 @@ def serve(
     port: Annotated[str | None, typer.Option(metavar="PORT", help="0 takes a free one.")] = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="sqlite:///path")] = None,
     api_key_file: options.ApiKeyFile = None,
+    env_file: options.EnvFile = None,
     no_key: Annotated[bool, typer.Option("--no-key", help="Let every user of this machine in.")] = False,
 ) -> None:
     """Serve a gyoza cluster; beyond loopback a key must be set.
@@ -41,12 +42,12 @@ def serve(
     from gyoza_tui.server.errors import ServerError
     from gyoza_tui.server.launch import ServerOptions
     from gyoza_tui.server.launch import serve as serve_until_stopped
-    from gyoza_tui.settings import load, unknown_in_environment
+    from gyoza_tui.settings import load
 
-    outer = Connection(None, None, None, api_key_file).over(ctx.obj)
+    outer = Connection(api_key_file=api_key_file, env_file=env_file).over(ctx.obj)
     flags = {"server_host": host, "server_port": port, "database": database}
-    settings = load(**flags, api_key_file=outer.api_key_file, state_dir=outer.state_dir)
-    for warning in unknown_in_environment():
+    settings = load(**flags, **outer.as_settings())
+    for warning in settings.warnings:
         say(f"warning: {warning}")
     logging.basicConfig(level=logging.WARNING)
     key = settings.key()

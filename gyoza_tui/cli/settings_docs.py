@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[2]
 _SAID = attribute_docstrings(Settings)
 BEGIN, END = "<!-- settings: made by `make docs` -->", "<!-- settings end -->"
 _INTRO = """\
-# Settings of gyoza-tui. Copy to `.env` beside where you start it and set what you need.
-# Flags > environment > .env > config.toml (there without the prefix, in lower case) > the defaults shown here.
+# Settings of gyoza-tui. Copy this file, set what you need, and name the copy by --env-file or GYOZA_ENV_FILE.
+# Values are taken as they are written: $NAME is not replaced. A file that is not named is not read.
+# Flags > environment > this file > config.toml (there without the prefix, in lower case) > the defaults shown here.
 """
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from gyoza_tui import env_files
 from gyoza_tui.client.answers import Trouble
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.images import DOCKER
@@ -80,6 +82,8 @@ class Asked(NamedTuple):
     volumes: tuple[Directory, ...] = ()
     unknown_settings: tuple[tuple[str, str | None], ...] = ()
     """Variables that are no settings, each with the real one that is nearest."""
+    unread_env_file: Path | None = None
+    """A `.env` of the current directory that has settings, and was not named."""
 
 
 def checklist(facts: Facts, asked: Asked | None = None, *, own_ops: bool = False) -> tuple[Check, ...]:
@@ -102,6 +106,7 @@ def _checks(facts: Facts, asked: Asked | None, *, own_ops: bool) -> Iterator[Che
         yield _state_dir(asked.state_dir)
         yield from map(_volume, asked.volumes)
         yield from _settings(asked.unknown_settings)
+        yield from _env_file(asked.unread_env_file)
 
 
 _OTHER_SERVER: Final = "GYOZA_SERVER_URL=http://host:5555 or --server http://host:5555"
@@ -251,3 +256,9 @@ def _settings(unknown: tuple[tuple[str, str | None], ...]) -> Iterator[Check]:
         else:
             text = f"{name} in the environment is not a setting: did you mean {near}?"
             yield Check("settings", CheckState.FAILED, text, f'export {near}="${name}"; unset {name}')
+
+
+def _env_file(unread: Path | None) -> Iterator[Check]:
+    if unread is not None:
+        text = f"{unread} has settings, but is not read"
+        yield Check("settings", CheckState.WARNING, text, f"{env_files.NAMING}, if you trust it")

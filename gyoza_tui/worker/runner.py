@@ -17,7 +17,7 @@ from gyoza_tui.backends.base import Backend
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock, SystemClock
 from gyoza_tui.server_access import client_of
-from gyoza_tui.settings import Settings, SettingsError, load, unknown_in_environment
+from gyoza_tui.settings import Settings, SettingsError, load
 from gyoza_tui.worker import worker_context
 from gyoza_tui.worker.assembly import all_backends, backend_options
 from gyoza_tui.worker.duties.choice import chosen_duties
@@ -179,7 +179,7 @@ class Worker:
             worker=runtime.context.worker_id,
             server=runtime.client.base_url,
         )
-        for warning in unknown_in_environment():
+        for warning in runtime.settings.warnings:
             runtime.notices.say(warning, "warning")
         if not runtime.session.claims:
             runtime.mode.pause(True)

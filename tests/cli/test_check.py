@@ -178,9 +178,21 @@ def test_misspelt_settings(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     assert any(line.startswith("warning  settings") and "GYOZA_ZZZZZZ" in line for line in lines)
 
 
+def test_an_env_file_that_is_not_read(verb: Verb, clean_environment: Path) -> None:
+    (clean_environment / ".env").write_text("GYOZA_MAX_RUNS=3\n")
+    _, found = _checks(verb)
+    assert (found["settings"].state, found["settings"].text) == (
+        "warning",
+        f"{clean_environment / '.env'} has settings, but is not read",
+    )
+    assert "--env-file .env" in found["settings"].mend
+    _, found = _checks(verb, "--env-file", ".env")
+    assert found["settings"].state == "ok"
+
+
 def test_settings_that_cannot_be_used(verb: Verb, clean_environment: Path) -> None:
     (clean_environment / ".env").write_text("GYOZA_WORKERID=x\nGYOZA_MAX_RUNS=many\n")
-    told = verb("check", "--json")
+    told = verb("check", "--json", "--env-file", ".env")
     found = json.loads(told.out)
     assert told.code == 1
     assert {each["name"] for each in found} == {"settings"}

@@ -19,25 +19,26 @@ def _shown(verb: Verb, *before: str) -> dict[str, tuple[object, str]]:
 
 def test_each_source_is_named(verb: Verb, clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GYOZA_MAX_RUNS", "3")
-    (clean_environment / ".env").write_text("GYOZA_TAGS=a,b\nGYOZA_MAX_RUNS=4\n")
+    (clean_environment / "my.env").write_text("GYOZA_TAGS=a,b\nGYOZA_MAX_RUNS=4\n")
     (clean_environment / "config.toml").write_text('shm_mb = 5\nmax_runs = 6\ntags = ["c"]\nlog_format = "json"\n')
-    shown = _shown(verb, "--server", "http://box:1")
+    shown = _shown(verb, "--server", "http://box:1", "--env-file", "my.env")
     assert shown["GYOZA_SERVER_URL"] == ("http://box:1", "flag")
     assert shown["GYOZA_MAX_RUNS"] == (3, "environment")
-    assert shown["GYOZA_TAGS"] == (["a", "b"], str(clean_environment / ".env"))
+    assert shown["GYOZA_TAGS"] == (["a", "b"], str(clean_environment / "my.env"))
     assert shown["GYOZA_SHM_MB"] == (5, str(clean_environment / "config.toml"))
     assert shown["GYOZA_LOG_FORMAT"] == ("json", str(clean_environment / "config.toml"))
     assert shown["GYOZA_PIDS_LIMIT"] == (4096, "default")
     assert list(shown) == [PREFIX + name.upper() for name in Settings.model_fields], "every setting, in their order"
 
 
-def test_no_secret_is_shown(verb: Verb, clean_environment: Path) -> None:
-    (clean_environment / ".env").write_text("GYOZA_API_KEY=hunter2hunter2\n")
+def test_no_secret_is_shown(verb: Verb, clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (clean_environment / "my.env").write_text("GYOZA_API_KEY=hunter2hunter2\n")
+    monkeypatch.setenv("GYOZA_ENV_FILE", "my.env")
     for flags in ((), ("--json",)):
         told = verb("config", "show", *flags)
         assert "hunter2" not in told.out + told.err
         assert "GYOZA_API_KEY" in told.out
-    assert _shown(verb)["GYOZA_API_KEY"] == ("**********", str(clean_environment / ".env"))
+    assert _shown(verb)["GYOZA_API_KEY"] == ("**********", str(clean_environment / "my.env"))
 
 
 def test_as_a_person_reads_it(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:

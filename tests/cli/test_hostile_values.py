@@ -155,10 +155,11 @@ def test_a_setting_in_the_environment(
 @pytest.mark.parametrize("setting", list(Settings.model_fields))
 def test_a_setting_in_the_files(setting: str, verb: Verb, capsys: pytest.CaptureFixture[str]) -> None:
     for value in IN_FILES:
-        files = {".env": f"{PREFIX}{setting.upper()}='{value}'\n", "config.toml": f"{setting} = '{value}'\n"}
+        files = {"named.env": f"{PREFIX}{setting.upper()}='{value}'\n", "config.toml": f"{setting} = '{value}'\n"}
         for name, text in files.items():
+            Path("named.env").touch()
             Path(name).write_bytes(text.encode("utf-8", "surrogateescape"))
-            said = called(verb, capsys, "runs", "--server", NOWHERE)
+            said = called(verb, capsys, "runs", "--server", NOWHERE, "--env-file", "named.env")
             Path(name).unlink()
             judge(said, f"{name} {setting} {value[:40]!a}: {said}")
 
