@@ -53,9 +53,10 @@ def docker_engine() -> Iterator[docker.APIClient]:
 class PrivateEngine:
     """A second dockerd with sockets, storage and containers of its own. No test of it touches the machine's."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, bridged: bool = False) -> None:
         self.root = root
         self.host = f"unix://{root}/d.sock"
+        self._bridged = bridged
         self._process: subprocess.Popen[bytes] | None = None
 
     def client(self) -> docker.APIClient:
@@ -66,7 +67,9 @@ class PrivateEngine:
         (self.root / "pid").unlink(missing_ok=True)
         self._forget_dead_containerd()
         folders = [f"--data-root={self.root}/data", f"--exec-root={self.root}/exec", f"--pidfile={self.root}/pid"]
-        walls = ["--bridge=none", "--iptables=false", "--ip-masq=false", f"--config-file={self.root}/none.json"]
+        walls = ["--iptables=false", "--ip-masq=false", f"--config-file={self.root}/none.json"]
+        if not self._bridged:
+            walls.append("--bridge=none")
         (self.root / "none.json").write_text("{}")
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -92,6 +95,19 @@ class PrivateEngine:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         until(lambda: not self._processes(), "the private engine's processes are gone")
+
+    def break_network(self) -> None:
+        """It answers as before and starts no container on its bridge."""
+        self._link("delete", "docker0")
+
+    def repair_network(self) -> None:
+        self._link("add", "docker0", "type", "bridge")
+        self._link("set", "docker0", "up")
+
+    def _link(self, *arguments: str) -> None:
+        assert self._bridged, "without a bridge there is none to break"
+        pid = (self.root / "pid").read_text()
+        subprocess.run(["nsenter", "--target", pid, "--net", "ip", "link", *arguments], check=True)
 
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -148,10 +164,23 @@ class PrivateEngine:
 @pytest.fixture
 def private_engine() -> Iterator[PrivateEngine]:
     """Started, with the small test image in it; destroyed with all its containers afterwards."""
+    with _private_engine() as engine:
+        yield engine
+
+
+@pytest.fixture
+def bridged_engine() -> Iterator[PrivateEngine]:
+    """A private engine whose containers are on a bridge that a test may break."""
+    with _private_engine(bridged=True) as engine:
+        yield engine
+
+
+@contextlib.contextmanager
+def _private_engine(*, bridged: bool = False) -> Iterator[PrivateEngine]:
     if os.geteuid() != 0 or shutil.which("dockerd") is None:
         unavailable("an engine of one's own needs root and dockerd")
     root = Path(tempfile.mkdtemp(prefix="gz-", dir="/tmp"))  # short: a socket's path has at most 107 characters
-    engine = PrivateEngine(root)
+    engine = PrivateEngine(root, bridged=bridged)
     try:
         engine.start()
         client = engine.client()

@@ -205,6 +205,19 @@ class BackendUnavailable(BackendError):
     reason = Reason.BACKEND_UNAVAILABLE
 
 
+class BackendBroken(BackendUnavailable):
+    """The engine answers and cannot do its work."""
+
+
+class StartRefused(BackendError):
+    """The engine does not make or start this attempt. Whose fault that is a probe finds out."""
+
+    def __init__(self, message: str, *, machines_fault: bool = False) -> None:
+        super().__init__(message)
+        self.machines_fault = machines_fault
+        """Whether it is surely this machine's, whatever a probe finds a moment later."""
+
+
 class ImageNotFound(BackendError):
     """No such image, neither here nor in its registry. Trying again does not help."""
 
@@ -262,6 +275,14 @@ class Backend(Protocol):
     def check(self) -> None:
         """Raise BackendUnavailable with words when it cannot take work now. Takes at most 5 s."""
 
+    def probe(self, spec: Spec) -> None:
+        """Start something that ends at once, with the limits, the network and the GPU that an attempt would have.
+
+        Raises BackendError with the reason when nothing can be started. Leaves nothing, but where the engine fails
+        while it cleans up: then a later probe of the same name, or `find` by the labels, meets what is left.
+        `spec.image` need not be on this machine, and `spec.command` is not run.
+        """
+
     def gpu_trouble(self) -> str | None:
         """Why its ops get none of this machine's GPUs, in words; None when they do. Raises BackendUnavailable."""
 
@@ -286,8 +307,8 @@ class Backend(Protocol):
     def create(self, spec: Spec) -> Handle:
         """Make the attempt without starting it; one of ours with that name is taken over.
 
-        Raises ImageNotFound, NotExecutable, DiskFull, BackendUnavailable, and BackendError for a name held by
-        something that is not this attempt.
+        Raises ImageNotFound, NotExecutable, StartRefused, DiskFull, BackendUnavailable, and BackendError for a name
+        held by something that is not this attempt.
         """
 
     def put(self, handle: Handle, files: Mapping[str, bytes]) -> None:
@@ -297,7 +318,10 @@ class Backend(Protocol):
         """Open the output: before the start with None, later behind what the spool holds."""
 
     def start(self, handle: Handle) -> None:
-        """Start it; one already started is left alone. Raises NotExecutable, VanishedHandle, BackendUnavailable."""
+        """Start it; one already started is left alone.
+
+        Raises NotExecutable, StartRefused, VanishedHandle, BackendUnavailable.
+        """
 
     def verify(self, handle: Handle) -> None:
         """Just after the start: BackendError, with the attempt killed, when it has not what it was made with."""

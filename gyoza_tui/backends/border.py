@@ -64,6 +64,10 @@ class Border:
         with self._crossing("check") as backend:
             backend.check()
 
+    def probe(self, spec: Spec) -> None:
+        with self._crossing("probe", spec.name) as backend:
+            backend.probe(spec)
+
     def gpu_trouble(self) -> str | None:
         with self._crossing("gpu_trouble") as backend:
             return backend.gpu_trouble()

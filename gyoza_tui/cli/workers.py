@@ -68,6 +68,9 @@ def workers(
             elastic={"WORKER", "RUNNING"},
             expendable=("FREE VRAM GB", "FREE RUNS", "FREE RAM GB", "RUNNING", "SEEN"),
         )
+        for each in found:
+            for name, words in each.trouble.items():
+                terminal.say(f"{each.worker_id}: {name}: {words}")
 
 
 def _row(worker: WorkerView, times: Times) -> Row:
@@ -120,6 +123,8 @@ def _described(worker: WorkerView, times: Times) -> Iterator[str]:
     for name, value in facts.items():
         if value:
             yield f"{name:<9}{visible(value)}"
+    for name, words in worker.trouble.items():
+        yield visible(f"trouble  {name}: {words}")
     left = {gpu.id: gpu.vram_mb for gpu in free.gpus}
     for gpu in all_of.gpus:
         yield f"gpu {gpu.id}: {_gpu(gpu, left.get(gpu.id, 0))}"

@@ -27,6 +27,9 @@ MEMORY_MB_MAX: Final = 64 * 1024 * 1024
 GPU_ID_MAX: Final = 1023
 PRIORITY_MAX: Final = 1_000_000
 TIMEOUT_S_MAX: Final = 366 * 24 * 3600
+TROUBLES_MAX: Final = 96
+"""A beat lists at most so many backends and GPUs in trouble."""
+TROUBLE_WORDS_MAX: Final = 500
 RUNS_PER_CLAIM_MAX: Final = 64
 RUNS_LISTED_MAX: Final = 4096
 """Runs that one beat or claim can list."""

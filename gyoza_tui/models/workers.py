@@ -18,6 +18,7 @@ from gyoza_tui.models.limits import (
     MEMORY_MB_MAX,
     RUNS_LISTED_MAX,
     RUNS_PER_CLAIM_MAX,
+    TROUBLES_MAX,
 )
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.wire import Wire
@@ -92,6 +93,8 @@ class HeartbeatRequest(Wire):
     backends: list[Id] = Field(default_factory=lambda: ["docker"], max_length=32)
     ops: list[str] = Field(default_factory=list, max_length=1024)
     """The owner's local ops, as `local://name` names them: `name`."""
+    trouble: dict[str, str] = Field(default_factory=dict, max_length=TROUBLES_MAX)
+    """What this machine has and cannot use now, `docker` or `GPU 0`, and why."""
     away_s: float | None = Field(default=None, ge=0, le=AWAY_S_MAX)
 
 
@@ -144,6 +147,8 @@ class WorkerView(Wire):
     tags: list[str] = Field(default_factory=list)
     backends: list[str] = Field(default_factory=list)
     ops: list[str] = Field(default_factory=list)
+    trouble: dict[str, str] = Field(default_factory=dict)
+    """As the worker reported it: what it has and cannot use now, and why."""
     running_ops: list[RunningOpReport] = Field(default_factory=list)
     hostname: str | None = None
     version: str | None = None

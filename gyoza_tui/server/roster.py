@@ -133,6 +133,7 @@ class Roster:
             tags=frozenset(report.tags),
             backends=frozenset(report.backends),
             ops=frozenset(report.ops),
+            trouble=report.trouble,
             slots=CPU_MAX if report.max_runs is None else report.max_runs,
             takes_work=self.live(known, now) and report.state is WorkerState.CLAIMING,
         )

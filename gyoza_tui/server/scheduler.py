@@ -5,11 +5,14 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import OpSpec
 from gyoza_tui.models.images import DOCKER, ImageRef
+
+_TROUBLES_SHOWN: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +66,8 @@ class Room:
     """How many runs more; a large number when the worker names no limit."""
     takes_work: bool
     """Heard of within its lease, and neither paused, draining nor away."""
+    trouble: Mapping[str, str] = field(default_factory=dict)
+    """What it has and cannot use now, and why."""
     active: int = 0
 
     def speaks(self, need: Need) -> bool:
@@ -218,7 +223,7 @@ def _never(need: Need, known: list[Room]) -> str | None:
     c = need.constraints
     able = [room for room in known if need.backend in room.backends]
     if not able:
-        return f"needs a worker with the backend {need.backend}; none is known"
+        return f"needs a worker with the backend {need.backend}; none is known" + _in_trouble(known, need.backend)
     if need.op is not None:
         able = [room for room in able if need.op in room.ops]
         if not able:
@@ -240,13 +245,27 @@ def _gpu_never(need: Need, able: list[Room]) -> str | None:
     c = need.constraints
     gpus = [gpu for room in able for gpu in room.gpus if c.gpu_id is None or gpu.id == c.gpu_id]
     if c.wants_gpu and not gpus:
-        return "needs a GPU; no worker known has one" if c.gpu_id is None else f"needs GPU {c.gpu_id}; none is known"
+        if c.gpu_id is None:
+            return "needs a GPU; no worker known has one" + _in_trouble(able, "GPU ")
+        return f"needs GPU {c.gpu_id}; none is known" + _in_trouble(able, f"GPU {c.gpu_id}")
     most = max((gpu.vram_mb for gpu in gpus), default=0)
     if c.vram_mb and c.vram_mb > most:
         return f"needs vram {c.vram_mb} MB; the largest GPU known has {most} MB"
     if any((c.cpu or 0) <= r.cpu and (c.ram_mb or 0) <= r.ram_mb and r.gpus_for(need) != [] for r in able):
         return None
     return "no single worker known has all that it needs at once"
+
+
+def _in_trouble(rooms: list[Room], what: str) -> str:
+    """Which workers have it and cannot use it; the first few, as a run's placement is one line."""
+    found = [
+        f"{room.worker_id} has {name} in trouble ({words})"
+        for room in rooms
+        for name, words in room.trouble.items()
+        if name == what or (what.endswith(" ") and name.startswith(what))
+    ]
+    more = f" and {len(found) - _TROUBLES_SHOWN} more" if len(found) > _TROUBLES_SHOWN else ""
+    return "".join(f"; {one}" for one in found[:_TROUBLES_SHOWN]) + more
 
 
 def _not_now(need: Need, rooms: list[Room]) -> str | None:

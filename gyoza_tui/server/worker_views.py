@@ -36,6 +36,7 @@ def _view(hub: Hub, known: Known, rooms: dict[str, Room]) -> WorkerView:
         tags=report.tags,
         backends=report.backends,
         ops=report.ops,
+        trouble=report.trouble,
         running_ops=[op.model_copy(update={"inputs": None, "lease": None}) for op in known.running],
         hostname=report.hostname,
         version=report.version,

@@ -100,8 +100,7 @@ def _taken_over(hub: Hub, tx: Transaction, known: Known, request: HeartbeatReque
     """The same state directory was started again (or a worker without instance has got one)."""
     known.instance_id, known.epoch = request.instance_id, request.epoch
     known.away_until, known.nudge, known.slots_told = None, False, None
-    tx.connection.execute(schema.pauses.delete().where(schema.pauses.c.worker_id == known.worker_id))
-    hub.work_changed = True
+    _end_pauses(hub, tx, known.worker_id)
     earlier = [c for c in hub.claims.open(known.worker_id) if c.request.epoch != request.epoch]
     tx.after_commit(lambda: hub.claims.answer_empty(earlier))
 
@@ -125,6 +124,8 @@ def _remember(hub: Hub, tx: Transaction, known: Known, request: HeartbeatRequest
     # an away that goes on is not a change; one that begins anew, or ends, is
     changed = _kept(report) != _kept(known.report) or (away is None) != (known.away_until is None)
     changed = changed or not known.beaten
+    if _grew(known.report, report):
+        _end_pauses(hub, tx, known.worker_id)
     known.report = report
     known.away_until = away
     known.beaten = True
@@ -132,6 +133,17 @@ def _remember(hub: Hub, tx: Transaction, known: Known, request: HeartbeatRequest
         hub.work_changed = True
     if changed or away is not None:
         _store(tx, known)
+
+
+def _grew(before: HeartbeatRequest, now: HeartbeatRequest) -> bool:
+    """Whether a backend or a GPU is back, so that what this worker gave back for want of it may come again."""
+    gpus_before, gpus_now = ({gpu.id for gpu in report.resources.gpus} for report in (before, now))
+    return not (set(now.backends) <= set(before.backends) and gpus_now <= gpus_before)
+
+
+def _end_pauses(hub: Hub, tx: Transaction, worker_id: str) -> None:
+    tx.connection.execute(schema.pauses.delete().where(schema.pauses.c.worker_id == worker_id))
+    hub.work_changed = True
 
 
 def _kept(report: HeartbeatRequest) -> dict[str, Any]:
@@ -278,8 +290,7 @@ def good_bye(hub: Hub, tx: Transaction, worker_id: str, instance_id: str | None)
     ):
         refuse_while_live(hub, tx, known)
     put_back(hub, tx, worker_id, f"worker {worker_id} said good-bye")
-    tx.connection.execute(schema.pauses.delete().where(schema.pauses.c.worker_id == worker_id))
+    _end_pauses(hub, tx, worker_id)
     tx.connection.execute(schema.workers.delete().where(schema.workers.c.worker_id == worker_id))
     hub.roster.drop(worker_id)
-    hub.work_changed = True
     tx.after_commit(lambda: hub.claims.answer_empty(hub.claims.open(worker_id)))

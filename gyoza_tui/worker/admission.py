@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from gyoza_tui.backends.base import BackendError
@@ -46,7 +46,10 @@ class Admission:
 
     @property
     def offered(self) -> Resources:
-        """What the server is told that it may give away: detected minus kept back."""
+        """What the server is told that it may give away: detected, minus kept back and the GPUs in trouble."""
+        return self._without(self._pool.gpu_trouble)
+
+    def _without(self, gpus: Collection[int]) -> Resources:
         reserve, detected = self._reserve, self._detected
         return Resources(
             cpu_cores=max(0, detected.cpu_cores - reserve.cpu),
@@ -54,6 +57,7 @@ class Admission:
             gpus=[
                 type(gpu)(id=gpu.id, vram_mb=max(0, gpu.vram_mb - reserve.vram_mb), tags=gpu.tags)
                 for gpu in detected.gpus
+                if gpu.id not in gpus
             ],
         )
 
@@ -65,12 +69,15 @@ class Admission:
         if len(active) >= self.max_runs:
             return f"all {self.max_runs} slots are taken"
         return (
-            self._backend_refusal(run) or self._resource_refusal(run.constraints, active) or volume_overlap(run, active)
+            self._backend_refusal(run)
+            or self._resource_refusal(run.constraints, active, self.offered)
+            or volume_overlap(run, active)
         )
 
     def could_take(self, run: OpRun) -> bool:
-        """Whether it may start here some time: an engine that has answered once comes back, however long it is away."""
-        if self._owners_refusal(run) or self._resource_refusal(run.constraints, []):
+        """Whether it may start here some time: an engine that has answered once comes back, however long it is away,
+        and so does a GPU in trouble."""
+        if self._owners_refusal(run) or self._resource_refusal(run.constraints, [], self._without(())):
             return False
         return self._pool.has_answered(ImageRef.parse(run.image).backend)
 
@@ -88,7 +95,7 @@ class Admission:
         wants = run.constraints
         if wants.gpu_id is not None or not wants.vram_mb:
             return run
-        free = self._free_vram(active)
+        free = _free_vram(active, self.offered)
         fitting = sorted((vram, gpu) for gpu, vram in free.items() if vram >= wants.vram_mb)
         if not fitting:
             return run
@@ -115,8 +122,7 @@ class Admission:
         except BackendError as error:
             return str(error)
 
-    def _resource_refusal(self, wants: Constraints, active: list[RunRow]) -> str | None:
-        offered = self.offered
+    def _resource_refusal(self, wants: Constraints, active: list[RunRow], offered: Resources) -> str | None:
         for name, wanted, total in (
             ("cpu", wants.cpu, offered.cpu_cores),
             ("ram_mb", wants.ram_mb, offered.ram_mb),
@@ -126,21 +132,27 @@ class Admission:
                 return f"needs {name} {wanted}; {max(0, total - held)} of {total} are free"
         if not wants.wants_gpu:
             return None
-        free = self._free_vram(active)
+        free = _free_vram(active, offered)
         if not free:
-            return "needs a GPU; this worker has none"
+            return "needs a GPU; this worker has none" + self._gpu_words(None)
         if wants.gpu_id is None:
             return None if max(free.values()) >= (wants.vram_mb or 0) else f"no GPU has {wants.vram_mb} MB free"
         if wants.gpu_id not in free:
-            return f"has no GPU {wants.gpu_id}"
+            return f"has no GPU {wants.gpu_id}" + self._gpu_words(wants.gpu_id)
         if free[wants.gpu_id] < (wants.vram_mb or 0):
             return f"needs vram_mb {wants.vram_mb}; GPU {wants.gpu_id} has {free[wants.gpu_id]} free"
         return None
 
-    def _free_vram(self, active: Iterable[RunRow]) -> dict[int, int]:
-        free = {gpu.id: gpu.vram_mb for gpu in self.offered.gpus}
-        for row in active:
-            gpu = row.run.constraints.gpu_id
-            if gpu in free:
-                free[gpu] -= row.run.constraints.vram_mb or 0
-        return free
+    def _gpu_words(self, wanted: int | None) -> str:
+        """What keeps back the GPU, or every GPU, that a run wants."""
+        known = {gpu: words for gpu, words in self._pool.gpu_trouble.items() if wanted in (None, gpu)}
+        return "".join(f"; GPU {gpu}: {words}" for gpu, words in known.items())
+
+
+def _free_vram(active: Iterable[RunRow], offered: Resources) -> dict[int, int]:
+    free = {gpu.id: gpu.vram_mb for gpu in offered.gpus}
+    for row in active:
+        gpu = row.run.constraints.gpu_id
+        if gpu in free:
+            free[gpu] -= row.run.constraints.vram_mb or 0
+    return free

@@ -59,6 +59,7 @@ class Picture:
             link=link,
             next_try_s=runtime.link.backoff.remaining_s,
             backends=runtime.pool.trouble,
+            gpu_trouble=runtime.pool.gpu_trouble,
             to_deliver=runtime.journal.waiting,
             runs=self._open(rows),
             duties=self.duties(),

@@ -24,6 +24,7 @@ from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.link import ServerLink
 from gyoza_tui.worker.mode import Mode
 from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.probes import Prober, Probes
 from gyoza_tui.worker.run_row import RunRow
 from gyoza_tui.worker.session import Session
 from gyoza_tui.worker.state_dir import StateDir
@@ -109,7 +110,8 @@ def assembled(
 ) -> Runtime:
     """What the duties and slots of one worker share."""
     wakes, history, detected = Wakes(), History(), detect_resources()
-    pool = BackendPool(backends, notices)
+    prober = Prober(state_dir.root, settings.worker_id, state_dir.instance_id)
+    pool = BackendPool(backends, notices, Probes(clock, notices, prober))
     mode = Mode(wakes.beat.set)
     return Runtime(
         settings=settings,

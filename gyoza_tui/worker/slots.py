@@ -8,11 +8,13 @@ import traceback
 from typing import Final
 
 from gyoza_tui.backends.base import BackendError, Label, PullProgress
+from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.probes import Subject
 from gyoza_tui.worker.record import JournalRecord
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.runtime import Runtime
@@ -206,6 +208,7 @@ class Slots:
             labels=labels(runtime, row),
             stop_grace_s=runtime.settings.stop_grace_s,
             gpu=runtime.admission.gpu_of(run.constraints),
+            machine_fault=lambda: self._machine_fault(row),
             keep_logs=False,
             wake=wake,
             on_pull=lambda progress: self._pulls.__setitem__(row.key, progress),
@@ -222,6 +225,15 @@ class Slots:
             volumes=dict(run.volumes),
             services=services,
         )
+
+    def _machine_fault(self, row: RunRow) -> str | None:
+        runtime = self._runtime
+        gpu = runtime.admission.gpu_of(row.run.constraints)
+        why = runtime.pool.fault(row.backend, Subject(ImageRef.parse(row.run.image).name, gpu))
+        if why is not None:
+            for wake in (runtime.wakes.beat, runtime.wakes.claim, runtime.wakes.reconcile):
+                wake.set()
+        return why
 
     def _wait_for_predecessor(self, row: RunRow) -> None:
         """An older attempt of the same run is stopped first: never two containers of one run."""

@@ -6,7 +6,9 @@ Times of runs are UTC seconds, for they outlive the process; times of duties and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gyoza_tui.backends.base import Exit, PullProgress
@@ -137,6 +139,8 @@ class Snapshot(NamedTuple):
     """What is not closed, oldest first."""
     duties: tuple[DutyStatus, ...]
     hardware: HardwareSample | None
+    gpu_trouble: Mapping[int, str] = MappingProxyType({})
+    """By index: the GPUs with which nothing can be started, and why."""
     disk: str | None = None
     """Why the disk lets no run be taken, in words; None when it does."""
     disk_free_mb: int | None = None

@@ -107,6 +107,7 @@ HANDLE = {"name": "gyoza-r1-1-l1", "id": "abc"}
 CALLS: dict[str, Callable[[Backend], object]] = {
     "capabilities": lambda backend: backend.capabilities,
     "check": lambda backend: backend.check(),
+    "probe": lambda backend: backend.probe(Spec("gyoza-r1-1-l1", "op", Path("/runs/r1"))),
     "gpu_trouble": lambda backend: backend.gpu_trouble(),
     "disks": lambda backend: backend.disks(),
     "refuses": lambda backend: backend.refuses("op", {}),

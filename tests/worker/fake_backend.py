@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gyoza_tui.backends.base import (
+    BackendBroken,
     BackendError,
     BackendUnavailable,
     Capabilities,
@@ -23,6 +24,7 @@ from gyoza_tui.backends.base import (
     PullProgress,
     Resume,
     Spec,
+    StartRefused,
     State,
     Stream,
     Usage,
@@ -95,6 +97,11 @@ class FakeBackend:
         """Set: the engine does not answer, for this reason."""
         self.fail: dict[str, BackendError] = {}
         """What the next call of a method raises."""
+        self.broken: str | None = None
+        """Set: the engine answers and starts nothing, for this reason."""
+        self.broken_gpus: set[int] = set()
+        """With these the engine starts nothing."""
+        self.probed: list[Spec] = []
 
     def _answer(self, method: str) -> None:
         if self.down:
@@ -104,6 +111,16 @@ class FakeBackend:
 
     def check(self) -> None:
         self._answer("check")
+
+    def probe(self, spec: Spec) -> None:
+        self.probed.append(spec)
+        if why := self._starts_nothing(spec):
+            raise BackendBroken(why)
+
+    def _starts_nothing(self, spec: Spec) -> str | None:
+        if spec.gpu is not None and spec.gpu.index in self.broken_gpus:
+            return f"no driver for GPU {spec.gpu.index}"
+        return self.broken
 
     def gpu_trouble(self) -> str | None:
         return None
@@ -135,6 +152,7 @@ class FakeBackend:
         return {"name": spec.name}
 
     def put(self, handle: Handle, files: Mapping[str, bytes]) -> None:
+        self._answer("put")
         self._of(handle).files |= files
 
     def output(self, handle: Handle, resume: Resume | None) -> Output:
@@ -144,6 +162,8 @@ class FakeBackend:
     def start(self, handle: Handle) -> None:
         self._answer("start")
         container = self._of(handle)
+        if why := self._starts_nothing(container.spec):
+            raise StartRefused(f"refused: {why}")
         if container.starts:
             return
         container.starts += 1

@@ -15,6 +15,7 @@ from gyoza_tui.worker.admission import Admission, Reserve
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.mode import Mode
 from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.probes import Prober, Probes, Subject
 from gyoza_tui.worker.run_row import RunRow
 from gyoza_tui.worker.worker_context.types import GPU, Resources
 from tests.clock import FakeClock
@@ -24,8 +25,14 @@ _MACHINE = Resources(cpu_cores=8, ram_mb=16_000, gpus=[GPU(0, 24_000), GPU(1, 8_
 
 
 @pytest.fixture
-def pool() -> BackendPool:
-    made = BackendPool({"docker": FakeBackend()}, Notices(FakeClock()))
+def pool(tmp_path: Path) -> BackendPool:
+    return _pool(FakeBackend(), tmp_path)
+
+
+def _pool(backend: FakeBackend, directory: Path) -> BackendPool:
+    clock = FakeClock()
+    probes = Probes(clock, Notices(clock), Prober(directory, "w1", "i1"))
+    made = BackendPool({"docker": backend}, Notices(clock), probes)
     made.check()
     return made
 
@@ -151,8 +158,7 @@ def test_two_runs_never_have_volumes_one_inside_the_other(tmp_path: Path, ours: 
     (tmp_path / "data" / "a" / "out").symlink_to(tmp_path / "other")
     backend = FakeBackend()
     backend.refuses = lambda image, volumes: None  # type: ignore[method-assign]
-    pool = BackendPool({"docker": backend}, Notices(FakeClock()))
-    pool.check()
+    pool = _pool(backend, tmp_path)
     wants = OpRun(id="r", image="op", attempt=1, volumes={str(tmp_path / ours): "/data"})
     other = OpRun(id="other", image="op", attempt=1, volumes={str(tmp_path / theirs): "/data"})
     admission = _admission(pool)
@@ -162,3 +168,16 @@ def test_two_runs_never_have_volumes_one_inside_the_other(tmp_path: Path, ours: 
         assert str(tmp_path / theirs) in refusal
         assert "other" in refusal
     assert admission.could_take(wants), "once the other one has ended"
+
+
+def test_a_gpu_that_starts_nothing_is_not_offered_and_may_come_back(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    backend.broken_gpus = {1}
+    pool = _pool(backend, tmp_path)
+    admission = _admission(pool)
+    assert pool.fault("docker", Subject("op", GpuInfo(index=1, uuid=None, name=None, memory_total_mb=None)))
+    assert [gpu.id for gpu in admission.offered.gpus] == [0]
+    assert admission.refusal(_run(gpu_id=1), []) == "has no GPU 1; GPU 1: no driver for GPU 1"
+    assert admission.refusal(_run(gpu_id=0), []) is None
+    assert admission.refusal(_run(cpu=1), []) is None
+    assert admission.could_take(_run(gpu_id=1))

@@ -19,6 +19,7 @@ from gyoza_tui.backends.base import (
     Exit,
     Found,
     Handle,
+    Label,
     Output,
     Phase,
     PullProgress,
@@ -36,6 +37,7 @@ from gyoza_tui.backends.docker.ends import parse_time, read_state
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
 from gyoza_tui.backends.docker.log_source import EngineLog, Life
 from gyoza_tui.backends.docker.output import LiveOutput
+from gyoza_tui.backends.docker.probe import probe, prune
 from gyoza_tui.backends.docker.resume import ResumedOutput
 from gyoza_tui.backends.docker.usage import UsageReader
 from gyoza_tui.backends.docker.verdict import Verdicts
@@ -79,6 +81,9 @@ class DockerBackend:
         self._engine.ping()
         if not self._disks:
             self._disks = self._engine.disks()
+
+    def probe(self, spec: Spec) -> None:
+        probe(self._engine, self._options, spec, bind=self._binds())
 
     def gpu_trouble(self) -> str | None:
         return self._engine.gpu_trouble()
@@ -217,10 +222,11 @@ class DockerBackend:
         self._usage.forget(handle["id"])
 
     def prune(self, labels: Mapping[str, str]) -> int:
-        """The engine's volumes whose container went without them, and what is staged for containers that are gone."""
+        """The engine's volumes whose container went without them, what is staged for containers that are gone, and
+        images of probes."""
         self._volumes.prune(lambda name: self._containers.inspect(name) is not None)
         wanted = [f"{name}={value}" for name, value in labels.items()]
-        removed = 0
+        removed = prune(self._engine, labels[Label.WORKER]) if Label.WORKER in labels else 0
         with self._engine.api() as api:
             listed = api.volumes(filters={"dangling": True, "label": wanted})
             for volume in listed.get("Volumes") or []:

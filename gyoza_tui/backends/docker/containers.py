@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -21,20 +20,17 @@ from gyoza_tui.backends.base import (
     NotExecutable,
     Phase,
     Spec,
+    StartRefused,
     State,
     VanishedHandle,
 )
 from gyoza_tui.backends.docker import creation
 from gyoza_tui.backends.docker.ends import parse_time, read_state
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
+from gyoza_tui.backends.docker.refusals import Meaning, meaning
 
 _CREATED_LOOK_S: Final = 0.5
 _KILL_WAIT_S: Final = 15.0
-_NOT_STARTABLE: Final = re.compile(
-    r"executable file not found|no such file or directory.*unknown|permission denied.*unknown"
-    r"|exec format error|is a directory.*unknown|no command specified",
-    re.I | re.S,
-)
 
 
 class Containers:
@@ -59,8 +55,6 @@ class Containers:
             except APIError as error:
                 if error.status_code == 409:
                     return self._adopt(spec, str(error.explanation))
-                if error.status_code == 400:  # what the run asks for is wrong, on any machine
-                    raise NotExecutable(f"the engine makes no such container: {error.explanation}") from error
                 raise self._not_started(error) from error
         return str(made["Id"])
 
@@ -169,9 +163,15 @@ class Containers:
 
     def _not_started(self, error: APIError) -> BackendError:
         words = str(error.explanation or error)
-        if _NOT_STARTABLE.search(words):
-            return NotExecutable(f"the op's command cannot be started: {words}")
-        return self._engine.refusal(error)
+        match meaning(words):
+            case Meaning.OPS_FAULT:
+                return NotExecutable(f"the op cannot be started: {words}")
+            case Meaning.MACHINES_FAULT:
+                return StartRefused(f"the Docker engine cannot start it: {words}", machines_fault=True)
+            case Meaning.UNKNOWN if error.status_code != 503:
+                return StartRefused(f"the Docker engine refused to start it: {words}")
+            case _:
+                return self._engine.refusal(error)
 
     def _wait_once(self, container: str, timeout_s: float, *, next_exit: bool = False) -> None:
         """Until it ends or the time is over. A lost connection is noted and shows at the next look."""

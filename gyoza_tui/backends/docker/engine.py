@@ -26,10 +26,11 @@ from docker.tls import TLSConfig
 from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env, parse_host
 
-from gyoza_tui.backends.base import BackendError, BackendUnavailable, DiskFull
+from gyoza_tui.backends.base import BackendBroken, BackendError, BackendUnavailable, DiskFull
 from gyoza_tui.backends.docker import engine_process
 from gyoza_tui.backends.docker.ends import parse_time
 from gyoza_tui.backends.docker.json_lines import json_lines
+from gyoza_tui.backends.docker.refusals import Meaning, meaning
 from gyoza_tui.backends.docker.stream import RawStream, connect_unix
 from gyoza_tui.backends.docker.trouble import Troubles
 
@@ -39,8 +40,6 @@ QUICK_TIMEOUT_S: Final = 10.0
 PROBE_TIMEOUT_S: Final = 2.2
 """Of each of the two waits of a ping (connect, answer), which together stay under 5 s."""
 _POOL_SIZE: Final = 256
-_ENGINE_BROKEN: Final = ("transport is closing", "ttrpc: closed", "connection error: desc", "shutting down")
-"""Answers of an engine whose other half, containerd, is away: the machine's fault, as if it had not answered."""
 
 
 class Engine:
@@ -78,10 +77,11 @@ class Engine:
         return self.refused(str(error.explanation or error), error.status_code or 500)
 
     def refused(self, words: str, status: int) -> BackendError:
-        if status == 503 or any(broken in words for broken in _ENGINE_BROKEN):
+        known = meaning(words)
+        if status == 503 or known is Meaning.ENGINE_AWAY:
             self.troubles.note()
-            return BackendUnavailable(f"the Docker engine cannot work now: {words}")
-        if "no space left on device" in words:
+            return BackendBroken(f"the Docker engine cannot work now: {words}")
+        if known is Meaning.DISK_FULL:
             return DiskFull(f"the Docker engine's disk is full: {words}; free some space, `docker system df` shows it")
         return BackendError(f"the Docker engine refused: {words}")
 

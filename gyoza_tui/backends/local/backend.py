@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from threading import Event, Lock
 from typing import Any, ClassVar, Final
 
 from gyoza_tui.backends.base import (
+    BackendBroken,
     BackendError,
     BackendOptions,
     BackendUnavailable,
@@ -46,6 +48,7 @@ from gyoza_tui.models.images import LOCAL
 _REMAINS_S: Final = 60.0
 _COLLECT_S: Final = 2.0
 _BAD_START_S: Final = 5.0
+_PROBE_S: Final = 30.0
 _POLL_S: Final = 0.05
 _LOOK_S: Final = 1.0
 """How often it is looked whether the shim was stopped."""
@@ -91,6 +94,19 @@ class LocalBackend:
             raise BackendUnavailable(f"{self._root}: {error.strerror}") from None
         if not os.access(self._root, os.W_OK | os.X_OK):
             raise BackendUnavailable(f"{self._root} is not writable")
+
+    def probe(self, spec: Spec) -> None:
+        """A cgroup is made and the interpreter of the shim is started."""
+        self.check()
+        try:
+            groups = self._cgroups().make(f"{self._prefix}-{spec.name}", cgroups.Limits(64, 1, 16))
+        except OSError as error:
+            raise BackendBroken(f"no cgroup can be made: {error.strerror}") from None
+        cgroups.remove(groups)
+        try:
+            subprocess.run([sys.executable, "-I", "-S", "-c", ""], check=True, timeout=_PROBE_S, env={}, cwd="/")
+        except (OSError, subprocess.SubprocessError) as error:
+            raise BackendBroken(f"no process can be started: {error}") from None
 
     def gpu_trouble(self) -> str | None:
         return None

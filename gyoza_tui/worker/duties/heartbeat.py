@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 
 from gyoza_tui import __version__
-from gyoza_tui.models.limits import RUNS_LISTED_MAX
+from gyoza_tui.models.limits import RUNS_LISTED_MAX, TROUBLE_WORDS_MAX
 from gyoza_tui.models.workers import (
     PROTOCOL,
     GpuReport,
@@ -116,6 +116,7 @@ class Heartbeat(Duty):
             free_slots=runtime.wanted,
             backends=runtime.pool.available,
             ops=runtime.pool.ops,
+            trouble={name: words[:TROUBLE_WORDS_MAX] for name, words in runtime.pool.troubles.items()},
             away_s=runtime.settings.away_s if runtime.mode.state is WorkerState.AWAY else None,
         )
 

@@ -23,6 +23,7 @@ from gyoza_tui.worker.slots import Slots
 
 INTERVAL_S: Final = 5.0
 SWEEP_S: Final = 60.0
+_PROBE_PAUSE_S: Final = 0.1
 
 
 class Reconcile(Duty):
@@ -47,7 +48,7 @@ class Reconcile(Duty):
             runtime.wakes.claim.set()
         disks = [runtime.state_dir.root, *runtime.pool.disks]
         runtime.mode.disk_looked(disk.look(disks, runtime.settings.min_free_mb))
-        for name in runtime.pool.available:
+        for name in runtime.pool.answering:
             if self._clock.boot() - self._swept_at.get(name, -SWEEP_S) >= SWEEP_S:
                 self._sweep(runtime.pool[name])
                 self._retention.prune()
@@ -56,7 +57,7 @@ class Reconcile(Duty):
         if runtime.link.state.registered and runtime.link.state.protocol is None:
             self._ask_for_runs()
             return min(INTERVAL_S, runtime.link.state.heartbeat_s)
-        return INTERVAL_S
+        return min(INTERVAL_S, max(_PROBE_PAUSE_S, runtime.pool.next_probe_s()))
 
     def _look_for_frozen(self, backend: Backend) -> None:
         """Record and report which containers were paused from outside, or go on again."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from gyoza_tui.backends.base import (
     Backend,
+    BackendBroken,
     BackendError,
     BackendUnavailable,
     Handle,
@@ -95,6 +96,9 @@ class Services:
     """UTC seconds at which what was asked to stop is killed; None while nothing is."""
     again: Again | None = None
     """While something went wrong and is tried again."""
+    machine_fault: Callable[[], str | None] | None = None
+    """After a failure before the start: why this machine cannot start the attempt, None when it can. Without it, as in
+    a script, the attempt cannot be given back either."""
     on_pull: Callable[[PullProgress], None] = lambda _progress: None
     warn: Callable[[str], None] = log.warning
 
@@ -107,16 +111,26 @@ class Services:
         if row.intent is not Intent.NONE:
             raise RunSuperseded(row.intent, row.intent_note)
 
-    def patiently(self, what: str, call: Callable[[], _T], patience_s: float = ENGINE_PATIENCE_S) -> _T:
-        """`call()`, repeated while the engine does not answer; an intent or the end of patience ends that."""
-        deadline = self.clock.boot() + patience_s
+    def patiently(
+        self,
+        what: str,
+        call: Callable[[], _T],
+        patience_s: float = ENGINE_PATIENCE_S,
+        broken_patience_s: float | None = None,
+    ) -> _T:
+        """`call()`, repeated while the engine does not answer; an intent or the end of patience ends that.
+
+        `broken_patience_s`, where it differs, is for an engine that answers and cannot do its work.
+        """
+        began = self.clock.boot()
         tries = 0
         try:
             while True:
                 try:
                     return call()
                 except BackendUnavailable as error:
-                    if self.clock.boot() >= deadline:
+                    broken = isinstance(error, BackendBroken) and broken_patience_s is not None
+                    if self.clock.boot() >= began + (broken_patience_s or 0.0 if broken else patience_s):
                         raise
                     if tries == 0:
                         self.warn(f"{what}: {error}; trying again")
@@ -142,8 +156,9 @@ class Services:
 
         Whether anything ran. What a backend cannot stop although its engine answers is left to the worker's sweep.
         """
-        handle = self.record.row.handle
-        if handle is None:
+        row = self.record.row
+        handle = row.handle
+        if handle is None or not row.start_asked:
             return False
         try:
             return self._persistently("stop", lambda: self._stop(handle))

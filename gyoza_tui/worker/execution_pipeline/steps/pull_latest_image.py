@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from gyoza_tui.backends.base import PullCancelled
+from gyoza_tui.backends.base import PullCancelled, PullFailed
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.worker.again import Again
+from gyoza_tui.worker.execution_pipeline.machine_faults import machine_faults_given_back
 from gyoza_tui.worker.execution_pipeline.script import services_of
 from gyoza_tui.worker.execution_pipeline.services import Services
+from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+from gyoza_tui.worker.run_row import Intent
 
 
 def pull_latest_image(ctx: ExecutionContext) -> ExecutionContext:
@@ -21,10 +24,16 @@ def pull_latest_image(ctx: ExecutionContext) -> ExecutionContext:
         return ctx
     image = ImageRef.parse(ctx.image).name
     try:
-        services.patiently("pull", lambda: _ensure(services, image))
+        with machine_faults_given_back(services):
+            services.patiently("pull", lambda: _ensure(services, image))
     except PullCancelled:
         services.check_intent()
         raise
+    except PullFailed as error:
+        if not error.retryable or services.machine_fault is None:
+            raise
+        services.check_intent()
+        raise RunSuperseded(Intent.RELEASE, str(error)) from error
     return ctx
 
 

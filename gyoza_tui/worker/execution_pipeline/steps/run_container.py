@@ -10,9 +10,10 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import CTX_LOGS_MAX, MIB
 from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
+from gyoza_tui.worker.execution_pipeline.machine_faults import machine_faults_given_back
 from gyoza_tui.worker.execution_pipeline.op_files import input_files
 from gyoza_tui.worker.execution_pipeline.script import services_of
-from gyoza_tui.worker.execution_pipeline.services import Services
+from gyoza_tui.worker.execution_pipeline.services import ENGINE_PATIENCE_S, Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 
 _WAIT_SLICE_S = 30.0
@@ -43,7 +44,8 @@ class RunContainer:
 
 
 def _started(ctx: ExecutionContext, services: Services) -> Exit:
-    handle, fresh = _created(ctx, services)
+    with machine_faults_given_back(services):
+        handle, fresh = _created(ctx, services)
     pump = LogPump(
         services.backend,
         handle,
@@ -55,7 +57,7 @@ def _started(ctx: ExecutionContext, services: Services) -> Exit:
         wake=services.wake,
     )
     if not fresh:
-        state = services.patiently("container", lambda: services.backend.state(handle))
+        state = services.patiently("container", lambda: services.backend.state(handle), math.inf)
         if state is Phase.GONE:
             raise VanishedHandle(_GONE)
         fresh = state is Phase.CREATED
@@ -102,21 +104,37 @@ def _made(ctx: ExecutionContext, services: Services) -> Handle:
 
 def _opened(services: Services, pump: LogPump, handle: Handle, *, fresh: bool) -> Output:
     """The open output of the container, which has been started."""
-    output = services.patiently("output", lambda: pump.open(fresh=fresh))
     if fresh:
+        output = _opened_and_started(services, pump, handle)
+    else:
+        output = services.patiently("output", lambda: pump.open(fresh=False), math.inf)
+    if services.record.row.started_at is not None:
+        return output
+    # just started, or the worker ended just after the start
+    try:
+        services.patiently("verify", lambda: services.backend.verify(handle), math.inf)
+        if fresh:
+            started_at: float | None = services.clock.utc().timestamp()
+        else:
+            started_at = services.patiently("started", lambda: services.backend.started_at(handle), math.inf)
+    except BaseException:
+        output.close()
+        raise
+    services.record.update(started_at=started_at)
+    return output
+
+
+def _opened_and_started(services: Services, pump: LogPump, handle: Handle) -> Output:
+    """An engine that does not answer may have started it: that is waited for, however long."""
+    with machine_faults_given_back(services):
+        output = services.patiently("output", lambda: pump.open(fresh=True))
         try:
             services.check_intent()
             services.record.update(start_asked=True)
-            services.patiently("start", lambda: services.backend.start(handle), patience_s=math.inf)
-            services.patiently("verify", lambda: services.backend.verify(handle))
+            services.patiently("start", lambda: services.backend.start(handle), math.inf, ENGINE_PATIENCE_S)
         except BaseException:
             output.close()
             raise
-        services.record.update(started_at=services.clock.utc().timestamp())
-    elif services.record.row.started_at is None:  # the worker ended just behind the start
-        services.patiently("verify", lambda: services.backend.verify(handle))
-        started_at = services.patiently("started", lambda: services.backend.started_at(handle))
-        services.record.update(started_at=started_at)
     return output
 
 
