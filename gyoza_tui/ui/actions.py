@@ -17,6 +17,8 @@ class Scope(StrEnum):
     """MainScreen, whatever panel has the focus."""
     RUN = "run"
     """AboutRun, the base of MainScreen and RunScreen: about the run that is shown, and what both screens have."""
+    TABS = "tabs"
+    """RunScreen: its tabs by number."""
     RUNS = "runs"
     """The run list."""
     LOG = "log"
@@ -93,6 +95,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("focus_runs", "2", "runs", "Move the focus to the run list.", Scope.MAIN),
     Action("focus_log", "3", "log", "Move the focus to the log.", Scope.MAIN),
     Action("focus_worker", "4", "worker", "Show the worker itself in the log's place: duties, messages.", Scope.MAIN),
+    Action("tab_log", "1", "log", "Show the run's log.", Scope.TABS),
+    Action("tab_run", "2", "run", "Show the run: why it failed, its steps, attempts and events.", Scope.TABS),
+    Action("tab_inspect", "3", "inspect", "Show the engine's view of the run.", Scope.TABS),
     Action("failures", "u", "unseen failure", "Go to the next failed run that nobody has looked at.", Scope.MAIN),
     Action(
         "retry",

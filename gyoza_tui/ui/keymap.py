@@ -14,8 +14,14 @@ from gyoza_tui.ui.key_names import keys_of, written
 _IN_TABLE: Final = frozenset(key for action in ACTIONS for key in keys_of(action, {}))
 _PLAIN: Final = re.compile(r"[a-zA-Z]|f([1-9]|1[0-2])|ctrl\+[a-z]")
 _NOT_TOLD_APART: Final = {"ctrl+h": "backspace", "ctrl+i": "tab", "ctrl+j": "enter", "ctrl+m": "enter"}
-_APART: Final = frozenset({Scope.RUNS, Scope.LOG})
-"""The focus is in one or the other; the run list has its keys before the log."""
+_APART: Final = frozenset(
+    {
+        frozenset({Scope.RUNS, Scope.LOG}),
+        frozenset({Scope.TABS, Scope.MAIN}),
+        frozenset({Scope.TABS, Scope.RUNS}),
+    }
+)
+"""The focus is in the run list, which has its keys before the log, or in the log; a screen is one or the other."""
 
 
 class KeymapError(ValueError):
@@ -30,7 +36,7 @@ def check_keymap(keymap: Mapping[str, str]) -> None:
 
 def overlap(one: Scope, other: Scope) -> bool:
     """Whether a key of one scope can be pressed where the other's would be meant."""
-    return {one, other} != _APART
+    return frozenset({one, other}) not in _APART
 
 
 def _faults(keymap: Mapping[str, str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from gyoza_tui.ui.server_truth import differing
 from gyoza_tui.ui.steps import current_step, next_try, step_word
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import meter
-from gyoza_tui.worker.snapshot import Outcome, Phase, RunView, phase_of
+from gyoza_tui.worker.snapshot import Phase, RunView, phase_of
 
 _STATE: Final = 2 + WORD_WIDTH
 _COLUMNS: Final = (
@@ -34,8 +34,10 @@ _COLUMNS: Final = (
 _TITLES: Final = {"STATE": "  STATE"}
 """Where not the column's name: the glyph has none."""
 _RIGHT: Final = frozenset({"LEFT", "GPU", "TIME"})
-_SAID: Final = ("PROGRESS", "LEFT", "STEP")
-"""Columns that the words on a run's end lie across."""
+_END: Final = ("PROGRESS", "LEFT", "STEP")
+"""Columns that the words on a run's end take together."""
+_FAILURE: Final = (*_END, "GPU", "TIME", "NOTE")
+"""The same of a failed run, whose reason gets the rest of the line."""
 _TOLD_IN: Final = ("NOTE", "STEP", "PROGRESS")
 _ROOMY: Final = 110
 _MIB: Final = 1024 * 1024
@@ -70,31 +72,24 @@ class Layout(NamedTuple):
 
 def run_line(view: RunView, now: float, layout: Layout) -> Content:
     """`now` in UTC seconds; nothing in the line of a finished run depends on it."""
-    said = _ending(view)
+    ending = _ending(view, layout)
+    widths = layout.widths if ending is None else _joined(layout, _FAILURE if _failed(view) else _END)
     cells: list[Content] = []
-    widths = dict(layout.widths)
-    if said is not None:
-        widths = _spread(widths, layout.gap)
     for name, width in widths.items():
-        text = (
-            Content.styled(said, "") if said is not None and name == _SAID[0] else _cell(name, width, view, now, layout)
-        )
+        text = _cell(name, width, view, now, layout) if ending is None or name != _END[0] else ending
         cells.append(_filled(text, width, right=name in _RIGHT))
     line = Content(" " * layout.gap).join(cells)
     return line.stylize_before("$text-muted") if phase_of(view) in FINISHED else line
 
 
-def _spread(widths: dict[str, int], gap: int) -> dict[str, int]:
-    """The columns in which a finished run has nothing, as one."""
-    lying = [name for name in _SAID if name in widths]
-    if not lying:
-        return widths
-    whole = sum(widths[name] for name in lying) + gap * (len(lying) - 1)
-    return {
-        (_SAID[0] if name == lying[0] else name): (whole if name == lying[0] else width)
-        for name, width in widths.items()
-        if name == lying[0] or name not in lying
-    }
+def _joined(layout: Layout, names: tuple[str, ...]) -> dict[str, int]:
+    """The widths with these columns, which follow each other, as one under the name of the first."""
+    joined = [name for name in names if name in layout.widths]
+    if not joined:
+        return dict(layout.widths)
+    whole = sum(layout.widths[name] for name in joined) + layout.gap * (len(joined) - 1)
+    renamed = {_END[0] if name == joined[0] else name: width for name, width in layout.widths.items()}
+    return {name: whole if name == _END[0] else width for name, width in renamed.items() if name not in joined[1:]}
 
 
 def _filled(text: Content, cells: int, *, right: bool) -> Content:
@@ -102,13 +97,20 @@ def _filled(text: Content, cells: int, *, right: bool) -> Content:
     return text.pad_left(cells - text.cell_length) if right else text.truncate(cells, pad=True)
 
 
-def _ending(view: RunView) -> str | None:
+def _failed(view: RunView) -> bool:
+    return phase_of(view) is Phase.FAILED
+
+
+def _ending(view: RunView, layout: Layout) -> Content | None:
     """How it ended, in words; None while it goes on."""
     row = view.row
     if row.outcome is None:
         return None
     words = plain_line(row.outcome_note)
-    return f"{row.outcome}: {words}" if phase_of(view) is Phase.TO_DELIVER and words else words or row.outcome
+    if _failed(view):
+        cause = f'  "{plain_line(row.last_line)}"' if row.last_line else ""
+        return Content("  ").join([*_marks(view, layout), Content(f"{words}{cause}")])
+    return Content(f"{row.outcome}: {words}" if phase_of(view) is Phase.TO_DELIVER and words else words or row.outcome)
 
 
 def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> Content:
@@ -185,20 +187,25 @@ def _urgent(view: RunView) -> list[str]:
     return [*marks, "held: another server answers"] if view.held else marks
 
 
-def _note(view: RunView, layout: Layout) -> Content:
+def _marks(view: RunView, layout: Layout) -> list[Content]:
+    """What is known of it in addition to its state, the urgent first."""
     row = view.row
     wrong = [plain_line(view.again.why)] if view.again is not None else []
     since = row.frozen_since if phase_of(view) is Phase.FROZEN else None
     frozen = [] if since is None else [f"paused from outside since {clock(since, layout.zone)}"]
-    parts = [Content.styled(mark, "$text-warning") for mark in (*_urgent(view), *frozen, *wrong)]
-    if row.outcome_at is not None:
-        parts.append(Content(clock(row.outcome_at, layout.zone)))
+    marks = [Content.styled(mark, "$text-warning") for mark in (*_urgent(view), *frozen, *wrong)]
+    if row.outcome_at is not None and "NOTE" in layout.widths:
+        marks.append(Content(clock(row.outcome_at, layout.zone)))
     if row.attempt > 1:
-        parts.append(Content(f"attempt {row.attempt}"))
+        marks.append(Content(f"attempt {row.attempt}"))
     if view.adopted:
-        parts.append(Content("adopted"))
-    if row.outcome is Outcome.FAILED and row.last_line:
-        parts.append(Content(f'"{plain_line(row.last_line)}"'))
-    elif row.outcome is None and row.intent_note:
-        parts.append(Content(plain_line(row.intent_note)))
-    return Content(" · ").join(parts) if row.outcome is None else Content("  ").join(parts)
+        marks.append(Content("adopted"))
+    return marks
+
+
+def _note(view: RunView, layout: Layout) -> Content:
+    row = view.row
+    marks = _marks(view, layout)
+    if row.outcome is not None:
+        return Content("  ").join(marks)
+    return Content(" · ").join([*marks, Content(plain_line(row.intent_note))] if row.intent_note else marks)

@@ -10,6 +10,7 @@ from typing import Final
 from textual.content import Content
 
 from gyoza_tui.models.runs import Event, OpAttempt
+from gyoza_tui.models.states import EventType
 from gyoza_tui.ui.format import UNKNOWN, duration, took
 from gyoza_tui.ui.outside import one_line, plain_line
 from gyoza_tui.ui.steps import current_step, next_try, step_word
@@ -37,8 +38,8 @@ def run_text(details: RunDetails, tail: Sequence[LogLine], now: float, zone: tzi
         sections += [
             _section("Inputs", json_lines(run.inputs) if run.inputs else []),
             _section("Outputs", json_lines(run.outputs) if run.outputs else []),
-            _section("Attempts", [_attempt(attempt) for attempt in run.attempts]),
-            _section("Events", _events(run.events, zone)),
+            _section("Attempts", [_attempt(attempt, details.view.row) for attempt in run.attempts]),
+            _section("Events", _events(run.events, details.view.row, zone)),
         ]
     return Content("\n\n").join(section for section in sections if section)
 
@@ -89,18 +90,22 @@ def _marks(view: RunView, zone: tzinfo | None) -> str:
 def _why(row: RunRow, tail: Sequence[LogLine]) -> Iterator[Content]:
     if row.outcome is not Outcome.FAILED:
         return
-    yield _cut(row.outcome_note or "no reason known", _JSON_LINE).stylize("$text-error")
-    if row.exit is not None:
-        yield Content(exit_words(row.exit))
+    known = row.outcome_note or "no reason known"
+    cause = f": {row.last_line}" if row.last_line and row.last_line not in known else ""
+    yield Content.assemble(_cut(known, _JSON_LINE), _cut(cause, _FACT)).stylize("$text-error")
+    if row.exit is not None and (more := _exit_words(row.exit, row.outcome_note)):
+        yield Content(more)
     for line in tail:
         yield Content.assemble(("│ ", "dim"), _cut(line.data.decode(errors="replace"), _JSON_LINE))
 
 
-def exit_words(ended: Exit) -> str:
-    """Exit code or signal, and what else is known of the end."""
+def _exit_words(ended: Exit, known: str) -> str:
+    """What the end itself adds to the reason that is `known`."""
     code = f"exit {ended.code}" if ended.code is not None else "exit code unknown"
-    words = [code, ended.signal, "killed for memory" if ended.oom else None, ended.not_executable]
-    return ", ".join(plain_line(word) for word in (*words, ended.machine_fault, ended.warning) if word)
+    words = (code, ended.signal, "killed for memory" if ended.oom else None, ended.not_executable)
+    return ", ".join(
+        plain_line(word) for word in (*words, ended.machine_fault, ended.warning) if word and word not in known
+    )
 
 
 def _step(step: StepView, view: RunView, now: float, zone: tzinfo | None) -> Content:
@@ -120,21 +125,31 @@ def _step(step: StepView, view: RunView, now: float, zone: tzinfo | None) -> Con
     return Content.assemble(f"✓ {name} {time:>{_TOOK}}", at)
 
 
-def _events(events: Sequence[Event], zone: tzinfo | None) -> Iterator[Content]:
+def _events(events: Sequence[Event], row: RunRow, zone: tzinfo | None) -> Iterator[Content]:
+    """An event that says what the section on the row's failure says is named only."""
     if (left := len(events) - _EVENTS) > 0:
         yield Content.styled(f"… {left:,} earlier ones", "dim")
     for event in events[-_EVENTS:]:
-        said = "" if event.msg is None else f"  {event.msg}"
-        payload = f"  {json.dumps(event.payload, ensure_ascii=False, default=str)}" if event.payload else ""
+        stated = event.type is EventType.FAILED and _same_reason(event, row)
+        said = "" if event.msg is None or stated else f"  {event.msg}"
+        shown = event.payload and not stated
+        payload = f"  {json.dumps(event.payload, ensure_ascii=False, default=str)}" if shown else ""
         at = event.t.astimezone(zone).strftime("%H:%M:%S")
         yield Content.assemble((at, "dim"), f" {event.type:<9}", _cut(said, _PAYLOAD), _cut(payload, _PAYLOAD))
 
 
-def _attempt(attempt: OpAttempt) -> Content:
+def _same_reason(event: Event, row: RunRow) -> bool:
+    reason = (event.payload or {}).get("reason")
+    return row.outcome is Outcome.FAILED and isinstance(reason, str) and row.outcome_note.startswith(reason)
+
+
+def _attempt(attempt: OpAttempt, row: RunRow) -> Content:
+    """An error that says what the section on the row's failure says is left out."""
     summary = attempt.execution_summary
     ran = "" if summary.duration_ms is None else f"  {took(summary.duration_ms / 1000)}"
     worker = f"  {summary.worker_id}" if summary.worker_id else ""
-    error = f"  {summary.error_message}" if summary.error_message else ""
+    known = summary.error_message or ""
+    error = f"  {known}" if known and not (row.last_line and row.last_line in known) else ""
     return Content.assemble(f"{attempt.attempt}  {attempt.state}{ran}", _cut(f"{worker}{error}", _PAYLOAD))
 
 

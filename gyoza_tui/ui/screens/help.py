@@ -19,6 +19,7 @@ from gyoza_tui.ui.key_names import keys_of, written
 _TITLES: Final = {
     Scope.LOG: "Log",
     Scope.RUNS: "Run list",
+    Scope.TABS: "Run screen",
     Scope.RUN: "The run",
     Scope.MAIN: "Main screen",
     Scope.APP: "Everywhere",

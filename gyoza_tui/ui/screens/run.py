@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Static
 
 from gyoza_tui.models.filters import FilterError, parse
+from gyoza_tui.ui.actions import Scope, bindings
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.format import duration
 from gyoza_tui.ui.ops import op_name
@@ -26,13 +28,16 @@ from gyoza_tui.worker.control import ControlError, LogLine, RunDetails, WorkerCo
 from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot, phase_of
 
 _TABS: Final = ("log", "run", "inspect")
+_LOG, _RUN, _INSPECT = range(len(_TABS))
 _TAIL: Final = 10
 _ATTEMPTS_MAX: Final = 100
 _GONE: Final = "the worker does not know this attempt any more"
 
 
 class RunScreen(AboutRun):
-    """Opened on a run as it is then; follows it to its end and into the history."""
+    """Opened on a run as it is then, a failed one at why it failed; follows it to its end and into the history."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.TABS)
 
     DEFAULT_CSS = """
     RunScreen {
@@ -69,7 +74,7 @@ class RunScreen(AboutRun):
 
     def on_mount(self) -> None:
         self.show_snapshot(self._control.snapshot())
-        self._show_tab(0)
+        self._show_tab(_RUN if self._view.row.outcome is Outcome.FAILED else _LOG)
         if self._view.row.outcome is Outcome.FAILED and not self._view.seen:
             self.app.run_worker(self._mark_seen())
 
@@ -112,8 +117,17 @@ class RunScreen(AboutRun):
         """The log's keys are there with the log only."""
         return action != "log" or not self.is_mounted or self._tab == "log"
 
+    def action_tab_log(self) -> None:
+        self._show_tab(_LOG)
+
+    def action_tab_run(self) -> None:
+        self._show_tab(_RUN)
+
+    def action_tab_inspect(self) -> None:
+        self._show_tab(_INSPECT)
+
     def action_find(self) -> None:
-        self._show_tab(0)
+        self._show_tab(_LOG)
         self.query_one(LogPane).start_find()
 
     def action_back(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import pytest
 from textual.widgets import Static
 
 from gyoza_tui.models.runs import Event, ExecutionSummary, OpAttempt
@@ -28,7 +29,7 @@ STEPS = (
 FAILED = running(2, "93bb10f2", "train")._replace(
     row=running(2, "93bb10f2", "train").row._replace(
         outcome=Outcome.FAILED, outcome_note="oom_killed, 64 G asked", outcome_at=NOW, acked=True,
-        exit=Exit(137, "SIGKILL", oom=True),
+        exit=Exit(137, "SIGKILL", oom=True), last_line="Killed process 4121",
     ),
     steps=STEPS,
     seen=False,
@@ -63,7 +64,7 @@ def test_a_failed_run_is_marked_as_seen_and_another_is_not() -> None:
 def test_tab_goes_round_the_tabs() -> None:
     async def look() -> None:
         async with on(FAILED) as (here, screen):
-            await here.press("tab")
+            assert screen.query_one("#run").display, "a failed run opens at why it failed"
             await until(lambda: "oom_killed, 64 G asked" in shown(screen, "run"), "why it failed")
             assert "│ line 49" in shown(screen, "run")
             await here.press("tab")
@@ -74,6 +75,35 @@ def test_tab_goes_round_the_tabs() -> None:
             assert screen.query_one("#run").display
 
     run(look())
+
+
+@pytest.mark.parametrize(("key", "tab"), [("1", "log"), ("2", "run"), ("3", "inspect")])
+def test_a_tab_has_a_number(key: str, tab: str) -> None:
+    async def look() -> None:
+        async with on(RUN) as (here, screen):
+            await here.press("tab" if key == "1" else "1", key)
+            assert screen.query_one(f"#{tab}").display
+
+    run(look())
+
+
+def test_a_failure_is_stated_once() -> None:
+    at = datetime.fromtimestamp(NOW, UTC)
+    payload = {"reason": "oom_killed", "message": "used more than its limit"}
+    event = Event(id=0, type=EventType.FAILED, t=at, msg="oom_killed: used more than its limit", payload=payload)
+    error = ExecutionSummary(error_message=f"used more than its limit: {FAILED.row.last_line}")
+    attempt = OpAttempt(
+        id="x", op_run_id="93bb10f2", attempt=1, state=RunState.FAILED, execution_summary=error
+    )  # fmt: skip
+    server = FAILED.row.run.model_copy(
+        update={"state": RunState.FAILED, "events": [event], "attempts": [attempt]}
+    )  # fmt: skip
+    text = run_text(RunDetails(FAILED, server, None, ()), [], NOW, UTC).plain
+    assert text.count("oom_killed") == 1
+    assert text.count(FAILED.row.last_line) == 1
+    other = event.model_copy(update={"payload": {"reason": "worker_lost"}, "msg": "worker_lost: silent"})
+    server = server.model_copy(update={"events": [other]})
+    assert "worker_lost: silent" in run_text(RunDetails(FAILED, server, None, ()), [], NOW, UTC).plain
 
 
 def test_a_server_that_does_not_answer_is_said_in_words() -> None:

@@ -97,10 +97,13 @@ def test_a_pull_of_unknown_size_does_not_claim_one() -> None:
     assert "pulling 3/7 412M/?" in row(going_on(1, "r", step="pull_latest_image", started_at=None, pull=pull))
 
 
-def test_a_failed_run_says_why_when_and_its_last_line() -> None:
-    line = row(PAST[0])
-    assert "oom_killed, exit 137, 64 G asked" in line
-    assert '02:09  "Killed process 4121' in line
+def test_a_failed_run_shows_when_why_and_its_last_line() -> None:
+    assert '02:09  oom_killed, exit 137, 64 G asked  "Killed process 4121 (python3)"' in row(PAST[0])
+
+
+def test_a_failed_row_shows_its_reason_at_80_columns_too() -> None:
+    narrow = Layout.of(76, ZONE, ascii_only=False)
+    assert run_line(PAST[0], NOW, narrow).plain.split("train@1.0.0")[1].strip().startswith("oom_killed, exit 137, 64 G")
 
 
 def test_what_waits_to_be_delivered_says_how_it_ended() -> None:

@@ -28,7 +28,7 @@ def test_inspect(snap_compare: SnapCompare) -> None:
 
 def test_why_it_failed(snap_compare: SnapCompare) -> None:
     """The reason in red, exit code and signal, the log's last line; ✗ stands at the step that failed, the container."""
-    snap_compare(picture(load("busy"), SIZE, *_OPEN_FAILED, "tab"))
+    snap_compare(picture(load("busy"), SIZE, *_OPEN_FAILED))
 
 
 def test_whole_line(snap_compare: SnapCompare) -> None:
