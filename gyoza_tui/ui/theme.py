@@ -1,6 +1,6 @@
 """Our colours. Grey and one blue; green, amber and red are kept for what somebody should look at.
 
-Each is told from its background in 16 colours too: ssh seldom forwards COLORTERM.
+Each differs from its background in 16 colours too: ssh seldom forwards COLORTERM.
 """
 
 from __future__ import annotations
@@ -124,16 +124,30 @@ _CONTRAST: Final = _Palette(
     cursor="#00005f",
 )
 
+_DARK_FEW: Final = _DARK._replace(surface="#1c1c1c", panel="#262626", track="#3a3a3a", cursor="#303030")
+_LIGHT_FEW: Final = _LIGHT._replace(surface="#f7f7f7", panel="#e4e4e4", track="#c8c8c8", cursor="#dadada")
+"""For 256 colours and fewer, where the nearest to a faint blue is teal, navy or lavender."""
+
 THEMES: Final = (
     _DARK.theme("gyoza-dark", dark=True),
     _LIGHT.theme("gyoza-light", dark=False),
     _CONTRAST.theme("gyoza-contrast", dark=True),
 )
-"""Textual's own stay available beside them."""
+"""Textual's own stay available in addition to them."""
+THEMES_OF_FEW: Final = (
+    _DARK_FEW.theme("gyoza-dark", dark=True),
+    _LIGHT_FEW.theme("gyoza-light", dark=False),
+    THEMES[-1],
+)
+"""The same for a terminal of 256 colours or fewer."""
+_MANY: Final = "truecolor"
 
 
 def dress(app: App[Any], theme: str | None) -> None:
-    """Make our themes available and wear `theme`, or our own default. Raises InvalidThemeError."""
-    for ours in THEMES:
+    """Register our themes, as the terminal's colours allow, and apply `theme` or our default.
+
+    Raises InvalidThemeError.
+    """
+    for ours in THEMES if app.console.color_system == _MANY else THEMES_OF_FEW:
         app.register_theme(ours)
     app.theme = theme or DEFAULT

@@ -83,6 +83,7 @@ def picture(
     with patch.dict(os.environ):
         for name in filter(_OF_THE_SHELL.fullmatch, list(os.environ)):
             del os.environ[name]
+        os.environ["COLORTERM"] = "truecolor"
         return asyncio.run(_picture(recording, size, keys, then, theme, ascii_only))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from io import StringIO
 
 import pytest
 from rich.color import Color, ColorSystem
+from rich.console import Console
 from textual.color import Color as TextualColor
 from textual.theme import Theme
 
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.theme import DEFAULT, THEMES
+from gyoza_tui.ui.theme import DEFAULT, THEMES, THEMES_OF_FEW, dress
 from tests.ui.main.scene import busy_control
 from tests.ui.main.stage import stage
 from tests.ui.still_clock import StillClock
@@ -20,7 +22,7 @@ SYSTEMS = {"16": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT}
 
 
 @pytest.mark.parametrize("colours", SYSTEMS)
-@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("theme", THEMES_OF_FEW, ids=lambda theme: theme.name)
 def test_no_text_has_the_colour_of_what_it_stands_on(theme: Theme, colours: str) -> None:
     variables = theme.to_color_system().generate() | theme.variables
 
@@ -34,7 +36,29 @@ def test_no_text_has_the_colour_of_what_it_stands_on(theme: Theme, colours: str)
     assert len({str(shown(name)) for name in ("text-success", "text-warning", "text-error", "text-accent")}) == 4
 
 
-@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("theme", THEMES_OF_FEW, ids=lambda theme: theme.name)
+def test_in_256_colours_a_shade_keeps_its_hue(theme: Theme) -> None:
+    variables = theme.to_color_system().generate() | theme.variables
+    for name in ("background", "surface", "panel", "primary-muted", "block-cursor-blurred-background"):
+        chosen = TextualColor.parse(variables[name])
+        shown = chosen.rich_color.downgrade(ColorSystem.EIGHT_BIT).get_truecolor()
+        assert all(abs(one - other) <= 24 for one, other in zip(chosen.rgb, shown, strict=True)), (name, shown.hex)
+
+
+@pytest.mark.parametrize(
+    ("system", "themes"), [("truecolor", THEMES), ("256", THEMES_OF_FEW), ("standard", THEMES_OF_FEW)]
+)
+def test_the_terminal_decides_between_the_shades(system: str, themes: tuple[Theme, ...]) -> None:
+    async def look() -> None:
+        async with stage(busy_control()) as shown:
+            shown.app.console = Console(color_system=system, force_terminal=True, file=StringIO())
+            dress(shown.app, None)
+            assert shown.app.current_theme == themes[0]
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("theme", THEMES_OF_FEW, ids=lambda theme: theme.name)
 def test_in_16_colours_good_is_green_and_bad_is_red(theme: Theme) -> None:
     numbers = [
         TextualColor.parse(colour or "").rich_color.downgrade(ColorSystem.STANDARD).number
