@@ -15,11 +15,12 @@ import docker
 import pytest
 
 from gyoza_tui.backends.base import Label
+from gyoza_tui.models.workers import ClaimRequest
 from gyoza_tui.worker.execution_pipeline import ExecutionContext, Pipeline
 from gyoza_tui.worker.execution_pipeline.pipeline import StepExited
 from gyoza_tui.worker.execution_pipeline.types.step import always
 from tests.images import BUSYBOX
-from tests.servers import ServerThread
+from tests.servers import KEY, ServerThread
 
 _CONTEXT = (
     "(oprun_id='', image='', constraints=<factory>, inputs=<factory>, outputs=<factory>, env_vars=<factory>, "
@@ -175,7 +176,7 @@ def test_importing_looks_at_nothing(tmp_path: Path) -> None:
 
 
 def _script(code: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    variables = {"PATH": "/usr/bin:/bin", "HOME": str(home)} | env
+    variables = {"PATH": "/usr/bin:/bin", "HOME": str(home), "TMPDIR": str(home)} | env
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
@@ -192,6 +193,30 @@ _RUN = """
     ctx = ExecutionContext(oprun_id="run_abc123", image="local://greet", inputs={"name": "Ada"})
     result = execution_pipeline.run(ctx)
     print(result is ctx, result.exit_code, result.outputs, repr(result.logs))
+"""
+
+_STEPS = """
+    import glob, tempfile
+    from gyoza_tui.worker.execution_pipeline import Pipeline
+    def one(ctx):
+        ctx.extras["seen"] = [1]
+        return ctx
+    def two(ctx):
+        ctx.extras["seen"].append(2)
+        return ctx
+    ctx = Pipeline([one, two]).run()
+    print(ctx.extras["seen"], glob.glob(tempfile.gettempdir() + "/gyoza-*"))
+"""
+
+_BROKEN_STEP = """
+    import os
+    from gyoza_tui.worker.execution_pipeline import ExecutionContext, Pipeline
+    def broken(ctx):
+        raise ZeroDivisionError("broken")
+    try:
+        Pipeline([broken]).run(ExecutionContext(oprun_id=os.environ["RUN"]))
+    except ZeroDivisionError:
+        print("raised")
 """
 
 _GREET = """
@@ -269,6 +294,23 @@ def test_steps_of_ones_own() -> None:
         Pipeline([one, broken, one, tidy]).run(ctx)
     assert seen == ["one", "tidy"]
     assert ctx.extras["one"] == 1
+
+
+def test_steps_run_without_an_image(tmp_path: Path) -> None:
+    done = _script(_STEPS, tmp_path)
+    assert done.stdout == "[1, 2] []\n", done.stderr
+
+
+def test_a_step_that_raises_fails_the_servers_run_without_an_image_too(tmp_path: Path) -> None:
+    with ServerThread(tmp_path / "server.db") as server:
+        run_id = server.client.create_run("an-image").id
+        server.client.heartbeat(worker_id="script", resources={"cpu_cores": 1, "ram_mb": 1}, backends=["docker"])
+        assert [run.id for run in server.client.claim("script", ClaimRequest()).runs] == [run_id]
+        env = {"GYOZA_SERVER_URL": server.url, "GYOZA_API_KEY": KEY, "GYOZA_WORKER_ID": "script", "RUN": run_id}
+        done = _script(_BROKEN_STEP, tmp_path, **env)
+        assert done.stdout == "raised\n", done.stderr
+        attempt = server.client.get_run(run_id).attempts[0]
+        assert (attempt.state, attempt.execution_summary.error_message) == ("FAILED", "ZeroDivisionError: broken")
 
 
 def test_a_step_that_calls_exit_ends_its_run_and_nothing_else() -> None:

@@ -46,26 +46,28 @@ class Pipeline:
     def run(self, ctx: ExecutionContext | None = None) -> ExecutionContext:
         """Execute all steps. One that raises marks the run FAILED, and the exception is raised again.
 
-        Steps marked `always` run whatever happened before them, after the end is on record.
+        Steps marked `always` run whatever happened before them, after the end is on record. Steps that need neither a
+        backend nor the server run without services: those are made when a step asks for them, or for a run to fail.
         """
         ctx = ctx or ExecutionContext()
-        services = services_of(ctx)
         error: Exception | None = None
-        # after a restart: what is told already is not done again
-        ended = services.record.row.outcome is not None
+        # after a restart: what is reported already is not done again
+        ended = ctx.services is not None and ctx.services.record.row.outcome is not None
         for step in self.steps:
             if ended and not runs_always(step):
                 continue
             try:
-                services.record.begin_step(step_name(step))
+                if ctx.services is not None:
+                    ctx.services.record.begin_step(step_name(step))
                 ctx = step(ctx)
             except RunSuperseded as quiet:
                 ended = True
-                _end_quietly(services, quiet)
+                _end_quietly(services_of(ctx), quiet)
             except (Exception, SystemExit) as loud:
                 failed = StepExited(step_name(step)) if isinstance(loud, SystemExit) else loud
                 ended, error = True, error or failed
-                _end_failed(services, failed)
+                if ctx.services is not None or ctx.oprun_id:
+                    _end_failed(services_of(ctx), failed)
         if error is not None:
             raise error
         return ctx

@@ -17,7 +17,7 @@ from gyoza_tui.client.answers import Meaning, meaning, words
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo
-from gyoza_tui.models.images import ImageRef
+from gyoza_tui.models.images import DOCKER, ImageRef
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import Event, EventReport, OpRun
 from gyoza_tui.models.states import EVENT_STATE, EventType, RunState
@@ -124,14 +124,14 @@ def services_for(run: OpRun, settings: Settings, client: GyozaClient | None) -> 
 
     Raises ValueError in words for an image's name or an owner's file that cannot be used.
     """
-    image = ImageRef.parse(run.image)
+    backend = ImageRef.parse(run.image).backend if run.image else DOCKER
     root = script_home.make()
     instance = str(uuid.uuid4())
     name = attempt_name(run.id or "script", 1, instance)
-    row = RunRow(key=0, server_id="", run=run, name=name, backend=image.backend, claimed_at=0.0)
+    row = RunRow(key=0, server_id="", run=run, name=name, backend=backend, claimed_at=0.0)
     clock = SystemClock()
     return Services(
-        backend=BACKENDS[image.backend](backend_options(settings, root, instance)),
+        backend=BACKENDS[backend](backend_options(settings, root, instance)),
         record=ScriptRecord(row, client, settings.worker_id),
         pulls=image_pulls(settings, clock),
         spool=LogSpool(root / "output.log", settings.log_max_mb * MIB),

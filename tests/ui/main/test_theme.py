@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from io import StringIO
+from typing import Literal
 
 import pytest
 from rich.color import Color, ColorSystem
@@ -48,7 +49,9 @@ def test_in_256_colours_a_shade_keeps_its_hue(theme: Theme) -> None:
 @pytest.mark.parametrize(
     ("system", "themes"), [("truecolor", THEMES), ("256", THEMES_OF_FEW), ("standard", THEMES_OF_FEW)]
 )
-def test_the_terminal_decides_between_the_shades(system: str, themes: tuple[Theme, ...]) -> None:
+def test_the_terminal_decides_between_the_shades(
+    system: Literal["truecolor", "256", "standard"], themes: tuple[Theme, ...]
+) -> None:
     async def look() -> None:
         async with stage(busy_control()) as shown:
             shown.app.console = Console(color_system=system, force_terminal=True, file=StringIO())
