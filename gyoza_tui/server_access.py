@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from gyoza_tui import own_server
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.own_server import OwnServer
@@ -16,20 +18,20 @@ def client_of(settings: Settings, timeout_s: float = 30.0) -> GyozaClient:
     """
     own = _server_of_worker(settings)
     url, key = (settings.server_url, settings.key()) if own is None else (own.url, None)
-    if key is not None:
-        return GyozaClient(url, key, timeout_s)
-    root = worker_dir(settings.state_dir, settings.worker_id)
-    return GyozaClient(url, None, timeout_s, own_server=lambda: own_server.own_server_at(url, settings.state_dir, root))
+    look = partial(_server_at, settings, url) if key is None else None
+    return GyozaClient(url, key, timeout_s, own_server=look, ca_file=settings.ca_file)
 
 
 def own_server_of(settings: Settings) -> OwnServer | None:
     """The server of this user, if it is the one that a client of these settings speaks to with the server's key."""
     if own := _server_of_worker(settings):
         return own
-    if settings.key() is not None:
-        return None
+    return None if settings.key() else _server_at(settings, settings.server_url)
+
+
+def _server_at(settings: Settings, url: str) -> OwnServer | None:
     root = worker_dir(settings.state_dir, settings.worker_id)
-    return own_server.own_server_at(settings.server_url, settings.state_dir, root)
+    return own_server.own_server_at(url, settings.state_dir, root)
 
 
 def _server_of_worker(settings: Settings) -> OwnServer | None:

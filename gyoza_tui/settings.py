@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 import psutil
@@ -21,6 +22,7 @@ from gyoza_tui import env_files
 from gyoza_tui.models.faults import SettingsError as SettingsError
 from gyoza_tui.models.identity import check_id
 from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX
+from gyoza_tui.models.loopback import is_loopback
 
 PREFIX = "GYOZA_"
 NOT_SETTINGS = frozenset({"GYOZA_CONFIG", env_files.VARIABLE, "GYOZA_TEST_DOCKER"})
@@ -120,6 +122,8 @@ class Settings(BaseSettings):
     """The server's API key. Better in a file: `GYOZA_API_KEY_FILE`."""
     api_key_file: LocalPath | None = None
     """A file that holds the API key, readable by its owner alone."""
+    ca_file: LocalPath | None = None
+    """A file of certificates (PEM) that are trusted for `https://`, in addition to those of the system."""
     worker_id: Annotated[str, AfterValidator(check_id)] = Field(default_factory=default_worker_id)
     """The worker's name at the server. Default: the host's name."""
     state_dir: LocalPath = Field(default_factory=lambda: _users(platformdirs.user_state_dir))
@@ -212,6 +216,22 @@ class Settings(BaseSettings):
             raise ValueError("a key is one line of printable ASCII, at most 4096 characters")
         return key
 
+    @field_validator("ca_file")
+    @classmethod
+    def _ca_file(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            import ssl
+
+            try:
+                if not path.is_file():
+                    raise ValueError(f"{path} is no file")
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+            except ssl.SSLError:
+                raise ValueError(f"{path} holds no certificate in PEM form") from None
+            except OSError as error:
+                raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+        return path
+
     @field_validator("tags")
     @classmethod
     def _tags(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
@@ -247,6 +267,13 @@ class Settings(BaseSettings):
         """What is no fault, but may not be meant."""
         unread = self.unread_env_file
         return _unknown_in_environment() + ([f"{unread} {env_files.UNREAD}"] if unread else [])
+
+    @property
+    def key_in_clear_to(self) -> str | None:
+        """The other machine to which the key goes unencrypted; None when it does not."""
+        url = urlsplit(self.server_url)
+        has_key = self.api_key is not None or self.api_key_file is not None
+        return url.hostname if has_key and url.scheme == "http" and not is_loopback(url.hostname or "") else None
 
     def key(self) -> str | None:
         """The API key from its file or its setting; SettingsError when the file cannot be read or is empty."""

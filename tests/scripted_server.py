@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import ssl
+import sys
 import threading
 import time
 from collections import defaultdict, deque
@@ -83,6 +85,11 @@ class ScriptedServer:
         self._http.shutdown()
         self._http.server_close()
 
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        """Speak TLS, at `localhost`; before it is entered."""
+        self._http.socket = context.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"https://localhost:{self._http.server_port}"
+
     def script(self, kind: str, *answers: Answer) -> None:
         """The next answers to requests of that kind."""
         with self._lock:
@@ -113,6 +120,11 @@ class ScriptedServer:
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
     owner: ScriptedServer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that does not trust our certificate hangs up."""
+        if not isinstance(sys.exception(), ssl.SSLError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

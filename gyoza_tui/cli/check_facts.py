@@ -67,7 +67,9 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
     found.disk, found.disk_free_mb = room.trouble, room.free_mb
     volumes = tuple(map(_volume, settings.allow_volumes))
     unknown = tuple(unknown_variables().items())
-    return found, Asked(skew_s, gpu_trouble, state, volumes, unknown, settings.unread_env_file)
+    return found, Asked(
+        skew_s, gpu_trouble, state, volumes, unknown, settings.unread_env_file, settings.key_in_clear_to
+    )
 
 
 def _server(settings: Settings, client: GyozaClient, root: Path, *, running: bool) -> tuple[LinkState, float | None]:

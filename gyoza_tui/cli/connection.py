@@ -37,7 +37,10 @@ class Connected:
 @contextmanager
 def connected(flags: Connection) -> Iterator[Connected]:
     """A client of the server that the settings name, or of this machine's own; its errors become messages."""
-    with connected_by(loaded(flags)) as at:
+    settings = loaded(flags)
+    if host := settings.key_in_clear_to:
+        say(f"warning: the key goes unencrypted to {visible(host)}: name the server by https://")
+    with connected_by(settings) as at:
         yield at
 
 

@@ -53,7 +53,7 @@ def of_http(error: httpx.HTTPError, server: str) -> CliError:
     """What an error of the client means to whoever typed the verb. `server` names it: URL and where that came from."""
     import httpx
 
-    from gyoza_tui.client.answers import Meaning, meaning, words
+    from gyoza_tui.client.answers import Meaning, Trouble, meaning, trouble, words
 
     match meaning(error):
         case Meaning.SERVER_FAULT if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 404:
@@ -62,6 +62,8 @@ def of_http(error: httpx.HTTPError, server: str) -> CliError:
                 "GYOZA_SERVER_URL",
                 ExitCode.UNREACHABLE,
             )
+        case Meaning.SERVER_FAULT if trouble(error) is Trouble.CERTIFICATE:
+            return CliError(f"the server {server} cannot be trusted: {words(error)}", ExitCode.UNREACHABLE)
         case Meaning.SERVER_FAULT:
             return CliError(
                 f"the server {server} cannot be reached: {words(error)}. Start one with `gyoza-tui serve`, or name "

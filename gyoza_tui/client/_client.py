@@ -33,6 +33,9 @@ from gyoza_tui.models.wire import Wire
 from gyoza_tui.models.workers import ClaimRequest, Health, HeartbeatReply, HeartbeatRequest, WorkerView
 
 if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
     from gyoza_tui.own_server import OwnServer
 
 _T = TypeVar("_T")
@@ -71,13 +74,17 @@ class GyozaClient:
         timeout: float = 30.0,
         *,
         own_server: Callable[[], OwnServer | None] | None = None,
+        ca_file: Path | None = None,
     ) -> None:
-        """`own_server`: asked before each request for the server of this user that `base_url` means, and for its key.
+        """`ca_file`: certificates that are trusted in addition to the system's.
+
+        `own_server`: asked before each request for the server of this user that `base_url` means, and for its key.
 
         What it finds is where the request goes: the address, unlike `localhost`, is certainly that server's.
         """
         self.base_url = base_url.rstrip("/")
         self._own_server = own_server
+        self._ca_file = ca_file
         self._timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT_S))
         self._api_key = SecretStr(api_key or "")
         self._opening = threading.Lock()
@@ -276,12 +283,20 @@ class GyozaClient:
                     timeout=self._timeout,
                     follow_redirects=False,
                     trust_env=False,
-                    verify=self.base_url.startswith("https:"),  # without TLS the certificates are not worth their 15 ms
+                    verify=self._trusted(),
                     limits=httpx.Limits(
                         max_connections=None, max_keepalive_connections=16, keepalive_expiry=_KEEP_IDLE_S
                     ),
                 )
             return self._opened
+
+    def _trusted(self) -> ssl.SSLContext | bool:
+        """Without TLS the certificates are not worth their time."""
+        if not self.base_url.startswith("https:"):
+            return False
+        from gyoza_tui.client import tls
+
+        return tls.trusted(self._ca_file)
 
     def _target(self) -> tuple[str, str]:
         """Where the next request goes, and with which key."""

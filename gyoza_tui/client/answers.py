@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from enum import StrEnum
 
 import httpx
 from pydantic import ValidationError
 
+from gyoza_tui.client import tls
 from gyoza_tui.models.errors import ErrorBody, ErrorCode
+from gyoza_tui.models.loopback import is_loopback
 
 CODES = frozenset(ErrorCode)
 _REFUSED = "connection refused"
@@ -43,6 +46,8 @@ class Trouble(StrEnum):
     NO_NAME = "no name"
     NO_ANSWER = "no answer"
     NOT_GYOZA = "not gyoza"
+    CERTIFICATE = "certificate"
+    """TLS failed: it is not known who answers."""
     KEY = "key"
     ROLE = "role"
     OTHER = "other"
@@ -106,10 +111,12 @@ def _said(error: httpx.HTTPError) -> str:
             if status in (401, 403):
                 return f"key refused ({status}): {_key_words(error)}"
             return f"{status} {_detail(error) or error.response.reason_phrase}".strip()
-        case httpx.ConnectTimeout() | httpx.ReadTimeout() | httpx.WriteTimeout() | httpx.PoolTimeout():
+        case httpx.ConnectTimeout():
+            return "no answer in time" + _proxy_words(error)
+        case httpx.ReadTimeout() | httpx.WriteTimeout() | httpx.PoolTimeout():
             return "no answer in time"
         case httpx.ConnectError():
-            return _connect_words(str(error))
+            return tls.fault(error) or _connect_words(str(error)) + _proxy_words(error)
         case NotOurAnswer():
             return str(error)
         case _:
@@ -135,6 +142,8 @@ def trouble(error: httpx.HTTPError) -> Trouble:
         case httpx.TimeoutException():
             return Trouble.NO_ANSWER
         case httpx.ConnectError():
+            if tls.fault(error) is not None:
+                return Trouble.CERTIFICATE
             known = {_REFUSED: Trouble.REFUSED, _NO_NAME: Trouble.NO_NAME}
             return known.get(_connect_words(str(error)), Trouble.OTHER)
         case _:
@@ -155,3 +164,14 @@ def _connect_words(text: str) -> str:
     if "name or service" in lowered or "resolution" in lowered or "nodename" in lowered:
         return _NO_NAME
     return text or "no connection"
+
+
+def _proxy_words(error: httpx.ConnectError | httpx.ConnectTimeout) -> str:
+    """That the environment's proxy is not used, where it names one for this request."""
+    try:
+        url = error.request.url
+    except RuntimeError:  # not of a request
+        return ""
+    names = [f"{url.scheme}_proxy", "all_proxy"]
+    found = next((each for name in names for each in (name, name.upper()) if os.environ.get(each)), None)
+    return "" if found is None or is_loopback(url.host) else f" ({found} is set, but proxies are not used)"

@@ -84,6 +84,8 @@ class Asked(NamedTuple):
     """Variables that are no settings, each with the real one that is nearest."""
     unread_env_file: Path | None = None
     """A `.env` of the current directory that has settings, and was not named."""
+    key_in_clear_to: str | None = None
+    """The other machine to which the key goes unencrypted."""
 
 
 def checklist(facts: Facts, asked: Asked | None = None, *, own_ops: bool = False) -> tuple[Check, ...]:
@@ -94,6 +96,8 @@ def checklist(facts: Facts, asked: Asked | None = None, *, own_ops: bool = False
 def _checks(facts: Facts, asked: Asked | None, *, own_ops: bool) -> Iterator[Check]:
     yield _server(facts)
     yield _key(facts)
+    if asked is not None:
+        yield from _encryption(asked.key_in_clear_to)
     if asked is not None:
         yield _clock(facts, asked.clock_skew_s)
     for name, trouble in sorted(facts.backends.items()):
@@ -114,6 +118,7 @@ _SERVER_MENDS: Final = {
     Trouble.REFUSED: f"is `gyoza-tui serve` running there? Else name another: {_OTHER_SERVER}; or use --local",
     Trouble.NO_NAME: f"mend the host's name: {_OTHER_SERVER}",
     Trouble.NO_ANSWER: f"is it the right host and port, and no firewall between? {_OTHER_SERVER}",
+    Trouble.CERTIFICATE: "GYOZA_CA_FILE=path: certificates that are trusted in addition to those of this machine",
     Trouble.NOT_GYOZA: f"something else answers at this address: {_OTHER_SERVER}",
 }
 _REFUSED_KEY: Final = (Trouble.KEY, Trouble.ROLE)
@@ -146,6 +151,14 @@ def _key(facts: Facts) -> Check:
     if link.beat_at is None and link.name_held is None:
         return Check("key", CheckState.WAITING, "not known before the server answers")
     return Check("key", CheckState.OK, "the server takes it")
+
+
+def _encryption(host: str | None) -> Iterator[Check]:
+    if host is not None:
+        text = f"the key goes unencrypted to {host}"
+        yield Check(
+            "TLS", CheckState.WARNING, text, "put a proxy with TLS in front of the server, and name it by https://"
+        )
 
 
 def _backend(name: str, trouble: str | None, *, own_ops: bool) -> Check:

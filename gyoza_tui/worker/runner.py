@@ -181,6 +181,8 @@ class Worker:
         )
         for warning in runtime.settings.warnings:
             runtime.notices.say(warning, "warning")
+        if host := runtime.settings.key_in_clear_to:
+            runtime.notices.say(f"the key goes unencrypted to {host}: name it by https://", "warning")
         if not runtime.session.claims:
             runtime.mode.pause(True)
         if self._new_journal:
