@@ -108,7 +108,9 @@ class Clockwork:
                 continue
             allowed_s = timeout_s + hub.timings.eviction_s
             if hub.moments.due() - row.started_at > allowed_s * 1e6:
-                words = f"still running {hub.timings.eviction_s:.0f} s after its timeout of {timeout_s:g} s"
+                words = (
+                    f"its worker reported no end within {allowed_s:.0f} s of its start; its timeout is {timeout_s:g} s"
+                )
                 failure = Failure(reason=Reason.TIMEOUT, message=words).model_dump(mode="json")
                 run = RunChange(hub, tx, row.id)
                 worker_id = run.attempt.worker_id

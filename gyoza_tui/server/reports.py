@@ -118,15 +118,17 @@ class _Report:
         return True
 
     def _line(self, row: Row[Any]) -> bool:
-        size = json_size([self.entry.msg, self.entry.payload])
-        if row.events_bytes + size > EVENTS_PER_ATTEMPT_MAX:
-            return False
-        values: dict[str, Any] = {"events_bytes": row.events_bytes + size}
-        if self.entry.type is EventType.PROGRESS:
-            values["progress"] = dumps(self.entry.msg)
-        self.run.set_attempt(row.attempt, **values)
-        self.run.record(row.attempt, self.entry)
-        return True
+        """Beyond the attempt's budget PROGRESS still moves the attempt, and is not stored."""
+        size = row.events_bytes + json_size([self.entry.msg, self.entry.payload])
+        fits, moves = size <= EVENTS_PER_ATTEMPT_MAX, self.entry.type is EventType.PROGRESS
+        values: dict[str, Any] = {"progress": dumps(self.entry.msg)} if moves else {}
+        if fits:
+            values["events_bytes"] = size
+        if values:
+            self.run.set_attempt(row.attempt, **values)
+        if fits:
+            self.run.record(row.attempt, self.entry)
+        return fits or moves
 
     def _late(self, row: Row[Any]) -> None:
         """About an attempt that is over, or not the run's any more."""

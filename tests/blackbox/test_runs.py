@@ -21,6 +21,7 @@ docker = pytest.param("docker", id="docker", marks=pytest.mark.docker)
 OUTPUTS = {"loss": 0.25, "name": "é", "list": [1, None, True]}
 ODD_BYTES = b"\xff\xfe\x00\x1b[2Jend\r\n\xc3 no newline here"
 LONG_LINE = 100_000_000
+FLOOD = 400_000
 
 
 def octal(data: bytes) -> str:
@@ -55,6 +56,10 @@ OPS = {
     "events": Op(
         """echo '{"type": "PROGRESS", "msg": 10}'; echo '{"type": "INFO", "msg": "hi", "payload": {"a": [1]}}'
         echo '{"type": "PROGRESS", "msg": 80}'"""
+    ),
+    "flood": Op(
+        f"""yes '{{"type": "INFO", "msg": "again"}}' | head -n {FLOOD}; echo '{{"type": "PROGRESS", "msg": 77}}'
+        echo '{{"ended":' $(date +%s)'}}' > $GYOZA_OUTPUT_JSON"""
     ),
     "forged": Op(
         """echo '{"type": "COMPLETED", "msg": "x", "payload": {"y": 1}}'; echo '{"type": "CANCELLED", "msg": "x"}'
@@ -136,6 +141,17 @@ def test_events_of_the_op(runs: Runs) -> None:
     assert events_of(run, EventType.PROGRESS)[-1].msg == 80
     (info,) = events_of(run, EventType.INFO)
     assert (info.msg, info.payload) == ("hi", {"a": [1]})
+
+
+def test_the_end_of_a_run_follows_its_op_through_a_flood_of_events(runs: Runs) -> None:
+    run = runs.ended("flood")
+    (completed,) = events_of(run, EventType.COMPLETED)
+    assert completed.t.timestamp() - run.outputs["ended"] < 3, "within two seconds, of which one is not counted"
+    assert events_of(run, EventType.PROGRESS)[-1].msg == 77
+    infos = events_of(run, EventType.INFO)
+    dropped = FLOOD - (len(infos) - 1)
+    assert infos[-1].msg == f"{dropped} events of the op were over the rate or size limit and dropped"
+    assert runs.out("flood").count(b"\n") == FLOOD + 1
 
 
 def test_forged_states_stay_log(runs: Runs) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import gyoza_tui.op
-from gyoza_tui.worker.event_lines import EventLines
+from gyoza_tui.worker.event_lines import parse_event
 from gyoza_tui.worker.execution_pipeline.op_files import input_files, path_variables
 
 OP = Path(gyoza_tui.op.__file__)
@@ -49,7 +49,8 @@ class Author:
 
 def events(text: str) -> list[tuple[str, Any, Any]]:
     """What the worker reads out of that stdout."""
-    return [(event.type.value, event.msg, event.payload) for event in EventLines().feed(text.encode())]
+    found = [event for line in text.splitlines() if (event := parse_event(line.encode()))]
+    return [(event.type.value, event.msg, event.payload) for event in found]
 
 
 CLASSIFY = """

@@ -82,6 +82,18 @@ def test_events_over_the_attempts_limit_are_dropped_and_state_events_never(gyoza
     assert worker.report(run, "COMPLETED", payload={})["state"] == "COMPLETED"
 
 
+def test_progress_over_the_attempts_limit_moves_it_and_is_not_stored(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    run = running(gyoza, worker)
+    big = {"rows": "x" * (EVENT_MAX - 100)}
+    for percent in range(EVENTS_PER_ATTEMPT_MAX // EVENT_MAX + 2):
+        assert worker.report(run, "PROGRESS", msg=percent, payload=big)["dropped"] == 0
+    now = gyoza.run(run["id"])
+    assert now["progress"] == percent
+    stored = [event["msg"] for event in now["events"] if event["type"] == "PROGRESS"]
+    assert stored == list(range(EVENTS_PER_ATTEMPT_MAX // EVENT_MAX))
+
+
 def test_progress_moves_the_bar_and_completed_fills_it(gyoza: Cluster) -> None:
     worker = gyoza.worker()
     run = running(gyoza, worker)

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gyoza_tui.backends.base import Backend, BackendError, Chunk, Exit, Handle, Output, Phase, Stream
 from gyoza_tui.models.clock import Clock
-from gyoza_tui.models.limits import MIB
+from gyoza_tui.models.limits import KIB, MIB
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.event_lines import EventGate, EventLines, OpEvent
+from gyoza_tui.worker.event_gate import EventGate
+from gyoza_tui.worker.event_lines import EventLines, Lines, OpEvent
 from gyoza_tui.worker.execution_pipeline.patience import Patience
 from gyoza_tui.worker.log_spool import LogSpool
 
+_PARSED_AT_ONCE = 256 * KIB
+"""Other threads wait for that."""
 BUFFER_MAX = 32 * MIB
 """Read and not yet written, what is just being written included."""
 IDLE_S = 0.25
@@ -173,16 +176,11 @@ class LogPump:
                 self._writing = bool(chunks)
                 done = self._read_all and not chunks
             now = self._clock.utc().timestamp()
-            events: list[OpEvent] = []
             for chunk in chunks:
                 self._spool.append(chunk, now)
                 if chunk.note is not None:
                     self._warn(chunk.note)
-                    # what comes next does not go on with an unfinished line
-                    events += self._lines.finish() if chunk.stream is Stream.STDOUT else []
-                elif chunk.stream is Stream.STDOUT:
-                    events += self._lines.feed(chunk.data)
-            self._tell_events(events, done=done)
+            self._tell_events(self._events(chunks), done=done)
             with self._drained:
                 self._buffered -= sum(len(chunk.data) for chunk in chunks)
                 self._writing = False
@@ -190,6 +188,26 @@ class LogPump:
             if done:
                 self._end()
                 return
+
+    def _events(self, chunks: Iterable[Chunk]) -> list[OpEvent]:
+        """What passes of the events in the output."""
+        events: list[OpEvent] = []
+        pieces: list[bytes] = []
+        size = 0
+        for chunk in chunks:
+            if chunk.stream is not Stream.STDOUT:
+                continue
+            pieces.append(chunk.data)
+            size += len(chunk.data)
+            if chunk.note is not None or size >= _PARSED_AT_ONCE:
+                events += self._passed(self._lines.feed(b"".join(pieces)))
+                pieces, size = [], 0
+            if chunk.note is not None:  # what comes next does not go on with an unfinished line
+                events += self._passed(self._lines.finish())
+        return events + self._passed(self._lines.feed(b"".join(pieces)))
+
+    def _passed(self, found: Iterable[Lines]) -> list[OpEvent]:
+        return [event for lines in found for event in self._gate.offer(lines)]
 
     def _parse_spooled(self) -> None:
         """After a restart: what was spooled, but not yet told when the worker ended."""
@@ -199,14 +217,14 @@ class LogPump:
             if offset > position:
                 self._lines.skip(offset)
             position = offset + len(data)
-            events += self._lines.feed(data)
+            events += self._passed(self._lines.feed(data))
         self._tell_events(events, done=False)
 
     def _tell_events(self, events: list[OpEvent], *, done: bool) -> None:
         """Put the spool on disk, then the events in the outbox: never the other way round."""
         if done:
-            events = events + self._lines.finish()
-        passed = self._gate.offer(events) + (self._gate.finish() if done else self._gate.due())
+            events = events + self._passed(self._lines.finish())
+        passed = events + (self._gate.finish() if done else self._gate.due())
         self._spool.flush()
         if passed:
             parsed = max(event.end for event in passed) if self._gate.holds else self._lines.offset
