@@ -27,7 +27,7 @@ class ServerThread:
         self.url = ""
 
     def __enter__(self) -> Self:
-        reading, self._writing = os.pipe()
+        self._reading, self._writing = os.pipe()
         options = ServerOptions(
             port=0,
             database=f"sqlite:///{self._database}",
@@ -36,7 +36,7 @@ class ServerThread:
             submit_key=SUBMIT_KEY,
             timings=self._timings,
             ready=self._is_ready,
-            parent_pipe=reading,
+            parent_pipe=self._reading,
         )
         self._thread = threading.Thread(target=serve, args=(options,), daemon=True)
         self._thread.start()
@@ -54,6 +54,7 @@ class ServerThread:
             os.close(self._writing)
             self._thread.join(20)
             assert not self._thread.is_alive(), "the server does not end"
+            os.close(self._reading)
 
     def _is_ready(self, url: str) -> None:
         self.url = url

@@ -22,6 +22,7 @@ from gyoza_tui.models.states import EventType
 from gyoza_tui.worker import journal_outbox
 from gyoza_tui.worker.journal_file import (
     COLUMNS,
+    JournalClosed,
     JournalError,
     opened,
     primary_code,
@@ -65,14 +66,22 @@ class Journal:
         self._write = threading.RLock()
         if new:
             set_aside(path, clock)
+        self._opened: sqlite3.Connection | None = None
         try:
-            self._db = opened(path)
+            self._opened = opened(path)
             self._memory = Memory(self._load(), Counter(report.run for report in self.outbox()))
             self._count_ended()
             for key, step, at in self._db.execute(f"SELECT run, step, began_at FROM steps WHERE {_OF_OPEN}"):
                 self._memory.entered(key, step, at)
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
+            self.close()
             raise JournalError(words(path, error)) from None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        self.check_open()
+        assert self._opened is not None
+        return self._opened
 
     # Reading, from memory
 
@@ -308,13 +317,17 @@ class Journal:
         with self._write:
             return self._db.execute("SELECT 1 FROM runs WHERE name = ?", (name,)).fetchone() is not None
 
-    def close(self) -> None:
-        """The last act of a process. Threads that still want to write wait from here on for its end.
+    def check_open(self) -> None:
+        """Raise JournalClosed when it is closed."""
+        if self._opened is None:
+            raise JournalClosed
 
-        An error would make them stop containers that the next start is to adopt.
-        """
-        self._write.acquire()
-        self._db.close()
+    def close(self) -> None:
+        """The last act: a thread that still asks for something ends by JournalClosed."""
+        with self._write:
+            if self._opened is not None:
+                self._opened.close()
+            self._opened = None
 
     # One way for every transaction
 
@@ -329,8 +342,8 @@ class Journal:
                 self._db.execute("COMMIT")
             except BaseException as error:
                 # a full disk may have rolled it back already, or may stop the commit
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                if self._opened is not None and self._opened.in_transaction:
+                    self._opened.execute("ROLLBACK")
                 if primary_code(error) == sqlite3.SQLITE_FULL:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path)) from error
                 raise

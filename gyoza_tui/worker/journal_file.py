@@ -69,6 +69,13 @@ class JournalError(Exception):
     """A journal that cannot be read; `str()` says why and what to do."""
 
 
+class JournalClosed(BaseException):
+    """The worker was closed: whatever thread of it asks the journal from here on ends by this, and does nothing else.
+
+    Not an Exception: a run that fails by one would have its container stopped, which the next start is to adopt.
+    """
+
+
 _NOT_DAMAGE: Final = frozenset(
     {
         sqlite3.SQLITE_FULL,

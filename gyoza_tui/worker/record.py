@@ -28,6 +28,7 @@ class JournalRecord:
 
     @property
     def row(self) -> RunRow:
+        self._journal.check_open()
         self._last = self._journal.get(self._key) or self._last
         return self._last
 

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Collection, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from gyoza_tui import __version__
 from gyoza_tui.backends.base import Backend
@@ -75,35 +75,45 @@ class Worker:
         clock = clock or SystemClock()
         chosen = _chosen(duties, bounds or Bounds())
         self.signals = Signals()
-        self._closed = False
         self._code: int | None = None
         self._new_journal = new_journal
-        state_dir = state_dir or StateDir.open(settings.state_dir, settings.worker_id)
-        if backends is None:
-            backends = _made_backends(settings, state_dir)
-        notices = Notices(clock)
-        self.printer = Printer(notices, settings.log_format)
-        self._log = WorkerLog(notices, state_dir.worker_log)
-        session = Session(clock, bounds or Bounds(), claims=Claim.name in chosen)
-        self.runtime = assembled(
-            settings,
-            state_dir,
-            notices,
-            clock,
-            session,
-            client=client or client_of(settings),
-            journal=Journal(state_dir.journal, clock, new=new_journal),
-            backends=backends,
-            pipeline=pipeline or Pipeline(),
-            hooks=HookCalls(notices, Hooks(on_run_end=session.ended), hooks or Hooks()),
-        )
-        notices.hide(self._secrets)
-        self.slots = Slots(self.runtime)
-        self._deliver = Deliver(self.runtime, self.slots)
-        self._reconcile = Reconcile(self.runtime, self.slots)
-        self.duties = [duty for duty in self._every_duty() if duty.name in chosen]
-        self._keeper = Keeper(self.duties)
-        self.control = LocalControl(self.runtime, self.slots, self.duties)
+        with ExitStack() as parts:
+            state_dir = state_dir or StateDir.open(settings.state_dir, settings.worker_id)
+            parts.callback(state_dir.close)
+            own_backends, own_client = backends is None, client is None
+            backends = _made_backends(settings, state_dir) if backends is None else backends
+            client = client_of(settings) if client is None else client
+            journal = Journal(state_dir.journal, clock, new=new_journal)
+            parts.callback(journal.close)
+            notices = Notices(clock)
+            self.printer = Printer(notices, settings.log_format)
+            self._log = WorkerLog(notices, state_dir.worker_log)
+            session = Session(clock, bounds or Bounds(), claims=Claim.name in chosen)
+            self.runtime = assembled(
+                settings,
+                state_dir,
+                notices,
+                clock,
+                session,
+                client=client,
+                journal=journal,
+                backends=backends,
+                pipeline=pipeline or Pipeline(),
+                hooks=HookCalls(notices, Hooks(on_run_end=session.ended), hooks or Hooks()),
+            )
+            notices.hide(self._secrets)
+            self.slots = Slots(self.runtime)
+            self._deliver = Deliver(self.runtime, self.slots)
+            self._reconcile = Reconcile(self.runtime, self.slots)
+            self.duties = [duty for duty in self._every_duty() if duty.name in chosen]
+            self._keeper = Keeper(self.duties)
+            self.control = LocalControl(self.runtime, self.slots, self.duties)
+            if own_client:
+                parts.callback(client.close)
+            if own_backends:
+                parts.callback(self._close_backends)
+            parts.callback(self._finish)
+            self._parts = parts.pop_all()
         worker_context.worker_context = self.runtime.context
 
     def _every_duty(self) -> list[Duty]:
@@ -141,13 +151,17 @@ class Worker:
         return code
 
     def close(self) -> None:
-        """The last act: the journal is closed, the lock let go. Threads still at work end with the process."""
-        if self._closed:
-            return
-        self._closed = True
+        """The last act, from any thread: runs stay as they are for the next start, the lock is let go.
+
+        Returns without waiting for the worker's threads; each ends by itself once what it waits for has answered.
+        """
+        self._parts.close()
+
+    def _finish(self) -> None:
         self._keeper.stop()
         for duty in self.duties:
             duty.stop()
+            duty.close()
         if self.runtime.session.bounded:
             text, fields = self.runtime.session.summary(len(self.runtime.active()))
             self.runtime.notices.say(text, **fields)
@@ -156,7 +170,12 @@ class Worker:
         self._log.finish()
         self.printer.finish()
         self.runtime.journal.close()
-        self.runtime.state_dir.close()
+        self.slots.abandon()
+
+    def _close_backends(self) -> None:
+        """Unless a run still uses one: the error that it would get must not end that run."""
+        if not self.slots.count:
+            self.runtime.pool.close()
 
     def shutdown(self) -> Shutdown:
         """What waits for the end of this worker."""
@@ -231,7 +250,6 @@ def _made_backends(settings: Settings, state_dir: StateDir) -> dict[str, Backend
     try:
         return all_backends(backend_options(settings, state_dir.root, state_dir.instance_id))
     except ValueError as error:
-        state_dir.close()
         raise WorkerError(str(error)) from None
 
 

@@ -13,6 +13,7 @@ from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+from gyoza_tui.worker.journal_file import JournalClosed
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.probes import Subject
 from gyoza_tui.worker.record import JournalRecord
@@ -94,6 +95,14 @@ class Slots:
         if services is not None and services.pump is not None:
             services.pump.note(text)
 
+    def abandon(self) -> None:
+        """Leave every attempt as it is: the worker is closed, and the threads of its runs end."""
+        for services in list(self._running.values()):
+            if services is not None:
+                if services.pump is not None:
+                    services.pump.abandon()
+                services.wake.set()
+
     def pull(self, key: int) -> PullProgress | None:
         """How far the pull of its image is, while it is pulled."""
         return self._pulls.get(key)
@@ -120,6 +129,8 @@ class Slots:
     def _intend_asked(self, row: RunRow, intent: Intent, note: str) -> None:
         try:
             self.intend(row, intent, note)
+        except JournalClosed:
+            return
         except (OSError, sqlite3.Error) as error:
             words = f"{row.run_id} goes on, the {intent} could not be written down: {error}"
             self._runtime.notices.say(words, "error", run=row.run_id)
@@ -136,6 +147,8 @@ class Slots:
                 runtime.hooks.run_start(row)
             while not self._run(row):
                 runtime.clock.wait(threading.Event(), _AGAIN_S)
+        except JournalClosed:
+            return
         finally:
             self._leave(row)
             for wake in (runtime.wakes.beat, runtime.wakes.claim):

@@ -176,7 +176,7 @@ def log_files(root: Path) -> Iterator[LogFile]:
 
 
 def _locked(root: Path) -> FileLock:
-    lock = FileLock(root / "lock", timeout=_LOOK_S)
+    lock = FileLock(root / "lock", timeout=_LOOK_S, thread_local=False)
     holder = root / "holder"
     try:
         lock.acquire(poll_interval=_LOOK_S / 10)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.journal_file import SCHEMA_VERSION, JournalError
+from gyoza_tui.worker.journal_file import SCHEMA_VERSION, JournalClosed, JournalError
 from gyoza_tui.worker.outbox import OutboxRow
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from tests.clock import FakeClock
@@ -400,24 +400,24 @@ def test_readers_never_wait_for_a_writer(journal: Journal) -> None:
     writer.join()
 
 
-def test_whoever_writes_after_the_close_waits_for_the_end_of_the_process(path: Path) -> None:
+def test_whatever_asks_after_the_close_ends_by_what_fails_no_run(path: Path) -> None:
     """An error would make a slot thread stop the container that the next start is to adopt."""
     journal = Journal(path, FakeClock())
     key = journal.take("server", _run(), "docker").key
     journal.close()
-    errors: list[BaseException] = []
-
-    def write() -> None:
-        try:
-            journal.update(key, parsed=1)
-        except BaseException as error:
-            errors.append(error)
-
-    writer = threading.Thread(target=write, daemon=True)
-    writer.start()
-    writer.join(0.2)
-    assert writer.is_alive()
-    assert errors == []
+    journal.close()
+    asked: list[Callable[[], object]] = [
+        lambda: journal.update(key, parsed=1),
+        lambda: journal.finish(key, Outcome.FAILED, "", []),
+        journal.outbox,
+        lambda: journal.steps(key),
+        journal.check_open,
+    ]
+    for ask in asked:
+        with pytest.raises(JournalClosed):
+            ask()
+    assert not issubclass(JournalClosed, Exception)
+    assert [row.key for row in journal.rows()] == [key], "what is read from memory is still there"
 
 
 _WRITER = """

@@ -79,6 +79,9 @@ class Duty:
         self._stopped.set()
         self._wake.set()
 
+    def close(self) -> None:
+        """Let go of what it holds; it was stopped."""
+
     def step(self) -> float:
         """One tick with its bookkeeping; the boot time of the next one."""
         began = self._clock.boot()

@@ -23,3 +23,6 @@ class Sample(Duty):
     def tick(self) -> float:
         self._runtime.history.add(self._sampler.sample())
         return INTERVAL_S
+
+    def close(self) -> None:
+        self._sampler.close()

@@ -62,6 +62,8 @@ class LogPump:
         self._writing = False
         self._wake = wake
         self._over = threading.Event()
+        self._output: Output | None = None
+        self._abandoned = False
         self.state: Exit | Phase = Phase.CREATED
         self.error: BaseException | None = None
 
@@ -73,6 +75,13 @@ class LogPump:
     def join(self, timeout_s: float) -> None:
         """Wait for that, of an attempt that is stopped."""
         self._over.wait(timeout_s)
+
+    def abandon(self) -> None:
+        """Leave the attempt as it is: its output from here on is for the worker's next start."""
+        self._abandoned = True
+        if self._output is not None:
+            self._output.close()
+        self._finish_reading()
 
     def open(self, *, fresh: bool) -> Output:
         """Open the output: before the start (`fresh`), or behind what the spool has."""
@@ -111,6 +120,8 @@ class LogPump:
         while True:
             let_go = self._read_once(output)
             self._wait_drained()
+            if self._abandoned:
+                return
             if not let_go:
                 state = self._wait()
                 if state is not Phase.RUNNING:
@@ -129,6 +140,9 @@ class LogPump:
 
     def _read_once(self, output: Output) -> bool:
         """Read to the stream's end; True when it was let go because the buffer is full."""
+        self._output = output
+        if self._abandoned:
+            output.close()
         for chunk in output:
             with self._drained:
                 self._buffer.append(chunk)
@@ -163,13 +177,13 @@ class LogPump:
 
     def _wait_drained(self) -> None:
         with self._drained:
-            self._drained.wait_for(lambda: not self._buffer and not self._writing)
+            self._drained.wait_for(lambda: self._abandoned or (not self._buffer and not self._writing))
 
     # The writer
 
     def _write(self) -> None:
         self._parse_spooled()
-        while True:
+        while not self._abandoned:
             with self._drained:
                 self._drained.wait_for(lambda: self._buffer or self._read_all, timeout=IDLE_S)
                 chunks, self._buffer = self._buffer, deque()
