@@ -34,14 +34,17 @@ PRIORITY_EXAMPLES: Final = examples(
     "gyoza-tui priority op:train state:pending 1 --yes",
     "gyoza-tui priority a1b2 -- -3",
 )
-_HELP: Final = "Ids or their beginnings, or a filter: state:pending op:train."
+_OPEN_HELP: Final = "Ids or their beginnings, or a filter: state:pending op:train."
+_ENDED_HELP: Final = "Ids or their beginnings, or a filter: state:failed op:train."
 Open = Annotated[
     list[str] | None,
-    typer.Argument(metavar="RUN|FILTER", help=_HELP, show_default=False, autocompletion=complete_open_run_or_term),
+    typer.Argument(metavar="RUN|FILTER", help=_OPEN_HELP, show_default=False, autocompletion=complete_open_run_or_term),
 ]
 Ended = Annotated[
     list[str] | None,
-    typer.Argument(metavar="RUN|FILTER", help=_HELP, show_default=False, autocompletion=complete_retryable_run_or_term),
+    typer.Argument(
+        metavar="RUN|FILTER", help=_ENDED_HELP, show_default=False, autocompletion=complete_retryable_run_or_term
+    ),
 ]
 
 

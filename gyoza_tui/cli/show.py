@@ -121,8 +121,11 @@ def _attempt(run: OpRun, attempt: OpAttempt, times: Times, steps: list[Step]) ->
 
 def _step(step: Step) -> str:
     from gyoza_tui.cli.terminal import duration
+    from gyoza_tui.models.steps import step_word
 
-    return f"{visible(step.name)} " + ("goes on" if step.ended_at is None else duration(step.ended_at - step.began_at))
+    return f"{visible(step_word(step.name))} " + (
+        "goes on" if step.ended_at is None else duration(step.ended_at - step.began_at)
+    )
 
 
 def _without_echo(events: list[Event]) -> Iterator[Event]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gyoza_tui.cli.patience import Patience
 from gyoza_tui.cli.terminal import say
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 POLL_MIN_S = 0.1
 POLL_MAX_S = 2.0
 QUIET_S = 2.0
-"""A run that waits this long is told why."""
+"""Why a run waits is printed after this time."""
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 
 
 class Wait:
@@ -30,7 +32,7 @@ class Wait:
         self._look = look
         self._begin = time.monotonic()
         self._patience = Patience(say, answered=True)
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
 
     def ended(self, run: OpRun) -> OpRun:
         """The run at its end."""
@@ -41,14 +43,16 @@ class Wait:
             pause = min(POLL_MAX_S, pause * 1.2)
             run = self._patience.ask(partial(self._client.get_run, run.id))
             if time.monotonic() > self._begin + QUIET_S:
-                self._tell(_hold_ups(run))
+                self._print_news(_hold_ups(run))
         return run
 
-    def _tell(self, lines: Iterator[str]) -> None:
+    def _print_news(self, lines: Iterator[str]) -> None:
+        """What differs from what was printed in more than a number, as the seconds that are left."""
         for line in lines:
-            if line not in self._told:
+            gist = _NUMBER.sub("", line)
+            if gist not in self._printed:
                 say(line)
-            self._told.add(line)
+            self._printed.add(gist)
 
 
 def at_work(client: GyozaClient, run: OpRun) -> str:

@@ -7,26 +7,19 @@ from typing import Final
 
 from textual.content import Content
 
+from gyoza_tui.models import steps
 from gyoza_tui.ui.format import duration, part_of, took
 from gyoza_tui.ui.outside import one_line
 from gyoza_tui.worker.snapshot import Again, Outcome, PullProgress, RunView, StepView
 
-_WORDS: Final = {
-    "prepare_inputs": "inputs",
-    "pull_latest_image": "image",
-    "start_oprun": "start",
-    "run_container": "container",
-    "complete_oprun": "complete",
-    "cleanup_op_dir": "cleanup",
-}
 _AFTERWARDS: Final = ("complete_oprun", "cleanup_op_dir")
 """What is done after every end: it reports, and tidies up."""
 _MB: Final = 1024 * 1024
 
 
 def step_word(name: str) -> str:
-    """A short word for one of our steps; the name of any other."""
-    return _WORDS.get(name) or one_line(name.replace("_", " ")).plain
+    """As `steps.step_word`, safe to show."""
+    return one_line(steps.step_word(name)).plain
 
 
 def current_step(view: RunView) -> StepView | None:

@@ -88,7 +88,7 @@ def test_a_run_at_work_is_seen_by_every_verb(desk: Desk) -> None:
         (worker,) = TypeAdapter(list[WorkerView]).validate_json(desk("workers", "--json"))
         assert [op.id for op in worker.running_ops] == [run.id]
         assert f"run {run.id} attempt 1: run container, local://talks" in desk("workers", desk.worker.id)
-        assert re.search(r"steps: prepare_inputs \S+s,.* run_container goes on", desk("show", run.id))
+        assert re.search(r"steps: inputs \S+s,.* container goes on", desk("show", run.id))
         gate.touch()
         assert follow.process.wait(20) == 0
         assert sorted(follow.out.read_text().splitlines()) == sorted(

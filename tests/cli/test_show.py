@@ -97,5 +97,5 @@ def test_the_steps_of_a_worker_of_this_machine(verb: Verb, served: ServerThread,
     Actor(served.client, "desk").complete("abc")
     journal.close()
     Actor(served.client, "elsewhere").complete("other")
-    assert re.search(r"^  steps: prepare_inputs \S+s, run_container \S+s$", verb("show", "abc").out, re.MULTILINE)
+    assert re.search(r"^  steps: inputs \S+s, container \S+s$", verb("show", "abc").out, re.MULTILINE)
     assert "steps" not in verb("show", "other").out
