@@ -2,6 +2,9 @@
 
 A backend is synchronous and thread-safe. Every method is idempotent: the worker repeats calls after a crash. What a
 backend must remember of an attempt is in its `Handle`, which the worker journals as JSON without looking inside.
+
+Every method that takes a handle raises AttemptElsewhere where the attempt is not found because another engine answers
+than the one that it was made on.
 """
 
 from __future__ import annotations
@@ -264,6 +267,12 @@ class VanishedHandle(BackendError):
     reason = Reason.BACKEND_RESTARTED
 
 
+class AttemptElsewhere(BackendError):
+    """The attempt is on another engine than the one that answers now: it may go on there, and is out of reach."""
+
+    reason = Reason.BACKEND_UNAVAILABLE
+
+
 class Backend(Protocol):
     @property
     def name(self) -> str:
@@ -346,6 +355,9 @@ class Backend(Protocol):
         Never follows a link. Raises ValueError, in words that name the file, for anything that is not a regular
         file, is larger than `limit` bytes, or changed while it was read.
         """
+
+    def renewed(self, handle: Handle) -> Handle:
+        """The handle of an attempt that is here, with what an older version did not note in it."""
 
     def describe(self, handle: Handle) -> dict[str, Any]:
         """The engine's own view of the attempt, for a person, with the values of its environment masked."""

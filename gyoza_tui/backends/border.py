@@ -140,6 +140,10 @@ class Border:
         with self._crossing("fetch", handle, documented=ValueError) as backend:
             return backend.fetch(handle, name, limit)
 
+    def renewed(self, handle: Handle) -> Handle:
+        with self._crossing("renewed", handle) as backend:
+            return backend.renewed(handle)
+
     def describe(self, handle: Handle) -> dict[str, Any]:
         with self._crossing("describe", handle) as backend:
             return backend.describe(handle)

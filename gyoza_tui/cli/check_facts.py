@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from gyoza_tui.backends import BACKENDS
-from gyoza_tui.backends.base import Backend, BackendError
+from gyoza_tui.backends.base import AttemptElsewhere, Backend, BackendError
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import error_code, trouble, words
 from gyoza_tui.models.clock import SystemClock
@@ -21,12 +21,12 @@ from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.images import DOCKER
 from gyoza_tui.models.workers import ClaimRequest
 from gyoza_tui.settings import Settings, unknown_variables
-from gyoza_tui.worker import disk, state_dir_look
+from gyoza_tui.worker import disk, journal_look, state_dir_look
 from gyoza_tui.worker.assembly import backend_options
 from gyoza_tui.worker.checks import Asked, Directory
 from gyoza_tui.worker.hardware.sampler import Sampler
 from gyoza_tui.worker.link import HELD_BY_ANOTHER, LinkState
-from gyoza_tui.worker.state_dir import worker_dir
+from gyoza_tui.worker.state_dir import JOURNAL, worker_dir
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Found:
     server_url: str
     link: LinkState = field(default_factory=LinkState)
     backends: dict[str, str | None] = field(default_factory=dict)
+    held: dict[str, tuple[str, ...]] = field(default_factory=dict)
     hardware: HardwareSample | None = None
     disk: str | None = None
     disk_free_mb: int | None = None
@@ -59,6 +60,7 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
                 disks += made.disks()
                 found.own_ops |= bool(made.ops())
                 gpu_trouble = _trouble_of_gpus(made) if name == DOCKER else gpu_trouble
+                found.held[name] = _held(made, root)
                 made.close()
     sampler = Sampler(SystemClock())
     found.hardware = sampler.sample()
@@ -112,6 +114,20 @@ def _backends(settings: Settings, directory: Path) -> dict[str, Backend | str]:
         except ValueError as error:
             made[name] = str(error)
     return made
+
+
+def _held(backend: Backend, root: Path) -> tuple[str, ...]:
+    """Why each attempt in the worker's journal that is on another engine is out of reach."""
+    held: list[str] = []
+    for attempt in journal_look.open_attempts(root / JOURNAL):
+        if attempt.backend == backend.name:
+            try:
+                backend.state(attempt.handle)
+            except AttemptElsewhere as error:
+                held.append(str(error))
+            except BackendError:
+                continue
+    return tuple(held)
 
 
 def _trouble(backend: Backend) -> str | None:

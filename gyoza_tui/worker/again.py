@@ -12,3 +12,5 @@ class Again(NamedTuple):
     """What went wrong, in words."""
     at: float
     """When it is tried again, in UTC seconds; past while it is being tried."""
+    held: bool = False
+    """Whether the attempt is out of reach, on another engine than the one that answers now."""

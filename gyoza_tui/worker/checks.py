@@ -52,6 +52,10 @@ class Facts(Protocol):
     def backends(self) -> Mapping[str, str | None]: ...
 
     @property
+    def held(self) -> Mapping[str, tuple[str, ...]]:
+        """Per backend why each run that is out of reach is so."""
+
+    @property
     def hardware(self) -> HardwareSample | None: ...
 
     @property
@@ -101,7 +105,7 @@ def _checks(facts: Facts, asked: Asked | None, *, own_ops: bool) -> Iterator[Che
     if asked is not None:
         yield _clock(facts, asked.clock_skew_s)
     for name, trouble in sorted(facts.backends.items()):
-        yield _backend(name, trouble, own_ops=own_ops)
+        yield _backend(name, trouble, facts.held.get(name, ()), own_ops=own_ops)
     yield _gpus(facts.hardware)
     if asked is not None:
         yield _gpu_runtime(facts, asked.gpu_trouble)
@@ -161,7 +165,11 @@ def _encryption(host: str | None) -> Iterator[Check]:
         )
 
 
-def _backend(name: str, trouble: str | None, *, own_ops: bool) -> Check:
+def _backend(name: str, trouble: str | None, held: tuple[str, ...], *, own_ops: bool) -> Check:
+    if trouble is None and held:
+        why, _, mend = held[0].partition(": ")
+        runs = "1 run is held, it was" if len(held) == 1 else f"{len(held)} runs are held, they were"
+        return Check(name, CheckState.WARNING, f"answers, but {runs} {why}", mend)
     if trouble is None:
         return Check(name, CheckState.OK, "answers" if name == DOCKER else "ready")
     if trouble == UNCHECKED:

@@ -28,6 +28,23 @@ def cleaned(journal: Path, name: str) -> bool | None:
     return bool(found[0][0]) if found else None
 
 
+class OpenAttempt(NamedTuple):
+    """One that has not ended, and what its backend remembers of it."""
+
+    backend: str
+    handle: dict[str, Any]
+
+
+def open_attempts(journal: Path) -> list[OpenAttempt]:
+    """Those that have something at their backend; what cannot be read is left out."""
+    found = _look(journal, "SELECT backend, handle FROM runs WHERE outcome IS NULL AND handle IS NOT NULL")
+    attempts = []
+    for backend, text in found:
+        with contextlib.suppress(ValueError):
+            attempts.append(OpenAttempt(str(backend), dict(json.loads(text))))
+    return attempts
+
+
 class Step(NamedTuple):
     """A step of an attempt here, and when it began and ended: UTC seconds, None while it goes on."""
 
@@ -52,8 +69,8 @@ def steps_of(journal: Path, run_id: str) -> dict[int, list[Step]]:
     return steps
 
 
-def _look(journal: Path, query: str, value: str) -> list[Any]:
+def _look(journal: Path, query: str, *values: str) -> list[Any]:
     uri = f"{journal.as_uri()}?mode=ro"
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
-        return db.execute(query, (value,)).fetchall()
+        return db.execute(query, values).fetchall()
     return []

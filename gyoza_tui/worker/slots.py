@@ -7,7 +7,7 @@ import threading
 import traceback
 from typing import Final
 
-from gyoza_tui.backends.base import BackendError, Label, PullProgress
+from gyoza_tui.backends.base import AttemptElsewhere, BackendError, Label, PullProgress
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.again import Again
@@ -32,6 +32,7 @@ class Slots:
         self._lock = threading.Lock()
         self._running: dict[int, Services | None] = {}
         self._pulls: dict[int, PullProgress] = {}
+        self._held: dict[int, Again] = {}
         self._asked: dict[int, Intent] = {}
         """Intents on their way into the journal."""
 
@@ -120,7 +121,7 @@ class Slots:
     def again(self, key: int) -> Again | None:
         """Why what it is at is tried again, and when."""
         services = self._running.get(key)
-        return None if services is None else services.again
+        return self._held.get(key, None if services is None else services.again)
 
     @property
     def count(self) -> int:
@@ -158,6 +159,7 @@ class Slots:
         with self._lock:
             self._running.pop(row.key, None)
         self._pulls.pop(row.key, None)
+        self._held.pop(row.key, None)
         if not any(other.run_id == row.run_id for other in self._runtime.active()):
             self._runtime.context.remove_running_op(row.run_id)
 
@@ -167,6 +169,8 @@ class Slots:
         if row.backend not in runtime.pool:
             self._give_back(row)
             return True
+        if self._out_of_reach(row):
+            return False
         try:
             spool = LogSpool(
                 runtime.state_dir.log_path(row.run_id, row.attempt, row.lease),
@@ -177,10 +181,34 @@ class Slots:
                 runtime.pipeline.run(ctx)
             finally:
                 spool.close()
+        except AttemptElsewhere as error:
+            self._hold(row, error)
         except Exception as error:
             self._tell(row, error)
             self._show(row, error)
         return self._over(row)
+
+    def _out_of_reach(self, row: RunRow) -> bool:
+        """Whether the attempt, which still has to end, is on another engine than the one that answers now."""
+        now = self._runtime.journal.get(row.key) or row
+        given_up = now.intent in (Intent.CANCEL, Intent.LOST)
+        if now.handle is not None and now.exit is None and now.outcome is None and not given_up:
+            try:
+                self._runtime.pool[row.backend].state(now.handle)
+            except AttemptElsewhere as error:
+                self._hold(row, error)
+                return True
+            except BackendError:  # the pipeline waits for it, and says so
+                pass
+        self._held.pop(row.key, None)
+        return False
+
+    def _hold(self, row: RunRow, error: AttemptElsewhere) -> None:
+        """Nothing is done for the attempt, nor reported, until its engine is back or it is cancelled."""
+        runtime = self._runtime
+        if row.key not in self._held:
+            runtime.notices.say(f"{row.run_id} is held: {error}", "warning", run=row.run_id, state="held")
+        self._held[row.key] = Again(f"held: {error}", runtime.clock.utc().timestamp() + _AGAIN_S, held=True)
 
     def _tell(self, row: RunRow, error: Exception) -> None:
         """A backend's words are told with the run's end already; anything else comes with its traceback, as data."""

@@ -151,3 +151,12 @@ class Snapshot(NamedTuple):
     """Grows with each change of what `WorkerControl.history` would answer."""
     down_since: float | None = None
     """Boot time since which the server does not answer; None while it does, or never did."""
+
+    @property
+    def held(self) -> Mapping[str, tuple[str, ...]]:
+        """Per backend why each run that is on another engine is out of reach."""
+        held: dict[str, tuple[str, ...]] = {}
+        for view in self.runs:
+            if view.again is not None and view.again.held:
+                held[view.row.backend] = (*held.get(view.row.backend, ()), view.again.why.removeprefix("held: "))
+        return held

@@ -126,6 +126,7 @@ CALLS: dict[str, Callable[[Backend], object]] = {
     "stop": lambda backend: backend.stop(HANDLE, 0),
     "usage": lambda backend: backend.usage(HANDLE),
     "fetch": lambda backend: backend.fetch(HANDLE, "output.json", 1),
+    "renewed": lambda backend: backend.renewed(HANDLE),
     "describe": lambda backend: backend.describe(HANDLE),
     "shell": lambda backend: backend.shell(HANDLE),
     "frozen": lambda backend: backend.frozen({}),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gyoza_tui.backends.base import (
+    AttemptElsewhere,
     BackendBroken,
     BackendError,
     BackendUnavailable,
@@ -29,6 +30,8 @@ from gyoza_tui.backends.base import (
     Stream,
     Usage,
 )
+
+_OF_ATTEMPT = {"start", "wait", "state", "started_at", "stop", "fetch", "remove"}
 
 
 @dataclass
@@ -95,6 +98,8 @@ class FakeBackend:
         """Names of what is frozen from outside."""
         self.down: str | None = None
         """Set: the engine does not answer, for this reason."""
+        self.elsewhere: str | None = None
+        """Set: another engine answers, which has none of these attempts."""
         self.fail: dict[str, BackendError] = {}
         """What the next call of a method raises."""
         self.broken: str | None = None
@@ -106,6 +111,8 @@ class FakeBackend:
     def _answer(self, method: str) -> None:
         if self.down:
             raise BackendUnavailable(self.down)
+        if self.elsewhere and method in _OF_ATTEMPT:
+            raise AttemptElsewhere(self.elsewhere)
         if method in self.fail:
             raise self.fail.pop(method)
 
@@ -210,6 +217,9 @@ class FakeBackend:
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
         self._answer("fetch")
         return self._of(handle).files.get(name)
+
+    def renewed(self, handle: Handle) -> Handle:
+        return handle
 
     def describe(self, handle: Handle) -> dict[str, Any]:
         return {}

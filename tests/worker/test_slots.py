@@ -14,7 +14,7 @@ from gyoza_tui.backends.base import BackendError, Handle, Spec, VanishedHandle
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.run_row import Intent, Outcome
+from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
 from tests.scripted_server import SERVER_ID, ScriptedServer
 from tests.waiting import until
@@ -344,4 +344,99 @@ def test_what_was_started_again_after_its_end_is_removed_all_the_same(
     assert refused
     assert rig.backend.removed == [row.name]
     assert rig.now(row).outcome is Outcome.COMPLETED
+    rig.close()
+
+
+def _at_work(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> RunRow:
+    """A run whose container runs, at a slot that looks often."""
+    monkeypatch.setattr("gyoza_tui.worker.slots._AGAIN_S", 0.05)
+    rig.backend.known["op"] = FakeOp(ends_at_once=False)
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    row = rig.row()
+    _slots(rig).start(row)
+    until(lambda: rig.now(row).started_at, "the start")
+    return row
+
+
+def _worker_of(rig: Rig) -> Rig:
+    """The next worker of the same directory, while another engine answers."""
+    rig.close()
+    again = Rig(rig.server, rig.state, {"stop_grace_s": 0}, clock=SystemClock(), backends={"docker": rig.backend})
+    del again.worker.slots.start
+    rig.backend.elsewhere = "made on another engine (a at b): point DOCKER_HOST back there"
+    return again
+
+
+def test_a_run_of_another_engine_is_held_until_that_one_is_back(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = _at_work(rig, monkeypatch)
+    again = _worker_of(rig)
+    _slots(again).start(again.now(row))
+    why = until(lambda: _slots(again).again(row.key), "that it is held")
+    assert why.held
+    assert "DOCKER_HOST" in why.why
+    entered = again.journal.steps(row.key)
+    until(lambda: _slots(again).again(row.key) not in (None, why), "another look")
+    assert (again.now(row).outcome, again.journal.steps(row.key)) == (None, entered)
+    assert again.said().count("is held: made on another engine") == 1
+    again.runtime.pool.check()
+    docker = next(check for check in again.worker.control.checks() if check.name == "docker")
+    assert docker.text == "answers, but 1 run is held, it was made on another engine (a at b)"
+    assert docker.mend == "point DOCKER_HOST back there"
+
+    rig.backend.elsewhere = None
+    rig.backend.known["op"].go.set()
+    until(lambda: again.now(row).cleaned, "the end")
+    assert again.now(row).outcome is Outcome.COMPLETED
+    assert len(rig.backend.created) == len(rig.backend.started) == 1
+    again.close()
+
+
+def test_an_engine_that_becomes_another_under_a_run_holds_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = _at_work(rig, monkeypatch)
+    rig.backend.elsewhere = "made on another engine: bring it back"
+    container = rig.backend.containers[row.name]
+    container.ended.set()  # its stream breaks off
+    until(lambda: _slots(rig).again(row.key), "that it is held")
+    assert rig.now(row).outcome is None
+    rig.backend.elsewhere = None
+    rig.backend.known["op"].go.set()
+    until(lambda: rig.now(row).cleaned, "the end")
+    assert rig.now(row).outcome is Outcome.COMPLETED
+    rig.close()
+
+
+@pytest.mark.parametrize("intent", [Intent.CANCEL, Intent.LOST])
+def test_a_held_run_can_be_given_up_and_is_not_said_to_be_stopped(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, intent: Intent
+) -> None:
+    row = _at_work(rig, monkeypatch)
+    again = _worker_of(rig)
+    _slots(again).start(again.now(row))
+    until(lambda: _slots(again).again(row.key), "that it is held")
+    _slots(again).intend(again.now(row), intent, "somebody wants it")
+    until(lambda: again.closed(row) or again.now(row).cleaned, "the end")
+    assert "not stopped, it may go on: made on another engine" in again.said()
+    assert rig.backend.removed == []
+    reports = [report.event for report in again.journal.outbox() if report.event]
+    told = [report.msg for report in reports if report.type is EventType.CANCELLED]
+    assert all("not stopped" in str(msg) for msg in told)
+    assert len(told) == (intent is Intent.CANCEL)
+
+    rig.backend.elsewhere = None
+    again.runtime.pool.check()
+    again.reconcile.step()
+    assert rig.backend.removed == [row.name], "once it is within reach"
+    again.close()
+
+
+def test_a_held_run_is_not_given_back(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may go on: nobody else must begin with it because this worker ends."""
+    row = _at_work(rig, monkeypatch)
+    rig.backend.elsewhere = "made on another engine: bring it back"
+    _slots(rig).intend(rig.now(row), Intent.RELEASE, "the worker was stopped")
+    until(lambda: _slots(rig).again(row.key), "that it is held")
+    assert (rig.now(row).outcome, rig.journal.outbox()) == (None, [])
+    rig.backend.elsewhere = None
+    until(lambda: rig.now(row).cleaned, "the end")
+    assert rig.now(row).outcome is Outcome.RELEASED
     rig.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -35,6 +35,7 @@ from gyoza_tui.backends.docker.containers import Containers
 from gyoza_tui.backends.docker.end_notice import Death, EndNotice
 from gyoza_tui.backends.docker.ends import parse_time, read_state
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
+from gyoza_tui.backends.docker.identity import EngineIdentities
 from gyoza_tui.backends.docker.log_source import EngineLog, Life
 from gyoza_tui.backends.docker.output import LiveOutput
 from gyoza_tui.backends.docker.probe import probe, prune
@@ -66,6 +67,7 @@ class DockerBackend:
         self._volumes = Volumes(self._engine, options)
         self._verdicts = Verdicts(self._engine, self._containers.inspect)
         self._usage = UsageReader(self._engine)
+        self._identities = EngineIdentities(self._engine)
         self._deaths: dict[str, float] = {}
         """When a container died in a life whose output was read to its end."""
         self._disks: tuple[Path, ...] = ()
@@ -129,6 +131,7 @@ class DockerBackend:
             "run_dir": str(spec.run_dir),
             _VOLUMES: [list(volume) for volume in volumes],
         }
+        handle = self._identities.noted(handle)
         if not bind and self._containers.phase(container) is Phase.CREATED:
             files.put_volume(self._engine, container, {})  # opens the volume for whatever user the image has
         return handle
@@ -137,7 +140,8 @@ class DockerBackend:
         if handle["io"] == _BIND:
             files.put_bound(Path(handle["run_dir"]), files_)
         else:
-            files.put_volume(self._engine, handle["id"], files_)
+            with self._finding(handle):
+                files.put_volume(self._engine, handle["id"], files_)
 
     def output(self, handle: Handle, resume: Resume | None) -> Output:
         container = handle["id"]
@@ -149,8 +153,9 @@ class DockerBackend:
         return ResumedOutput(log, resume, creation.log_file_bytes(self._options), earlier_life)
 
     def start(self, handle: Handle) -> None:
-        self._volumes.stage(_volumes_of(handle))
-        self._containers.start(handle["id"])
+        with self._finding(handle):
+            self._volumes.stage(_volumes_of(handle))
+            self._containers.start(handle["id"])
 
     def verify(self, handle: Handle) -> None:
         if not (volumes := _volumes_of(handle)):
@@ -164,18 +169,27 @@ class DockerBackend:
     def wait(self, handle: Handle, timeout_s: float) -> State:
         container = handle["id"]
         known = self._verdicts.known(container)
-        return known or self._verdicts.complete(container, self._containers.wait(container, timeout_s))
+        return known or self._completed(handle, self._containers.wait(container, timeout_s))
 
     def state(self, handle: Handle) -> State:
-        return self._verdicts.complete(handle["id"], self._containers.phase(handle["id"]))
+        return self._completed(handle, self._containers.phase(handle["id"]))
+
+    def _completed(self, handle: Handle, state: State) -> State:
+        if state is Phase.GONE:
+            self._identities.check(handle)
+        return self._verdicts.complete(handle["id"], state)
 
     def started_at(self, handle: Handle) -> float | None:
         inspected = self._containers.inspect(handle["id"])
-        return None if inspected is None else parse_time(inspected["State"].get("StartedAt"))
+        if inspected is None:
+            self._identities.check(handle)
+            return None
+        return parse_time(inspected["State"].get("StartedAt"))
 
     def stop(self, handle: Handle, grace_s: float) -> None:
         self._verdicts.stopping(handle["id"])
-        self._containers.stop(handle["id"], grace_s)
+        if not self._containers.stop(handle["id"], grace_s):
+            self._identities.check(handle)
 
     def usage(self, handle: Handle) -> Usage:
         return self._usage.read(handle["id"])
@@ -183,12 +197,17 @@ class DockerBackend:
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
         if handle["io"] == _BIND:
             return files.fetch_bound(Path(handle["run_dir"]), name, limit)
-        return files.fetch_volume(self._engine, handle["id"], name, limit)
+        with self._finding(handle):
+            return files.fetch_volume(self._engine, handle["id"], name, limit)
+
+    def renewed(self, handle: Handle) -> Handle:
+        return self._identities.noted(handle)
 
     def describe(self, handle: Handle) -> dict[str, Any]:
-        inspected = self._containers.inspect(handle["id"])
-        if inspected is None:
-            raise VanishedHandle(f"the container {handle['name']} is gone")
+        with self._finding(handle):
+            inspected = self._containers.inspect(handle["id"])
+            if inspected is None:
+                raise VanishedHandle(f"the container {handle['name']} is gone")
         return creation.masked(inspected)
 
     def shell(self, handle: Handle) -> tuple[str, ...]:
@@ -215,7 +234,8 @@ class DockerBackend:
             return Found(name, handle, dict(listed.get("Labels") or {}), Phase.RUNNING, words)
 
     def remove(self, handle: Handle) -> None:
-        self._containers.remove(handle["id"])
+        if not self._containers.remove(handle["id"]):
+            self._identities.check(handle)
         self._volumes.release(_volumes_of(handle))
         self._verdicts.forget(handle["id"])
         self._deaths.pop(handle["id"], None)
@@ -243,6 +263,15 @@ class DockerBackend:
 
     def close(self) -> None:
         self._engine.close()
+
+    @contextlib.contextmanager
+    def _finding(self, handle: Handle) -> Iterator[None]:
+        """A container that is not found may be on another engine."""
+        try:
+            yield
+        except VanishedHandle:
+            self._identities.check(handle)
+            raise
 
     def _binds(self) -> bool:
         if self._options.docker_io != "auto":

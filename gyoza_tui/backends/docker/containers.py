@@ -108,14 +108,17 @@ class Containers:
             created = state is Phase.CREATED
             self._wait_once(container, min(left, _CREATED_LOOK_S) if created else left, next_exit=created)
 
-    def stop(self, container: str, grace_s: float) -> None:
-        """Returns when the container, and with its first process all others, is verifiably not running."""
+    def stop(self, container: str, grace_s: float) -> bool:
+        """Returns when the container, and with its first process all others, is verifiably not running.
+
+        Whether there was such a container.
+        """
         grace = max(0, math.ceil(grace_s))
         with self._engine.api() as api:
             try:
                 api.stop(container, timeout=grace)
             except NotFound:
-                return
+                return False
             except APIError as error:
                 if error.status_code != 500:
                     raise
@@ -125,14 +128,15 @@ class Containers:
                 raise BackendUnavailable(f"the container {container[:12]} is still running after SIGKILL")
             self._kill(container)
             self._wait_once(container, 1.0)
+        return True
 
-    def remove(self, container: str) -> None:
-        """With the volumes that are only its own."""
+    def remove(self, container: str) -> bool:
+        """With the volumes that are only its own. Whether there was such a container."""
         with self._engine.api() as api:
             try:
                 api.remove_container(container, v=True)
             except NotFound:
-                return
+                return False
             except APIError as error:
                 if error.status_code != 409 or "already in progress" not in str(error.explanation):
                     raise
@@ -141,6 +145,7 @@ class Containers:
             if time.monotonic() > deadline:
                 raise BackendError(f"the container {container[:12]} is being removed, without an end")
             threading.Event().wait(0.05)
+        return True
 
     def listed(self, labels: Mapping[str, str], status: str | None = None) -> list[dict[str, Any]]:
         """Every container with all of these labels, ended ones too; with `status` only those in that status."""

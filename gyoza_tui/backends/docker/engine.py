@@ -157,6 +157,12 @@ class Engine:
             return None
         return "Docker has no NVIDIA runtime: containers get no GPU"
 
+    def identity(self) -> tuple[str, str, str]:
+        """Its id, the name of its host and its data directory."""
+        with self.api(QUICK_TIMEOUT_S) as api:
+            info = api.info()
+        return str(info.get("ID") or ""), str(info.get("Name") or "unknown"), str(info.get("DockerRootDir") or "")
+
     def live_restore(self) -> bool:
         """Whether its containers outlive it."""
         with self.api(PROBE_TIMEOUT_S) as api:

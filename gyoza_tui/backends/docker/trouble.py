@@ -19,11 +19,18 @@ class Troubles:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._lock = threading.Lock()
+        self._count = 0
         self._spans: deque[tuple[float, float]] = deque(maxlen=_KEPT)
+
+    @property
+    def count(self) -> int:
+        """How many were noted so far."""
+        return self._count
 
     def note(self) -> None:
         at = self._now()
         with self._lock:
+            self._count += 1
             if self._spans and 0 <= at - self._spans[-1][1] <= NEAR_S:
                 first, _ = self._spans.pop()
                 self._spans.append((first, at))

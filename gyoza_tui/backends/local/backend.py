@@ -211,6 +211,9 @@ class LocalBackend:
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
         return files.fetch(Path(handle["run_dir"]), name, limit)
 
+    def renewed(self, handle: Handle) -> Handle:
+        return handle
+
     def describe(self, handle: Handle) -> dict[str, Any]:
         control = self._control(handle)
         attempt = control.attempt()

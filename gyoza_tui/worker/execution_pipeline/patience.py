@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gyoza_tui.backends.base import BackendError, BackendUnavailable, VanishedHandle
+from gyoza_tui.backends.base import AttemptElsewhere, BackendError, BackendUnavailable, VanishedHandle
 from gyoza_tui.models.clock import Clock
 
 FAULTS_S: Final = 300.0
@@ -12,7 +12,8 @@ FAULTS_S: Final = 300.0
 
 
 class Patience:
-    """With one call that must succeed: for ever while the engine does not answer, never once the attempt is gone."""
+    """With one call that must succeed: for ever while the engine does not answer, never once the attempt is gone, or is
+    on another engine."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -25,4 +26,4 @@ class Patience:
             return False
         now = self._clock.boot()
         self._since = now if self._since is None else self._since
-        return isinstance(error, VanishedHandle) or now - self._since >= FAULTS_S
+        return isinstance(error, VanishedHandle | AttemptElsewhere) or now - self._since >= FAULTS_S

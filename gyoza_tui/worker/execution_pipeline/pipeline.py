@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gyoza_tui.backends.base import BackendError, DiskFull
+from gyoza_tui.backends.base import AttemptElsewhere, BackendError, DiskFull
 from gyoza_tui.models.failures import Failure, Reason
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
@@ -48,6 +48,7 @@ class Pipeline:
 
         Steps marked `always` run whatever happened before them, after the end is on record. Steps that need neither a
         backend nor the server run without services: those are made when a step asks for them, or for a run to fail.
+        AttemptElsewhere is no end: it is raised at once, and the pipeline is to be run again when its engine is back.
         """
         ctx = ctx or ExecutionContext()
         error: Exception | None = None
@@ -63,6 +64,8 @@ class Pipeline:
             except RunSuperseded as quiet:
                 ended = True
                 _end_quietly(services_of(ctx), quiet)
+            except AttemptElsewhere:
+                raise
             except (Exception, SystemExit) as loud:
                 failed = StepExited(step_name(step)) if isinstance(loud, SystemExit) else loud
                 ended, error = True, error or failed
@@ -74,13 +77,19 @@ class Pipeline:
 
 
 def _end_quietly(services: Services, superseded: RunSuperseded) -> None:
-    """What runs is stopped before anything is told."""
-    services.stop_attempt()
+    """What runs is stopped before anything is told. Out of reach, it is only given up where another start of the run
+    does not follow from that."""
+    note = superseded.note
+    try:
+        services.stop_attempt()
+    except AttemptElsewhere as error:
+        if superseded.intent is Intent.RELEASE:
+            raise
+        note = f"{note}; not stopped, it may go on: {error}"
+        services.warn(f"{note}. If the worker is pointed back there, it stops what is left")
     outcome = _ENDED[superseded.intent]
-    report = (
-        EventReport(type=EventType.CANCELLED, msg=superseded.note or None) if outcome is Outcome.CANCELLED else None
-    )
-    services.record.finish(outcome, superseded.note, report)
+    report = EventReport(type=EventType.CANCELLED, msg=note or None) if outcome is Outcome.CANCELLED else None
+    services.record.finish(outcome, note, report)
 
 
 def _end_failed(services: Services, error: Exception) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from gyoza_tui.backends.base import (
+    AttemptElsewhere,
     Backend,
     BackendBroken,
     BackendError,
@@ -155,6 +156,7 @@ class Services:
         """Stop whatever runs of the attempt and verify that it is gone, however long the engine takes to answer.
 
         Whether anything ran. What a backend cannot stop although its engine answers is left to the worker's sweep.
+        Raises AttemptElsewhere.
         """
         row = self.record.row
         handle = row.handle
@@ -164,6 +166,8 @@ class Services:
             return self._persistently("stop", lambda: self._stop(handle))
         except VanishedHandle:
             return False
+        except AttemptElsewhere:
+            raise
         except BackendError as error:
             self.warn(f"not stopped: {error}; {_LEFT}")
             return True

@@ -57,9 +57,11 @@ def _started(ctx: ExecutionContext, services: Services) -> Exit:
         wake=services.wake,
     )
     if not fresh:
+        # for as long as it takes: to give up would stop it when the engine is back
         state = services.patiently("container", lambda: services.backend.state(handle), math.inf)
         if state is Phase.GONE:
             raise VanishedHandle(_GONE)
+        handle = _renewed(services, handle)
         fresh = state is Phase.CREATED
     pump.go(_opened(services, pump, handle, fresh=fresh))
     services.pump = pump
@@ -81,6 +83,13 @@ def _created(ctx: ExecutionContext, services: Services) -> tuple[Handle, bool]:
     # once more after a restart: the worker may have ended between the container and its inputs
     services.patiently("inputs", lambda: backend.put(handle, input_files(ctx.inputs)))
     return handle, True
+
+
+def _renewed(services: Services, handle: Handle) -> Handle:
+    renewed = services.patiently("container", lambda: services.backend.renewed(handle), patience_s=math.inf)
+    if renewed != handle:
+        services.record.update(handle=renewed)
+    return renewed
 
 
 def _made(ctx: ExecutionContext, services: Services) -> Handle:
