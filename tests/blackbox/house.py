@@ -50,8 +50,8 @@ class WorkerProcess:
         self._argv = [sys.executable, "-m", "gyoza_tui", "--no-ui", "--server", house.url]
         self._argv += ["--worker-id", worker_id, "--state-dir", str(house.root / "state")]
         self._argv += ["--max-runs", str(max_runs), "--ops-file", str(house.ops_file)]
-        self._environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-        self._environment |= {
+        self.environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        self.environment |= {
             "GYOZA_API_KEY": KEY,
             "GYOZA_PULL_POLICY": "missing",
             "GYOZA_DOCKER_NETWORK": "none",
@@ -65,7 +65,7 @@ class WorkerProcess:
         with self._words.open("ab") as words:
             self._process = subprocess.Popen(
                 self._argv,
-                env=self._environment | environment,
+                env=self.environment | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,

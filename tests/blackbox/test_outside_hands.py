@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import docker
 import pytest
 
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
 from tests.blackbox.house import House, WorkerProcess, ends, events_of
+from tests.engine import PrivateEngine
 from tests.waiting import until
 
 pytestmark = pytest.mark.docker
@@ -94,3 +96,31 @@ def test_a_paused_container_is_shown_and_can_be_cancelled(docker_house: House) -
     assert b"UTC: the container was paused from outside]" in worker.log(goes_on)
     house.until_free(worker)
     assert house.state(cancelled) is RunState.CANCELLED
+
+
+@pytest.mark.long
+def test_a_worker_that_is_pointed_at_another_engine_holds_its_runs(
+    docker_house: House, private_engine: PrivateEngine, docker_engine: docker.APIClient
+) -> None:
+    house = docker_house
+    worker = house.worker(2)
+    kept = house.script("printf 'half a line'; sleep 8; echo '{\"x\": 1}' > $GYOZA_OUTPUT_JSON")
+    given_up = house.script("printf 'half a line'; sleep 1000")
+    until(lambda: _up(worker, kept) and _up(worker, given_up), "both run")
+    worker.kill()
+    worker.environment["DOCKER_HOST"] = private_engine.host
+    worker.start()
+    until(lambda: worker.words.count("is held: made on another Docker engine") == 2, "the worker says so")
+    house.client.update_run(given_up.id, state=RunState.CANCELLED)
+    until(lambda: "not stopped, it may go on" in worker.words, "the cancel is done as far as it can be")
+    assert house.state(kept) is RunState.RUNNING
+    assert len(house.containers(worker)) == 2
+    with private_engine.client() as other:
+        assert other.containers(all=True) == []
+    worker.kill()
+    del worker.environment["DOCKER_HOST"]
+    worker.start()
+    done = house.ended(kept)
+    assert (done.state, done.outputs, done.current_attempt) == (RunState.COMPLETED, {"x": 1}, 1)
+    house.until_free(worker)
+    assert house.state(given_up) is RunState.CANCELLED

@@ -217,7 +217,7 @@ def _code(worker: WorkerProcess) -> int:
 def test_a_second_process_in_the_same_state_directory(house: House) -> None:
     worker = house.worker()
     second = subprocess.run(
-        worker._argv, env=worker._environment, capture_output=True, text=True, timeout=30, check=False
+        worker._argv, env=worker.environment, capture_output=True, text=True, timeout=30, check=False
     )
     assert second.returncode == 2
     assert f"pid {worker.process.pid}" in second.stderr
@@ -234,7 +234,7 @@ def test_nobody_reads_what_it_prints(house: House, reader: str) -> None:
     model = WorkerProcess(house, "unread", 4, {})
     closing: dict[str, Any] = {"preexec_fn": _close_stdout} if reader == "never there" else {"stdout": writing}
     worker = subprocess.Popen(
-        model._argv, env=model._environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=house.root, **closing
+        model._argv, env=model.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=house.root, **closing
     )
     try:
         runs = [house.client.create_run(image, {}) for _ in range(25)]

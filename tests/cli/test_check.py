@@ -8,12 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from pydantic import TypeAdapter
 
+from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import HeartbeatRequest
 from gyoza_tui.worker.checks import Check
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.journal import Journal
+from gyoza_tui.worker.state_dir import JOURNAL, StateDir, worker_dir
 from tests.cli.conftest import Verb
 from tests.commands import Started, installed
 from tests.scripted_server import Reply, ScriptedServer, refusal
@@ -200,15 +204,39 @@ def test_settings_that_cannot_be_used(verb: Verb, clean_environment: Path) -> No
     assert len(found) == 2, "every fault, not the first alone"
 
 
-@pytest.mark.docker
-@pytest.mark.usefixtures("docker_engine")
-def test_docker(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _an_engine(docker_engine: docker.APIClient, _no_engine: None, monkeypatch: pytest.MonkeyPatch) -> None:
     if ENGINE is None:
         monkeypatch.delenv("DOCKER_HOST")
     else:
         monkeypatch.setenv("DOCKER_HOST", ENGINE)
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("_an_engine")
+def test_docker(verb: Verb) -> None:
     _, found = _checks(verb)
     assert (found["docker"].state, found["docker"].text) == ("ok", "answers")
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("_an_engine")
+def test_runs_on_another_docker_engine(verb: Verb, clean_environment: Path) -> None:
+    directory = worker_dir(clean_environment / "state", "w1")
+    directory.mkdir(parents=True)
+    engine = {"id": "A", "name": "gpu-box", "data": "/var/lib/docker", "address": "tcp://gpu-box:2375"}
+    journal = Journal(directory / JOURNAL, SystemClock())
+    for number, handle in enumerate(({"id": "c0", "engine": engine}, {"id": "c1", "engine": engine}, {"id": "c2"})):
+        row = journal.take("s", OpRun(id=f"r{number}", image="op", attempt=1), "docker")
+        journal.update(row.key, handle=handle)
+    journal.close()
+    _, found = _checks(verb, "--state-dir", str(clean_environment / "state"), "--worker-id", "w1")
+    docker_check = found["docker"]
+    assert docker_check.state == "warning"
+    assert docker_check.text.startswith(
+        "answers, but 2 runs are held, they were made on another Docker engine (gpu-box at tcp://gpu-box:2375) than "
+    )
+    assert docker_check.mend == "point DOCKER_HOST back there, or cancel the run"
 
 
 def test_the_server_of_a_local_worker_is_found(verb: Verb, clean_environment: Path) -> None:
