@@ -204,6 +204,8 @@ class Settings(BaseSettings):
     """`serve`: the port to listen at; 0 takes a free one."""
     database: str = ""
     """`serve`: the database, as `sqlite:///path`. Default: `server.db` under the state directory."""
+    secret_env_days: float = Field(default=7, ge=0, le=3650, allow_inf_nan=False)
+    """`serve`: days that a run that failed or was cancelled keeps its secret values, so that it can be retried."""
     work_key_file: LocalPath | None = None
     """`serve`: a file with the key for workers. `GYOZA_API_KEY` or `GYOZA_API_KEY_FILE` is the administrator's then."""
     submit_key_file: LocalPath | None = None

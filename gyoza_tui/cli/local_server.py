@@ -35,7 +35,8 @@ class LocalServer:
     For the process that holds the state directory's lock. It is started again should it end by itself.
     """
 
-    def __init__(self, state_dir: StateDir, tell: Callable[[str], None]) -> None:
+    def __init__(self, state_dir: StateDir, tell: Callable[[str], None], secret_env_days: float) -> None:
+        self._secret_env_days = secret_env_days
         self._state_dir = state_dir
         self._tell = tell
         self._leaving = threading.Event()
@@ -58,7 +59,7 @@ class LocalServer:
         return self._state_dir.root / "server.log"
 
     def _orders(self, port: int) -> Orders:
-        return Orders(worker_dir=self._state_dir.root, port=port)
+        return Orders(worker_dir=self._state_dir.root, port=port, secret_env_days=self._secret_env_days)
 
     def _watch(self) -> None:
         port = int(self.url.rpartition(":")[2])

@@ -40,6 +40,7 @@ def serve(
     from gyoza_tui.cli.terminal import say
     from gyoza_tui.own_server import files_of_serve
     from gyoza_tui.server.errors import ServerError
+    from gyoza_tui.server.hub import DAY_S, Timings
     from gyoza_tui.server.launch import ServerOptions
     from gyoza_tui.server.launch import serve as serve_until_stopped
     from gyoza_tui.settings import load
@@ -65,6 +66,7 @@ def serve(
                 work_key=_key(settings.work_key_file),
                 submit_key=_key(settings.submit_key_file),
                 own_files=own_files,
+                timings=Timings(secret_env_s=settings.secret_env_days * DAY_S),
                 ready=lambda url: say(_welcome(url, own_files)),
             )
         )

@@ -9,6 +9,7 @@ import sys
 from gyoza_tui.cli.server_orders import Answer, Orders
 from gyoza_tui.own_server import files_of_worker
 from gyoza_tui.server.errors import ServerError
+from gyoza_tui.server.hub import DAY_S, Timings
 from gyoza_tui.server.launch import ServerOptions, serve
 
 
@@ -20,6 +21,7 @@ def main() -> int:
             ServerOptions(
                 port=orders.port,
                 database=str(orders.worker_dir / "server.db"),
+                timings=Timings(secret_env_s=orders.secret_env_days * DAY_S),
                 own_files=files_of_worker(orders.worker_dir),
                 ready=lambda url: _answer(Answer(url=url)),
                 parent_pipe=0,

@@ -14,6 +14,7 @@ class Orders(BaseModel):
     """Where its files are."""
     port: int
     """0 takes a free one."""
+    secret_env_days: float
 
 
 class Answer(BaseModel):

@@ -108,7 +108,7 @@ def _local(settings: Settings, mode: Mode, ui: UiOptions | None) -> int:
     with ExitStack() as stack:
         from gyoza_tui.cli.local_server import LocalServer
 
-        server = stack.enter_context(LocalServer(state_dir, tell))
+        server = stack.enter_context(LocalServer(state_dir, tell, settings.secret_env_days))
         # the key of another server is not for this one, which announces its own
         settings = settings.model_copy(update={"server_url": server.url, "api_key": None, "api_key_file": None})
         named = "" if settings.worker_id == default_worker_id() else f" with --worker-id {settings.worker_id}"

@@ -25,6 +25,8 @@ class ErrorCode(StrEnum):
     """The key is known, but what was asked is not for its role."""
     INVALID = "invalid"
     """The request does not have the shape that the endpoint takes."""
+    SECRETS = "secrets"
+    """The run's secret values were erased: it cannot be retried."""
     CONFLICT = "conflict"
     """The same id with another body."""
     CURSOR = "cursor"

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.failures import Failure, Reason
 from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.server import assignment, ends, schema, workers
+from gyoza_tui.server import assignment, ends, schema, secret_env, workers
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.hub import Hub
@@ -63,6 +63,7 @@ class Clockwork:
             self._evict(tx, now)
             self._take_back_unheard(tx, now)
         self._stop_overdue(tx)
+        self._erase(tx)
         # back-offs and pauses end, workers fall silent: none of that is anybody's request
         hub.work_changed = True
 
@@ -93,6 +94,11 @@ class Clockwork:
                 assignment.unassign(
                     run, f"no beat of worker {one.worker_id} listed it for {hub.timings.unlisted_s:.0f} s"
                 )
+
+    def _erase(self, tx: Transaction) -> None:
+        hub = self._hub
+        if secret_env.erase_overdue(tx.connection, hub.moments.due()) or hub.erased:
+            tx.after_commit(hub.empty_log)
 
     def _stop_overdue(self, tx: Transaction) -> None:
         """The worker counts `timeout_s`; this is for one that does not."""

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import queue
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,9 @@ _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _BATCH_MAX = 128
 _READERS = 8
+_BUSY_MS = 10_000
+_KEPT_DELETED = (1,)
+"""Versions that did not overwrite what they deleted."""
 
 
 class Transaction:
@@ -165,7 +169,17 @@ class Database:
                 )
             schema.bring_up_to_date(connection, version, str(uuid.uuid4()))
             row = connection.execute(schema.meta.select().where(schema.meta.c.key == "server_id")).one()
+        if version in _KEPT_DELETED:
+            self._rewrite()
         return str(row.value)
+
+    def _rewrite(self) -> None:
+        """Write the whole file again, without what was deleted from it."""
+        try:
+            with contextlib.closing(self._writing.raw_connection()) as connection:
+                connection.cursor().execute("VACUUM")
+        except (DatabaseError, sqlite3.Error) as error:
+            _LOG.warning("%s may still hold bytes of deleted values: %s", _shown(self.path), error)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._write, name="gyoza-writer", daemon=True)
@@ -188,6 +202,20 @@ class Database:
         """A connection that sees one state of the database throughout."""
         with self._reading.connect() as connection:
             yield connection
+
+    def empty_log(self) -> bool:
+        """Empty the write-ahead log, where erased values may be read for long; False while a reader needs it.
+
+        For the writer thread, between transactions.
+        """
+        with contextlib.closing(self._writing.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA busy_timeout = 0")
+            try:
+                busy: int = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        return not busy
 
     def submit(self, change: Callable[[Transaction], _T]) -> Future[_T]:
         """Have the writer thread execute `change`; the result comes once it is on disk."""
@@ -267,7 +295,8 @@ def _engine(path: Path, *, readers: bool) -> Engine:
         poolclass=QueuePool,
         pool_size=_READERS if readers else 1,
         max_overflow=0,
-        connect_args={"check_same_thread": False, "timeout": 10},
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000},
     )
     begin = "BEGIN" if readers else "BEGIN IMMEDIATE"
 
@@ -277,6 +306,7 @@ def _engine(path: Path, *, readers: bool) -> Engine:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA query_only = " + ("ON" if readers else "OFF"))
 
     @event.listens_for(engine, "begin")

@@ -19,6 +19,7 @@ from gyoza_tui.server.moments import Moments
 from gyoza_tui.server.roster import Roster
 
 _T = TypeVar("_T")
+DAY_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Timings:
     failover_s: float = 120.0
     unlisted_s: float = 60.0
     """After which a run that no beat lists goes back."""
+    secret_env_s: float = 7 * DAY_S
+    """How long a run that FAILED or was CANCELLED keeps the values of its secret_env."""
 
     @property
     def eviction_s(self) -> float:
@@ -88,6 +91,8 @@ class Hub:
         """Boot time before which nobody is evicted."""
         self.work_changed = False
         """Set by a change that may let a waiting run be given to an open claim."""
+        self.erased = True
+        """Set by a change that erased values, which the database's log still holds."""
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="gyoza-read")
         with database.reading() as connection:
             self.roster.load(connection)
@@ -108,6 +113,10 @@ class Hub:
         """After a commit that failed: forget what memory knew of it."""
         with self.database.reading() as connection:
             self.roster.load(connection)
+
+    def empty_log(self) -> None:
+        """Remove what was erased from the database's log too."""
+        self.erased = not self.database.empty_log()
 
     def nudge(self, tx: Transaction, worker_id: str | None) -> None:
         """Have the worker beat soon: something of its runs changed that only a beat tells."""

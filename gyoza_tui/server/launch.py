@@ -24,7 +24,7 @@ from gyoza_tui.own_server import Announcement, OwnFiles, files_of_serve, made_ke
 from gyoza_tui.server.app import create_app
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import ServerError
-from gyoza_tui.server.hub import Hub, Timings
+from gyoza_tui.server.hub import DAY_S, Hub, Timings
 from gyoza_tui.server.keys import Keys
 from gyoza_tui.server.roles import Role
 
@@ -227,8 +227,17 @@ def options_from_environment(
         api_key=environment.get("GYOZA_API_KEY") or _key_of("GYOZA_API_KEY_FILE", environment),
         work_key=_key_of("GYOZA_WORK_KEY_FILE", environment),
         submit_key=_key_of("GYOZA_SUBMIT_KEY_FILE", environment),
+        timings=Timings(secret_env_s=_days("GYOZA_SECRET_ENV_DAYS", environment) * DAY_S),
         log_level=(log_level or environment.get("GYOZA_SERVER_LOG_LEVEL", "warning")).lower(),
     )
+
+
+def _days(variable: str, environment: dict[str, str]) -> float:
+    text = environment.get(variable, "7")
+    with contextlib.suppress(ValueError):
+        if 0 <= (days := float(text)) <= 3650:
+            return days
+    raise ServerError(f"{variable} is {text[:40]!a}: write a number from 0 to 3650")
 
 
 def _key_of(variable: str, environment: dict[str, str]) -> str | None:

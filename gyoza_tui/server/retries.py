@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from gyoza_tui.models.definitions import RetryPolicy
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.states import Cause, EventType, RunState
-from gyoza_tui.server import schema
+from gyoza_tui.server import schema, secret_env
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.moments import Micros
@@ -40,6 +40,9 @@ def by_hand(run: RunChange, reason: str | None) -> None:
     if run.state not in (RunState.FAILED, RunState.CANCELLED):
         why = f"run {run.run.id} is {run.state}: only a run that FAILED or was CANCELLED can be retried"
         raise Refused(400, ErrorCode.TRANSITION, why)
+    if names := secret_env.erased_names(run.run):
+        why = f"the values of its secret_env were erased: submit it again, with {', '.join(names)}"
+        raise Refused(409, ErrorCode.SECRETS, f"run {run.run.id} cannot be retried: {why}")
     next_attempt(
         run,
         Cause.RETRY,

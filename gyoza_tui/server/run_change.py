@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, func, select
 
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.states import Cause, EventType, RunState, allowed
-from gyoza_tui.server import schema
+from gyoza_tui.server import schema, secret_env
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, run_unknown
 from gyoza_tui.server.hub import Hub
@@ -108,7 +108,10 @@ class RunChange:
                 400, ErrorCode.TRANSITION, f"run {self.run.id} is {self.state}: it cannot become {target} ({cause})"
             )
         self.hub.work_changed = True
-        self.set_run(state=target, **values)
+        until = self.hub.moments.due() + int(self.hub.timings.secret_env_s * 1e6)
+        secrets = secret_env.after_move(self.run, target, until)
+        self.hub.erased = self.hub.erased or "secret_env" in secrets
+        self.set_run(state=target, **secrets, **values)
 
     def record(self, number: int, entry: Entry) -> None:
         """Enter it into the attempt's timeline, with the state that the run has now."""

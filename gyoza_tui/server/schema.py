@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, text
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 metadata: Final = MetaData()
 
@@ -53,12 +53,18 @@ runs: Final = Table(
     Column("not_before", Integer),
     Column("avoid_worker", Text),
     Column("need", Text, nullable=False),
+    Column("secrets_until", Integer),
+    Column("alone_s", Integer, nullable=False, default=0),
+    Column("caught", Boolean, nullable=False, default=False),
+    Index("runs_secrets", "secrets_until", sqlite_where=text("secrets_until IS NOT NULL")),
     Index("runs_pending", "state", "need", text("priority DESC"), "seq"),
     Index("runs_topic", "topic", "seq"),
     Index("runs_definition", "op_definition", "seq"),
     sqlite_autoincrement=True,
 )
-"""`seq` is the run's age; `need` what the scheduler must know of it; `avoid_worker` the machine that failed it last."""
+"""`seq` is the run's age; `need` what the scheduler must know of it; `avoid_worker` the machine that failed it last.
+`secret_env` has null for a value that was erased, `secrets_until` is when that is due. `alone_s`: seconds for which the
+next attempt must be alone on its backend; `caught`: an attempt ended its engine while it was alone there."""
 
 attempts: Final = Table(
     "attempts",
@@ -81,11 +87,15 @@ attempts: Final = Table(
     Column("started_at", Integer),
     Column("finished_at", Integer),
     Column("error_message", Text),
+    Column("alone_s", Integer, nullable=False, default=0),
+    Column("restarted_at", Integer),
+    Index("attempts_restarted", "worker_id", "restarted_at", sqlite_where=text("restarted_at IS NOT NULL")),
     Index("attempts_held", "held", "worker_id"),
     Index("attempts_worker", "worker_id"),
 )
 """`held`: the worker's resources are counted for it. `taken_back`: by the server, from a worker not heard of; its last
-lease may still bring the result while the successor has not started."""
+lease may still bring the result while the successor has not started. `restarted_at`: when it ended because its engine
+was restarted."""
 
 events: Final = Table(
     "events",
@@ -130,7 +140,26 @@ workers: Final = Table(
 )
 """`body` is the last beat without what changes at every beat."""
 
-UPGRADES: Final[dict[int, Callable[[Connection], None]]] = {}
+_SECRETS_KEPT: Final = 7 * 24 * 3600 * 1_000_000
+
+
+def _to_version_2(connection: Connection) -> None:
+    for column in (
+        "runs ADD COLUMN secrets_until INTEGER",
+        "runs ADD COLUMN alone_s INTEGER NOT NULL DEFAULT 0",
+        "runs ADD COLUMN caught BOOLEAN NOT NULL DEFAULT 0",
+        "attempts ADD COLUMN alone_s INTEGER NOT NULL DEFAULT 0",
+        "attempts ADD COLUMN restarted_at INTEGER",
+    ):
+        connection.execute(text(f"ALTER TABLE {column}"))
+    for table, name in ((runs, "runs_secrets"), (attempts, "attempts_restarted")):
+        next(index for index in table.indexes if index.name == name).create(connection)
+    for states, kept in (("'COMPLETED'", 0), ("'FAILED', 'CANCELLED'", _SECRETS_KEPT)):
+        having = f"state IN ({states}) AND secret_env <> '{{}}'"
+        connection.execute(text(f"UPDATE runs SET secrets_until = updated_at + {kept} WHERE {having}"))
+
+
+UPGRADES: Final[dict[int, Callable[[Connection], None]]] = {1: _to_version_2}
 """From each older version to the next one."""
 
 

@@ -28,7 +28,7 @@ def test_why_it_cannot_come_back_is_told_once(tmp_path: Path, monkeypatch: pytes
         started.update(_servers(before))
         return len(started) > 2
 
-    with LocalServer(state_dir, told.append):
+    with LocalServer(state_dir, told.append, 7):
         started |= _servers(before)
         database.unlink()
         database.mkdir()
