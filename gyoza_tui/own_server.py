@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
+from gyoza_tui import private
 from gyoza_tui.models.faults import SettingsError
 from gyoza_tui.models.loopback import is_loopback
 
@@ -95,15 +96,13 @@ class Announcement:
 def made_key(path: Path) -> str:
     """The key in `path`, which is made if there is none. What is there is made private."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.parent.chmod(0o700)
+        private.make_directory(path.parent)
         if not path.exists():
             part = _new_private_file(path, secrets.token_urlsafe(32))
             with contextlib.suppress(FileExistsError):  # another server was faster: its key counts
                 os.link(part, path)
             part.unlink()
-        with _opened(path) as file:
-            os.fchmod(file, 0o600)
+        private.close_file(path)
     except OSError as error:
         raise _unusable(path, error) from None
     return _key_in(path)

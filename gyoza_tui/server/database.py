@@ -20,6 +20,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import QueuePool
 
+from gyoza_tui import private
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.server import schema
 from gyoza_tui.server.errors import Refused, ServerError
@@ -147,7 +148,7 @@ class Database:
         except OSError as error:
             raise ServerError(f"the database {_shown(path)} cannot be used: {error.strerror}") from None
         try:
-            _make_private(path)
+            private.make_database(path)
             return cls(path, lock)
         except OSError as error:
             lock.release()
@@ -339,15 +340,6 @@ def _absolute(path: str) -> Path:
         return Path(path).expanduser().absolute()
     except RuntimeError:
         raise ServerError(f"{path[:80]!a}: there is no such home directory") from None
-
-
-def _make_private(path: Path) -> None:
-    """Before SQLite opens it: the files beside it get its mode."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(file, 0o600)
-    finally:
-        os.close(file)
 
 
 def _locked(path: Path) -> FileLock:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
+from gyoza_tui import private
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import OpRun
@@ -104,6 +106,8 @@ def words(path: Path, error: Exception) -> str:
 
 
 def opened(path: Path) -> sqlite3.Connection:
+    with contextlib.suppress(OSError):  # SQLite says why
+        private.make_database(path)
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
     try:
         _prepare(db)
@@ -130,7 +134,7 @@ def _prepare(db: sqlite3.Connection) -> None:
 
 def set_aside(path: Path, clock: Clock) -> None:
     stamp = clock.utc().strftime("%Y%m%dT%H%M%SZ")
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in private.SQLITE_SUFFIXES:
         file = path.with_name(path.name + suffix)
         if file.exists():
             file.replace(path.with_name(f"{path.stem}-{stamp}{path.suffix}{suffix}"))

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import psutil
 from filelock import FileLock, Timeout
 
+from gyoza_tui import private
 from gyoza_tui.worker.removal import remove_tree
 
 _NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs"})
@@ -67,8 +68,7 @@ class RunDirs:
 
     def __init__(self, root: Path) -> None:
         self._root = root / "runs"
-        self._root.mkdir(exist_ok=True, mode=0o700)
-        self._root.chmod(0o700)
+        private.make_directory(self._root)
 
     def run_dir(self, name: str) -> Path:
         return self._root / name
@@ -116,12 +116,15 @@ class StateDir(RunDirs):
 
     @classmethod
     def open(cls, base: Path, worker_id: str) -> StateDir:
-        """Make and lock it. StateDirError when it is in use, on a network file system, or not writable."""
+        """Make it, close it to other users, and lock it.
+
+        StateDirError when it is in use, on a network file system, or not writable.
+        """
         root = worker_dir(base, worker_id)
         try:
-            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private.make_directory(root)
             refuse_network(root)
-            (root / "logs").mkdir(exist_ok=True, mode=0o700)
+            _close(root)
             lock = _locked(root)
             try:
                 return cls(root, lock)
@@ -173,6 +176,14 @@ def log_files(root: Path) -> Iterator[LogFile]:
     for path in (root / "logs").glob("gyoza-*.log"):
         if parts := _LOG.fullmatch(path.name):
             yield LogFile(parts[1], int(parts[2]), path)
+
+
+def _close(root: Path) -> None:
+    """Close what an older version, or its user, left open: outputs and secrets are in there."""
+    private.close_files(root)
+    logs = root / "logs"
+    if private.make_directory(logs):
+        private.close_files(logs)
 
 
 def _locked(root: Path) -> FileLock:
