@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +20,12 @@ from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker import journal_outbox
+from gyoza_tui.worker.journal_damage import UNREADABLE, delete_unreadable
 from gyoza_tui.worker.journal_file import (
     COLUMNS,
     JournalClosed,
     JournalError,
+    copy_aside,
     opened,
     primary_code,
     row_of,
@@ -66,16 +68,25 @@ class Journal:
         self._write = threading.RLock()
         if new:
             set_aside(path, clock)
+        self.damage: tuple[str, ...] = ()
+        """What could not be read of it, in words."""
         self._opened: sqlite3.Connection | None = None
         try:
             self._opened = opened(path)
-            self._memory = Memory(self._load(), Counter(report.run for report in self.outbox()))
+            try:
+                self._memory = self._read()
+            except UNREADABLE:
+                self.damage = delete_unreadable(self._opened, lambda: copy_aside(self._db, path, clock))
+                self._memory = self._read()
             self._count_ended()
             for key, step, at in self._db.execute(f"SELECT run, step, began_at FROM steps WHERE {_OF_OPEN}"):
                 self._memory.entered(key, step, at)
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
             self.close()
             raise JournalError(words(path, error)) from None
+
+    def _read(self) -> Memory:
+        return Memory(self._load(), Counter(report.run for report in self.outbox()))
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -295,7 +306,7 @@ class Journal:
     def closed(self, limit: int) -> list[RunRow]:
         """The rows closed last, newest first."""
         with self._write:
-            return self._load(f"{_CLOSED} ORDER BY outcome_at DESC LIMIT ?", (limit,))
+            return self._load(f"{_CLOSED} ORDER BY outcome_at DESC LIMIT ?", (limit,), skip=UNREADABLE)
 
     def ended(self) -> list[tuple[str, float]]:
         """The name and the end of every closed row, newest first."""
@@ -365,19 +376,30 @@ class Journal:
                 self._memory.changed(row, queued)
 
     def _load(
-        self, where: str = f"{_OPEN} ORDER BY key", values: tuple[Any, ...] = (), run: OpRun | None = None
+        self,
+        where: str = f"{_OPEN} ORDER BY key",
+        values: tuple[Any, ...] = (),
+        run: OpRun | None = None,
+        skip: tuple[type[Exception], ...] = (),
     ) -> list[RunRow]:
-        """The rows; `run` is the one row's where it is known, for it may be large and never changes."""
+        """The rows, but those that raise what is in `skip`.
+
+        `run` is the one row's where it is known, for it may be large and never changes.
+        """
         names = COLUMNS if run is None else ["NULL" if name == "run" else name for name in COLUMNS]
-        found = self._db.execute(f"SELECT {', '.join(names)} FROM runs WHERE {where}", values)
-        return [row_of(columns, run) for columns in found]
+        found = self._db.execute(f"SELECT {', '.join(names)} FROM runs WHERE {where}", values).fetchall()
+        rows: list[RunRow] = []
+        for columns in found:
+            with suppress(*skip):
+                rows.append(row_of(columns, run))
+        return rows
 
     def _count_ended(self) -> None:
         with self._write:
             counted = self._db.execute(
                 f"SELECT outcome, count(*) FROM runs WHERE outcome IS NOT NULL AND {_IS_LAST} GROUP BY outcome"
             )
-            outcomes = {Outcome(outcome): int(count) for outcome, count in counted}
+            outcomes = {Outcome(outcome): int(count) for outcome, count in counted if outcome in list(Outcome)}
             unseen = self._db.execute(
                 "SELECT key, ifnull(outcome_at, claimed_at) FROM runs WHERE outcome = ? AND seen = 0", (Outcome.FAILED,)
             )

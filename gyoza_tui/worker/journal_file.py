@@ -133,11 +133,24 @@ def _prepare(db: sqlite3.Connection) -> None:
 
 
 def set_aside(path: Path, clock: Clock) -> None:
-    stamp = clock.utc().strftime("%Y%m%dT%H%M%SZ")
+    kept = _aside(path, clock)
     for suffix in private.SQLITE_SUFFIXES:
         file = path.with_name(path.name + suffix)
         if file.exists():
-            file.replace(path.with_name(f"{path.stem}-{stamp}{path.suffix}{suffix}"))
+            file.replace(kept.with_name(kept.name + suffix))
+
+
+def copy_aside(db: sqlite3.Connection, path: Path, clock: Clock) -> Path:
+    """A copy of the journal as it is now."""
+    kept = _aside(path, clock)
+    kept.unlink(missing_ok=True)
+    kept.touch(mode=0o600)
+    db.execute("VACUUM INTO ?", (str(kept),))
+    return kept
+
+
+def _aside(path: Path, clock: Clock) -> Path:
+    return path.with_name(f"{path.stem}-{clock.utc():%Y%m%dT%H%M%SZ}{path.suffix}")
 
 
 def set_aside_beside(path: Path) -> list[Path]:
@@ -152,6 +165,8 @@ def row_of(columns: tuple[Any, ...], run: OpRun | None = None) -> RunRow:
     found["intent"] = Intent(found["intent"])
     found["outcome"] = Outcome(found["outcome"]) if found["outcome"] else None
     found["handle"] = json.loads(found["handle"]) if found["handle"] else None
+    if not isinstance(found["handle"], dict | None):
+        raise TypeError("the handle is no object")
     found["exit"] = Exit(**json.loads(found["exit"])) if found["exit"] else None
     for name in _FLAGS:
         found[name] = bool(found[name])

@@ -19,7 +19,10 @@ def secrets_of(journal: Path, run_id: str) -> tuple[str, ...] | None:
     found = [row for each in journals for row in _look(each, "SELECT run FROM runs WHERE run_id = ?", run_id)]
     if not found:
         return None
-    return tuple({value for (run,) in found for value in json.loads(run).get("secret_env", {}).values()})
+    try:
+        return tuple({str(value) for (run,) in found for value in json.loads(run).get("secret_env", {}).values()})
+    except (ValueError, TypeError, AttributeError):  # damaged: its secrets are not known
+        return None
 
 
 def cleaned(journal: Path, name: str) -> bool | None:

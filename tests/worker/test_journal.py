@@ -22,9 +22,10 @@ from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.journal_file import SCHEMA_VERSION, JournalClosed, JournalError
+from gyoza_tui.worker.journal_file import SCHEMA_VERSION, JournalClosed, JournalError, set_aside_beside
 from gyoza_tui.worker.outbox import OutboxRow
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from gyoza_tui.worker.state_dir import attempt_name
 from tests.clock import FakeClock
 from tests.syncs import syncs
 from tests.waiting import until
@@ -320,22 +321,69 @@ def test_what_is_no_journal_is_kept_as_it_is(path: Path, content: bytes) -> None
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE runs SET run = '{\"id\": 7'",
-        "UPDATE runs SET exit = '[1, 2]'",
-        "UPDATE runs SET exit = '{\"unheard_of\": 1}'",
-        "UPDATE runs SET intent = 'dance'",
-        'UPDATE outbox SET body = \'{"type": "DANCE"}\'',
         "DROP TABLE outbox",
         "ALTER TABLE runs DROP COLUMN parsed",
     ],
 )
-def test_rows_that_cannot_be_understood_are_damage(path: Path, damage: str) -> None:
+def test_tables_that_cannot_be_understood_are_damage(path: Path, damage: str) -> None:
     _filled(path, rows=2)
     with sqlite3.connect(path) as db:
         db.execute(damage)
     db.close()
     with pytest.raises(JournalError, match="--new-journal"):
         Journal(path, FakeClock())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE runs SET run = '{\"id\": 7' WHERE key = 2",
+        "UPDATE runs SET run = '' WHERE key = 2",
+        "UPDATE runs SET run = x'00ff' WHERE key = 2",
+        "UPDATE runs SET exit = '[1, 2]' WHERE key = 2",
+        "UPDATE runs SET exit = '{\"unheard_of\": 1}' WHERE key = 2",
+        "UPDATE runs SET handle = '7' WHERE key = 2",
+        "UPDATE runs SET handle = replace(hex(zeroblob(50000)), '00', '[') WHERE key = 2",
+        "UPDATE runs SET intent = 'dance' WHERE key = 2",
+        "UPDATE runs SET outcome = 'dance' WHERE key = 2",
+        'UPDATE outbox SET body = \'{"type": "DANCE"}\' WHERE run = 2',
+        "UPDATE outbox SET body = '' WHERE run = 2",
+    ],
+)
+def test_a_row_that_cannot_be_understood_costs_its_run_alone(path: Path, damage: str) -> None:
+    _filled(path, rows=3)
+    with sqlite3.connect(path) as db:
+        db.execute(damage)
+    db.close()
+    journal = Journal(path, FakeClock())
+    assert [row.run_id for row in journal.rows()] == ["r0", "r2"]
+    assert {report.run for report in journal.outbox()} == {1, 3}
+    assert not journal.known(attempt_name("r1", 1, "lease_1")), "its container is one without a row"
+    (words,) = journal.damage
+    assert words.startswith("r1, attempt 1: its row in the journal is damaged")
+    (kept,) = set_aside_beside(path)
+    assert str(kept) in words
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(kept) as db:
+        assert db.execute("SELECT count(*) FROM runs").fetchone() == (3,)
+    db.close()
+    journal.close()
+    again = Journal(path, FakeClock())
+    assert again.damage == ()
+    again.close()
+
+
+def test_a_damaged_row_of_the_history_is_left_out(path: Path) -> None:
+    _filled(path, rows=3)
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM outbox")
+        db.execute("UPDATE runs SET acked = 1, cleaned = 1, outcome = 'completed', outcome_at = key")
+        db.execute("UPDATE runs SET run = 'x', outcome = 'dance' WHERE key = 2")
+    db.close()
+    journal = Journal(path, FakeClock())
+    assert [row.run_id for row in journal.closed(10)] == ["r2", "r0"]
+    assert journal.damage == ()
+    journal.close()
 
 
 def test_a_newer_schema_is_refused_and_kept(path: Path) -> None:
