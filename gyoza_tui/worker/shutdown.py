@@ -191,8 +191,10 @@ class Shutdown:
             runtime.mode.drain(True)
             self._deadline = math.inf
         for row in runtime.active():
+            if self._slots.is_held(row.key):
+                continue
             self._slots.intend(row, Intent.RELEASE, "the worker was stopped")
-        if runtime.active() or self._slots.count:
+        if self._slots.busy:
             return False
         if self._deadline == math.inf:
             self._deadline = runtime.clock.boot() + DELIVER_AFTER_RELEASE_S

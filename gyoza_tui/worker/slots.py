@@ -127,6 +127,16 @@ class Slots:
     def count(self) -> int:
         return len(self._running)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a run is here that this worker can bring to its end; what is held waits for another start of it."""
+        keys = {row.key for row in self._runtime.active()} | self._running.keys()
+        return not keys <= self._held.keys()
+
+    def is_held(self, key: int) -> bool:
+        """Whether its container is out of reach, on another engine than the one that answers now."""
+        return key in self._held
+
     def _intend_asked(self, row: RunRow, intent: Intent, note: str) -> None:
         try:
             self.intend(row, intent, note)

@@ -71,13 +71,24 @@ def _check(end: Exit) -> None:
 
 
 @pytest.mark.parametrize(
-    "hurt", [PrivateEngine.stop, pytest.param(PrivateEngine.kill, marks=pytest.mark.long)], ids=["stopped", "killed"]
+    ("kind", "hurt"),
+    [
+        pytest.param("bridged_engine", PrivateEngine.stop, id="stopped"),
+        pytest.param("bridged_engine", PrivateEngine.kill, id="killed", marks=pytest.mark.long),
+        pytest.param("private_engine", PrivateEngine.stop, id="stopped-without-a-bridge", marks=pytest.mark.long),
+        pytest.param("private_engine", PrivateEngine.kill, id="killed-without-a-bridge", marks=pytest.mark.long),
+    ],
 )
-def test_ends_caused_by_the_engine_are_its_own(ops: DockerOps, private_engine: PrivateEngine, hurt: Ending) -> None:
+def test_ends_caused_by_the_engine_are_its_own(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, hurt: Ending
+) -> None:
     """By the backend that saw it, and by one that comes later and has nothing but the engine's record."""
+    engine: PrivateEngine = request.getfixturevalue(kind)
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    ops = DockerOps(tmp_path)
     watched = {name: _Watch(ops, _OP.format(code)) for name, code in _CODES.items()}
-    hurt(private_engine)
-    private_engine.start()
+    hurt(engine)
+    engine.start()
     until(lambda: all(each.end for each in watched.values()), "both have ended", 60)
     for name, each in watched.items():
         assert each.end is not None

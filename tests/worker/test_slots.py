@@ -377,6 +377,7 @@ def test_a_run_of_another_engine_is_held_until_that_one_is_back(rig: Rig, monkey
     entered = again.journal.steps(row.key)
     until(lambda: _slots(again).again(row.key) not in (None, why), "another look")
     assert (again.now(row).outcome, again.journal.steps(row.key)) == (None, entered)
+    assert again.deliver.settled(), "a drain does not wait for it"
     assert again.said().count("is held: made on another engine") == 1
     again.runtime.pool.check()
     docker = next(check for check in again.worker.control.checks() if check.name == "docker")
@@ -384,6 +385,7 @@ def test_a_run_of_another_engine_is_held_until_that_one_is_back(rig: Rig, monkey
     assert docker.mend == "point DOCKER_HOST back there"
 
     rig.backend.elsewhere = None
+    until(lambda: not again.deliver.settled(), "that it goes on")
     rig.backend.known["op"].go.set()
     until(lambda: again.now(row).cleaned, "the end")
     assert again.now(row).outcome is Outcome.COMPLETED

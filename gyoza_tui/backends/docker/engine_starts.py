@@ -32,10 +32,10 @@ class EngineStarts:
             began = self._engine.began_at()
             if began is None or end.started_at >= began:
                 return None
-            if end.finished_at < began:
-                return _RESTARTED if began - end.finished_at <= _DOWN_S else None
-            if end.code == _MISSED:
-                return _RESTARTED if end.finished_at < began + _COMING_UP_S else None
+            if end.finished_at < began - _DOWN_S:
+                return None
+            if end.code == _MISSED and end.finished_at < began + _COMING_UP_S:
+                return _RESTARTED
             return None if self._engine.live_restore() else _RESTARTED
         except BackendError:  # noted as trouble where it was raised
             return None

@@ -70,8 +70,8 @@ class Deliver(Duty):
         return self._runtime.journal.memory.unreported(self._runtime.answering, self._unknown)
 
     def settled(self) -> bool:
-        """Whether no run is here, and nothing is left to report that the server could take."""
-        return self._slots.count == 0 and not self._runtime.active() and self.waiting() == 0
+        """Whether nothing is left to finish, nor to report that the server could take."""
+        return not self._slots.busy and self.waiting() == 0
 
     def _find_ready(self) -> list[int]:
         """The rows to deliver now, oldest first.
