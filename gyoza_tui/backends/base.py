@@ -349,6 +349,12 @@ class Backend(Protocol):
 
     def usage(self, handle: Handle) -> Usage: ...
 
+    def written(self, handle: Handle) -> Mapping[Path, int]:
+        """Bytes that the attempt takes of a disk of this machine outside its directory, by a directory of that disk.
+
+        Empty where that is not on this machine. Raises VanishedHandle, BackendUnavailable.
+        """
+
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
         """One regular file of the op's directory; None when there is none.
 

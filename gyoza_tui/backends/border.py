@@ -136,6 +136,10 @@ class Border:
         with self._crossing("usage", handle) as backend:
             return backend.usage(handle)
 
+    def written(self, handle: Handle) -> Mapping[Path, int]:
+        with self._crossing("written", handle) as backend:
+            return backend.written(handle)
+
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
         with self._crossing("fetch", handle, documented=ValueError) as backend:
             return backend.fetch(handle, name, limit)

@@ -41,6 +41,7 @@ class Found:
     hardware: HardwareSample | None = None
     disk: str | None = None
     disk_free_mb: int | None = None
+    disk_warning: str | None = None
     own_ops: bool = False
     """Whether this machine's owner lists commands that runs may name."""
 
@@ -66,7 +67,7 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
     found.hardware = sampler.sample()
     sampler.close()
     room = disk.look(disks, settings.min_free_mb)
-    found.disk, found.disk_free_mb = room.trouble, room.free_mb
+    found.disk, found.disk_free_mb, found.disk_warning = room.trouble, room.free_mb, room.warning
     volumes = tuple(map(_volume, settings.allow_volumes))
     unknown = tuple(unknown_variables().items())
     return found, Asked(

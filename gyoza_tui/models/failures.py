@@ -19,6 +19,8 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     IMAGE_NOT_FOUND = "image_not_found"
     NOT_EXECUTABLE = "not_executable"
+    FILLED_DISK = "filled_disk"
+    """It wrote until a disk of this machine had no room; on any other machine it would as well."""
     BAD_OUTPUT = "bad_output"
     IMAGE_PULL_FAILED = "image_pull_failed"
     BACKEND_UNAVAILABLE = "backend_unavailable"

@@ -64,6 +64,9 @@ class Facts(Protocol):
     @property
     def disk_free_mb(self) -> int | None: ...
 
+    @property
+    def disk_warning(self) -> str | None: ...
+
 
 class Directory(NamedTuple):
     """One that a worker needs."""
@@ -233,9 +236,14 @@ def _gpu_names(hardware: HardwareSample) -> list[str]:
     return [f"{names.count(name)} {name}" for name in dict.fromkeys(names)]
 
 
+_FREE_MEND: Final = "free some space, or lower GYOZA_MIN_FREE_MB=megabytes"
+
+
 def _disk(facts: Facts) -> Check:
     if facts.disk is not None:
-        return Check("disk", CheckState.FAILED, facts.disk, "free some space, or lower GYOZA_MIN_FREE_MB=megabytes")
+        return Check("disk", CheckState.FAILED, facts.disk, _FREE_MEND)
+    if facts.disk_warning is not None:
+        return Check("disk", CheckState.WARNING, facts.disk_warning, _FREE_MEND)
     if facts.disk_free_mb is None:
         return Check("disk", CheckState.WAITING, "not looked at yet")
     return Check("disk", CheckState.OK, f"{facts.disk_free_mb / 1024:.0f} GB free")

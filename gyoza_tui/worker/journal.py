@@ -24,14 +24,13 @@ from gyoza_tui.worker.journal_damage import UNREADABLE, delete_unreadable
 from gyoza_tui.worker.journal_file import (
     COLUMNS,
     JournalClosed,
-    JournalError,
     copy_aside,
+    no_room,
     opened,
-    primary_code,
     row_of,
     set_aside,
     stored,
-    words,
+    unusable,
 )
 from gyoza_tui.worker.journal_memory import Memory
 from gyoza_tui.worker.outbox import OutboxRow
@@ -42,8 +41,9 @@ from gyoza_tui.worker.state_dir import attempt_name
 REPLACED: Final = "replaced"
 """The words of a report that others were sent for."""
 
-_TOLD_AGAIN: Final = frozenset({"create_asked", "handle", "started_at", "exit", "frozen_since"})
-"""What the backend tells again if the machine's power took it: by the attempt's name, and of its end."""
+_NOT_MISSED: Final = frozenset({"create_asked", "handle", "started_at", "exit", "frozen_since", "filled_disk"})
+"""What may be lost with the machine's power: the backend tells it again, by the attempt's name, and of its end; an op
+that was to be stopped has ended with the machine."""
 _CLOSED: Final = "acked = 1 AND cleaned = 1"
 _OPEN: Final = "(acked = 0 OR cleaned = 0)"
 _OF_OPEN: Final = f"run IN (SELECT key FROM runs WHERE {_OPEN})"
@@ -83,7 +83,7 @@ class Journal:
                 self._memory.entered(key, step, at)
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
             self.close()
-            raise JournalError(words(path, error)) from None
+            raise unusable(path, error) from None
 
     def _read(self) -> Memory:
         return Memory(self._load(), Counter(report.run for report in self.outbox()))
@@ -159,7 +159,7 @@ class Journal:
         """Set columns of a row, by the names of RunRow."""
         if changes.get("cleaned"):
             changes["left_at"] = self._clock.utc().timestamp()
-        with self._transaction(outlives_power=not _TOLD_AGAIN.issuperset(changes)) as db:
+        with self._transaction(outlives_power=not _NOT_MISSED.issuperset(changes)) as db:
             self._set(db, key, changes)
         self._refresh(key)
 
@@ -355,7 +355,7 @@ class Journal:
                 # a full disk may have rolled it back already, or may stop the commit
                 if self._opened is not None and self._opened.in_transaction:
                     self._opened.execute("ROLLBACK")
-                if primary_code(error) == sqlite3.SQLITE_FULL:
+                if no_room(error):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path)) from error
                 raise
 

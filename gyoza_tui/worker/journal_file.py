@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import sqlite3
 from collections.abc import Callable
@@ -25,7 +26,8 @@ CREATE TABLE runs (
     intent TEXT NOT NULL DEFAULT 'none', intent_note TEXT NOT NULL DEFAULT '', by_server INTEGER NOT NULL DEFAULT 0,
     step TEXT NOT NULL DEFAULT '', create_asked INTEGER NOT NULL DEFAULT 0, handle TEXT,
     start_asked INTEGER NOT NULL DEFAULT 0,
-    started_acked INTEGER NOT NULL DEFAULT 0, started_at REAL, timed_out INTEGER NOT NULL DEFAULT 0, exit TEXT,
+    started_acked INTEGER NOT NULL DEFAULT 0, started_at REAL, timed_out INTEGER NOT NULL DEFAULT 0,
+    filled_disk TEXT NOT NULL DEFAULT '', exit TEXT,
     parsed INTEGER NOT NULL DEFAULT 0,
     outcome TEXT, outcome_note TEXT NOT NULL DEFAULT '', outcome_at REAL,
     acked INTEGER NOT NULL DEFAULT 0, cleaned INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0,
@@ -59,6 +61,7 @@ UPDATE runs SET seen = 1 WHERE outcome IS NOT NULL;
 """,
     2: """
 ALTER TABLE runs ADD COLUMN frozen_since REAL;
+ALTER TABLE runs ADD COLUMN filled_disk TEXT NOT NULL DEFAULT '';
 """,
 }
 """From each older version to the next."""
@@ -78,6 +81,14 @@ class JournalClosed(BaseException):
     """
 
 
+class JournalFull(JournalError, OSError):
+    """The disk has no room for it."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.errno = errno.ENOSPC
+
+
 _NOT_DAMAGE: Final = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -94,6 +105,19 @@ def primary_code(error: BaseException) -> int | None:
     """SQLite's primary code of an error."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether SQLite failed for want of room, be it for the index that it shares between connections."""
+    return (
+        primary_code(error) == sqlite3.SQLITE_FULL
+        or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_SHMSIZE
+    )
+
+
+def unusable(path: Path, error: Exception) -> JournalError:
+    """What is raised for a journal that could not be opened."""
+    return (JournalFull if no_room(error) else JournalError)(words(path, error))
 
 
 def words(path: Path, error: Exception) -> str:

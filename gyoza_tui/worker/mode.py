@@ -19,7 +19,7 @@ class Mode:
         self._draining = False
         self._away = False
         self._disk: str | None = None
-        self._free_mb: int | None = None
+        self._look = DiskLook()
 
     @property
     def state(self) -> WorkerState:
@@ -45,7 +45,12 @@ class Mode:
     @property
     def disk_free_mb(self) -> int | None:
         """Of the disk with the least room, when it was last looked at."""
-        return self._free_mb
+        return self._look.free_mb
+
+    @property
+    def disk_warning(self) -> str | None:
+        """Which disk will soon let no run be taken."""
+        return self._look.warning
 
     def pause(self, paused: bool) -> None:
         self._set("_paused", paused)
@@ -60,7 +65,7 @@ class Mode:
         self._set("_disk", words)
 
     def disk_looked(self, look: DiskLook) -> None:
-        self._free_mb = look.free_mb
+        self._look = look
         self.disk_low(look.trouble)
 
     def _set(self, name: str, value: object) -> None:

@@ -66,6 +66,7 @@ class Picture:
             hardware=runtime.history.latest(),
             disk=runtime.mode.disk,
             disk_free_mb=runtime.mode.disk_free_mb,
+            disk_warning=runtime.mode.disk_warning,
             tally=_tally(outcomes),
             failures=Failures(unseen.number, unseen.since),
             history_version=memory.version,

@@ -67,6 +67,8 @@ class RunRow(NamedTuple):
     """When its container was found paused from outside; None while it is not."""
     timed_out: bool = False
     """Written before it was stopped because its time was over."""
+    filled_disk: str = ""
+    """How it filled a disk; written before it was stopped for that, where there was still room for it."""
     exit: Exit | None = None
     parsed: int = 0
     """Bytes of stdout whose event lines are in the outbox."""

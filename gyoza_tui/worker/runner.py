@@ -1,7 +1,7 @@
 """Worker main loop.
 
-The heartbeat, claim, deliver, reconcile and sample duties run in threads of their own, each claimed run in another. One
-thread waits for signals and for the end: headless the main one, with a screen another.
+Each duty runs in a thread of its own, and so does each claimed run. One thread waits for signals and for the end:
+headless the main one, with a screen another.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.duty import Duty, Keeper
 from gyoza_tui.worker.duties.errand import Errand
+from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.duties.heed import Heed
 from gyoza_tui.worker.duties.reconcile import Reconcile
@@ -80,10 +81,11 @@ class Worker:
         with ExitStack() as parts:
             state_dir = state_dir or StateDir.open(settings.state_dir, settings.worker_id)
             parts.callback(state_dir.close)
+            journal_file = state_dir.journal
             own_backends, own_client = backends is None, client is None
             backends = _made_backends(settings, state_dir) if backends is None else backends
             client = client_of(settings) if client is None else client
-            journal = Journal(state_dir.journal, clock, new=new_journal)
+            journal = state_dir.reserve.in_room(lambda: Journal(journal_file, clock, new=new_journal))
             parts.callback(journal.close)
             notices = Notices(clock)
             self.printer = Printer(notices, settings.log_format)
@@ -121,7 +123,8 @@ class Worker:
         self._heartbeat = Heartbeat(self.runtime, heed)
         claim = Claim(self.runtime, self.slots, Errand(self.runtime, self._deliver))
         sample = Sample(self.runtime, Sampler(self.runtime.clock))
-        return [self._heartbeat, heed, claim, self._deliver, self._reconcile, sample]
+        guard = Guard(self.runtime, self.slots)
+        return [self._heartbeat, heed, claim, self._deliver, self._reconcile, guard, sample]
 
     def run(self, ticks: int | None = None) -> int:
         """Serve without a screen until a signal, the control or a bound ends it; the exit code. In the main thread.

@@ -24,6 +24,9 @@ _AGAIN_S: Final = 5.0
 """Before the pipeline is run again for a row that could not be brought to its end, as on a full disk."""
 
 
+_LEAVE_S: Final = 5.0
+
+
 class Slots:
     """Runs the pipeline for journal rows, and passes intents on to the threads that do."""
 
@@ -35,6 +38,8 @@ class Slots:
         self._held: dict[int, Again] = {}
         self._asked: dict[int, Intent] = {}
         """Intents on their way into the journal."""
+        self._filled: dict[int, str] = {}
+        """How runs filled a disk that are stopped for it: the disk may have no room to journal that."""
 
     def start(self, row: RunRow) -> None:
         """Run the pipeline for the row in a thread of its own; once per row."""
@@ -82,6 +87,10 @@ class Slots:
         asked = self._asked.get(row.key)
         return row if asked is None else row._replace(intent=asked)
 
+    def filled_disk(self, row: RunRow, words: str) -> None:
+        """What its end is reported with, once the run is stopped for that."""
+        self._filled[row.key] = words
+
     def wake(self, key: int) -> None:
         """Let the run's thread look at its row again."""
         services = self._running.get(key)
@@ -103,6 +112,11 @@ class Slots:
                 if services.pump is not None:
                     services.pump.abandon()
                 services.wake.set()
+
+    def room_again(self) -> None:
+        """Let every run go on that waits for room on a disk."""
+        for key in list(self._running):
+            self.wake(key)
 
     def pull(self, key: int) -> PullProgress | None:
         """How far the pull of its image is, while it is pulled."""
@@ -157,7 +171,7 @@ class Slots:
             if row.outcome is None:
                 runtime.hooks.run_start(row)
             while not self._run(row):
-                runtime.clock.wait(threading.Event(), _AGAIN_S)
+                self._wait_to_go_on(row)
         except JournalClosed:
             return
         finally:
@@ -165,9 +179,16 @@ class Slots:
             for wake in (runtime.wakes.beat, runtime.wakes.claim):
                 wake.set()
 
+    def _wait_to_go_on(self, row: RunRow) -> None:
+        services = self._running.get(row.key)
+        wake = threading.Event() if services is None else services.wake
+        wake.clear()
+        self._runtime.clock.wait(wake, _AGAIN_S)
+
     def _leave(self, row: RunRow) -> None:
         with self._lock:
             self._running.pop(row.key, None)
+        self._filled.pop(row.key, None)
         self._pulls.pop(row.key, None)
         self._held.pop(row.key, None)
         if not any(other.run_id == row.run_id for other in self._runtime.active()):
@@ -190,6 +211,7 @@ class Slots:
                 ctx = self._context(row, spool)
                 runtime.pipeline.run(ctx)
             finally:
+                self._close_output(row)
                 spool.close()
         except AttemptElsewhere as error:
             self._hold(row, error)
@@ -220,8 +242,19 @@ class Slots:
             runtime.notices.say(f"{row.run_id} is held: {error}", "warning", run=row.run_id, state="held")
         self._held[row.key] = Again(f"held: {error}", runtime.clock.utc().timestamp() + _AGAIN_S, held=True)
 
+    def _close_output(self, row: RunRow) -> None:
+        """So that nothing writes to the log beside the next run of the pipeline."""
+        services = self._running.get(row.key)
+        if services is not None and services.pump is not None:
+            services.pump.leave(_LEAVE_S)
+
     def _tell(self, row: RunRow, error: Exception) -> None:
         """A backend's words are told with the run's end already; anything else comes with its traceback, as data."""
+        services = self._running.get(row.key)
+        if services is not None and services.lacks_room(error):
+            words = f"{row.run_id} waits for room on a disk, its op goes on: {error}"
+            self._runtime.notices.say(words, "warning", run=row.run_id)
+            return
         now = self._runtime.journal.get(row.key)
         if isinstance(error, BackendError) and (now is None or now.outcome is not None):
             return
@@ -262,6 +295,8 @@ class Slots:
             machine_fault=lambda: self._machine_fault(row),
             keep_logs=False,
             wake=wake,
+            waits_for_room=True,
+            filled_disk=lambda: self._filled.get(row.key, ""),
             on_pull=lambda progress: self._pulls.__setitem__(row.key, progress),
             warn=lambda words: runtime.notices.say(f"{run.id}: {words}", "warning", run=run.id),
         )

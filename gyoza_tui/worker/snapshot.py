@@ -145,6 +145,8 @@ class Snapshot(NamedTuple):
     """Why the disk lets no run be taken, in words; None when it does."""
     disk_free_mb: int | None = None
     """Of the disk with the least room."""
+    disk_warning: str | None = None
+    """Which disk will soon let no run be taken, in words."""
     tally: Tally = Tally()
     failures: Failures = Failures()
     history_version: int = 0

@@ -18,11 +18,13 @@ from filelock import FileLock, Timeout
 
 from gyoza_tui import private
 from gyoza_tui.worker.removal import remove_tree
+from gyoza_tui.worker.reserve import Reserve
 
 _NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs"})
 JOURNAL: Final = "journal.db"
 _LOOK_S: Final = 0.2
 """Longer than anybody who only looks holds the lock; see `state_dir_look.py`."""
+_HOLDER: Final = "holder"
 _MARKER: Final = ".gyoza-run"
 _LOG = re.compile(r"gyoza-(.+)-(\d{1,9})-[^-]{1,8}\.log")
 _EPOCH_DIGITS = 15
@@ -111,8 +113,10 @@ class StateDir(RunDirs):
         super().__init__(root)
         self.root = root
         self._lock = lock
+        self.reserve = Reserve(root / "reserve")
+        self.reserve.in_room(lambda: _write(root / _HOLDER, f"pid {os.getpid()} on {socket.gethostname()}"))
         self.instance_id = _identity(root / "instance")
-        self.epoch = self._next_epoch()
+        self.epoch = self.reserve.in_room(self._next_epoch)
 
     @classmethod
     def open(cls, base: Path, worker_id: str) -> StateDir:
@@ -145,6 +149,11 @@ class StateDir(RunDirs):
     def worker_log(self) -> Path:
         """What the worker itself says."""
         return self.root / "worker.log"
+
+    @property
+    def disk_samples(self) -> Path:
+        """How full the disks were, and by which runs, when that was last looked at."""
+        return self.root / "disks.json"
 
     def log_path(self, run_id: str, attempt: int, lease: str | None) -> Path:
         """Where the attempt's output is spooled."""
@@ -188,15 +197,13 @@ def _close(root: Path) -> None:
 
 def _locked(root: Path) -> FileLock:
     lock = FileLock(root / "lock", timeout=_LOOK_S, thread_local=False)
-    holder = root / "holder"
     try:
         lock.acquire(poll_interval=_LOOK_S / 10)
     except Timeout:
-        who = _read(holder) or "another process"
+        who = _read(root / _HOLDER) or "another process"
         raise StateDirError(
             f"the state directory {root} is in use by {who}. Stop it, or start a second worker with another --worker-id"
         ) from None
-    _write(holder, f"pid {os.getpid()} on {socket.gethostname()}")
     return lock
 
 

@@ -125,6 +125,7 @@ CALLS: dict[str, Callable[[Backend], object]] = {
     "started_at": lambda backend: backend.started_at(HANDLE),
     "stop": lambda backend: backend.stop(HANDLE, 0),
     "usage": lambda backend: backend.usage(HANDLE),
+    "written": lambda backend: backend.written(HANDLE),
     "fetch": lambda backend: backend.fetch(HANDLE, "output.json", 1),
     "renewed": lambda backend: backend.renewed(HANDLE),
     "describe": lambda backend: backend.describe(HANDLE),

@@ -96,6 +96,8 @@ class FakeBackend:
         self.disk: tuple[Path, ...] = ()
         self.paused: set[str] = set()
         """Names of what is frozen from outside."""
+        self.layers: dict[str, dict[Path, int]] = {}
+        """What `written` answers, by the container's name."""
         self.down: str | None = None
         """Set: the engine does not answer, for this reason."""
         self.elsewhere: str | None = None
@@ -213,6 +215,10 @@ class FakeBackend:
 
     def usage(self, handle: Handle) -> Usage:
         return Usage()
+
+    def written(self, handle: Handle) -> Mapping[Path, int]:
+        self._answer("written")
+        return self.layers.get(handle["name"], {})
 
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
         self._answer("fetch")

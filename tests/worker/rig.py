@@ -13,6 +13,7 @@ from gyoza_tui.models.states import EventType
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
+from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.duties.heed import Heed
 from gyoza_tui.worker.duties.reconcile import Reconcile
@@ -56,6 +57,7 @@ class Rig:
         self.claim = self._duty(Claim)
         self.deliver = self._duty(Deliver)
         self.reconcile = self._duty(Reconcile)
+        self.guard = self._duty(Guard)
 
     def _duty(self, kind: type[_D]) -> _D:
         return next(duty for duty in self.worker.duties if isinstance(duty, kind))

@@ -126,6 +126,7 @@ def test_a_journal_of_a_version_before_is_taken_over(path: Path, clock: FakeCloc
     assert row.run.secret_env == {"T": "secret"}
     assert (row.progress, row.seen, row.adopted, row.last_line) == (None, False, False, "")
     assert row.frozen_since is None
+    assert row.filled_disk == ""
     assert [report.starts_run for report in journal.outbox()] == [True]
     assert journal.memory.steps(row.key) == {"run_container": 3.5}
     (closed,) = journal.closed(10)

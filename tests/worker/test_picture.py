@@ -277,7 +277,7 @@ def test_what_the_run_list_says_of_an_end(rig: Rig) -> None:
 
 def test_disk_and_its_room_are_as_they_were_last_looked_at(rig: Rig) -> None:
     assert rig.worker.control.snapshot().disk_free_mb is None
-    rig.reconcile.step()
+    rig.guard.step()
     snapshot = rig.worker.control.snapshot()
     assert snapshot.disk is None
     assert (snapshot.disk_free_mb or 0) > 0

@@ -217,22 +217,6 @@ def test_directories_of_no_run_are_removed(rig: Rig) -> None:
     assert rig.runtime.state_dir.run_dirs() == [row.name]
 
 
-def test_a_low_disk_is_noticed_and_over(scripted: ScriptedServer, tmp_path: Path) -> None:
-    rig = Rig(scripted, tmp_path / "state", {"min_free_mb": 64 * 1024 * 1024}).registered()
-    rig.reconcile.step()
-    assert rig.runtime.mode.refusal is not None
-    assert "GYOZA_MIN_FREE_MB" in rig.runtime.mode.refusal
-    rig.close()
-
-
-def test_the_engines_disk_counts_too(rig: Rig) -> None:
-    rig.registered().reconcile.step()
-    assert rig.runtime.mode.refusal is None
-    rig.backend.disk = (Path("/nowhere/docker"),)
-    rig.reconcile.step()
-    assert rig.runtime.mode.refusal == "disk: /nowhere/docker cannot be looked at: No such file or directory"
-
-
 # A server whose replies say nothing of runs
 
 

@@ -145,34 +145,43 @@ def test_what_could_not_be_written_down_is_said_until_it_can(rig: Rig, monkeypat
     rig.close()
 
 
-def test_what_is_stopped_because_the_disk_is_full_says_so_when_there_is_room(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = b'{"type": "INFO", "msg": "half"}\n'
-    rig.backend.known["op"] = FakeOp(told, ends_at_once=False)
+def test_what_has_started_keeps_its_result_while_the_disk_is_full(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its output is not spooled, its end not journaled: it is neither stopped nor failed."""
+    op = FakeOp(b'{"type": "INFO", "msg": "half"}\n', files={"output.json": b'{"kept": 1}'}, ends_at_once=False)
+    rig.backend.known["op"] = op
     rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
     full = threading.Event()
-    written = rig.journal.finish
+    full.set()
 
-    def finish(*what: Any, **more: Any) -> bool:
-        if full.is_set():
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return written(*what, **more)
+    def in_room(write: Callable[..., Any]) -> Callable[..., Any]:
+        def written(*what: Any, **more: Any) -> Any:
+            if full.is_set():
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(*what, **more)
 
-    def events(*_what: Any, **_more: Any) -> None:
-        full.set()
-        raise OSError(errno.ENOSPC, "No space left on device")
+        return written
 
-    monkeypatch.setattr(rig.journal, "finish", finish)
-    monkeypatch.setattr(rig.journal, "events", events)
-    row = rig.row()
+    for name in ("finish", "events"):
+        monkeypatch.setattr(rig.journal, name, in_room(getattr(rig.journal, name)))
+    row = rig.row("room")
     _slots(rig).start(row)
-    until(lambda: _slots(rig).again(row.key), "that its end is tried again")
+    until(lambda: _slots(rig).again(row.key), "that it waits for room")
+    op.go.set()
+    until(lambda: rig.backend.containers[row.name].exit, "its end")
     assert rig.now(row).outcome is None
+    assert "waits for room on a disk" in rig.said()
     full.clear()
-    until(lambda: rig.now(row).cleaned, "the end")
-    assert rig.now(row).outcome is Outcome.FAILED
-    assert "disk" in rig.now(row).outcome_note
+    _slots(rig).room_again()
+    until(lambda: rig.now(row).cleaned, "the end", 4)
+    assert rig.now(row).outcome is Outcome.COMPLETED
+    told = [report.event for report in rig.journal.outbox() if report.event]
+    assert [(event.type, event.payload) for event in told] == [
+        (EventType.INFO, None),
+        (EventType.COMPLETED, {"kept": 1}),
+    ]
+    until(
+        lambda: not [t.name for t in threading.enumerate() if t.name.startswith("run-room")], "no thread of it is left"
+    )
     rig.close()
 
 

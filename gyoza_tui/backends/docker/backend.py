@@ -43,6 +43,7 @@ from gyoza_tui.backends.docker.resume import ResumedOutput
 from gyoza_tui.backends.docker.usage import UsageReader
 from gyoza_tui.backends.docker.verdict import Verdicts
 from gyoza_tui.backends.docker.volumes import VolumeChanged, Volumes
+from gyoza_tui.backends.docker.written import WrittenReader
 from gyoza_tui.models.images import DOCKER
 
 _BIND: Final = "bind"
@@ -70,6 +71,7 @@ class DockerBackend:
         self._identities = EngineIdentities(self._engine)
         self._deaths: dict[str, float] = {}
         """When a container died in a life whose output was read to its end."""
+        self._written = WrittenReader(self._engine, self._containers)
         self._disks: tuple[Path, ...] = ()
         self.capabilities = Capabilities(
             separate_streams=True,
@@ -194,6 +196,9 @@ class DockerBackend:
     def usage(self, handle: Handle) -> Usage:
         return self._usage.read(handle["id"])
 
+    def written(self, handle: Handle) -> Mapping[Path, int]:
+        return {disk: self._written.read(handle["id"]) for disk in self._disks}
+
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
         if handle["io"] == _BIND:
             return files.fetch_bound(Path(handle["run_dir"]), name, limit)
@@ -240,6 +245,7 @@ class DockerBackend:
         self._verdicts.forget(handle["id"])
         self._deaths.pop(handle["id"], None)
         self._usage.forget(handle["id"])
+        self._written.forget(handle["id"])
 
     def prune(self, labels: Mapping[str, str]) -> int:
         """The engine's volumes whose container went without them, what is staged for containers that are gone, and

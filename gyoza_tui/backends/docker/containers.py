@@ -111,23 +111,27 @@ class Containers:
     def stop(self, container: str, grace_s: float) -> bool:
         """Returns when the container, and with its first process all others, is verifiably not running.
 
-        Whether there was such a container.
+        Without a grace it is killed at once. Whether there was such a container.
         """
-        grace = max(0, math.ceil(grace_s))
+        if grace_s > 0 and not self._ask_to_stop(container, math.ceil(grace_s)):
+            return False
+        deadline = time.monotonic() + _KILL_WAIT_S
+        while (phase := self.phase(container)) is Phase.RUNNING:
+            if time.monotonic() > deadline:
+                raise BackendUnavailable(f"the container {container[:12]} is still running after SIGKILL")
+            self._kill(container)
+            self._wait_once(container, 1.0)
+        return phase is not Phase.GONE
+
+    def _ask_to_stop(self, container: str, grace_s: int) -> bool:
         with self._engine.api() as api:
             try:
-                api.stop(container, timeout=grace)
+                api.stop(container, timeout=grace_s)
             except NotFound:
                 return False
             except APIError as error:
                 if error.status_code != 500:
                     raise
-        deadline = time.monotonic() + _KILL_WAIT_S
-        while self.phase(container) is Phase.RUNNING:
-            if time.monotonic() > deadline:
-                raise BackendUnavailable(f"the container {container[:12]} is still running after SIGKILL")
-            self._kill(container)
-            self._wait_once(container, 1.0)
         return True
 
     def remove(self, container: str) -> bool:

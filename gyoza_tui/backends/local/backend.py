@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, ClassVar, Final
 
+from gyoza_tui.backends.allocated import allocated
 from gyoza_tui.backends.base import (
     BackendBroken,
     BackendError,
@@ -207,6 +208,10 @@ class LocalBackend:
 
     def usage(self, handle: Handle) -> Usage:
         return self._usage.read(handle["name"], self._control(handle).shim_pid())
+
+    def written(self, handle: Handle) -> Mapping[Path, int]:
+        """What it printed and was not read yet, mostly."""
+        return {self._root: allocated(self._control(handle).path)}
 
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
         return files.fetch(Path(handle["run_dir"]), name, limit)

@@ -1,1 +1,1 @@
-"""The five duties of a worker, one thread each: heartbeat, claim, deliver, reconcile, sample."""
+"""The duties of a worker, one thread each: heartbeat, heed, claim, deliver, reconcile, guard, sample."""

@@ -10,9 +10,10 @@ from gyoza_tui.settings import nearest
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "heartbeat": ("heed",),
     "heed": ("heartbeat",),
-    "claim": ("heartbeat", "heed", "deliver", "reconcile"),
+    "claim": ("heartbeat", "heed", "deliver", "reconcile", "guard"),
     "deliver": ("heartbeat", "heed"),
     "reconcile": (),
+    "guard": (),
     "sample": (),
 }
 """Every duty, and what it waits for the work of."""

@@ -1,4 +1,4 @@
-"""Compare what should be with what is: backends, disk, engine, history, and a server that says little by itself."""
+"""Compare what should be with what is: backends, engine, history, and a server that says little by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gyoza_tui.client.answers import error_code
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
-from gyoza_tui.worker import disk, strays
+from gyoza_tui.worker import strays
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.retention import Retention
 from gyoza_tui.worker.run_row import Intent, RunRow
@@ -46,8 +46,6 @@ class Reconcile(Duty):
         if runtime.pool.check():
             runtime.wakes.beat.set()
             runtime.wakes.claim.set()
-        disks = [runtime.state_dir.root, *runtime.pool.disks]
-        runtime.mode.disk_looked(disk.look(disks, runtime.settings.min_free_mb))
         for name in runtime.pool.answering:
             if self._clock.boot() - self._swept_at.get(name, -SWEEP_S) >= SWEEP_S:
                 self._sweep(runtime.pool[name])

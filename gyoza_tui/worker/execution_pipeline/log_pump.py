@@ -64,6 +64,8 @@ class LogPump:
         self._over = threading.Event()
         self._output: Output | None = None
         self._abandoned = False
+        self._left = threading.Event()
+        """The writer has written its last."""
         self.state: Exit | Phase = Phase.CREATED
         self.error: BaseException | None = None
 
@@ -82,6 +84,11 @@ class LogPump:
         if self._output is not None:
             self._output.close()
         self._finish_reading()
+
+    def leave(self, timeout_s: float) -> None:
+        """Abandon it for another pump, which goes on behind what is spooled; returns when this one spools no more."""
+        self.abandon()
+        self._left.wait(timeout_s)
 
     def open(self, *, fresh: bool) -> Output:
         """Open the output: before the start (`fresh`), or behind what the spool has."""
@@ -103,8 +110,14 @@ class LogPump:
             work(*arguments)
         except BaseException as error:
             self.error = self.error or error
-            self._finish_reading()
+            if work == self._write:
+                self.abandon()  # nothing empties the buffer any more
+            else:
+                self._finish_reading()
             self._end()
+        finally:
+            if work == self._write:
+                self._left.set()
 
     def _end(self) -> None:
         self._over.set()

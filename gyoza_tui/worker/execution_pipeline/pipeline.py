@@ -32,6 +32,8 @@ class StepExited(Exception):
 class Pipeline:
     """A sequence of steps executed in order.
 
+    What has started does not fail because a disk of this machine is full: the error is raised, nothing is ended.
+
     Running it again for the same attempt goes on where the last time broke off: each step recognises its own finished
     work in the record. There is no other way to resume.
     """
@@ -68,6 +70,8 @@ class Pipeline:
                 raise
             except (Exception, SystemExit) as loud:
                 failed = StepExited(step_name(step)) if isinstance(loud, SystemExit) else loud
+                if ctx.services is not None and ctx.services.lacks_room(failed):
+                    raise failed from None
                 ended, error = True, error or failed
                 if ctx.services is not None or ctx.oprun_id:
                     _end_failed(services_of(ctx), failed)

@@ -16,6 +16,7 @@ from gyoza_tui.backends.base import (
     BackendBroken,
     BackendError,
     BackendUnavailable,
+    DiskFull,
     Handle,
     Phase,
     PullProgress,
@@ -100,6 +101,10 @@ class Services:
     machine_fault: Callable[[], str | None] | None = None
     """After a failure before the start: why this machine cannot start the attempt, None when it can. Without it, as in
     a script, the attempt cannot be given back either."""
+    waits_for_room: bool = False
+    """Whether the steps are run again for what has started, rather than that it fails for want of room on a disk."""
+    filled_disk: Callable[[], str] = str
+    """How this attempt filled a disk and is stopped for it; empty when it did not."""
     on_pull: Callable[[PullProgress], None] = lambda _progress: None
     warn: Callable[[str], None] = log.warning
 
@@ -145,6 +150,15 @@ class Services:
         """How far the pull is; what went wrong before is over then."""
         self.again = None
         self.on_pull(progress)
+
+    def lacks_room(self, error: BaseException) -> bool:
+        """Whether that keeps what has started from its end only for as long as a disk is full."""
+        row = self.record.row
+        if not self.waits_for_room:
+            return False
+        if isinstance(error, DiskFull):
+            return row.started_at is not None
+        return row.start_asked and DiskFull.of(error, self.spool.path) is not None
 
     def check_lost(self) -> None:
         """Raise RunSuperseded when the run is another's now; what has ended is reported in spite of a cancel."""

@@ -73,6 +73,8 @@ def _failure(services: Services, ended: Exit) -> Failure | None:
     row = services.record.row
     if ended.machine_fault:
         reason, message = Reason.BACKEND_RESTARTED, ended.machine_fault
+    elif row.filled_disk and ended.code != 0:  # it may have ended well just before it was stopped
+        reason, message = Reason.FILLED_DISK, row.filled_disk
     elif ended.not_executable:
         reason, message = Reason.NOT_EXECUTABLE, ended.not_executable
     elif row.timed_out:

@@ -31,7 +31,8 @@ class RunContainer:
         services = services_of(ctx)
         if services.record.row.exit is None:
             services.check_intent()
-            services.record.update(exit=_started(ctx, services))
+            end = _started(ctx, services)
+            services.record.update(exit=end, filled_disk=services.filled_disk() or services.record.row.filled_disk)
         ended = services.record.row.exit
         assert ended is not None
         if ended.warning:
