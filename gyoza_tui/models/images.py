@@ -56,6 +56,13 @@ class ImageRef(NamedTuple):
         )
 
 
+def registry_of(name: str) -> str:
+    """The host that a Docker image is pulled from: `docker.io` for a name without one."""
+    match = _DOCKER_IMAGE.fullmatch(name)
+    host = match["host"] if match else None
+    return _HUB[0] if host in _HUB else str(host)
+
+
 def _repository(host: str | None, path: str) -> str:
     if host not in _HUB:
         return f"{host}/{path}"

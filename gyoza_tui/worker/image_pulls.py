@@ -17,7 +17,9 @@ from gyoza_tui.backends.base import (
     PullProgress,
 )
 from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.images import registry_of
 from gyoza_tui.worker.again import Again
+from gyoza_tui.worker.registries import Registries
 
 PullPolicy: TypeAlias = Literal["always", "missing", "never"]
 
@@ -51,6 +53,7 @@ class ImagePulls:
         self._clock = clock
         self._lock = threading.Lock()
         self._slots = threading.Semaphore(PULLS_AT_ONCE)
+        self._registries = Registries(clock)
         self._running: dict[_Key, _SharedPull] = {}
         self._fresh: dict[_Key, float] = {}
 
@@ -72,6 +75,11 @@ class ImagePulls:
         if self._policy == "never" and here is None:
             raise ImageNotFound(f"{image} is not on this machine, and this worker's owner set its pull policy to never")
         if here is not None and (self._policy != "always" or self._is_fresh((backend.name, image))):
+            return
+        if resting := self._registries.resting(registry_of(image)):
+            if here is None:
+                raise PullFailed(resting, retryable=True)
+            on_warning(f"{resting}; using the image that is on this machine, {here}")
             return
         pull = self._join(backend, image, here)
         try:
@@ -108,12 +116,21 @@ class ImagePulls:
             pull.error = error
         except Exception as error:  # whatever a backend raises, its waiters must not wait for ever
             pull.error = BackendError(f"pulling {pull.image} went wrong: {error!r}")
+        self._learn(pull)
         with self._lock:
             if self._running.get(pull.key) is pull:
                 del self._running[pull.key]
             if pull.error is None and pull.renewed:
                 self._fresh[pull.key] = self._clock.boot()
         pull.done.set()
+
+    def _learn(self, pull: _SharedPull) -> None:
+        """What a pull shows of its registry: also that there is no such image is an answer."""
+        registry, error = registry_of(pull.image), pull.error
+        if isinstance(error, PullFailed) and error.retryable:
+            self._registries.failed(registry, str(error))
+        elif pull.renewed and (error is None or isinstance(error, ImageNotFound | PullFailed)):
+            self._registries.answered(registry)
 
     def _follow(
         self,

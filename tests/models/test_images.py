@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gyoza_tui.models import images
-from gyoza_tui.models.images import ImageRef
+from gyoza_tui.models.images import ImageRef, registry_of
 
 DIGEST = "@sha256:" + "0a" * 32
 
@@ -83,3 +83,18 @@ def test_what_passes_the_engine_takes(docker_engine: docker.APIClient) -> None:
                 docker_engine.inspect_image(name)  # type: ignore[no-untyped-call]
 
     taken()
+
+
+@pytest.mark.parametrize(
+    ("name", "registry"),
+    [
+        ("busybox", "docker.io"),
+        ("team/op:1", "docker.io"),
+        ("index.docker.io/op", "docker.io"),
+        ("ghcr.io/team/op@sha256:" + "a" * 64, "ghcr.io"),
+        ("localhost:5000/op:1", "localhost:5000"),
+        ("op", "docker.io"),
+    ],
+)
+def test_the_registry_of_an_image(name: str, registry: str) -> None:
+    assert registry_of(name) == registry

@@ -211,6 +211,53 @@ def test_a_pull_without_progress_or_end_fails(limits: dict[str, Any], words: str
     assert error.retryable
 
 
+def test_a_registry_that_failed_rests_longer_each_time_and_no_other_does() -> None:
+    clock, down = _Clock(), PullFailed("no route", retryable=True)
+    pulls, away, other = _pulls(clock, retry_s=()), _Registry(down), _Registry()
+    for rest in (5, 10, 20, 40, 80, 160, 300, 300):
+        assert _Caller(pulls, away, "far:5000/op:1").result() is down
+        resting = _Caller(pulls, away, "far:5000/other:2").result()
+        assert isinstance(resting, PullFailed)
+        assert str(resting) == f"the registry far:5000 did not answer, next try in {rest} s: no route"
+        assert resting.retryable
+        clock.ahead += rest
+    assert len(away.pulls) == 8
+    assert _Caller(pulls, other, "op:1").result() is None
+    away.script = ["ok"]
+    assert _Caller(pulls, away, "far:5000/op:1").result() is None
+    away.script = [down]
+    assert _Caller(pulls, away, "far:5000/op:2").result() is down
+    assert "next try in 5 s" in str(_Caller(pulls, away, "far:5000/op:2").result())
+
+
+def test_an_image_at_hand_does_not_wait_for_a_registry_that_rests() -> None:
+    pulls, away = _pulls(retry_s=()), _Registry(PullFailed("no route", retryable=True))
+    _Caller(pulls, away, "far:5000/op:1").result()
+    at_hand = _Registry("hang", here="sha256:abc")
+    caller = _Caller(pulls, at_hand, "far:5000/op:2")
+    assert caller.result() is None
+    assert "no route; using the image that is on this machine, sha256:abc" in caller.warnings[0]
+    assert at_hand.pulls == []
+
+
+@pytest.mark.parametrize("answer", [ImageNotFound("no"), PullFailed("login", retryable=False)])
+def test_a_registry_that_says_no_has_answered(answer: BackendError) -> None:
+    clock, away = _Clock(), _Registry(PullFailed("no route", retryable=True), answer)
+    pulls = _pulls(clock, retry_s=())
+    _Caller(pulls, away, "far:5000/op:1").result()
+    clock.ahead = 5
+    for _ in range(2):
+        assert _Caller(pulls, away, "far:5000/op:1").result() is answer
+
+
+def test_pulls_of_one_registry_that_fail_together_make_it_rest_once() -> None:
+    pulls, away = _pulls(retry_s=(), inactivity_s=0.3), _Registry("hang")
+    callers = [_Caller(pulls, away, f"far:5000/op:{number}") for number in range(3)]
+    until(lambda: away.now == 3, "all three pull")
+    assert all(isinstance(caller.result(), PullFailed) for caller in callers)
+    assert "next try in 5 s" in str(_Caller(pulls, away, "far:5000/op:9").result())
+
+
 def test_waiters_share_a_pull_and_the_last_to_leave_ends_it() -> None:
     pulls, backend = _pulls(), _Registry("hang")
     first, second = _Caller(pulls, backend), _Caller(pulls, backend)
