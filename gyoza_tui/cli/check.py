@@ -29,7 +29,8 @@ _INDENT: Final = " " * (max(map(len, _WORDS.values())) + 2 + _NAME + 1)
 def check(flags: Connection, as_json: options.AsJson = False) -> None:
     """Look whether a worker could run here: server, key, Docker, GPUs, disk, settings.
 
-    Changes nothing. What fails comes with the command that mends it; then the exit code is 1.
+    Changes nothing: the container that it tries to start is removed. What fails comes with the command that mends it;
+    then the exit code is 1.
     """
     from gyoza_tui.cli import terminal
     from gyoza_tui.cli.failures import ExitCode

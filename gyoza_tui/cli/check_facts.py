@@ -1,4 +1,4 @@
-"""What `gyoza-tui check` finds out by asking, without a worker: nothing it does changes anything anywhere."""
+"""What `gyoza-tui check` finds out by asking, without a worker. Of the containers that it tries to start none stays."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import httpx
 
@@ -26,7 +27,11 @@ from gyoza_tui.worker.assembly import backend_options
 from gyoza_tui.worker.checks import Asked, Directory
 from gyoza_tui.worker.hardware.sampler import Sampler
 from gyoza_tui.worker.link import HELD_BY_ANOTHER, LinkState
+from gyoza_tui.worker.probes import Prober, Subject
 from gyoza_tui.worker.state_dir import JOURNAL, worker_dir
+
+_NO_IMAGE: Final = "gyoza-tui/none"
+"""No run is asked about, so the probe's own image is the only one."""
 
 
 @dataclass
@@ -38,6 +43,7 @@ class Found:
     link: LinkState = field(default_factory=LinkState)
     backends: dict[str, str | None] = field(default_factory=dict)
     held: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    gpu_trouble: dict[int, str] = field(default_factory=dict)
     hardware: HardwareSample | None = None
     disk: str | None = None
     disk_free_mb: int | None = None
@@ -53,19 +59,20 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
     found = Found(settings.worker_id, client.base_url)
     found.link, skew_s = _server(settings, client, root, running=bool(state.note))
     disks = [state_dir_look.nearest_existing(root)]
-    gpu_trouble: str | None = None
-    with tempfile.TemporaryDirectory(prefix="gyoza-check-") as empty:
-        for name, made in _backends(settings, Path(empty)).items():
-            found.backends[name] = made if isinstance(made, str) else _trouble(made)
-            if not isinstance(made, str) and found.backends[name] is None:
-                disks += made.disks()
-                found.own_ops |= bool(made.ops())
-                gpu_trouble = _trouble_of_gpus(made) if name == DOCKER else gpu_trouble
-                found.held[name] = _held(made, root)
-                made.close()
     sampler = Sampler(SystemClock())
     found.hardware = sampler.sample()
     sampler.close()
+    gpu_trouble: str | None = None
+    with tempfile.TemporaryDirectory(prefix="gyoza-check-") as empty:
+        for name, made in _backends(settings, Path(empty)).items():
+            prober = Prober(Path(empty), settings.worker_id, str(uuid.uuid4()))
+            found.backends[name] = made if isinstance(made, str) else _trouble(made, prober)
+            if not isinstance(made, str) and found.backends[name] is None:
+                disks += made.disks()
+                found.own_ops |= bool(made.ops())
+                gpu_trouble = _trouble_of_gpus(made, found.hardware, prober) if name == DOCKER else gpu_trouble
+                found.held[name] = _held(made, root)
+                made.close()
     room = disk.look(disks, settings.min_free_mb)
     found.disk, found.disk_free_mb, found.disk_warning = room.trouble, room.free_mb, room.warning
     volumes = tuple(map(_volume, settings.allow_volumes))
@@ -131,19 +138,23 @@ def _held(backend: Backend, root: Path) -> tuple[str, ...]:
     return tuple(held)
 
 
-def _trouble(backend: Backend) -> str | None:
+def _trouble(backend: Backend, prober: Prober) -> str | None:
     try:
         backend.check()
     except BackendError as error:
         return str(error)
-    return None
+    return prober.trouble(backend, Subject(_NO_IMAGE))
 
 
-def _trouble_of_gpus(backend: Backend) -> str | None:
+def _trouble_of_gpus(backend: Backend, hardware: HardwareSample, prober: Prober) -> str | None:
     try:
-        return backend.gpu_trouble()
+        trouble = backend.gpu_trouble()
     except BackendError as error:
         return str(error)
+    for gpu in hardware.gpus:
+        if trouble is None and (words := prober.trouble(backend, Subject(_NO_IMAGE, gpu.info))):
+            trouble = f"GPU {gpu.info.index}: {words}"
+    return trouble
 
 
 def _volume(path: Path) -> Directory:

@@ -223,7 +223,7 @@ def _never(need: Need, known: list[Room]) -> str | None:
     c = need.constraints
     able = [room for room in known if need.backend in room.backends]
     if not able:
-        return f"needs a worker with the backend {need.backend}; none is known" + _in_trouble(known, need.backend)
+        return f"needs a worker with the backend {need.backend}; {_in_trouble(known, need.backend) or 'none is known'}"
     if need.op is not None:
         able = [room for room in able if need.op in room.ops]
         if not able:
@@ -246,8 +246,8 @@ def _gpu_never(need: Need, able: list[Room]) -> str | None:
     gpus = [gpu for room in able for gpu in room.gpus if c.gpu_id is None or gpu.id == c.gpu_id]
     if c.wants_gpu and not gpus:
         if c.gpu_id is None:
-            return "needs a GPU; no worker known has one" + _in_trouble(able, "GPU ")
-        return f"needs GPU {c.gpu_id}; none is known" + _in_trouble(able, f"GPU {c.gpu_id}")
+            return f"needs a GPU; {_in_trouble(able, 'GPU ') or 'no worker known has one'}"
+        return f"needs GPU {c.gpu_id}; {_in_trouble(able, f'GPU {c.gpu_id}') or 'none is known'}"
     most = max((gpu.vram_mb for gpu in gpus), default=0)
     if c.vram_mb and c.vram_mb > most:
         return f"needs vram {c.vram_mb} MB; the largest GPU known has {most} MB"
@@ -257,15 +257,15 @@ def _gpu_never(need: Need, able: list[Room]) -> str | None:
 
 
 def _in_trouble(rooms: list[Room], what: str) -> str:
-    """Which workers have it and cannot use it; the first few, as a run's placement is one line."""
+    """Which workers have it and cannot use it, and why; the first few, as a run's placement is one line."""
     found = [
-        f"{room.worker_id} has {name} in trouble ({words})"
+        f"worker {room.worker_id} cannot use its {name} now ({words})"
         for room in rooms
         for name, words in room.trouble.items()
         if name == what or (what.endswith(" ") and name.startswith(what))
     ]
     more = f" and {len(found) - _TROUBLES_SHOWN} more" if len(found) > _TROUBLES_SHOWN else ""
-    return "".join(f"; {one}" for one in found[:_TROUBLES_SHOWN]) + more
+    return "; ".join(found[:_TROUBLES_SHOWN]) + more
 
 
 def _not_now(need: Need, rooms: list[Room]) -> str | None:

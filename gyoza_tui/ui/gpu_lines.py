@@ -39,11 +39,17 @@ _COLUMNS: Final = (
 
 
 def gpu_line(
-    gpu: GpuSample, samples: Sequence[HardwareSample], runs: Sequence[RunView], width: int, *, focused: bool = False
+    gpu: GpuSample,
+    samples: Sequence[HardwareSample],
+    runs: Sequence[RunView],
+    width: int,
+    *,
+    trouble: str | None = None,
+    focused: bool = False,
 ) -> Content:
-    """Exactly `width` cells."""
+    """Exactly `width` cells. `trouble`: why no run gets this GPU now."""
     cells = {
-        name: _cell(name, cells, gpu, samples, runs, focused=focused)
+        name: _cell(name, cells, gpu, samples, runs, trouble=trouble, focused=focused)
         for name, cells in fit(_COLUMNS, width, _GAP).items()
     }
     return Content(" " * _GAP).join(cells.values()).truncate(width, pad=True)
@@ -77,6 +83,7 @@ def _cell(
     samples: Sequence[HardwareSample],
     runs: Sequence[RunView],
     *,
+    trouble: str | None,
     focused: bool,
 ) -> Content:
     match name:
@@ -99,7 +106,7 @@ def _cell(
         case "power":
             return _power(gpu, cells)
         case _:
-            return _whose(gpu, runs, cells)
+            return _whose(gpu, runs, trouble, cells)
 
 
 def _reading(value: float | None, shown: str, cells: int, *, hot: bool = False) -> Content:
@@ -134,9 +141,11 @@ def _power(gpu: GpuSample, cells: int) -> Content:
     return _reading(gpu.power_w, cut(f"{gpu.power_w or 0:.0f}{limit}W", cells), cells)
 
 
-def _whose(gpu: GpuSample, runs: Sequence[RunView], cells: int) -> Content:
-    """Its run; without one the process that has most of its memory."""
+def _whose(gpu: GpuSample, runs: Sequence[RunView], trouble: str | None, cells: int) -> Content:
+    """Its run; without one why no run gets it, or the process that has most of its memory."""
     mine = run_on(gpu.info.index, runs)
+    if not mine and trouble is not None:
+        return Content.styled(fitted(f"out: {plain_line(trouble)}", cells), _AMBER)
     if not mine:
         return Content.styled(fitted(_nobodys(gpu), cells), "$text-muted")
     first = mine[0].row

@@ -21,6 +21,7 @@ class Cause(StrEnum):
     PAUSED = "paused"
     DISK_FULL = "disk full"
     ENGINE_DOWN = "engine down"
+    GPU_OUT = "GPU out"
     NO_SLOT = "no free slot"
     WAITING = "waiting for work"
 
@@ -40,7 +41,7 @@ class Reason(NamedTuple):
         return self.cause in _WRONG
 
 
-_WRONG = {Cause.NAME_HELD, Cause.KEY_REFUSED, Cause.UNREACHABLE, Cause.DISK_FULL, Cause.ENGINE_DOWN}
+_WRONG = {Cause.NAME_HELD, Cause.KEY_REFUSED, Cause.UNREACHABLE, Cause.DISK_FULL, Cause.ENGINE_DOWN, Cause.GPU_OUT}
 
 
 def why_nothing_runs(snapshot: Snapshot, zone: tzinfo | None) -> tuple[Reason, ...]:
@@ -102,6 +103,8 @@ def _machine(snapshot: Snapshot) -> list[Reason]:
     for name, trouble in snapshot.backends.items():
         if trouble not in (None, UNCHECKED):
             reasons.append(Reason(Cause.ENGINE_DOWN, f"{name}: {plain_line(trouble)}"))
+    for gpu, words in snapshot.gpu_trouble.items():
+        reasons.append(Reason(Cause.GPU_OUT, f"GPU {gpu} is not offered: {plain_line(words)}"))
     return reasons
 
 

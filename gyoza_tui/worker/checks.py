@@ -56,6 +56,9 @@ class Facts(Protocol):
         """Per backend why each run that is out of reach is so."""
 
     @property
+    def gpu_trouble(self) -> Mapping[int, str]: ...
+
+    @property
     def hardware(self) -> HardwareSample | None: ...
 
     @property
@@ -108,8 +111,8 @@ def _checks(facts: Facts, asked: Asked | None, *, own_ops: bool) -> Iterator[Che
     if asked is not None:
         yield _clock(facts, asked.clock_skew_s)
     for name, trouble in sorted(facts.backends.items()):
-        yield _backend(name, trouble, facts.held.get(name, ()), own_ops=own_ops)
-    yield _gpus(facts.hardware)
+        yield _backend(name, trouble, facts.held.get(name, ()), own_ops=own_ops, probed=asked is not None)
+    yield _gpus(facts.hardware, facts.gpu_trouble)
     if asked is not None:
         yield _gpu_runtime(facts, asked.gpu_trouble)
     yield _disk(facts)
@@ -168,13 +171,14 @@ def _encryption(host: str | None) -> Iterator[Check]:
         )
 
 
-def _backend(name: str, trouble: str | None, held: tuple[str, ...], *, own_ops: bool) -> Check:
+def _backend(name: str, trouble: str | None, held: tuple[str, ...], *, own_ops: bool, probed: bool) -> Check:
     if trouble is None and held:
         why, _, mend = held[0].partition(": ")
         runs = "1 run is held, it was" if len(held) == 1 else f"{len(held)} runs are held, they were"
         return Check(name, CheckState.WARNING, f"answers, but {runs} {why}", mend)
     if trouble is None:
-        return Check(name, CheckState.OK, "answers" if name == DOCKER else "ready")
+        answers = "answers and starts containers" if probed else "answers"
+        return Check(name, CheckState.OK, answers if name == DOCKER else "ready")
     if trouble == UNCHECKED:
         return Check(name, CheckState.WAITING, trouble)
     if name != DOCKER:
@@ -193,7 +197,11 @@ def _docker_mend(trouble: str) -> str:
         return "add yourself to the group docker: sudo usermod -aG docker $USER, then log in again"
     if "no such socket" in trouble:
         return "install Docker, or sudo systemctl start docker, or say where it listens: DOCKER_HOST=unix:///path"
-    if "not answer in time" in trouble:
+    if "starts no container: network " in trouble:
+        return "GYOZA_DOCKER_NETWORK=name: one that `docker network ls` lists"
+    if "unknown capability" in trouble:
+        return "correct the names in GYOZA_DOCKER_CAP_ADD"
+    if "not answer in time" in trouble or "starts no container" in trouble:
         return "sudo systemctl restart docker"
     return "sudo systemctl start docker"
 
@@ -214,9 +222,12 @@ def _clock(facts: Facts, skew_s: float | None) -> Check:
 SKEW_MAX_S: Final = 5.0
 
 
-def _gpus(hardware: HardwareSample | None) -> Check:
+def _gpus(hardware: HardwareSample | None, trouble: Mapping[int, str]) -> Check:
     if hardware is None:
         return Check("GPUs", CheckState.WAITING, "not looked at yet")
+    if trouble:
+        text = "; ".join(f"GPU {gpu} is not offered: {words}" for gpu, words in trouble.items())
+        return Check("GPUs", CheckState.WARNING, text, "does `nvidia-smi` answer? Other runs are taken")
     if hardware.gpus:
         text = ", ".join(_gpu_names(hardware))
         if hardware.gpu_note is None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.backends.base import (
+    BackendBroken,
     BackendError,
     BackendOptions,
     BackendUnavailable,
@@ -504,3 +505,13 @@ def _is_our_zombie(pid: int) -> bool:
     except OSError:
         return False
     return fields[0] == "Z" and int(fields[1]) == os.getpid()
+
+
+def test_a_probe_starts_a_process_and_keeps_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = bench.spec("env")
+    bench.backend.probe(spec)
+    assert bench.backend.find({}) == []
+    assert bench.backend._cgroups().left(bench.backend._prefix) == []
+    monkeypatch.setattr("sys.executable", str(bench.root / "no-such-python"))
+    with pytest.raises(BackendBroken, match="no process can be started"):
+        bench.backend.probe(spec)

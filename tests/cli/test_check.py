@@ -216,7 +216,7 @@ def _an_engine(docker_engine: docker.APIClient, _no_engine: None, monkeypatch: p
 @pytest.mark.usefixtures("_an_engine")
 def test_docker(verb: Verb) -> None:
     _, found = _checks(verb)
-    assert (found["docker"].state, found["docker"].text) == ("ok", "answers")
+    assert (found["docker"].state, found["docker"].text) == ("ok", "answers and starts containers")
 
 
 @pytest.mark.docker
@@ -253,3 +253,24 @@ def test_the_installed_command(served: ServerThread, tmp_path: Path) -> None:
     assert told.returncode == 1
     assert "the server takes it" in told.stdout
     assert told.stderr == ""
+
+
+@pytest.mark.docker
+def test_an_engine_that_answers_and_starts_nothing(
+    verb: Verb,
+    served: ServerThread,
+    docker_engine: docker.APIClient,
+    clean_environment: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", ENGINE or "unix:///var/run/docker.sock")
+    monkeypatch.setenv("GYOZA_DOCKER_NETWORK", "none")
+    _, found = _checks(verb)
+    assert (found["docker"].state, found["docker"].text) == ("ok", "answers and starts containers")
+    monkeypatch.setenv("GYOZA_DOCKER_NETWORK", "gyoza-no-such-network")
+    code, found = _checks(verb)
+    assert (code, found["docker"].state) == (1, "failed")
+    assert "network gyoza-no-such-network not found" in found["docker"].text
+    assert "GYOZA_DOCKER_NETWORK=" in found["docker"].mend
+    assert not docker_engine.containers(all=True, filters={"label": "gyoza.worker=desk"})
+    assert not (clean_environment / "state").exists(), "it made nothing"

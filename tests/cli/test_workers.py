@@ -48,6 +48,13 @@ def test_the_table(verb: Verb, lab: ServerThread) -> None:
     assert gpu.split()[8].endswith("s")
 
 
+def test_what_a_worker_cannot_use_is_named(verb: Verb, lab: ServerThread) -> None:
+    lab.client.heartbeat(worker_id="cpu-01", backends=[], trouble={"docker": "starts no container\x1b[2J"})
+    listed = verb("workers")
+    assert listed.err.splitlines() == ["cpu-01: docker: starts no container␛[2J"]
+    assert "trouble  docker: starts no container␛[2J" in verb("workers", "cpu-01").out.splitlines()
+
+
 def test_all_about_one(verb: Verb, lab: ServerThread) -> None:
     said = verb("workers", "gpu-01")
     assert said.code == 0

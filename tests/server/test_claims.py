@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.server.cluster import Cluster, Worker
 
 
@@ -171,6 +175,38 @@ def test_given_back_runs_are_not_offered_again_for_60_s_doubling(gyoza: Cluster)
     worker.identity["epoch"] = 2
     worker.beat()
     assert len(worker.claim()) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"backends": ["local"]}, {"backends": ["local", "docker"]}),
+        ({"resources": {"cpu_cores": 8, "gpus": []}}, {"resources": {"cpu_cores": 8, "gpus": [{"id": 0}]}}),
+    ],
+)
+def test_what_a_worker_gave_back_comes_again_when_its_machine_is_repaired(
+    gyoza: Cluster, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    worker, other = gyoza.worker(**after), gyoza.worker("w2", **after)
+    gyoza.submit()
+    for one in (worker, other):
+        [run] = one.claim()
+        one.give_back(run)
+    worker.beat(**before)
+    assert worker.claim() == []
+    worker.beat(**after)
+    assert other.claim() == [], "what another one gave back is its own"
+    assert len(worker.claim()) == 1
+
+
+def test_a_beat_that_is_the_same_or_less_ends_no_pause(gyoza: Cluster) -> None:
+    worker = gyoza.worker(backends=["docker", "local"])
+    gyoza.submit()
+    [run] = worker.claim()
+    worker.give_back(run)
+    worker.beat()
+    worker.beat(backends=["docker"])
+    assert worker.claim() == []
 
 
 def test_given_back_while_running_is_the_next_attempt_and_costs_no_budget(gyoza: Cluster) -> None:

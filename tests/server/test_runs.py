@@ -125,6 +125,24 @@ def test_placement_says_why_a_run_waits(gyoza: Cluster) -> None:
     assert why(image="local://a") == "None"
 
 
+def test_placement_names_a_machine_in_trouble(gyoza: Cluster) -> None:
+    gyoza.worker("w2")
+    gyoza.worker(
+        backends=["docker"],
+        trouble={"local": "no process can be started", "GPU 0": "driver not loaded", "GPU 1": "fell off the bus"},
+    )
+
+    def why(**fields: Any) -> str:
+        return str(gyoza.submit(**fields)["placement"])
+
+    local = "needs a worker with the backend local; worker w1 cannot use its local now (no process can be started)"
+    assert why(image="local://a") == local
+    assert why(constraints={"gpu_id": 1}) == "needs GPU 1; worker w1 cannot use its GPU 1 now (fell off the bus)"
+    both = "worker w1 cannot use its GPU 0 now (driver not loaded); worker w1 cannot use its GPU 1 now"
+    assert both in why(constraints={"vram_mb": 100})
+    assert gyoza.get("/workers/w1")["trouble"]["GPU 0"] == "driver not loaded"
+
+
 BAD_BODIES = [
     b'{"image":"busybox","inputs":{"a":NaN}}',
     b'{"image":"busybox","inputs":{"a":-Infinity}}',

@@ -144,6 +144,9 @@ def test_a_name_that_another_has(rig: Rig, scripted: ScriptedServer) -> None:
         ("Docker does not answer at unix:///s: there is no such socket: is …", "DOCKER_HOST="),
         ("Docker does not answer at unix:///s: connection refused: is the engine running?", "systemctl start docker"),
         ("Docker does not answer at unix:///s: it accepts connections but does not answer in time", "restart docker"),
+        ("Docker answers, but starts no container: could not find bridge docker0", "restart docker"),
+        ("Docker answers, but starts no container: network gz not found", "GYOZA_DOCKER_NETWORK="),
+        ("Docker answers, but starts no container: unknown capability: CAP_X", "GYOZA_DOCKER_CAP_ADD"),
     ],
 )
 def test_what_is_wrong_with_docker(rig: Rig, trouble: str, mend: str) -> None:
@@ -168,6 +171,12 @@ def test_who_lists_ops_can_do_without_docker(trouble: str, state: CheckState) ->
     (other,) = (check for check in checklist(facts) if check.name == "docker")
     assert (alone.state, other.state) == (state, CheckState.FAILED)
     assert (alone.text, alone.mend) == (other.text, other.mend)
+
+
+def test_a_gpu_that_is_not_offered() -> None:
+    gpus = (GpuSample(GpuInfo(0, None, "A100", 1)),)
+    check = _check("GPUs", hardware=HardwareSample(1.0, gpus=gpus), gpu_trouble={0: "no driver"})
+    assert (check.state, check.text) == (CheckState.WARNING, "GPU 0 is not offered: no driver")
 
 
 def test_gpus() -> None:

@@ -108,13 +108,14 @@ def _gpus(
     detailed: bool,
     focused: bool,
 ) -> Iterator[Content]:
-    gpus, runs = hardware.gpus, snapshot.runs
+    gpus = hardware.gpus
     wide = width >= _PAIRED
     if not gpus:
         yield _no_gpu(hardware, width)
     elif detailed or len(gpus) == 1 or (wide and len(gpus) <= most):
         for gpu in islice(gpus, _LINES_MAX):
-            yield gpu_line(gpu, samples, runs, width, focused=focused)
+            trouble = snapshot.gpu_trouble.get(gpu.info.index)
+            yield gpu_line(gpu, samples, snapshot.runs, width, trouble=trouble, focused=focused)
     elif width >= _PAIR_MIN and len(gpus) <= (2 * most if wide else _PAIRED_MAX):
         yield from _pairs(gpus, samples, snapshot, width, focused=focused)
     else:
@@ -131,7 +132,17 @@ def _pairs(
 ) -> Iterator[Content]:
     half = (width - len(_BETWEEN)) // 2
     for i in range(0, len(gpus), 2):
-        pair = [gpu_line(gpu, samples, snapshot.runs, half, focused=focused) for gpu in gpus[i : i + 2]]
+        pair = [
+            gpu_line(
+                gpu,
+                samples,
+                snapshot.runs,
+                half,
+                trouble=snapshot.gpu_trouble.get(gpu.info.index),
+                focused=focused,
+            )
+            for gpu in gpus[i : i + 2]
+        ]
         yield Content.styled(_BETWEEN, "$foreground 30%").join(pair).truncate(width, pad=True)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gyoza_tui.backends.base import (
+    AttemptElsewhere,
     BackendError,
     BackendUnavailable,
     DiskFull,
@@ -20,7 +21,7 @@ from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.run_row import Intent
 
-_CERTAIN = (DiskFull, ImageNotFound, NotExecutable, PullCancelled, PullFailed, VanishedHandle)
+_CERTAIN = (AttemptElsewhere, DiskFull, ImageNotFound, NotExecutable, PullCancelled, PullFailed, VanishedHandle)
 """Errors that need no look at the machine."""
 
 

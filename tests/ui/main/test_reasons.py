@@ -37,6 +37,10 @@ STATES: dict[Cause, tuple[Snapshot, str]] = {
         WELL._replace(backends={"docker": "no /var/run/docker.sock"}),
         "docker: no /var/run/docker.sock",
     ),
+    Cause.GPU_OUT: (
+        WELL._replace(gpu_trouble={1: "no driver [/x]"}),
+        "GPU 1 is not offered: no driver [/x]",
+    ),
     Cause.DISK_FULL: (WELL._replace(disk="under 2 GB free on /data"), "under 2 GB free on /data"),
 }
 

@@ -55,6 +55,17 @@ def test_wide_each_gpu_has_a_line_that_ends_with_its_run() -> None:
     assert second.split("│")[1].startswith(" RAM 31/64G")
 
 
+def test_a_gpu_that_nothing_can_use_says_why() -> None:
+    now = busy(4)._replace(gpu_trouble={0: "no driver", 3: "no driver"})
+    assert now.hardware is not None
+    for width in (158, 96):
+        text = "\n".join(line.plain for line in resource_lines(now, readings(now.hardware), width))
+        assert "out: " in text
+    wide = [line.plain for line in resource_lines(now, readings(now.hardware), 158)]
+    assert "a1b2c3d4" in wide[0], "what still runs there is more"
+    assert "out: no driver" in wide[3]
+
+
 def test_a_gpu_that_nothing_uses_is_free() -> None:
     assert all("free" in line for line in lines(4, 158)[2:])
 
