@@ -16,6 +16,7 @@ import pytest
 from gyoza_tui.backends.base import (
     BackendError,
     Exit,
+    Handle,
     ImageNotFound,
     Label,
     NotExecutable,
@@ -387,3 +388,35 @@ def test_the_engines_disk_is_known_once_it_was_looked_at(ops: DockerOps) -> None
     assert ops.backend.disks() == ()
     ops.backend.check()
     assert [disk.is_dir() for disk in ops.backend.disks()] == [True]
+
+
+_WRITES = "dd if=/dev/zero of=/layer bs=1M count=3; dd if=/dev/zero of=/gyoza/file bs=1M count=2; echo up; sleep 600"
+
+
+def _written(ops: DockerOps, handle: Handle) -> float:
+    (place,) = ops.backend.written(handle)
+    assert place.is_dir()
+    return ops.backend.written(handle)[place] / 2**20
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_what_a_container_writes_is_counted(ops: DockerOps, root: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the directories, and by the engine where they are closed to this process. A bind mount is the worker's own."""
+    ops.backend.check()
+    handle = ops.started(_WRITES)
+    if not root:
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+    expected = 3 if handle["io"] == "bind" else 5
+    until(lambda: expected <= _written(ops, handle) < expected + 1, "all is counted")
+    ops.backend.stop(handle, 0)
+    ops.backend.remove(handle)
+    with pytest.raises(VanishedHandle):
+        ops.backend.written(handle)
+
+
+def test_without_a_grace_nothing_is_asked_first(plain: DockerOps) -> None:
+    """An op that ends well by SIGTERM would not be taken for one that was stopped."""
+    handle = plain.started("trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done")
+    plain.backend.stop(handle, 0)
+    end = plain.ended(handle)
+    assert (end.code, end.signal) == (137, "SIGKILL")

@@ -195,6 +195,9 @@ def test_a_full_disk() -> None:
     low = _check("disk", disk="disk full: / has 3 MB free, GYOZA_MIN_FREE_MB is 500", disk_free_mb=3)
     assert (low.state, low.text.startswith("disk full")) == (CheckState.FAILED, True)
     assert "GYOZA_MIN_FREE_MB=" in low.mend
+    soon = _check("disk", disk_free_mb=600, disk_warning="/ has 600 MB free: below 500 MB nothing is claimed")
+    assert (soon.state, soon.text.startswith("/ has 600 MB free")) == (CheckState.WARNING, True)
+    assert "GYOZA_MIN_FREE_MB=" in soon.mend
 
 
 _WELL = Asked(clock_skew_s=0.2, gpu_trouble=None, state_dir=Directory("/state"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendError, Handle, Spec, VanishedHandle
+from gyoza_tui.backends.base import BackendError, Exit, Handle, Spec, VanishedHandle
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
@@ -18,7 +18,7 @@ from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
 from tests.scripted_server import SERVER_ID, ScriptedServer
 from tests.waiting import until
-from tests.worker.fake_backend import FakeOp
+from tests.worker.fake_backend import FakeContainer, FakeOp
 from tests.worker.rig import Rig
 
 
@@ -450,4 +450,25 @@ def test_a_held_run_is_not_given_back(rig: Rig, monkeypatch: pytest.MonkeyPatch)
     rig.backend.elsewhere = None
     until(lambda: rig.now(row).cleaned, "the end")
     assert rig.now(row).outcome is Outcome.RELEASED
+    rig.close()
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"), [(Exit(137, "SIGKILL"), Outcome.FAILED), (Exit(0), Outcome.COMPLETED)], ids=["killed", "well"]
+)
+def test_a_worker_killed_while_it_stopped_the_op_that_filled_a_disk_still_says_why(
+    rig: Rig, end: Exit, outcome: Outcome
+) -> None:
+    """One that had ended well a moment before keeps its result."""
+    row = rig.row()
+    rig.runtime.state_dir.make_run_dir(row.name)
+    spec = Spec(row.name, "op", rig.runtime.state_dir.run_dir(row.name))
+    rig.backend.containers[row.name] = container = FakeContainer(spec, FakeOp(), starts=1, exit=end)
+    container.ended.set()
+    asked = {"handle": {"name": row.name}, "create_asked": True, "start_asked": True, "started_at": 1.0}
+    rig.journal.update(row.key, **asked, filled_disk="it wrote 900 MB")
+    _slots(rig).start(rig.now(row))
+    until(lambda: rig.now(row).cleaned, "the end")
+    assert rig.now(row).outcome is outcome
+    assert rig.now(row).outcome_note.startswith("filled_disk") == (outcome is Outcome.FAILED)
     rig.close()
