@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -322,3 +324,45 @@ def test_it_keeps_up_with_a_flood_and_needs_no_memory(tmp_path: Path) -> None:
     assert tracemalloc.get_traced_memory()[1] < 2 * MIB
     tracemalloc.stop()
     spool.close()
+
+
+def _instead(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
+_DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-7]),
+    "noise": lambda path: path.write_bytes(random.Random(1).randbytes(5000)),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "noise at the end": lambda path: path.write_bytes(path.read_bytes()[:-200] + random.Random(1).randbytes(200)),
+    "noise within": lambda path: path.write_bytes(
+        path.read_bytes()[:200] + random.Random(1).randbytes(200) + path.read_bytes()[400:]
+    ),
+    "gone": lambda path: path.unlink(),
+    "a directory": lambda path: _instead(path, Path.mkdir),
+    "a fifo": lambda path: _instead(path, os.mkfifo),
+}
+
+
+@pytest.mark.parametrize("damage", _DAMAGES)
+@pytest.mark.parametrize("file", ["00000000.idx", "00000000.log"])
+def test_a_damaged_file_costs_what_it_held(tmp_path: Path, file: str, damage: str) -> None:
+    """Whatever is left of it, the next start of the worker goes on behind that, and has the rest sent again."""
+    lines = [b"line %d\n" % number for number in range(300)]
+    spool = LogSpool(tmp_path / "log", 1 << 20)
+    for number, line in enumerate(lines):
+        spool.append(Chunk(Stream.STDOUT, line), 1.0 + number)
+    spool.close()
+    _DAMAGES[damage](tmp_path / "log" / file)
+    again = LogSpool(tmp_path / "log", 1 << 20)
+    mark = again.resume().get(Stream.STDOUT)
+    kept = mark.size if mark else 0
+    again.append(Chunk(Stream.STDOUT, b"".join(lines)[kept:]), 1000.0)
+    again.flush()
+    found = b"".join(again.raw())
+    again.close()
+    assert len(found) == len(b"".join(lines))
+    if file.endswith(".idx"):  # nothing tells noise among the bytes of an op
+        assert found == b"".join(lines)

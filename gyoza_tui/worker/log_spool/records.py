@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +15,8 @@ from gyoza_tui.backends.base import Stream
 
 _FORMAT: Final = struct.Struct("<QQQQdIB3x")
 RECORD_SIZE: Final = _FORMAT.size
+RECORD_BYTES: Final = 64 * 1024
+"""What one record covers at most: a look-up reads no more than that."""
 _CONTINUES: Final = 0x80
 _BATCH: Final = 1024
 """Records read at a time when many are walked through."""
@@ -25,6 +29,7 @@ class Kind(IntEnum):
     """Words of ours in the log; counted in neither stream."""
 
 
+_KINDS: Final = frozenset(Kind)
 KIND_OF: Final = {Stream.STDOUT: Kind.STDOUT, Stream.STDERR: Kind.STDERR}
 STREAM_OF: Final[dict[Kind, Stream | None]] = {
     Kind.STDOUT: Stream.STDOUT,
@@ -65,7 +70,10 @@ class Record(NamedTuple):
 
 
 def unpack(raw: bytes) -> Record:
+    """Raises OSError for what was never a record."""
     start, line, out, err, at, length, flags = _FORMAT.unpack(raw)
+    if not 0 < length <= RECORD_BYTES or flags & 0x7F not in _KINDS:
+        raise OSError(errno.EUCLEAN, "the index of the log is damaged")
     return Record(start, line, out, err, at, length, Kind(flags & 0x7F), bool(flags & _CONTINUES))
 
 
@@ -92,8 +100,9 @@ class Segment:
     def __init__(self, path: Path, number: int) -> None:
         """Raises FileNotFoundError when it was deleted meanwhile."""
         self.number = number
-        self._index = os.open(path / index_name(number), os.O_RDONLY | os.O_CLOEXEC)
-        self._log = os.open(path / log_name(number), os.O_RDONLY | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+        self._index = os.open(path / index_name(number), flags)
+        self._log = os.open(path / log_name(number), flags)
         self._first: Record | None = None
 
     def __del__(self) -> None:
@@ -124,6 +133,16 @@ class Segment:
             for i in range(whole):
                 yield unpack(raw[i * RECORD_SIZE : (i + 1) * RECORD_SIZE])
             position += whole
+
+    def sound(self) -> int:
+        """How many records from the first on follow one another; those after them are damaged."""
+        count, last = 0, None
+        with suppress(OSError):
+            for record in self.records(0):
+                if last is not None and (record.start != last.end or record.line < last.line):
+                    break
+                count, last = count + 1, record
+        return count
 
     def search(self, wanted: Callable[[Record], bool]) -> int:
         """The position of the first record that is `wanted`, which must hold for all behind it too; else the count."""

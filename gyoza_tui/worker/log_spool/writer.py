@@ -7,11 +7,13 @@ cutting both files of a segment back to what both know; the backend sends the re
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from gyoza_tui.worker.log_spool.records import (
+    RECORD_BYTES,
     RECORD_SIZE,
     Kind,
     Record,
@@ -21,8 +23,6 @@ from gyoza_tui.worker.log_spool.records import (
     segment_numbers,
 )
 
-_RECORD_BYTES: Final = 64 * 1024
-"""What one record covers at most: a look-up reads no more than that."""
 _RECORD_S: Final = 0.1
 """Chunks of a stream that came within this share a record and its time."""
 _TAIL_SEGMENTS: Final = 8
@@ -48,7 +48,7 @@ class SegmentWriter:
         parts: list[bytes] = []
         size = 0
         for next_kind, next_at, data in chunks:
-            if parts and (next_kind is not kind or size + len(data) > _RECORD_BYTES or abs(next_at - at) > _RECORD_S):
+            if parts and (next_kind is not kind or size + len(data) > RECORD_BYTES or abs(next_at - at) > _RECORD_S):
                 self._split(kind, at, b"".join(parts))
                 parts, size = [], 0
             if not parts:
@@ -93,7 +93,7 @@ class SegmentWriter:
         """Make records of `data`; a segment ends with a whole line where one ends in the last piece that fits."""
         while data:
             room = self._room()
-            part = data[: min(room, _RECORD_BYTES)]
+            part = data[: min(room, RECORD_BYTES)]
             full = len(part) == room and len(data) > room
             newline = part.rfind(b"\n") + 1
             if full and newline:
@@ -164,24 +164,28 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def mend(path: Path) -> None:
-    """Cut both files of each segment back to what both of them know."""
+    """Cut both files of each segment back to what both of them know, and to what is not damaged."""
     numbers = segment_numbers(path)
     for log in path.glob("*.log"):
         if log.stem.isdigit() and int(log.stem) not in numbers:
-            log.unlink()
+            _drop(log)
     for number in numbers:
-        _mend(path, number)
+        if not _mended(path, number):
+            _drop(path / index_name(number))
+            _drop(path / log_name(number))
 
 
-def _mend(path: Path, number: int) -> None:
+def _mended(path: Path, number: int) -> bool:
+    """Whether something of the segment is left."""
     log, index = path / log_name(number), path / index_name(number)
-    size = log.stat().st_size if log.exists() else 0
-    if not size or index.stat().st_size < RECORD_SIZE:
-        index.unlink()
-        log.unlink(missing_ok=True)
-        return
+    if not (log.is_file() and index.is_file() and log.stat().st_size):
+        return False
     segment = Segment(path, number)
-    end = segment.first().start + size
+    sound = segment.sound()
+    if not sound or (number == 0 and segment.first().start):
+        return False
+    os.truncate(index, sound * RECORD_SIZE)
+    end = segment.first().start + log.stat().st_size
     keep = segment.search(lambda record: record.start >= end)
     last = segment.record(keep - 1)
     if last.end > end:
@@ -191,3 +195,11 @@ def _mend(path: Path, number: int) -> None:
             file.write(last.pack())
     os.truncate(index, keep * RECORD_SIZE)
     os.truncate(log, last.end - segment.first().start)
+    return True
+
+
+def _drop(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
