@@ -10,6 +10,7 @@ from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.worker.ending_words import ending_words
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.notices import Level
+from gyoza_tui.worker.redaction import redacted, redacted_report
 from gyoza_tui.worker.run_row import Outcome, RunRow
 from gyoza_tui.worker.runtime import Runtime
 
@@ -17,7 +18,7 @@ _WAIT_SLICE_S = 30.0
 
 
 class JournalRecord:
-    """Implements `services.Record`. What it is told is on disk when it returns."""
+    """Implements `services.Record`. What it is told is on disk when it returns, without the run's secrets."""
 
     def __init__(self, runtime: Runtime, row: RunRow, wake: threading.Event) -> None:
         self._runtime = runtime
@@ -54,7 +55,9 @@ class JournalRecord:
         self._runtime.wakes.deliver.set()
 
     def finish(self, outcome: Outcome, note: str, report: EventReport | None) -> None:
-        reports: list[EventReport | RunPatch] = [self._stamped(report)] if report else []
+        note = redacted(note, self._secrets)
+        report = self._stamped(report) if report else None
+        reports: list[EventReport | RunPatch] = [report] if report else []
         if outcome is Outcome.RELEASED:
             reports = [self.giving_back(self.row, self._runtime.context.worker_id, note)]
         note, last_line = ending_words(note, report)
@@ -76,4 +79,8 @@ class JournalRecord:
     def _stamped(self, report: EventReport) -> EventReport:
         row = self.row
         fence = {"worker_id": self._runtime.context.worker_id, "attempt": row.attempt, "lease": row.lease}
-        return report.model_copy(update=fence | {"t": self._runtime.clock.utc()})
+        return redacted_report(report, self._secrets).model_copy(update=fence | {"t": self._runtime.clock.utc()})
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        return tuple(self._last.run.secret_env.values())

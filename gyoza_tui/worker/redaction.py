@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
-from gyoza_tui.models.runs import SECRET_SHOWN
+from gyoza_tui.models.runs import SECRET_SHOWN, EventReport
+from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.log_spool import LogLine
 
 _SHORTEST: Final = 4
@@ -14,12 +16,29 @@ _SHORTEST: Final = 4
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
     """`text` with every secret value of at least four characters replaced by `***`."""
-    return b"".join(redact_pieces([text.encode()], secrets)).decode(errors="replace")
+    return _redacted_text(text, _everywhere(secrets))
+
+
+def redacted_tail(data: bytes, secrets: Collection[str]) -> bytes:
+    """The same of the end of an output, also where its beginning is the rest of a secret."""
+    values = _everywhere(secrets)
+    return _replaced(data[_end(data, values) :], values) if values else data
+
+
+def redacted_report(report: EventReport, secrets: Iterable[str]) -> EventReport:
+    """The report without secrets. Outputs are the user's data: they stay as they are."""
+    if report.type is EventType.COMPLETED or not (values := _everywhere(secrets)):
+        return report
+    msg = report.msg if report.type is EventType.PROGRESS else _redacted_value(report.msg, values)
+    return report.model_copy(update={"msg": msg, "payload": _redacted_value(report.payload, values)})
 
 
 def secrets_in_lines(secrets: Iterable[str]) -> tuple[str, ...]:
-    """For `redacted_lines`: a secret of several lines is one in each of them."""
-    return tuple({part for secret in secrets for part in (*secret.split("\n"), *secret.splitlines())})
+    """The forms in which secrets are in single lines, for `redacted_lines`: each line of them, and as JSON has them."""
+    secrets = tuple(secrets)
+    lines = {part for secret in secrets for part in (*secret.split("\n"), *secret.splitlines())}
+    written = {json.dumps(each, ensure_ascii=plain)[1:-1] for each in (*secrets, *lines) for plain in (True, False)}
+    return tuple(lines | written)
 
 
 def redacted_lines(data: bytes, secrets: Collection[str]) -> bytes:
@@ -42,7 +61,7 @@ def redact_pieces(pieces: Iterable[bytes], secrets: Iterable[str]) -> Iterator[b
 
     What could be the beginning of a secret is held back until the next piece.
     """
-    if not (values := _values(secrets)):
+    if not (values := _everywhere(secrets)):
         yield from pieces
         return
     held = b""
@@ -52,6 +71,28 @@ def redact_pieces(pieces: Iterable[bytes], secrets: Iterable[str]) -> Iterator[b
         yield held[: len(held) - keep]
         held = held[len(held) - keep :]
     yield held
+
+
+def _redacted_value(value: Any, values: list[bytes]) -> Any:
+    """A JSON value without secrets; a number that is one is replaced too."""
+    if isinstance(value, str):
+        return _redacted_text(value, values)
+    if isinstance(value, list):
+        return [_redacted_value(item, values) for item in value]
+    if isinstance(value, dict):
+        return {_redacted_value(key, values): _redacted_value(item, values) for key, item in value.items()}
+    is_secret = isinstance(value, int | float) and str(value).encode() in values
+    return SECRET_SHOWN if is_secret else value
+
+
+def _redacted_text(text: str, values: list[bytes]) -> str:
+    return _replaced(text.encode(errors="replace"), values).decode(errors="replace") if values else text
+
+
+def _everywhere(secrets: Iterable[str]) -> list[bytes]:
+    """The forms in which secrets are in output, the longest first."""
+    secrets = tuple(secrets)
+    return _values((*secrets, *secrets_in_lines(secrets))) if secrets else []
 
 
 def _values(secrets: Iterable[str]) -> list[bytes]:

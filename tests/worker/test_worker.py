@@ -16,6 +16,7 @@ from gyoza_tui.backends.base import BackendUnavailable, DiskFull, Label
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.filters import parse
+from gyoza_tui.models.limits import LOG_TAIL_MAX
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.settings import Settings
@@ -366,3 +367,49 @@ def test_a_drain_ends_when_all_is_delivered(bench: Bench) -> None:
     assert codes == [0]
     assert bench.server.client.get_run(run.id).state is RunState.COMPLETED
     assert bench.server.client.list_workers() == []
+
+
+_KEY = 'pass"wörd\nthe-second-line'
+_PIN = "73519042"
+_TOKEN = "hunter2hunter2"
+_PARTS = ('pass"w', 'pass\\"w', "w\\u00f6rd", "wörd", "the-second-line", _PIN, "nter2")
+
+
+def _prints_its_secrets() -> bytes:
+    """As events, as JSON that is log, as lines, and cut in two where the reported end of the log begins."""
+    lines = [
+        json.dumps({"type": "INFO", "msg": f"key {_KEY}", "payload": {"list": [{_KEY: _TOKEN}], "pin": int(_PIN)}}),
+        json.dumps({"type": "ERROR", "msg": _PIN, "payload": {"text": json.dumps({"key": _KEY})}}),
+        json.dumps({"type": "PROGRESS", "msg": 40, "payload": {"key": _KEY}}),
+        _KEY,
+        _TOKEN + "x" * (LOG_TAIL_MAX - 200),
+        json.dumps({"key": _KEY, "pin": _PIN}),
+        f"the last line {_TOKEN}",
+    ]
+    text = "\n".join(lines).encode() + b"\n"
+    begin = text.rindex(_TOKEN.encode() + b"xxxx")
+    return text + b"y" * (LOG_TAIL_MAX - (len(text) - begin) + 8 - 1) + b"\n"
+
+
+def test_no_secret_leaves_with_what_is_reported_of_a_run(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(stdout=_prints_its_secrets(), code=1)
+    worker = bench.worker()
+    run = bench.server.client.create_run("op", {}, secret_env={"KEY": _KEY, "PIN": _PIN, "TOKEN": _TOKEN})
+    failed = _ended(bench.server.client, run.id, RunState.FAILED)
+    until(lambda: not worker.runtime.journal.rows(), "the journal row closed")
+    ended = next(event for event in failed.events if event.type is EventType.FAILED)
+    assert ended.payload is not None
+    assert len(ended.payload["log_tail"]) > LOG_TAIL_MAX // 2
+    (info,) = (event for event in failed.events if event.type is EventType.INFO)
+    assert (info.msg, info.payload) == ("key ***", {"list": [{"***": "***"}], "pin": "***"})
+    (row,) = worker.runtime.journal.closed(1)
+    notices = [f"{notice.text} {notice.fields}" for notice in worker.runtime.notices.recent()]
+    places = (str(failed.model_dump()), ended.payload["log_tail"], row.outcome_note, row.last_line, *notices)
+    assert [(part, place) for part in _PARTS for place in places if part in place] == []
+
+
+def test_outputs_are_the_users_data(bench: Bench) -> None:
+    bench.backend.known["op"] = FakeOp(files={"output.json": json.dumps({"token": _TOKEN}).encode()})
+    bench.worker()
+    run = bench.server.client.create_run("op", {}, secret_env={"TOKEN": _TOKEN})
+    assert _ended(bench.server.client, run.id, RunState.COMPLETED).outputs == {"token": _TOKEN}

@@ -13,6 +13,7 @@ from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.execution_pipeline.types.step import Step, runs_always, step_name
+from gyoza_tui.worker.redaction import redacted
 from gyoza_tui.worker.run_row import Intent, Outcome
 
 _ENDED: dict[Intent, Outcome] = {
@@ -100,7 +101,8 @@ def _end_failed(services: Services, error: Exception) -> None:
     """What was stopped for this has no other end; else the steps are tried again when this one cannot be put down."""
     stopped = services.stop_attempt()
     told = DiskFull.of(error, services.spool.path) or error
-    failure = Failure(reason=_reason(told), message=_message(told)[:2000])
+    message = redacted(_message(told), services.record.row.run.secret_env.values())
+    failure = Failure(reason=_reason(told), message=message[:2000])
     report = EventReport(type=EventType.FAILED, msg=failure.message[:200], payload=failure.model_dump(mode="json"))
     if stopped:
         services.finish(Outcome.FAILED, failure.message[:200], report)

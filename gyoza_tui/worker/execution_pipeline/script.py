@@ -30,6 +30,7 @@ from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.owner import Owner
+from gyoza_tui.worker.redaction import redacted_report
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.state_dir import RunDirs, attempt_name
 
@@ -70,6 +71,7 @@ class ScriptRecord:
 
     def _send(self, report: EventReport) -> None:
         """A server that cannot be reached, or does not know the run, is done without from then on."""
+        report = redacted_report(report, self.row.run.secret_env.values())
         self._note(report)
         if self._client is None:
             return

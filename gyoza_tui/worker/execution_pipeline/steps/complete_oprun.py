@@ -16,7 +16,7 @@ from gyoza_tui.worker.execution_pipeline.script import services_of
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.op_outputs import BadOutput, decode_outputs
-from gyoza_tui.worker.redaction import redacted
+from gyoza_tui.worker.redaction import redacted_tail
 from gyoza_tui.worker.run_row import Outcome
 
 _TAIL_LOOKED_AT: Final = 4 * LOG_TAIL_MAX
@@ -94,9 +94,8 @@ def _failure(services: Services, ended: Exit) -> Failure | None:
 
 def _tail(services: Services) -> str:
     """The end of the output, as text of at most 8 KiB; without its events, which the timeline has."""
-    run = services.record.row.run
-    lines = services.spool.tail(_TAIL_LOOKED_AT).splitlines(keepends=True)
+    secrets = services.record.row.run.secret_env.values()
+    lines = redacted_tail(services.spool.tail(_TAIL_LOOKED_AT), tuple(secrets)).splitlines(keepends=True)
     log = b"".join(line for line in lines if parse_event(line) is None)
     text = log[-LOG_TAIL_MAX:].decode(errors="replace").replace("\x00", "\ufffd")
-    text = redacted(text, run.secret_env.values())
     return text.encode()[-LOG_TAIL_MAX:].decode(errors="ignore")
