@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from typing import Any, Final
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker import journal_outbox
+from gyoza_tui.worker import journal_outbox, journal_secrets
 from gyoza_tui.worker.journal_damage import UNREADABLE, delete_unreadable
 from gyoza_tui.worker.journal_file import (
     COLUMNS,
@@ -133,6 +133,7 @@ class Journal:
         name = attempt_name(run.id, attempt, run.lease)
         body = run.model_dump_json(exclude={"events", "attempts"})
         with self._transaction() as db:
+            journal_secrets.keep(db, name)
             replaced = db.execute(
                 f"DELETE FROM runs WHERE server_id = ? AND run_id = ? AND attempt = ? AND lease = ? AND {_CLOSED}",
                 (server_id, run.id, attempt, run.lease or ""),
@@ -314,14 +315,16 @@ class Journal:
             found = self._db.execute(f"SELECT name, outcome_at FROM runs WHERE {_CLOSED} ORDER BY outcome_at DESC")
             return [(str(name), float(at)) for name, at in found]
 
-    def forget(self, before: float) -> list[str]:
-        """Delete closed rows that ended before `before`; their names, so that their logs can go too."""
+    def forget(self, names: Sequence[str]) -> None:
+        """Delete the closed rows of attempts whose logs are gone, and the secrets that these had."""
         with self._transaction() as db:
-            found = db.execute(f"DELETE FROM runs WHERE {_CLOSED} AND outcome_at < ? RETURNING name", (before,))
-            names = [str(name) for (name,) in found.fetchall()]
-        if names:
+            query = f"DELETE FROM runs WHERE {_CLOSED} AND name = ?"
+            deleted = db.executemany(query, [(name,) for name in names]).rowcount
+            journal_secrets.erase(db, names)
+        with self._write:
+            journal_secrets.empty_log(self._db)
+        if deleted > 0:
             self._count_ended()
-        return names
 
     def known(self, name: str) -> bool:
         """Whether an attempt of that name was ever taken on, closed or not."""
@@ -374,6 +377,10 @@ class Journal:
             known = self._memory.get(key)
             for row in self._load("key = ?", (key,), None if known is None else known.run):
                 self._memory.changed(row, queued)
+                if row.closed and row.run.secret_env and not row.step:  # it has no log
+                    with self._transaction() as db:
+                        journal_secrets.erase_from_run(db, key)
+                    journal_secrets.empty_log(self._db)
 
     def _load(
         self,

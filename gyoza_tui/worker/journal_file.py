@@ -44,6 +44,7 @@ CREATE TABLE outbox (
     tried INTEGER NOT NULL DEFAULT 0, refused TEXT
 );
 CREATE INDEX outbox_waiting ON outbox (refused, run, id);
+CREATE TABLE log_secrets (name TEXT NOT NULL, value TEXT NOT NULL, UNIQUE (name, value));
 """
 
 UPGRADES: Final = {
@@ -62,6 +63,7 @@ UPDATE runs SET seen = 1 WHERE outcome IS NOT NULL;
     2: """
 ALTER TABLE runs ADD COLUMN frozen_since REAL;
 ALTER TABLE runs ADD COLUMN filled_disk TEXT NOT NULL DEFAULT '';
+CREATE TABLE log_secrets (name TEXT NOT NULL, value TEXT NOT NULL, UNIQUE (name, value));
 """,
 }
 """From each older version to the next."""
@@ -145,6 +147,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA secure_delete = ON")
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         raise ValueError(f"written by a newer gyoza-tui, schema {version}; this one knows {SCHEMA_VERSION}")

@@ -10,19 +10,15 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gyoza_tui.worker import journal_secrets
 from gyoza_tui.worker.journal_file import set_aside_beside
 
 
 def secrets_of(journal: Path, run_id: str) -> tuple[str, ...] | None:
     """The secret values of a run, also of one that only a journal set aside knows; None when none knows it."""
-    journals = (journal, *set_aside_beside(journal))
-    found = [row for each in journals for row in _look(each, "SELECT run FROM runs WHERE run_id = ?", run_id)]
-    if not found:
-        return None
-    try:
-        return tuple({str(value) for (run,) in found for value in json.loads(run).get("secret_env", {}).values()})
-    except (ValueError, TypeError, AttributeError):  # damaged: its secrets are not known
-        return None
+    known = [_secrets_of(each, run_id) for each in (journal, *set_aside_beside(journal))]
+    found = [values for values in known if values is not None]
+    return tuple(set().union(*found)) if found else None
 
 
 def cleaned(journal: Path, name: str) -> bool | None:
@@ -72,8 +68,17 @@ def steps_of(journal: Path, run_id: str) -> dict[int, list[Step]]:
     return steps
 
 
+def _secrets_of(journal: Path, run_id: str) -> set[str] | None:
+    with contextlib.suppress(sqlite3.Error), _opened(journal) as db:
+        return journal_secrets.of_run(db, run_id)
+    return None
+
+
+def _opened(journal: Path) -> contextlib.closing[sqlite3.Connection]:
+    return contextlib.closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True))
+
+
 def _look(journal: Path, query: str, *values: str) -> list[Any]:
-    uri = f"{journal.as_uri()}?mode=ro"
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
+    with contextlib.suppress(sqlite3.Error), _opened(journal) as db:
         return db.execute(query, values).fetchall()
     return []

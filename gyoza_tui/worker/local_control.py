@@ -12,6 +12,7 @@ from gyoza_tui.worker.control import Ending, HistoryPage, LogHits, LogPage, LogQ
 from gyoza_tui.worker.duties.duty import Duty, DutyStatus
 from gyoza_tui.worker.history import RunHistory
 from gyoza_tui.worker.inquiry import Inquiry
+from gyoza_tui.worker.journal_look import secrets_of
 from gyoza_tui.worker.picture import Picture
 from gyoza_tui.worker.run_logs import LogSource, RunLogs
 from gyoza_tui.worker.run_row import Intent, RunRow
@@ -115,7 +116,9 @@ class LocalControl:
 
     def _log_source(self, key: int) -> LogSource:
         row = self._inquiry.view(key).row
-        return LogSource(self._runtime.state_dir.log_of(row.name), tuple(row.run.secret_env.values()))
+        state_dir = self._runtime.state_dir
+        values = secrets_of(state_dir.journal.absolute(), row.run_id) or ()
+        return LogSource(state_dir.log_of(row.name), {*values, *row.run.secret_env.values()})
 
     def _rows(self, run_id: str, attempt: int) -> list[RunRow]:
         rows = self._runtime.active()

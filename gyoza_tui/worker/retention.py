@@ -10,7 +10,9 @@ from typing import Final
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.settings import Settings
+from gyoza_tui.worker import journal_secrets
 from gyoza_tui.worker.journal import Journal
+from gyoza_tui.worker.journal_file import set_aside_beside
 from gyoza_tui.worker.state_dir import StateDir
 
 _DAY_S: Final = 24 * 3600
@@ -40,9 +42,17 @@ class Retention:
                 return
 
     def _forget(self, before: float) -> None:
-        strangers = [name for name, ended_at in self._strangers() if ended_at < before]
-        for name in (*self._journal.forget(before), *strangers):
+        """Remove logs, then what the journals know of them: a log without its secrets could not be shown masked."""
+        ended = [name for name, ended_at in (*self._journal.ended(), *self._strangers()) if ended_at < before]
+        for name in ended:
             shutil.rmtree(self._state_dir.log_of(name), ignore_errors=True)
+        gone = [name for name in ended if not self._state_dir.log_of(name).exists()]
+        if not gone:
+            return
+        self._journal.forget(gone)
+        logs = {name for name, _ in self._state_dir.logs()}
+        for journal in set_aside_beside(self._state_dir.journal):
+            journal_secrets.erase_set_aside(journal, logs)
 
     def _strangers(self) -> list[tuple[str, float]]:
         """The logs without a row, and when each was written last. The rows are asked after: they come first."""

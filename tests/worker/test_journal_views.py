@@ -274,7 +274,7 @@ def test_what_ended_is_counted_whatever_becomes_of_the_row(journal: Journal, clo
     _end(journal, _take(journal, "x"), Outcome.LOST)
     assert same() == {Outcome.FAILED: 2, Outcome.LOST: 1}
     clock.turn(100)
-    journal.forget(clock.utc().timestamp())
+    journal.forget([name for name, _ in journal.ended()])
     assert same() == {Outcome.FAILED: 1}, "what is not closed stays"
     assert journal.memory.unseen.number == 1
 
@@ -323,7 +323,7 @@ def test_the_version_of_the_history_grows_with_what_it_would_answer(journal: Jou
     journal.seen(key)
     assert grown()
     clock.turn(10)
-    journal.forget(clock.utc().timestamp())
+    journal.forget([name for name, _ in journal.ended()])
     assert grown()
-    journal.forget(clock.utc().timestamp())
+    journal.forget([name for name, _ in journal.ended()])
     assert not grown()

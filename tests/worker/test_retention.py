@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.models.limits import MIB
+from gyoza_tui.worker.journal_file import set_aside
+from gyoza_tui.worker.journal_look import secrets_of
 from gyoza_tui.worker.retention import Retention
+from gyoza_tui.worker.run_row import RunRow
 from tests.scripted_server import ScriptedServer
 from tests.worker.rig import Rig
 
@@ -90,3 +93,105 @@ def test_a_log_that_is_gone_is_no_fault(rig: Rig) -> None:
     rig.clock.turn(8 * _DAY_S)
     _prune(rig)
     assert rig.journal.closed(9) == []
+
+
+# Secrets are kept as long as the raw log that may hold them
+
+_SECRET = "hunter2hunter2"
+
+
+def _with_secret(rig: Rig, run_id: str, secret: str = _SECRET, *, began: bool = True) -> RunRow:
+    row = rig.row(run_id, secret_env={"TOKEN": secret})
+    if began:
+        rig.journal.begin_step(row.key, "run_container")
+    return row
+
+
+def _is_readable(rig: Rig, secret: str = _SECRET) -> bool:
+    """In any file of the journal, set aside or not."""
+    return any(secret.encode() in file.read_bytes() for file in rig.runtime.state_dir.root.glob("journal*"))
+
+
+def _log(rig: Rig, run_id: str) -> Path:
+    log = rig.runtime.state_dir.log_path(run_id, 1, "l1")
+    log.mkdir()
+    (log / "head").write_bytes(b"x")
+    return log
+
+
+def _close(rig: Rig, row: RunRow) -> None:
+    rig.end(row)
+    rig.deliver_for(0)
+    assert rig.closed(row)
+
+
+def test_the_secrets_of_a_run_go_with_its_log(rig: Rig) -> None:
+    row = _with_secret(rig, "r1")
+    _log(rig, "r1")
+    _close(rig, row)
+    _prune(rig)
+    assert _is_readable(rig)
+    assert secrets_of(rig.runtime.state_dir.journal, "r1") == (_SECRET,)
+    rig.clock.turn(8 * _DAY_S)
+    _prune(rig)
+    assert not _is_readable(rig)
+
+
+def test_a_log_that_cannot_be_removed_keeps_its_secrets(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = _with_secret(rig, "r1")
+    log = _log(rig, "r1")
+    _close(rig, row)
+    rig.clock.turn(8 * _DAY_S)
+    with monkeypatch.context() as patched:
+        patched.setattr("gyoza_tui.worker.retention.shutil.rmtree", lambda *_, **__: None)
+        _prune(rig)
+    assert log.exists()
+    assert secrets_of(rig.runtime.state_dir.journal, "r1") == (_SECRET,)
+    _prune(rig)
+    assert not log.exists()
+    assert not _is_readable(rig)
+
+
+def test_an_attempt_that_is_handed_out_again_keeps_the_secrets_of_its_log(rig: Rig) -> None:
+    _log(rig, "r1")
+    _close(rig, _with_secret(rig, "r1"))
+    again = _with_secret(rig, "r1", "changed-meanwhile")
+    _close(rig, again)
+    known = secrets_of(rig.runtime.state_dir.journal, "r1")
+    assert set(known or ()) == {_SECRET, "changed-meanwhile"}
+    rig.clock.turn(8 * _DAY_S)
+    _prune(rig)
+    assert not _is_readable(rig)
+    assert not _is_readable(rig, "changed-meanwhile")
+
+
+def test_a_run_that_never_had_a_log_leaves_no_secret(rig: Rig) -> None:
+    row = _with_secret(rig, "r1", began=False)
+    assert _is_readable(rig)
+    rig.release(row)
+    rig.deliver_for(0)
+    assert rig.closed(row)
+    assert not _is_readable(rig)
+
+
+def test_a_journal_that_was_set_aside_keeps_secrets_as_long_as_the_logs(
+    scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    first = Rig(scripted, tmp_path / "state", {"history_days": 7})
+    _with_secret(first, "kept")
+    _with_secret(first, "none", "of-a-run-without-a-log")
+    log = _log(first, "kept")
+    first.close()
+    set_aside(first.runtime.state_dir.journal, first.clock)
+    second = Rig(scripted, tmp_path / "state", {"history_days": 7}).registered()
+    now = second.clock.utc().timestamp()
+    os.utime(log, (now, now))
+    _stranger(second, "old", 8)
+    _prune(second)
+    assert secrets_of(second.runtime.state_dir.journal, "kept") == (_SECRET,)
+    assert not _is_readable(second, "of-a-run-without-a-log")
+    second.clock.turn(8 * _DAY_S)
+    _prune(second)
+    assert not log.exists()
+    assert not _is_readable(second)
+    second.close()
