@@ -405,11 +405,21 @@ def test_a_run_of_another_engine_is_held_until_that_one_is_back(rig: Rig, monkey
 def test_an_engine_that_becomes_another_under_a_run_holds_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     row = _at_work(rig, monkeypatch)
     rig.backend.elsewhere = "made on another engine: bring it back"
-    container = rig.backend.containers[row.name]
-    container.ended.set()  # its stream breaks off
+    rig.backend.containers[row.name].ended.set()  # its stream breaks off
     until(lambda: _slots(rig).again(row.key), "that it is held")
     assert rig.now(row).outcome is None
     rig.backend.elsewhere = None
+    rig.backend.known["op"].go.set()
+    until(lambda: rig.now(row).cleaned, "the end")
+    assert rig.now(row).outcome is Outcome.COMPLETED
+    rig.close()
+
+
+def test_an_engine_that_is_another_for_one_call_ends_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = _at_work(rig, monkeypatch)
+    rig.backend.fail["wait"] = AttemptElsewhere("made on another engine: bring it back")
+    rig.backend.containers[row.name].ended.set()
+    until(lambda: "is held" in rig.said(), "that it is held")
     rig.backend.known["op"].go.set()
     until(lambda: rig.now(row).cleaned, "the end")
     assert rig.now(row).outcome is Outcome.COMPLETED
