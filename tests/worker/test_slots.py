@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendError, Exit, Handle, Spec, VanishedHandle
+from gyoza_tui.backends.base import AttemptElsewhere, BackendError, Exit, Handle, Spec, VanishedHandle
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType

@@ -1,0 +1,104 @@
+"""Whose end it was, by what an engine says of itself and of the container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gyoza_tui.backends.base import BackendUnavailable, Exit, Phase
+from gyoza_tui.backends.docker.engine import Engine
+from gyoza_tui.backends.docker.verdict import Verdicts
+
+_NOW = 1_800_000_000.0
+_RUNNING = {"Status": "running", "Running": True, "StartedAt": "2027-01-15T08:00:00Z"}
+_ENDED = {"Status": "exited", "StartedAt": "2027-01-15T07:00:00Z", "FinishedAt": "2027-01-15T07:59:59Z"}
+
+
+class _Engine(Engine):
+    """Says of itself what a test wants."""
+
+    def __init__(self, *, began: float | None = None, signalled: bool = False, live_restore: bool = False) -> None:
+        super().__init__({})
+        self._began, self._signalled, self._live_restore = began, signalled, live_restore
+        self.away = False
+
+    def ping(self) -> None:
+        if self.away:
+            raise BackendUnavailable("away")
+
+    def began_at(self) -> float | None:
+        return self._began
+
+    def signalled(self, container: str, since: float, until: float) -> bool:
+        return self._signalled
+
+    def live_restore(self) -> bool:
+        return self._live_restore
+
+
+def _end(code: int) -> Exit:
+    return Exit(code, started_at=_NOW - 3600, finished_at=_NOW - 1)
+
+
+def _inspected(record: dict[str, Any], code: int = 0) -> dict[str, Any]:
+    return {"State": {"ExitCode": code, **record}}
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_one_that_is_started_again_after_a_signal_has_not_ended(code: int) -> None:
+    looks = [_inspected(_ENDED, code), _inspected(_RUNNING)]
+    verdicts = Verdicts(_Engine(signalled=True), lambda _container: looks.pop(0))
+    assert verdicts.complete("c1", _end(code)) is Phase.RUNNING
+    assert verdicts.known("c1") is None, "its end is still to come"
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_one_that_stays_ended_after_a_signal_has_ended_by_it(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gyoza_tui.backends.docker.verdict._SECOND_LOOKS_S", 0.3)
+    verdicts = Verdicts(_Engine(signalled=True), lambda _container: _inspected(_ENDED, code))
+    end = verdicts.complete("c1", _end(code))
+    assert isinstance(end, Exit)
+    assert (end.code, end.machine_fault, end.doubt) == (code, None, None)
+
+
+@pytest.mark.parametrize(
+    ("began", "code", "live_restore", "fault"),
+    [
+        (_NOW, 7, False, True),
+        (_NOW, 0, False, True),
+        (_NOW, 7, True, False),
+        (_NOW, 255, True, True),
+        (_NOW - 2, 255, True, True),
+        (_NOW - 2, 7, False, True),
+        (_NOW - 2, 7, True, False),
+        (_NOW + 500, 7, False, True),
+        (_NOW + 700, 7, False, False),
+        (_NOW - 7200, 7, False, False),
+        (_NOW - 7200, 255, False, False),
+        (None, 7, False, False),
+    ],
+)
+def test_an_end_is_judged_by_when_the_engine_began(
+    began: float | None, code: int, live_restore: bool, fault: bool
+) -> None:
+    """The op lived for an hour until a second before `_NOW`. An engine gives 255 to a container that it misses."""
+    verdicts = Verdicts(_Engine(began=began, live_restore=live_restore), lambda _container: _inspected(_ENDED, code))
+    end = verdicts.complete("c1", _end(code))
+    assert isinstance(end, Exit)
+    assert ((end.doubt if code == 0 else end.machine_fault) is not None) == fault
+    assert (end.doubt is None) == (code != 0 or not fault)
+
+
+def test_exit_0_while_the_engine_goes_away_is_in_doubt() -> None:
+    engine = _Engine()
+    engine.away = True
+    end = Verdicts(engine, lambda _container: None).complete("c1", _end(0))
+    assert isinstance(end, Exit)
+    assert end.doubt is not None
+
+
+def test_what_the_worker_stopped_is_its_own_doing() -> None:
+    verdicts = Verdicts(_Engine(began=_NOW, signalled=True), lambda _container: _inspected(_RUNNING))
+    verdicts.stopping("c1")
+    assert verdicts.complete("c1", _end(7)) == _end(7)
