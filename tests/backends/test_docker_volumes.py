@@ -35,7 +35,10 @@ def ops(docker_engine: docker.APIClient, tmp_path: Path, swapped: Swapped) -> It
     ops = DockerOps(tmp_path, allow_volumes=(swapped.allowed,))
     yield ops
     ops.close()
-    assert _staged(ops) == []
+    left = _staged(ops)
+    for folder in staging.folders(staging.STAGING_ROOT / ops.instance):
+        staging.clear(folder)
+    assert left == []
 
 
 @pytest.fixture
