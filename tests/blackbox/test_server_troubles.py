@@ -194,10 +194,12 @@ def test_a_second_signal_gives_back(house: House, tmp_path: Path) -> None:
 def test_a_third_signal_leaves_and_the_next_start_adopts(house: House, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     # it ignores SIGTERM, so that the release takes a while
-    image = house.op("stubborn", "sh", "-c", "trap '' TERM; " + _UNTIL_TOLD.format(flag=flag))
+    deaf = tmp_path / "deaf"
+    image = house.op("stubborn", "sh", "-c", f"trap '' TERM; touch {deaf}; " + _UNTIL_TOLD.format(flag=flag))
     worker = house.worker(GYOZA_STOP_GRACE_S="30")
     run = house.client.create_run(image, {})
     house.until_state(run, RunState.RUNNING)
+    until(deaf.exists, "the op ignores SIGTERM")
     for words in ("draining", "giving them back", "leaving at once"):
         worker.process.send_signal(signal.SIGTERM)
         if words != "leaving at once":

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_PROGRAM = """
-import json, sys
-from gyoza_tui.server.errors import ServerError
-from gyoza_tui.server.hub import Timings
-from gyoza_tui.server.launch import ServerOptions, serve
-options = json.loads(sys.argv[1])
-timings = Timings(**options.pop("timings", {}))
-try:
-    serve(ServerOptions(ready=lambda url: print(url, flush=True), timings=timings, **options))
-except ServerError as error:
-    print(error, file=sys.stderr)
-    sys.exit(2)
-"""
+from tests.server.zygote import fork_server
 
 
 class ServerProcess:
@@ -30,16 +16,8 @@ class ServerProcess:
 
     def __init__(self, database: Path, options: str = "") -> None:
         reading, self._pipe = os.pipe()
-        arguments = f'{{"database": "{database}", "port": 0, "parent_pipe": {reading}{options}}}'
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            pass_fds=(reading,),
-        )
+        self.process = fork_server(f'{{"database": "{database}"{options}}}', reading)
         os.close(reading)
-        assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
 
     def kill(self) -> None:
@@ -54,7 +32,6 @@ class ServerProcess:
 
     def words(self) -> str:
         """What it said on stderr before it ended."""
-        assert self.process.stderr is not None
         return self.process.stderr.read()
 
     def close(self) -> None:
@@ -63,8 +40,7 @@ class ServerProcess:
             self.process.terminate()
         self.process.wait(10)
         for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
+            stream.close()
 
 
 @contextmanager

@@ -227,7 +227,7 @@ _DIG = """
 import os
 import sys
 os.chdir(sys.argv[1])
-for _ in range(3000):
+for _ in range(2100):
     for name in ("a", "b"):
         os.mkdir(name)
         open(f"{name}/file", "w").close()
