@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_an_engine_in_health_starts_a_probe_and_keeps_nothing_of_it(
 def test_what_an_earlier_probe_left_is_removed(ops: DockerOps) -> None:
     left = ops.spec("sleep", "1000")
     ops.backend.start(ops.backend.create(left))
-    ops.backend.probe(left)
+    ops.backend.probe(replace(left, image="gyoza-test/not-here:1"))
     assert ops.backend.find(ops.labels) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -97,6 +98,25 @@ def test_an_engine_that_stays_away_before_the_start_fails_no_run(rig: Rig, metho
     rig.backend.fail = Away()
     row = _ended(rig)
     assert (row.outcome, row.outcome_note) == (Outcome.RELEASED, "stopped")
+
+
+def test_what_was_made_and_never_started_goes_back_while_its_engine_is_away(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it runs that would have to be stopped first."""
+
+    def output(*_: object) -> NoReturn:
+        rig.backend.down = "stopped"
+        raise BackendUnavailable("stopped")
+
+    with monkeypatch.context() as away:
+        away.setattr(rig.backend, "output", output)
+        row = rig.row()
+        rig.worker.slots.start(row)
+        until(lambda: rig.now(row).outcome, "its end")
+    assert (rig.now(row).outcome, rig.now(row).cleaned) == (Outcome.RELEASED, False)
+    rig.backend.down = None
+    until(lambda: rig.now(row).cleaned and not rig.worker.slots.count, "the container is removed")
 
 
 def test_an_engine_that_answers_and_cannot_start_does_not_hold_the_slot(rig: Rig) -> None:

@@ -108,6 +108,7 @@ def test_a_gpu_that_is_left_broken_by_a_repaired_engine(machine: _Machine) -> No
 def test_an_engine_that_does_not_answer_is_not_probed_and_is_probed_when_it_is_back(machine: _Machine) -> None:
     machine.backend.broken = "no bridge"
     machine.fault()
+    assert machine.probes_within(320)[-1] == 315.0, "the next one would come in 300 s"
     machine.backend.down = "stopped"
     assert machine.fault() == "stopped"
     assert machine.probes_within(100) == []
