@@ -166,6 +166,7 @@ class _Scene:
                 self.acts.append("note")
             update(key, **changes)
 
+        rig.worker.slots.room_again = lambda: self.acts.append("go on")  # type: ignore[method-assign]
         rig.backend.stop = stopping  # type: ignore[method-assign]
         rig.journal.update = updating  # type: ignore[method-assign]
         return rig
@@ -217,7 +218,9 @@ def test_the_one_that_grew_most_is_killed_and_no_other(scene: _Scene) -> None:
     assert len(scene.acts) == 3, "its files are still to go: nobody else is stopped"
     assert scene.rig.now(big).filled_disk == ""
     scene.rig.end(hog)
+    assert "go on" not in scene.acts
     scene.look(1000)
+    assert scene.acts[3:] == ["go on"]
     assert scene.rig.runtime.state_dir.reserve.size == reserve.SIZE
     scene.rig.close()
 

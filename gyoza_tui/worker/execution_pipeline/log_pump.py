@@ -110,10 +110,7 @@ class LogPump:
             work(*arguments)
         except BaseException as error:
             self.error = self.error or error
-            if work == self._write:
-                self.abandon()  # nothing empties the buffer any more
-            else:
-                self._finish_reading()
+            self._finish_reading()
             self._end()
         finally:
             if work == self._write:
