@@ -29,6 +29,7 @@ def assign(run: RunChange, worker_id: str, instance_id: str | None, constraints:
         taken_back=False,
         constraints=constraints.model_dump_json(exclude_none=True),
         assigned_at=run.hub.moments.due(),
+        alone_s=run.run.alone_s,
     )
     run.move(RunState.ASSIGNED, Cause.ASSIGN, not_before=None)
     payload: dict[str, Any] = {"worker_id": worker_id}

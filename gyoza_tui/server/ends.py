@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from gyoza_tui.models.failures import MACHINE_REASONS, Failure
+from gyoza_tui.models.failures import MACHINE_REASONS, Failure, Reason
 from gyoza_tui.models.states import Cause, EventType, RunState
-from gyoza_tui.server import retries
+from gyoza_tui.server import restarts, retries
 from gyoza_tui.server.rows import dumps
 from gyoza_tui.server.run_change import Entry, RunChange
 
@@ -32,14 +32,17 @@ def completed(run: RunChange, number: int, entry: Entry) -> None:
 
 def fail(run: RunChange, entry: Entry, *, released: bool = True) -> None:
     """FAILED, and in the same transaction the next attempt, if policy or budget allow one."""
-    number, worker_id = run.run.current_attempt, run.attempt.worker_id
+    number, ended = run.run.current_attempt, run.attempt
     run.move(RunState.FAILED, Cause.REPORT)
     run.close(number, RunState.FAILED, _why(run, entry))
     if released:
         run.free(number)
     run.record(number, entry)
-    if (entry.payload or {}).get("reason") in MACHINE_REASONS:
-        retries.by_infra(run, Cause.RETRY, worker_id, entry.words)
+    reason = (entry.payload or {}).get("reason")
+    if reason == Reason.BACKEND_RESTARTED:
+        restarts.retry(run, ended, entry.words)
+    elif reason in MACHINE_REASONS:
+        retries.by_infra(run, Cause.RETRY, ended.worker_id, entry.words)
     else:
         retries.by_policy(run, entry.words)
 

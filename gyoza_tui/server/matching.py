@@ -31,7 +31,7 @@ _PENDING: Final = _RUNS.state == RunState.PENDING
 _NEEDS: Final = select(_RUNS.need).where(_PENDING).distinct()
 _HELD: Final = select(schema.attempts.c.run_id).where(schema.attempts.c.run_id == _RUNS.id, schema.attempts.c.held)
 _QUEUE: Final = (
-    select(_RUNS.id, _RUNS.priority, _RUNS.seq, _RUNS.avoid_worker)
+    select(_RUNS.id, _RUNS.priority, _RUNS.seq, _RUNS.avoid_worker, _RUNS.alone_s)
     .where(_PENDING, _RUNS.need == bindparam("need"), ~_HELD.exists())
     .where(or_(_RUNS.not_before.is_(None), _RUNS.not_before <= bindparam("due")))
     .order_by(_RUNS.priority.desc(), _RUNS.seq)
@@ -119,7 +119,7 @@ def give_out(hub: Hub, tx: Transaction) -> None:
     claims = {claim.key: claim for claim in hub.claims.open() if claim.request.max > 0}
     if not claims:
         return
-    rooms = hub.roster.rooms(tx.connection, hub.moments.boot())
+    rooms = hub.roster.rooms(tx.connection, hub.moments)
     offers = [
         Offer(key, rooms[c.worker_id], c.request.max, None if c.request.only is None else frozenset(c.request.only))
         for key, c in claims.items()
@@ -168,7 +168,8 @@ def _queue(hub: Hub, tx: Transaction, need: str, paused: dict[str, set[str]]) ->
     page = tx.connection.execute(_QUEUE, asked).all()
     while page:
         for row in page:
-            yield Waiting(row.id, (-row.priority, row.seq), frozenset(paused.get(row.id, ())), row.avoid_worker)
+            rank, given_back_by = (-row.priority, row.seq), frozenset(paused.get(row.id, ()))
+            yield Waiting(row.id, rank, given_back_by, row.avoid_worker, alone=row.alone_s > 0)
         last = page[-1]
         page = tx.connection.execute(_QUEUE_BEHIND, asked | {"priority": last.priority, "seq": last.seq}).all()
 

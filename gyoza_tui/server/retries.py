@@ -51,6 +51,7 @@ def by_hand(run: RunChange, reason: str | None) -> None:
         infra_retries=0,
         avoid_worker=None,
         not_before=None,
+        alone_s=0,
     )
 
 
@@ -59,15 +60,22 @@ def by_policy(run: RunChange, why: str | None) -> None:
     policy, failures = policy_of(run), run.run.op_failures + 1
     run.set_run(op_failures=failures)
     if failures < policy.max_attempts:
-        next_attempt(run, Cause.RETRY, why, not_before=_in(run, policy.delay_s(failures)), avoid_worker=None)
+        next_attempt(run, Cause.RETRY, why, not_before=_in(run, policy.delay_s(failures)), avoid_worker=None, alone_s=0)
 
 
-def by_infra(run: RunChange, cause: Cause, worker_id: str | None, why: str | None) -> None:
+def by_infra(run: RunChange, cause: Cause, worker_id: str | None, why: str | None, **values: Any) -> None:
     """The machine's failure: preferably on another worker than this one."""
     spent = run.run.infra_retries
     if spent < policy_of(run).max_infra_retries:
         delay = INFRA_BACKOFF_S * 2.0**spent
-        next_attempt(run, cause, why, not_before=_in(run, delay), avoid_worker=worker_id, infra_retries=spent + 1)
+        values |= {"avoid_worker": worker_id, "infra_retries": spent + 1}
+        next_attempt(run, cause, why, not_before=_in(run, delay), **values)
+
+
+def without_charge(run: RunChange, worker_id: str | None, why: str | None, **values: Any) -> None:
+    """The machine's failure, or another run's: as `by_infra`, but it costs no budget."""
+    values |= {"avoid_worker": worker_id, "not_before": _in(run, INFRA_BACKOFF_S)}
+    next_attempt(run, Cause.RETRY, why, **values)
 
 
 def next_attempt(run: RunChange, cause: Cause, why: str | None, **values: Any) -> None:

@@ -12,13 +12,24 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.limits import CPU_MAX
 from gyoza_tui.models.workers import HeartbeatRequest, RunningOpReport, WorkerState
 from gyoza_tui.server import schema
-from gyoza_tui.server.moments import Micros
-from gyoza_tui.server.scheduler import GpuRoom, Room
+from gyoza_tui.server.moments import Micros, Moments
+from gyoza_tui.server.scheduler import GpuRoom, Room, is_alone
 
 CHANGING: Final = {"worker_id", "instance_id", "epoch", "beat", "running_ops", "free_slots", "away_s"}
 """Fields of a beat that its worker's row does not keep, or keeps in a column of their own."""
 
-_COUNTED = select(schema.attempts.c.worker_id, schema.attempts.c.constraints).where(schema.attempts.c.held)
+_ATTEMPTS = schema.attempts.c
+_COUNTED = (
+    select(
+        _ATTEMPTS.worker_id,
+        _ATTEMPTS.constraints,
+        _ATTEMPTS.started_at,
+        _ATTEMPTS.alone_s,
+        schema.backend_of(schema.runs.c.need).label("backend"),
+    )
+    .join(schema.runs, schema.runs.c.id == _ATTEMPTS.run_id)
+    .where(_ATTEMPTS.held)
+)
 _ALL_HELD = (
     select(schema.attempts, schema.runs.c.state.label("run_state"), schema.runs.c.current_attempt)
     .join(schema.runs, schema.runs.c.id == schema.attempts.c.run_id)
@@ -114,12 +125,14 @@ class Roster:
         """Heard of by this process within its lease."""
         return known.beaten and now - known.last_seen <= self._lease_s
 
-    def rooms(self, connection: Connection, now: float) -> dict[str, Room]:
+    def rooms(self, connection: Connection, moments: Moments) -> dict[str, Room]:
         """What every worker has free, from the rows of its unreleased attempts."""
-        rooms = {known.worker_id: self.room(known, now) for known in self.all()}
+        rooms = {known.worker_id: self.room(known, moments.boot()) for known in self.all()}
         for row in connection.execute(_COUNTED):
             if (room := rooms.get(row.worker_id)) is not None:
-                room.take(Constraints.model_validate_json(row.constraints))
+                alone = is_alone(row.started_at, row.alone_s, moments.due())
+                room.take(Constraints.model_validate_json(row.constraints), row.backend, alone=alone)
+                room.proven[row.backend] += row.alone_s > 0 and not alone
         return rooms
 
     def room(self, known: Known, now: float) -> Room:

@@ -18,9 +18,10 @@ from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, not_yours, run_unknown
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.moments import Micros
+from gyoza_tui.server.placement import placement
 from gyoza_tui.server.reports import Fence
 from gyoza_tui.server.run_change import Entry, RunChange
-from gyoza_tui.server.scheduler import Need, placement
+from gyoza_tui.server.scheduler import Need
 
 _STORED = set(OpSpec.model_fields) - {"secret_env"}
 """What of an op is kept in the column `spec`."""
@@ -122,7 +123,7 @@ class Placements:
     def __init__(self, hub: Hub, connection: Connection) -> None:
         self._hub = hub
         self._connection = connection
-        self._words: dict[str, str | None] = {}
+        self._words: dict[tuple[str, bool], str | None] = {}
         self._due: Micros = hub.moments.due()
 
     def of(self, run: Row[Any]) -> str | None:
@@ -132,11 +133,12 @@ class Placements:
             return f"waits {max(1, round((run.not_before - self._due) / 1e6))} s before its next attempt"
         if (holder := self._holder(run.id)) is not None:
             return f"waits until worker {holder} has let its last attempt go"
-        if run.need not in self._words:
-            now = self._hub.moments.boot()
-            free = self._hub.roster.rooms(self._connection, now).values()
-            self._words[run.need] = placement(Need.loads(run.need), free, self._hub.roster.totals(now))
-        return self._words[run.need]
+        key = run.need, run.alone_s > 0
+        if key not in self._words:
+            free = self._hub.roster.rooms(self._connection, self._hub.moments).values()
+            totals = self._hub.roster.totals(self._hub.moments.boot())
+            self._words[key] = placement(Need.loads(run.need), free, totals, alone=run.alone_s > 0)
+        return self._words[key]
 
     def _holder(self, run_id: str) -> str | None:
         """Who has not yet released an earlier attempt; until then no other is handed out."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import heapq
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import OpSpec
 from gyoza_tui.models.images import DOCKER, ImageRef
-
-_TROUBLES_SHOWN: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +49,11 @@ class GpuRoom:
     tags: frozenset[str]
 
 
+def is_alone(started_at: int | None, alone_s: int, now: int) -> bool:
+    """Whether an attempt that starts alone for `alone_s` seconds must still be alone; times in microseconds."""
+    return alone_s > 0 and (started_at is None or now < started_at + alone_s * 1_000_000)
+
+
 @dataclass(slots=True)
 class Room:
     """A worker's free resources; changed as runs are given to it."""
@@ -69,6 +72,17 @@ class Room:
     trouble: Mapping[str, str] = field(default_factory=dict)
     """What it has and cannot use now, and why."""
     active: int = 0
+    on: Counter[str] = field(default_factory=Counter)
+    """Runs on each backend."""
+    proven: Counter[str] = field(default_factory=Counter)
+    """Those of them that have been alone there without ending their engine: no company to one that must be alone."""
+    closed: set[str] = field(default_factory=set)
+    """Backends that a run has, or waits to have, to itself."""
+    whole: tuple[int, int] = field(init=False)
+    """Cores and memory as if nothing ran on it."""
+
+    def __post_init__(self) -> None:
+        self.whole = self.cpu, self.ram_mb
 
     def speaks(self, need: Need) -> bool:
         """Whether backend, op and tags suit, whatever is free."""
@@ -76,8 +90,8 @@ class Room:
             return False
         return need.tags <= self.tags or any(need.tags <= self.tags | gpu.tags for gpu in self.gpus)
 
-    def gpus_for(self, need: Need) -> list[GpuRoom] | None:
-        """The GPUs that could take it now; None when it needs none."""
+    def gpus_for(self, need: Need, *, whole: bool = False) -> list[GpuRoom] | None:
+        """The GPUs that could take it now, or if nothing ran on them; None when it needs none."""
         c = need.constraints
         if not c.wants_gpu and need.tags <= self.tags:
             return None
@@ -85,11 +99,28 @@ class Room:
             gpu
             for gpu in self.gpus
             if (c.gpu_id is None or gpu.id == c.gpu_id)
-            and gpu.free_mb >= (c.vram_mb or 0)
+            and (gpu.vram_mb if whole else gpu.free_mb) >= (c.vram_mb or 0)
             and need.tags <= self.tags | gpu.tags
         ]
 
-    def fits(self, need: Need) -> bool:
+    def company(self, backend: str) -> int:
+        """How many runs must end before one can be alone there."""
+        return self.on[backend] - self.proven[backend]
+
+    def fits(self, need: Need, *, alone: bool = False) -> bool:
+        """Whether it can start here now; `alone`: with no other run on its backend but proven ones."""
+        if need.backend in self.closed or (alone and self.company(need.backend)):
+            return False
+        return self.has_room(need)
+
+    def could_fit(self, need: Need) -> bool:
+        """Whether it fits once what runs here has ended."""
+        c, (cpu, ram_mb) = need.constraints, self.whole
+        if not self.takes_work or not self.speaks(need) or (c.cpu or 0) > cpu or (c.ram_mb or 0) > ram_mb:
+            return False
+        return self.gpus_for(need, whole=True) != []
+
+    def has_room(self, need: Need) -> bool:
         c = need.constraints
         if not self.takes_work or self.slots < 1 or not self.speaks(need):
             return False
@@ -115,8 +146,11 @@ class Room:
             self.active,
         )
 
-    def take(self, constraints: Constraints) -> None:
+    def take(self, constraints: Constraints, backend: str, *, alone: bool = False) -> None:
         """Count an attempt's resources; a GPU that is no longer reported counts nowhere."""
+        self.on[backend] += 1
+        if alone:
+            self.closed.add(backend)
         self.cpu -= constraints.cpu or 0
         self.ram_mb -= constraints.ram_mb or 0
         self.slots -= 1
@@ -137,6 +171,8 @@ class Waiting:
     """Workers that gave it back a short while ago."""
     avoid: str | None = None
     """The worker whose machine failed it: only when no other fits."""
+    alone: bool = False
+    """It starts alone on its backend."""
 
 
 @dataclass(slots=True)
@@ -175,6 +211,8 @@ def match(queues: Mapping[Need, Iterator[Waiting]], offers: list[Offer], rooms: 
         if fitting:
             best = min(fitting, key=lambda offer: (*offer.room.waste(need), offer.key))
             matches.append(_given(best, run, need))
+        elif run.alone:
+            _drain(run, need, everyone)
         _push(heads, order, need, queues[need], offers)
     return matches
 
@@ -193,7 +231,7 @@ def _push(
 def _given(offer: Offer, run: Waiting, need: Need) -> Match:
     gpu = offer.room.best_gpu(need)
     constraints = need.constraints.model_copy(update={"gpu_id": gpu.id} if gpu else {})
-    offer.room.take(constraints)
+    offer.room.take(constraints, need.backend, alone=run.alone)
     offer.slots -= 1
     return Match(run.run_id, offer.key, constraints)
 
@@ -202,75 +240,24 @@ def _suits(offer: Offer, run: Waiting, need: Need, everyone: list[Room]) -> bool
     room = offer.room
     if offer.slots < 1 or (offer.only is not None and run.run_id not in offer.only):
         return False
-    if room.worker_id in run.paused_for or not room.fits(need):
+    if room.worker_id in run.paused_for or not room.fits(need, alone=run.alone):
         return False
     if run.avoid != room.worker_id:
         return True
     return not any(
-        other.fits(need) for other in everyone if other is not room and other.worker_id not in run.paused_for
+        other.fits(need, alone=run.alone)
+        for other in everyone
+        if other is not room and other.worker_id not in run.paused_for
     )
 
 
-def placement(need: Need, rooms: Iterable[Room], totals: Iterable[Room]) -> str | None:
-    """Why a run waits, in words. `totals` are the workers as if nothing ran on them."""
-    known = list(totals)
-    if not known:
-        return "no worker is known"
-    return _never(need, known) or _not_now(need, list(rooms))
+def _drain(run: Waiting, need: Need, everyone: list[Room]) -> None:
+    """Have one worker take nothing else on that backend, of lower rank, until the run can be alone there.
 
-
-def _never(need: Need, known: list[Room]) -> str | None:
-    c = need.constraints
-    able = [room for room in known if need.backend in room.backends]
-    if not able:
-        return f"needs a worker with the backend {need.backend}; {_in_trouble(known, need.backend) or 'none is known'}"
-    if need.op is not None:
-        able = [room for room in able if need.op in room.ops]
-        if not able:
-            return f"needs a worker whose owner lists {need.backend}://{need.op}; none is known"
-    able = [room for room in able if room.speaks(need)]
-    if not able:
-        return f"needs a worker (or a GPU) tagged {', '.join(sorted(need.tags))}; none is known"
-    for asked, unit, most in (
-        (c.cpu, "cpu", max(room.cpu for room in able)),
-        (c.ram_mb, "ram", max(room.ram_mb for room in able)),
-    ):
-        if asked and asked > most:
-            suffix = " MB" if unit == "ram" else ""
-            return f"needs {unit} {asked}{suffix}; the largest worker known has {most}{suffix}"
-    return _gpu_never(need, able)
-
-
-def _gpu_never(need: Need, able: list[Room]) -> str | None:
-    c = need.constraints
-    gpus = [gpu for room in able for gpu in room.gpus if c.gpu_id is None or gpu.id == c.gpu_id]
-    if c.wants_gpu and not gpus:
-        if c.gpu_id is None:
-            return f"needs a GPU; {_in_trouble(able, 'GPU ') or 'no worker known has one'}"
-        return f"needs GPU {c.gpu_id}; {_in_trouble(able, f'GPU {c.gpu_id}') or 'none is known'}"
-    most = max((gpu.vram_mb for gpu in gpus), default=0)
-    if c.vram_mb and c.vram_mb > most:
-        return f"needs vram {c.vram_mb} MB; the largest GPU known has {most} MB"
-    if any((c.cpu or 0) <= r.cpu and (c.ram_mb or 0) <= r.ram_mb and r.gpus_for(need) != [] for r in able):
-        return None
-    return "no single worker known has all that it needs at once"
-
-
-def _in_trouble(rooms: list[Room], what: str) -> str:
-    """Which workers have it and cannot use it, and why; the first few, as a run's placement is one line."""
-    found = [
-        f"worker {room.worker_id} cannot use its {name} now ({words})"
-        for room in rooms
-        for name, words in room.trouble.items()
-        if name == what or (what.endswith(" ") and name.startswith(what))
-    ]
-    more = f" and {len(found) - _TROUBLES_SHOWN} more" if len(found) > _TROUBLES_SHOWN else ""
-    return "; ".join(found[:_TROUBLES_SHOWN]) + more
-
-
-def _not_now(need: Need, rooms: list[Room]) -> str | None:
-    if any(room.fits(need) for room in rooms):
-        return None
-    if not any(room.takes_work and room.speaks(need) for room in rooms):
-        return "every worker that could take it is paused, draining, away or silent"
-    return "waits for a worker with enough free"
+    The one with the least to wait for, so that the same one is found again while it empties. One at a time: where a
+    backend is closed already its turn comes.
+    """
+    able = [room for room in everyone if room.could_fit(need) and room.worker_id not in run.paused_for]
+    if able and not any(need.backend in room.closed for room in able):
+        best = min(able, key=lambda room: (room.company(need.backend), room.worker_id == run.avoid, room.worker_id))
+        best.closed.add(need.backend)

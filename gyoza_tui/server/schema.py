@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import Boolean, Column, ColumnElement, Connection, Index, Integer, MetaData, Table, Text, func, text
 
 SCHEMA_VERSION: Final = 2
 
@@ -55,7 +55,6 @@ runs: Final = Table(
     Column("need", Text, nullable=False),
     Column("secrets_until", Integer),
     Column("alone_s", Integer, nullable=False, default=0),
-    Column("caught", Boolean, nullable=False, default=False),
     Index("runs_secrets", "secrets_until", sqlite_where=text("secrets_until IS NOT NULL")),
     Index("runs_pending", "state", "need", text("priority DESC"), "seq"),
     Index("runs_topic", "topic", "seq"),
@@ -64,7 +63,7 @@ runs: Final = Table(
 )
 """`seq` is the run's age; `need` what the scheduler must know of it; `avoid_worker` the machine that failed it last.
 `secret_env` has null for a value that was erased, `secrets_until` is when that is due. `alone_s`: seconds for which the
-next attempt must be alone on its backend; `caught`: an attempt ended its engine while it was alone there."""
+next attempt must be alone on its backend."""
 
 attempts: Final = Table(
     "attempts",
@@ -94,8 +93,15 @@ attempts: Final = Table(
     Index("attempts_worker", "worker_id"),
 )
 """`held`: the worker's resources are counted for it. `taken_back`: by the server, from a worker not heard of; its last
-lease may still bring the result while the successor has not started. `restarted_at`: when it ended because its engine
+lease may still bring the result while the successor has not started. `alone_s`: for how long it starts alone.
+`restarted_at`: when it ended because its engine
 was restarted."""
+
+
+def backend_of(need: ColumnElement[str]) -> ColumnElement[str]:
+    """The backend that a run needs, from the column `need`."""
+    return func.json_extract(need, "$[0]")
+
 
 events: Final = Table(
     "events",
@@ -147,7 +153,6 @@ def _to_version_2(connection: Connection) -> None:
     for column in (
         "runs ADD COLUMN secrets_until INTEGER",
         "runs ADD COLUMN alone_s INTEGER NOT NULL DEFAULT 0",
-        "runs ADD COLUMN caught BOOLEAN NOT NULL DEFAULT 0",
         "attempts ADD COLUMN alone_s INTEGER NOT NULL DEFAULT 0",
         "attempts ADD COLUMN restarted_at INTEGER",
     ):

@@ -16,11 +16,11 @@ def view(hub: Hub, connection: Connection, worker_id: str) -> WorkerView:
     known = hub.roster.get(worker_id)
     if known is None:
         raise worker_unknown(worker_id)
-    return _view(hub, known, hub.roster.rooms(connection, hub.moments.boot()))
+    return _view(hub, known, hub.roster.rooms(connection, hub.moments))
 
 
 def views(hub: Hub, connection: Connection) -> list[WorkerView]:
-    rooms = hub.roster.rooms(connection, hub.moments.boot())
+    rooms = hub.roster.rooms(connection, hub.moments)
     return [_view(hub, known, rooms) for known in hub.roster.all() if known.worker_id in rooms]
 
 

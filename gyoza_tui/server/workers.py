@@ -220,7 +220,7 @@ def _judged(hub: Hub, run: RunChange, known: Known, op: RunningOpReport) -> Verd
 
 def _resumed(hub: Hub, run: RunChange, known: Known, row: Any) -> Verdict:
     """Take the attempt back into the run, unless what it holds was given to others meanwhile."""
-    room = hub.roster.rooms(run.tx.connection, hub.moments.boot())[known.worker_id]
+    room = hub.roster.rooms(run.tx.connection, hub.moments)[known.worker_id]
     if not _still_fits(room, row):
         return Verdict.LOST
     eviction.resume_late(run, row.attempt)
@@ -234,6 +234,7 @@ def _still_fits(room: Room, row: Any) -> bool:
     constraints = constraints_of(row)
     # it is there already, whatever the worker says of new work
     room.takes_work, room.slots = True, max(room.slots, 1)
+    room.closed.clear()
     anywhere = Need(next(iter(room.backends), ""), None, constraints, frozenset())
     return bool(room.backends) and room.fits(anywhere)
 

@@ -1,0 +1,79 @@
+"""Why a run waits, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from gyoza_tui.server.scheduler import Need, Room
+
+_TROUBLES_SHOWN: Final = 2
+
+
+def placement(need: Need, rooms: Iterable[Room], totals: Iterable[Room], *, alone: bool = False) -> str | None:
+    """Why a run waits, in words. `totals` are the workers as if nothing ran on them."""
+    known = list(totals)
+    if not known:
+        return "no worker is known"
+    return _never(need, known) or _not_now(need, list(rooms), alone=alone)
+
+
+def _never(need: Need, known: list[Room]) -> str | None:
+    c = need.constraints
+    able = [room for room in known if need.backend in room.backends]
+    if not able:
+        return f"needs a worker with the backend {need.backend}; {_in_trouble(known, need.backend) or 'none is known'}"
+    if need.op is not None:
+        able = [room for room in able if need.op in room.ops]
+        if not able:
+            return f"needs a worker whose owner lists {need.backend}://{need.op}; none is known"
+    able = [room for room in able if room.speaks(need)]
+    if not able:
+        return f"needs a worker (or a GPU) tagged {', '.join(sorted(need.tags))}; none is known"
+    for asked, unit, most in (
+        (c.cpu, "cpu", max(room.cpu for room in able)),
+        (c.ram_mb, "ram", max(room.ram_mb for room in able)),
+    ):
+        if asked and asked > most:
+            suffix = " MB" if unit == "ram" else ""
+            return f"needs {unit} {asked}{suffix}; the largest worker known has {most}{suffix}"
+    return _gpu_never(need, able)
+
+
+def _gpu_never(need: Need, able: list[Room]) -> str | None:
+    c = need.constraints
+    gpus = [gpu for room in able for gpu in room.gpus if c.gpu_id is None or gpu.id == c.gpu_id]
+    if c.wants_gpu and not gpus:
+        if c.gpu_id is None:
+            return f"needs a GPU; {_in_trouble(able, 'GPU ') or 'no worker known has one'}"
+        return f"needs GPU {c.gpu_id}; {_in_trouble(able, f'GPU {c.gpu_id}') or 'none is known'}"
+    most = max((gpu.vram_mb for gpu in gpus), default=0)
+    if c.vram_mb and c.vram_mb > most:
+        return f"needs vram {c.vram_mb} MB; the largest GPU known has {most} MB"
+    if any((c.cpu or 0) <= r.cpu and (c.ram_mb or 0) <= r.ram_mb and r.gpus_for(need) != [] for r in able):
+        return None
+    return "no single worker known has all that it needs at once"
+
+
+def _in_trouble(rooms: list[Room], what: str) -> str:
+    """Which workers have it and cannot use it, and why; the first few, as a run's placement is one line."""
+    found = [
+        f"worker {room.worker_id} cannot use its {name} now ({words})"
+        for room in rooms
+        for name, words in room.trouble.items()
+        if name == what or (what.endswith(" ") and name.startswith(what))
+    ]
+    more = f" and {len(found) - _TROUBLES_SHOWN} more" if len(found) > _TROUBLES_SHOWN else ""
+    return "; ".join(found[:_TROUBLES_SHOWN]) + more
+
+
+def _not_now(need: Need, rooms: list[Room], *, alone: bool) -> str | None:
+    if any(room.fits(need, alone=alone) for room in rooms):
+        return None
+    if not any(room.takes_work and room.speaks(need) for room in rooms):
+        return "every worker that could take it is paused, draining, away or silent"
+    if alone:
+        return "waits to run alone: its engine was restarted under it and its neighbours"
+    if any(room.has_room(need) for room in rooms):
+        return f"waits while another run is alone on {need.backend}: its engine was restarted under it"
+    return "waits for a worker with enough free"
