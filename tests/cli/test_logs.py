@@ -24,8 +24,9 @@ from gyoza_tui.worker.state_dir import StateDir
 from tests.cli.conftest import Verb, known
 from tests.servers import ServerThread
 
-NOW = time.time()
 OUT, ERR = Stream.STDOUT, Stream.STDERR
+HALF_A_MINUTE_AGO = "half a minute ago"
+"""Stands for that time, counted from when the test runs."""
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def spooled(state_dir: StateDir, *chunks: tuple[Stream, bytes, float], attempt: 
     """The same of a run of which the journal knows nothing."""
     log = LogSpool(state_dir.log_path("abc", attempt, "abcdef0123"), 16 * MIB)
     for stream, data, ago in chunks:
-        log.append(Chunk(stream, data), NOW - ago)
+        log.append(Chunk(stream, data), time.time() - ago)
     log.close()
 
 
@@ -72,7 +73,7 @@ ALL = "one\ntwo\n\x1b[31mError\x1b[0m: no disk\nthree\nlast"
         (["--tail", "99"], ALL),
         (["--since", "119m"], "\x1b[31mError\x1b[0m: no disk\nthree\nlast"),
         (["--since", "10m"], "three\nlast"),
-        (["--since", datetime.fromtimestamp(NOW - 30, UTC).isoformat()], "last"),
+        (["--since", HALF_A_MINUTE_AGO], "last"),
         (["--since", "2099-01-01"], ""),
         (["--stderr"], "\x1b[31mError\x1b[0m: no disk\nlast"),
         (["--grep", "^t"], "two\nthree\n"),
@@ -84,6 +85,8 @@ ALL = "one\ntwo\n\x1b[31mError\x1b[0m: no disk\nthree\nlast"
     ],
 )
 def test_which_lines(verb: Verb, log: None, flags: list[str], printed: str) -> None:
+    half_a_minute_ago = datetime.fromtimestamp(time.time() - 30, UTC).isoformat()
+    flags = [half_a_minute_ago if flag == HALF_A_MINUTE_AGO else flag for flag in flags]
     said = verb("logs", "abc", *flags)
     assert (said.code, said.out, said.err) == (0, printed, "")
     lines = [json.loads(line) for line in verb("logs", "abc", "--json", *flags).out.splitlines()]
@@ -161,11 +164,11 @@ def test_following_goes_on_behind_the_tail(verb: Verb, served: ServerThread, sta
     served.client.create_run("busybox", id="abc")
     known(state_dir, "abc")
     log = LogSpool(state_dir.log_path("abc", 1, "abcdef0123"), 16 * MIB)
-    log.append(Chunk(OUT, b"old\nno\nerror 1\nno\n"), NOW)
+    log.append(Chunk(OUT, b"old\nno\nerror 1\nno\n"), time.time())
     log.flush()
 
     def go_on() -> None:
-        log.append(Chunk(OUT, b"no\nerror 2\n"), NOW)
+        log.append(Chunk(OUT, b"no\nerror 2\n"), time.time())
         log.flush()
         served.client.update_run("abc", state=RunState.CANCELLED)
 
@@ -185,11 +188,11 @@ def test_a_line_that_is_not_ended_yet_is_followed_to_its_end(
     served.client.create_run("busybox", id="abc")
     known(state_dir, "abc")
     log = LogSpool(state_dir.log_path("abc", 1, "abcdef0123"), 16 * MIB)
-    log.append(Chunk(ERR, b"r\n" * lines_before + b"the err"), NOW)
+    log.append(Chunk(ERR, b"r\n" * lines_before + b"the err"), time.time())
     log.flush()
 
     def go_on() -> None:
-        log.append(Chunk(ERR, b"or is here\n"), NOW)
+        log.append(Chunk(ERR, b"or is here\n"), time.time())
         log.flush()
         served.client.update_run("abc", state=RunState.CANCELLED)
 
