@@ -242,7 +242,7 @@ def test_a_run_is_shown_from_its_claim_into_the_history(bench: Bench) -> None:
     details = second.control.details(closed.key)
     assert details.server is not None
     assert (details.server.id, details.server.outputs) == (run.id, {"loss": 1})
-    with pytest.raises(ControlError, match="COMPLETED: nothing leads out of that"):
+    with pytest.raises(ControlError, match="COMPLETED: only a run that FAILED or was CANCELLED"):
         second.control.retry(run.id)
 
 
