@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -91,6 +92,28 @@ def test_the_key_does_not_go_to_who_has_the_port_after_a_kill(tmp_path: Path) ->
                 until(lambda: impostor.of("other"), "the verb's request")
     asked = [dict(request.headers) | {"query": str(request.query)} for request in impostor.requests]
     assert key not in str(asked)
+
+
+def test_it_is_withdrawn_before_its_port_is_free(tmp_path: Path) -> None:
+    """From then on another process may listen there."""
+    with served(tmp_path) as server:
+        port = port_of(url_of(server))
+        file = tmp_path / "state" / "serve" / f"{port}.json"
+        until(file.exists, "its announcement")
+        with socket.create_connection(("127.0.0.1", port), 5) as unfinished:
+            unfinished.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+            server.process.terminate()
+            until(lambda: _is_free(port), "the port is free")
+            assert not file.exists()
+        assert server.process.wait(10) == 0
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return True
+    return False
 
 
 def test_where_a_key_is_configured_none_is_made(tmp_path: Path) -> None:

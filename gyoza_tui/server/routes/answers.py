@@ -25,6 +25,8 @@ _WORDS = {
     409: "It is not yours (any more), has ended, or contradicts what is there.",
     410: "The cursor is older than what is kept.",
     413: "The body is too large.",
+    415: "The body is not `application/json`.",
+    421: "The server has no key, and the request may be of a web page.",
     422: "The request does not have the shape that this endpoint takes.",
     503: "The server cannot take it now; try again.",
 }
@@ -32,7 +34,7 @@ _WORDS = {
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: these and what every route may answer."""
-    every = {401, 403, 413, 422, 503, *statuses}
+    every = {401, 403, 413, 415, 421, 422, 503, *statuses}
     return {status: {"model": ErrorBody, "description": _WORDS[status]} for status in sorted(every)}
 
 
