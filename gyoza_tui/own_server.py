@@ -67,7 +67,7 @@ class _Announced(BaseModel):
 
 
 class Announcement:
-    """The announcement of a server, locked from before it is published until it is withdrawn.
+    """The announcement of a server, locked until it is withdrawn.
 
     SettingsError when another server has the file, or it cannot be made.
     """
@@ -78,22 +78,18 @@ class Announcement:
         try:
             with contextlib.suppress(FileNotFoundError):
                 _refuse_live(self._path)
-            self._part = _new_private_file(self._path, content)
-            self._file = os.open(self._part, _READ)
+            part = _new_private_file(self._path, content)
+            self._file = os.open(part, _READ)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.replace(self._path)
         except OSError as error:
             raise _unusable(self._path, error) from None
-
-    def publish(self) -> None:
-        """Let clients find it. Raises OSError."""
-        self._part.replace(self._path)
 
     def withdraw(self) -> None:
         """Remove the file, then the lock. Withdrawing twice does nothing."""
         if self._file < 0:
             return
         with contextlib.suppress(OSError):
-            self._part.unlink(missing_ok=True)
             if os.path.samestat(self._path.lstat(), os.fstat(self._file)):
                 self._path.unlink()
         os.close(self._file)

@@ -22,7 +22,6 @@ def announced(state_dir: Path, url: str = URL) -> Iterator[Path]:
     files = files_of_serve(state_dir)
     made_key(files.key)
     announcement = Announcement(files, url)
-    announcement.publish()
     yield files.announcement(5555)
     announcement.withdraw()
 
@@ -80,15 +79,6 @@ def test_a_server_is_found_while_it_is_announced(tmp_path: Path) -> None:
     assert not file.exists()
 
 
-def test_a_server_is_not_found_before_it_answers(tmp_path: Path) -> None:
-    files = files_of_serve(tmp_path)
-    made_key(files.key)
-    announcement = Announcement(files, URL)
-    assert found(tmp_path) is None
-    announcement.withdraw()
-    assert os.listdir(files.key.parent) == ["key"]
-
-
 def test_what_a_killed_server_left_is_not_believed(tmp_path: Path) -> None:
     with announced(tmp_path) as file:
         left = file.read_bytes()
@@ -122,7 +112,6 @@ def test_the_server_of_the_worker_comes_first(tmp_path: Path) -> None:
     made_key(files.key)
     with announced(tmp_path):
         announcement = Announcement(files, URL)
-        announcement.publish()
         own = found(tmp_path)
         assert own is not None
         assert own.announced_in == worker_dir / "server.json"

@@ -119,8 +119,6 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self._options.ready is not None:
             self._options.ready(self._url)
-        if self._announcement is not None:
-            self._announcement.publish()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Withdraw first: once the port is free another process may listen there."""

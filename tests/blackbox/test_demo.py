@@ -139,7 +139,7 @@ def test_the_server_ends_with_a_worker_that_was_killed(tmp_path: Path) -> None:
 
 def test_a_server_that_was_killed_comes_back_at_its_address(tmp_path: Path) -> None:
     with Started(tmp_path, "--local", env=NO_DOCKER) as worker:
-        until((state(tmp_path) / "server.json").exists, "server.json")
+        until(lambda: "gyoza server at" in worker.said, "the server's start")
         (server,) = psutil.Process(worker.process.pid).children()
         server.kill()
         until(lambda: server.pid not in [c.pid for c in psutil.Process(worker.process.pid).children()], "its end")

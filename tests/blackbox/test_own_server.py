@@ -74,7 +74,6 @@ def test_a_worker_that_was_first_finds_the_key_later(tmp_path: Path) -> None:
         until(lambda: "connection refused" in worker.said, "a try")
         with served(tmp_path, port=port) as server:
             until(lambda: "the server answers" in worker.said, "its first beat", 30)
-        assert "key refused" not in worker.said
 
 
 def test_the_key_does_not_go_to_who_has_the_port_after_a_kill(tmp_path: Path) -> None:
