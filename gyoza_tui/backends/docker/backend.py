@@ -229,7 +229,10 @@ class DockerBackend:
         """A listed container; None when it is gone by now."""
         try:
             inspected = self._containers.inspect(listed["Id"])
-            return None if inspected is None else _found(inspected)
+            if inspected is None:
+                return None
+            found = _found(inspected)
+            return found._replace(handle=self._identities.noted(found.handle))
         except BackendUnavailable:
             raise
         except (BackendError, LookupError, TypeError, ValueError, AttributeError) as error:
