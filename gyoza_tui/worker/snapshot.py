@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
 from gyoza_tui.backends.base import Exit, PullProgress
@@ -139,7 +138,7 @@ class Snapshot(NamedTuple):
     """What is not closed, oldest first."""
     duties: tuple[DutyStatus, ...]
     hardware: HardwareSample | None
-    gpu_trouble: Mapping[int, str] = MappingProxyType({})
+    gpu_trouble: dict[int, str] = {}  # noqa: RUF012 -- never changed
     """By index: the GPUs with which nothing can be started, and why."""
     disk: str | None = None
     """Why the disk lets no run be taken, in words; None when it does."""

@@ -209,7 +209,7 @@ def test_when_what_is_asked_to_stop_is_killed(rig: Rig, monkeypatch: pytest.Monk
     monkeypatch.setattr(rig.backend, "stop", stop)
     rig.runtime.pipeline = Pipeline([cancelled])
     row = rig.row()
-    rig.journal.update(row.key, handle={"id": "c"})
+    rig.journal.update(row.key, handle={"id": "c"}, start_asked=True)
     assert _view(rig).kill_at is None
     Slots.start(rig.worker.slots, row)
     assert stopping.wait(10)
