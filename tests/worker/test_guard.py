@@ -150,8 +150,10 @@ class _Scene:
         self.acts: list[str] = []
         self.rig = self.started()
 
-    def started(self) -> Rig:
-        rig = Rig(self._scripted, self._root, {"min_free_mb": 100}).registered()
+    def started(self, *, looked_at: bool = True) -> Rig:
+        rig = Rig(self._scripted, self._root, {"min_free_mb": 100})
+        if looked_at:
+            rig.registered()
         self.rig = rig
         stop, update = rig.backend.stop, rig.journal.update
 
@@ -317,4 +319,33 @@ def test_a_sample_that_takes_long_is_taken_seldom(scene: _Scene) -> None:
         scene.look(1000)
     assert len(measured) == 2
     assert measured[1] - measured[0] >= 200
+    scene.rig.close()
+
+
+def test_room_that_the_reserve_gave_is_no_new_beginning(scene: _Scene) -> None:
+    """The op is new, nobody could measure it when the disk became full, and it takes what is freed."""
+    scene.look(1000)
+    hog = scene.run("hog")
+    scene.wrote(hog, 1000)
+    scene.rig.backend.fail["written"] = BackendUnavailable("not yet")
+    scene.look(0)
+    assert scene.acts == []
+    assert scene.rig.runtime.state_dir.reserve.size == 0
+    scene.look(30)
+    scene.look(0)
+    assert f"stop {hog.name} 0, reserve 0" in scene.acts
+    scene.rig.close()
+
+
+def test_the_reserve_is_kept_until_the_backends_were_looked_at(scene: _Scene) -> None:
+    hog = scene.run("hog")
+    scene.look(1000)
+    scene.rig.close()
+    scene.started(looked_at=False)
+    scene.wrote(hog, 1000)
+    scene.look(0)
+    assert scene.rig.runtime.state_dir.reserve.size == reserve.SIZE
+    scene.rig.runtime.pool.check()
+    scene.look(0)
+    assert scene.acts[0] == f"stop {hog.name} 0, reserve 16"
     scene.rig.close()

@@ -48,6 +48,8 @@ class Guard(Duty):
         self._sample_took = 0.0
         self._warned = False
         self._was_short = False
+        self._filling = False
+        """A disk was short and still is near its end."""
         self._ending: int | None = None
         """The key of the run that was stopped last, until it is cleaned up."""
 
@@ -62,12 +64,14 @@ class Guard(Duty):
         self._keep_reserve(look.rooms)
         self._warn(look.warning or look.trouble)
         if not short:
-            self._renew(look.rooms, _SAMPLE_NEAR_S if near else _SAMPLE_S)
+            if not (near and self._filling):  # what a reserve has given is no new beginning
+                self._renew(look.rooms, _SAMPLE_NEAR_S if near else _SAMPLE_S)
             if self._was_short:
                 self._slots.room_again()
         elif not self._waits_for_room():
             self._make_room(look.rooms, short)
         self._was_short = bool(short)
+        self._filling = bool(short or (near and self._filling))
         return NEAR_S if near else INTERVAL_S
 
     def _keep_reserve(self, rooms: Sequence[Room]) -> None:
@@ -146,7 +150,7 @@ class Guard(Duty):
             if grown is not None and row is not None:
                 self._stop(row, grown, room)
                 break
-            if room.free < MIB:
+            if room.free < MIB and self._runtime.pool.looked_at:
                 self._reserve.give_up()  # for the ends of runs that leave room once they are reported
 
     def _running(self, name: str) -> RunRow | None:
