@@ -153,8 +153,7 @@ class Settings(BaseSettings):
     reserve_vram_mb: Megabytes = 0
     """Memory kept back on each GPU, in MiB."""
     min_free_mb: Megabytes = 1024
-    """No claims while the disk of state, logs or Docker has less free than this, in MiB; below a quarter of it the run
-    that filled the disk is stopped. 0: never."""
+    """No claims below this much free disk, in MiB; below a quarter the run that filled it is stopped. 0: never."""
 
     heartbeat_s: Seconds = 5
     """Seconds between heartbeats until the server says otherwise."""
