@@ -120,11 +120,38 @@ def previous_panel(seat: Seat, act: Act) -> None:
     run_tabs(seat, act, '"Id"', "container", f"line {LINES}")
 
 
-def run_tabs(seat: Seat, act: Act, *shown: str) -> None:
-    seat.home()
+@proves("tab_log")
+def tab_log(seat: Seat, act: Act) -> None:
+    open_reader(seat)
+    seat.press("tab")
+    seat.shows("Steps")
+    act()
+    seat.shows(f"line {LINES}")
+
+
+@proves("tab_run")
+def tab_run(seat: Seat, act: Act) -> None:
+    open_reader(seat)
+    act()
+    seat.shows("Steps")
+
+
+@proves("tab_inspect")
+def tab_inspect(seat: Seat, act: Act) -> None:
+    open_reader(seat)
+    act()
+    seat.shows('"Id"')
+
+
+def open_reader(seat: Seat) -> None:
     run = seat.reader()
     seat.press("enter")
     until(lambda: run.id in seat.session.lines[0], "the run's screen")
+
+
+def run_tabs(seat: Seat, act: Act, *shown: str) -> None:
+    seat.home()
+    open_reader(seat)
     for text in shown:
         act()
         seat.shows(text)
