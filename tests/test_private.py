@@ -7,9 +7,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from gyoza_tui import private
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.server.database import Database
+from gyoza_tui.server.errors import ServerError
 from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.state_dir import StateDir
 
@@ -65,6 +68,26 @@ def test_a_servers_database(tmp_path: Path) -> None:
             assert not [
                 name for name in open_to_others(tmp_path) if name in ("server.db", "server.db-wal", "server.db-shm")
             ]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_servers_database_behind_a_link(tmp_path: Path, exists: bool) -> None:
+    """On a larger disk, or made there by this start."""
+    link, disk = tmp_path / "server.db", tmp_path / "disk"
+    disk.mkdir()
+    link.symlink_to(disk / "real.db")
+    if exists:
+        Database.open(str(disk / "real.db")).close()
+        (disk / "real.db").chmod(0o644)
+    old = os.umask(0o022)
+    try:
+        with closing(Database.open(str(link))):
+            names = {path.name for path in disk.iterdir() if not path.stat().st_mode & 0o077}
+            assert names >= {"real.db", "real.db-wal", "real.db-shm"}
+            with pytest.raises(ServerError, match="is in use"):
+                Database.open(str(disk / "real.db"))
+    finally:
+        os.umask(old)
 
 
 def test_nothing_is_closed_through_a_link(tmp_path: Path) -> None:

@@ -336,8 +336,9 @@ def _file_of(url: str) -> Path:
 
 
 def _absolute(path: str) -> Path:
+    """Where the file itself is, behind every link: lock, mode, `-wal` and `-shm` are there too."""
     try:
-        return Path(path).expanduser().absolute()
+        return Path(os.path.realpath(Path(path).expanduser()))
     except RuntimeError:
         raise ServerError(f"{path[:80]!a}: there is no such home directory") from None
 
