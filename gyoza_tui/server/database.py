@@ -168,10 +168,11 @@ class Database:
                     f"the database {_shown(self.path)} was written by a newer gyoza-tui (schema {version}, this one "
                     f"knows {schema.SCHEMA_VERSION}): start that version, or choose another file by --database"
                 )
+        if version in _KEPT_DELETED:
+            self._rewrite()  # first: after a kill in the middle of it the version still says that it is to be done
+        with self._writing.begin() as connection:
             schema.bring_up_to_date(connection, version, str(uuid.uuid4()))
             row = connection.execute(schema.meta.select().where(schema.meta.c.key == "server_id")).one()
-        if version in _KEPT_DELETED:
-            self._rewrite()
         return str(row.value)
 
     def _rewrite(self) -> None:

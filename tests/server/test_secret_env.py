@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server.database import Database
+from gyoza_tui.server.errors import ServerError
 from gyoza_tui.server.hub import DAY_S, Timings
 from tests.server.cluster import Cluster, Worker, cluster, until
 from tests.server.version_1 import Version1
@@ -145,6 +146,27 @@ def test_a_database_of_version_1_is_taken_up(tmp_path: Path) -> None:
         assert gyoza.run("goes")["outputs"] == {"n": 1}
         assert {run["id"] for run in worker.take(9)} == {"waits", "fresh", "plain"}
         assert gyoza.hub.database.server_id == "the-first-server"
+
+
+def test_an_upgrade_that_is_interrupted_leaves_no_byte_behind_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "server.db"
+    old = Version1(path)
+    old.run("deleted", "COMPLETED", 1, f'{{"TOKEN":"{LONG}"}}')
+    old.delete("deleted")
+    old.close()
+
+    def end(_: Database) -> None:
+        raise OSError("the process ends here")
+
+    with monkeypatch.context() as at_first:
+        at_first.setattr(Database, "_rewrite", end)
+        with pytest.raises(ServerError, match="cannot be used"):
+            Database.open(str(path))
+    with cluster(path) as gyoza:
+        gyoza.tick()
+        until(lambda: not readable(path), "no file has it")
 
 
 def test_an_upgraded_database_is_like_a_new_one(tmp_path: Path) -> None:
