@@ -10,12 +10,15 @@ from gyoza_tui.models.runs import SECRET_SHOWN
 from gyoza_tui.server import schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
+from gyoza_tui.server.hub import Hub
 
 
-def upsert(tx: Transaction, definition: OpDefinition) -> OpDefinition:
+def upsert(hub: Hub, tx: Transaction, definition: OpDefinition) -> OpDefinition:
     """Create or replace that (name, version); from now on it is the name's latest."""
     table = schema.definitions
-    tx.connection.execute(table.delete().where(table.c.name == definition.id, table.c.version == definition.version))
+    same = (table.c.name == definition.id) & (table.c.version == definition.version)
+    replaced = tx.connection.execute(table.delete().where(same)).rowcount > 0
+    hub.erased = hub.erased or replaced
     body = definition.model_dump_json()
     tx.connection.execute(table.insert().values(name=definition.id, version=definition.version, body=body))
     return shown(definition)

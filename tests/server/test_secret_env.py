@@ -90,6 +90,16 @@ def test_how_long_can_be_set(tmp_path: Path) -> None:
         gyoza.patch(plain["id"], state="PENDING")
 
 
+def test_those_of_a_definition_are_erased_when_it_is_replaced(gyoza: Cluster, tmp_path: Path) -> None:
+    path, definition = tmp_path / "server.db", {"id": "op", "version": "1", "image": "busybox"}
+    gyoza.tick()
+    gyoza.post("/definitions", definition | {"secret_env": {"TOKEN": LONG}})
+    assert readable(path)
+    gyoza.post("/definitions", definition)
+    gyoza.tick()
+    until(lambda: not readable(path), "no file has it")
+
+
 def test_a_reader_delays_the_emptying_of_the_log_and_blocks_nothing(gyoza: Cluster, tmp_path: Path) -> None:
     path, worker = tmp_path / "server.db", gyoza.worker()
     run = submitted(gyoza, worker)

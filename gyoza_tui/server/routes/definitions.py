@@ -21,7 +21,7 @@ Name = Annotated[str, Path(description="The definition's `id`.", examples=["clas
 @router.post("/definitions", response_model=OpDefinition, responses=refusals())
 async def upsert_definition(hub: TheHub, definition: Annotated[OpDefinition, Body(examples=[DEFINITION])]) -> Response:
     """Create or replace that version of that op; from now on it is the latest."""
-    return reply(await hub.change(lambda tx: definitions.upsert(tx, definition)))
+    return reply(await hub.change(lambda tx: definitions.upsert(hub, tx, definition)))
 
 
 @router.get("/definitions", response_model=list[OpDefinition], responses=refusals())
