@@ -14,15 +14,16 @@ class Keys:
 
     def __init__(self, keys: Mapping[Role, str | None]) -> None:
         """ServerError when a key cannot be used."""
-        self._keys = {role: key.encode() for role, key in keys.items() if key}
-        for role, key in self._keys.items():
-            if not key.isascii() or not key.decode().isprintable():
+        given = {role: key for role, key in keys.items() if key}
+        for role, key in given.items():
+            if not key.isascii() or not key.isprintable():
                 raise ServerError(f"the {role} key holds characters that no HTTP header can carry: use printable ASCII")
-            if (other := next(one for one, same in self._keys.items() if same == key)) is not role:
+            if (other := next(one for one, same in given.items() if same == key)) is not role:
                 raise ServerError(f"the {other} key and the {role} key are the same: give each role a key of its own")
-        if self._keys and Role.ADMIN not in self._keys:
-            first = next(iter(self._keys))
+        if given and Role.ADMIN not in given:
+            first = next(iter(given))
             raise ServerError(f"there is a {first} key but no admin key: set GYOZA_API_KEY_FILE or --api-key-file too")
+        self._keys = {role: key.encode() for role, key in given.items()}
 
     def __bool__(self) -> bool:
         return bool(self._keys)

@@ -127,6 +127,7 @@ def test_keys_that_cannot_be_used_are_refused_with_words() -> None:
         ({Role.ADMIN: "a", Role.WORK: "same", Role.SUBMIT: "same"}, "the work key and the submit key are the same"),
         ({Role.ADMIN: "same", Role.SUBMIT: "same"}, "the admin key and the submit key are the same"),
         ({Role.ADMIN: "a", Role.WORK: "schlüssel"}, "the work key holds characters"),
+        ({Role.ADMIN: "\udcff"}, "the admin key holds characters"),
         ({Role.WORK: "w"}, "there is a work key but no admin key"),
     ):
         with pytest.raises(ServerError, match=words):
