@@ -43,7 +43,12 @@ def default_database() -> str:
 
 
 def _state_dir() -> Path:
-    return Path(os.environ.get("GYOZA_STATE_DIR") or platformdirs.user_state_path("gyoza-tui"))
+    """Absolute: a client reads the path of the key in the announcement, and has another current directory."""
+    try:
+        named = os.environ.get("GYOZA_STATE_DIR") or platformdirs.user_state_path("gyoza-tui")
+        return Path(named).expanduser().absolute()
+    except RuntimeError:
+        raise ServerError("GYOZA_STATE_DIR: there is no such home directory") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,6 +284,20 @@ def test_explicit_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyP
         start(workers=4)
 
 
+@pytest.mark.parametrize("named", ["~/state", "state"])
+def test_start_keeps_its_key_where_clients_look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str) -> None:
+    made: list[ServerOptions] = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GYOZA_STATE_DIR", named)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gyoza_tui.server.launch.serve", made.append)
+    start(port=0)
+    (options,) = made
+    assert options.own_files is not None
+    assert options.own_files.key == tmp_path / "state" / "serve" / "key"
+    assert options.database == str(tmp_path / "state" / "server.db")
+
+
 def test_importing_the_server_loads_no_web_framework() -> None:
     program = (
         "import sys, gyoza_tui.server; assert callable(gyoza_tui.server.start); "
