@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, or_, select
+from sqlalchemy import Row, bindparam, select, union_all
 
 from gyoza_tui.models.states import Cause, RunState
 from gyoza_tui.server import retries, schema
@@ -22,15 +22,19 @@ ALONE_S: Final = 60
 ALONE_S_MAX: Final = 24 * 3600
 
 _attempts: Final = schema.attempts.c
-_OTHERS: Final = (
+_AT_WORKER: Final = (
     select(_attempts.started_at, _attempts.alone_s, _attempts.restarted_at)
     .join(schema.runs, schema.runs.c.id == _attempts.run_id)
     .where(
         _attempts.worker_id == bindparam("worker"),
         _attempts.run_id != bindparam("run"),
         schema.backend_of(schema.runs.c.need) == bindparam("backend"),
-        or_(and_(_attempts.held, _attempts.state == RunState.RUNNING), _attempts.restarted_at > bindparam("since")),
     )
+)
+# as one condition with OR it would read every attempt that the worker ever had
+_OTHERS: Final = union_all(
+    _AT_WORKER.where(_attempts.held, _attempts.state == RunState.RUNNING),
+    _AT_WORKER.where(_attempts.restarted_at > bindparam("since")),
 )
 
 
@@ -45,7 +49,8 @@ def retry(run: RunChange, ended: Row[Any], why: str | None) -> None:
         return
     # one that ends its engine later than it was alone is found by being alone for longer
     alone_s = ended.alone_s if on_trial else min(max(2 * ended.alone_s, ALONE_S), ALONE_S_MAX)
-    retries.without_charge(run, ended.worker_id, f"{why}; other runs ended with it, none is charged", alone_s=alone_s)
+    words = "; ".join(filter(None, (why, "other runs ended with it, none is charged")))
+    retries.without_charge(run, ended.worker_id, words, alone_s=alone_s)
 
 
 def _others(run: RunChange, ended: Row[Any], now: Micros) -> list[Row[Any]]:

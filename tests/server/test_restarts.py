@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy.dialects import sqlite
 
 from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.server import restarts
 from gyoza_tui.server.scheduler import Need, Offer, Room, Waiting, match
 from tests.server.cluster import Cluster, Worker
 
@@ -52,6 +54,13 @@ def test_of_those_that_end_together_none_is_charged(gyoza: Cluster) -> None:
     restart(worker, *runs[1:])
     assert [charged(gyoza, run) for run in runs] == [0, 0, 0]
     assert [gyoza.run(run["id"])["current_attempt"] for run in runs] == [2, 2, 2]
+
+
+def test_an_end_without_a_message_needs_no_other_words(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    first, _ = started(gyoza, worker, 2)
+    worker.report(first, "FAILED", payload={"reason": "backend_restarted"})
+    assert gyoza.run(first["id"])["events"][0]["msg"] == "other runs ended with it, none is charged"
 
 
 def test_one_that_was_alone_is_charged_until_its_budget_is_spent(gyoza: Cluster) -> None:
@@ -191,6 +200,14 @@ def test_a_busy_worker_empties_for_it_while_another_goes_on(gyoza: Cluster) -> N
     assert len(placed["w2"]) == 3, "w2 was not held up"
     (left,) = alone - set(placed["w1"])
     assert gyoza.run(left)["placement"] == ALONE
+
+
+def test_neighbours_are_found_without_reading_every_attempt_of_the_worker(gyoza: Cluster) -> None:
+    statement = str(restarts._OTHERS.compile(dialect=sqlite.dialect()))
+    with gyoza.hub.database.reading() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (0,) * statement.count("?")).all()
+    steps = [row.detail for row in plan if "attempts" in row.detail]
+    assert [step.split(" INDEX ")[1].split()[0] for step in steps] == ["attempts_held", "attempts_restarted"]
 
 
 def _room(worker_id: str, cpu: int, *backends: str) -> Room:
