@@ -119,15 +119,15 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     reply = _answer(error.status_code, str(error.detail))
     reply.headers.update(error.headers or {})
-    if error.status_code == 405:
-        reply.headers["Allow"] = ", ".join(_methods(request))
+    if error.status_code == 405 and (methods := _methods(request)):
+        reply.headers["Allow"] = ", ".join(methods)
     return reply
 
 
 def _methods(request: Request) -> list[str]:
-    """Of all routes of that path; Starlette names those of the first only."""
+    """Of all routes of that path; Starlette names those of the first only. None of a page of the documentation."""
     routes: list[APIRoute] = request.app.state.routes
-    path = next(route.path for route in routes if route.path_regex.fullmatch(request.url.path))
+    path = next((route.path for route in routes if route.path_regex.fullmatch(request.url.path)), None)
     return sorted({method for route in routes if route.path == path for method in route.methods or ()})
 
 

@@ -41,6 +41,14 @@ def test_parameters_of_the_type_pass(gyoza: Cluster, kind: str) -> None:
     assert gyoza.client.post("/runs", content=RUN, headers={"Content-Type": kind}).status_code == 201
 
 
+def test_a_page_of_the_documentation_is_only_read(keyed: Cluster) -> None:
+    """It is answered without a key, so that anyone could make the server write a traceback."""
+    for path in ("/docs", "/openapi.json"):
+        reply = keyed.client.post(path, headers={"X-API-Key": ""})
+        assert reply.status_code == 405
+        assert "GET" in reply.headers["Allow"]
+
+
 def test_without_a_body_no_type_is_needed(gyoza: Cluster) -> None:
     worker = gyoza.worker()
     reply = gyoza.client.delete(f"/workers/{worker.id}", params={"instance_id": worker.identity["instance_id"]})
