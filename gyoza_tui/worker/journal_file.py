@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import sqlite3
 from collections.abc import Callable
@@ -170,14 +171,20 @@ def set_aside(path: Path, clock: Clock) -> None:
 def copy_aside(db: sqlite3.Connection, path: Path, clock: Clock) -> Path:
     """A copy of the journal as it is now."""
     kept = _aside(path, clock)
-    kept.unlink(missing_ok=True)
     kept.touch(mode=0o600)
-    db.execute("VACUUM INTO ?", (str(kept),))
+    try:
+        db.execute("VACUUM INTO ?", (str(kept),))
+    except sqlite3.Error:
+        kept.unlink()
+        raise
     return kept
 
 
 def _aside(path: Path, clock: Clock) -> Path:
-    return path.with_name(f"{path.stem}-{clock.utc():%Y%m%dT%H%M%SZ}{path.suffix}")
+    """A name that no file has: on a full disk a journal is begun several times within a second."""
+    stem = f"{path.stem}-{clock.utc():%Y%m%dT%H%M%SZ}"
+    names = (f"{stem}{f'-{number}' if number else ''}{path.suffix}" for number in itertools.count())
+    return next(kept for name in names if not (kept := path.with_name(name)).exists())
 
 
 def set_aside_beside(path: Path) -> list[Path]:

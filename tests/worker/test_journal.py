@@ -22,7 +22,7 @@ from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.journal_file import SCHEMA_VERSION, JournalClosed, JournalError, set_aside_beside
+from gyoza_tui.worker.journal_file import SCHEMA_VERSION, JournalClosed, JournalError, copy_aside, set_aside_beside
 from gyoza_tui.worker.outbox import OutboxRow
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.state_dir import attempt_name
@@ -409,6 +409,25 @@ def test_a_new_journal_sets_the_old_one_aside(path: Path) -> None:
     made.take("server", _run(), "docker")
     aside = [file for file in path.parent.iterdir() if file.name.startswith("journal-")]
     assert [file.read_bytes() for file in aside] == [b"damaged" * 1000]
+
+
+def test_of_two_journals_set_aside_in_one_second_both_are_kept(path: Path) -> None:
+    """As on a full disk, where the new one is begun again once there is room for it."""
+    path.write_bytes(b"damaged" * 1000)
+    for _ in range(3):
+        Journal(path, FakeClock(), new=True).close()
+    aside = set_aside_beside(path)
+    assert len(aside) == 3
+    assert b"damaged" * 1000 in [file.read_bytes() for file in aside]
+
+
+def test_a_copy_that_could_not_be_made_is_not_kept(path: Path) -> None:
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("BEGIN")  # one of the reasons for which there is no copy
+    with pytest.raises(sqlite3.Error):
+        copy_aside(db, path, FakeClock())
+    db.close()
+    assert set_aside_beside(path) == []
 
 
 # Disks and threads
