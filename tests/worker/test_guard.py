@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendUnavailable, Exit, Handle
+from gyoza_tui.backends.base import BackendUnavailable, Exit, Handle, Phase, State
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker import disk_growth, reserve
 from gyoza_tui.worker.disk import look
@@ -240,6 +240,22 @@ def test_nobody_is_stopped_for_what_others_have_filled(scene: _Scene) -> None:
     scene.rig.close()
 
 
+def test_the_reserve_is_kept_while_another_disk_is_full(scene: _Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Giving it up would free nothing there, and it would be written again at each look."""
+    elsewhere = Path("/proc")
+    scene.rig.backend.disk = (elsewhere,)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0 if path == elsewhere else 1 << 40))
+    kept = scene.rig.runtime.state_dir.reserve
+    scene.rig.guard.step()
+    written = (scene.rig.runtime.state_dir.root / "reserve").stat().st_mtime_ns
+    for _ in range(5):
+        scene.rig.clock.turn(0.2)
+        scene.rig.guard.step()
+        assert kept.size == reserve.SIZE
+    assert (scene.rig.runtime.state_dir.root / "reserve").stat().st_mtime_ns == written
+    scene.rig.close()
+
+
 def test_one_that_has_ended_is_not_stopped_and_no_other_in_its_place(scene: _Scene) -> None:
     ended, other = scene.run("ended"), scene.run("other")
     scene.look(1000)
@@ -257,6 +273,35 @@ def test_a_journal_without_room_comes_after_the_kill_and_the_reserve(scene: _Sce
     scene.wrote(hog, 1000)
     scene.look(0)
     assert scene.acts == [f"stop {hog.name} 0, reserve 16", "note"]
+    scene.rig.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [(Exit(137, "SIGKILL"), False), (Exit(0), True), (Phase.RUNNING, True), (BackendUnavailable("away"), True)],
+)
+def test_only_what_was_killed_loses_its_directory_before_its_end_is_on_record(
+    scene: _Scene, monkeypatch: pytest.MonkeyPatch, state: State | BackendUnavailable, *, kept: bool
+) -> None:
+    """One that has just ended well would be reported without its outputs."""
+    hog = scene.run("hog")
+    scene.look(1000)
+    scene.wrote(hog, 1000)
+    directory = scene.rig.runtime.state_dir.make_run_dir(hog.name)
+    (directory / "output.json").write_text("{}")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    def answered(_handle: Handle) -> State:
+        if isinstance(state, BackendUnavailable):
+            raise state
+        return state
+
+    monkeypatch.setattr(scene.rig.journal, "update", full)
+    monkeypatch.setattr(scene.rig.backend, "state", answered)
+    scene.look(0)
+    assert directory.exists() is kept
     scene.rig.close()
 
 
@@ -282,7 +327,8 @@ def test_an_engine_that_does_not_answer_is_asked_again(scene: _Scene) -> None:
 
     scene.rig.backend.stop = away  # type: ignore[method-assign, assignment]
     scene.look(24)
-    assert "fills the disk and cannot be stopped: it is away" in scene.rig.said()
+    scene.look(24)
+    assert scene.rig.said().count("fills the disk and cannot be stopped: it is away") == 1
     assert scene.rig.runtime.state_dir.reserve.size == reserve.SIZE, "it would fill that too"
     scene.rig.backend.stop = answers  # type: ignore[method-assign]
     scene.look(24)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from gyoza_tui.backends.allocated import allocated
-from gyoza_tui.backends.base import BackendError
+from gyoza_tui.backends.base import BackendError, Exit
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker import disk, disk_growth, reserve
 from gyoza_tui.worker.disk import Room
@@ -52,6 +52,8 @@ class Guard(Duty):
         """A disk was short and still is near its end."""
         self._ending: int | None = None
         """The key of the run that was stopped last, until it is cleaned up."""
+        self._not_stopped = ""
+        """What was said last of one that could not be stopped; it is tried five times a second."""
 
     def tick(self) -> float:
         runtime = self._runtime
@@ -150,7 +152,7 @@ class Guard(Duty):
             if grown is not None and row is not None:
                 self._stop(row, grown, room)
                 break
-            if room.free < MIB and self._runtime.pool.looked_at:
+            if room.free < MIB and room.path == self._runtime.state_dir.root and self._runtime.pool.looked_at:
                 self._reserve.give_up()  # for the ends of runs that leave room once they are reported
 
     def _running(self, name: str) -> RunRow | None:
@@ -169,9 +171,17 @@ class Guard(Duty):
         self._ending = row.key
         noted = self._note(row, words)
         self._end(row)
-        if not noted and not self._note(row, words):
+        if not noted and not self._note(row, words) and self._was_killed(row):
             with suppress(OSError):  # its end needs room, which even the reserve did not give
                 self._runtime.state_dir.remove_run_dir(row.name)
+
+    def _was_killed(self, row: RunRow) -> bool:
+        """Whether it has ended without a result: one with exit 0 may have left outputs in its directory."""
+        try:
+            state = self._runtime.pool[row.backend].state(row.handle or {})
+        except BackendError:
+            return False
+        return isinstance(state, Exit) and state.code != 0
 
     def _note(self, row: RunRow, words: str) -> bool:
         try:
@@ -185,7 +195,10 @@ class Guard(Duty):
         try:
             self._runtime.pool[row.backend].stop(row.handle or {}, 0.0)
         except BackendError as error:
-            self._notices.say(f"{row.run_id} fills the disk and cannot be stopped: {error}", "error", run=row.run_id)
+            words = f"{row.run_id} fills the disk and cannot be stopped: {error}"
+            if words != self._not_stopped:
+                self._not_stopped = words
+                self._notices.say(words, "error", run=row.run_id)
         else:
             self._reserve.give_up()
         self._slots.wake(row.key)
