@@ -109,7 +109,7 @@ class BackendPool:
 
     def next_probe_s(self) -> float:
         """Seconds until `check` has a probe to make."""
-        due = self._probes.next_in_s()
+        due = self._probes.next_in_s(self.answering)
         return math.inf if due is None else due
 
     def fault(self, name: str, subject: Subject) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
@@ -37,22 +37,22 @@ class Prober:
     """Makes probes that a crash cannot leave behind: they carry this process, as `gyoza-tui run` marks its own."""
 
     def __init__(self, directory: Path, worker_id: str, instance_id: str) -> None:
-        """`directory` holds an empty one while a probe runs."""
-        self._run_dir = directory / _RUN
+        """`directory` holds an empty one for each backend that is probed."""
+        self._directory = directory
         self._worker_id = worker_id
         self._instance_id = instance_id
 
     def trouble(self, backend: Backend, subject: Subject) -> str | None:
         """Why the backend starts nothing now; None when it does. Takes as long as a start."""
         try:
-            with self._spec(subject) as spec:
+            with self._spec(backend.name, subject) as spec:
                 backend.probe(spec)
         except (BackendError, OSError) as error:
             return str(error)
         return None
 
     @contextmanager
-    def _spec(self, subject: Subject) -> Iterator[Spec]:
+    def _spec(self, backend: str, subject: Subject) -> Iterator[Spec]:
         name = attempt_name(_RUN, 1, self._instance_id)
         labels: dict[str, str] = {
             Label.WORKER: self._worker_id,
@@ -61,12 +61,13 @@ class Prober:
             Label.LEASE: self._instance_id,
             Label.OWNER: str(Owner.this_process()),
         }
-        self._run_dir.mkdir(exist_ok=True, mode=0o700)
+        run_dir = self._directory / f"{_RUN}-{backend}"
+        run_dir.mkdir(exist_ok=True, mode=0o700)
         try:
-            yield Spec(name, subject.image, self._run_dir, labels=labels, gpu=subject.gpu)
+            yield Spec(name, subject.image, run_dir, labels=labels, gpu=subject.gpu)
         finally:
             with suppress(OSError):
-                self._run_dir.rmdir()
+                run_dir.rmdir()
 
 
 class _Trouble(NamedTuple):
@@ -133,10 +134,10 @@ class Probes:
                 changed |= self._probe_again(backend, place)
         return changed
 
-    def next_in_s(self) -> float | None:
-        """Seconds until a probe is due; None while all is well."""
+    def next_in_s(self, names: Collection[str]) -> float | None:
+        """Seconds until a probe of one of these backends is due; None while all is well there."""
         with self._lock:
-            times = [known.probe_at for known in self._troubles.values()]
+            times = [known.probe_at for (name, _), known in self._troubles.items() if name in names]
         return max(0.0, min(times) - self._clock.boot()) if times else None
 
     def _due(self, name: str) -> list[_Place]:

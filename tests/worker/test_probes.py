@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gyoza_tui.backends.base import Spec
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.notices import Notices
@@ -124,3 +125,29 @@ def test_the_next_look_comes_when_a_probe_is_due(machine: _Machine) -> None:
     machine.fault()
     machine.clock.turn(4.0)
     assert machine.pool.next_probe_s() == pytest.approx(1.0)
+
+
+def test_no_look_is_due_for_a_probe_that_waits_for_its_engine(machine: _Machine) -> None:
+    machine.backend.broken = "no bridge"
+    machine.fault()
+    machine.backend.down = "stopped"
+    machine.clock.turn(60.0)
+    machine.pool.check()
+    assert machine.pool.next_probe_s() == float("inf")
+    machine.backend.down = None
+    machine.backend.broken = "no bridge, still"
+    machine.pool.check()
+    assert machine.pool.next_probe_s() < 60
+
+
+def test_a_probe_of_one_backend_leaves_the_directory_of_another(tmp_path: Path) -> None:
+    prober, docker, local = Prober(tmp_path, "w1", "i1"), FakeBackend(), FakeBackend()
+    local.name = "local"  # type: ignore[misc]
+
+    def probing(spec: Spec) -> None:
+        assert prober.trouble(local, CPU) is None
+        assert spec.run_dir.is_dir()
+
+    docker.probe = probing  # type: ignore[method-assign]
+    assert prober.trouble(docker, CPU) is None
+    assert list(tmp_path.iterdir()) == []
