@@ -17,7 +17,7 @@ from gyoza_tui.backends.base import (
     PullProgress,
 )
 from gyoza_tui.models.clock import Clock
-from gyoza_tui.models.images import registry_of
+from gyoza_tui.models.images import DOCKER, registry_of
 from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.registries import Registries
 
@@ -76,7 +76,7 @@ class ImagePulls:
             raise ImageNotFound(f"{image} is not on this machine, and this worker's owner set its pull policy to never")
         if here is not None and (self._policy != "always" or self._is_fresh((backend.name, image))):
             return
-        if resting := self._registries.resting(registry_of(image)):
+        if backend.name == DOCKER and (resting := self._registries.resting(registry_of(image))):
             if here is None:
                 raise PullFailed(resting, retryable=True)
             on_warning(f"{resting}; using the image that is on this machine, {here}")
@@ -126,6 +126,8 @@ class ImagePulls:
 
     def _learn(self, pull: _SharedPull) -> None:
         """What a pull shows of its registry: also that there is no such image is an answer."""
+        if pull.backend.name != DOCKER:
+            return
         registry, error = registry_of(pull.image), pull.error
         if isinstance(error, PullFailed) and error.retryable:
             self._registries.failed(registry, str(error))

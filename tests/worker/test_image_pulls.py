@@ -250,6 +250,17 @@ def test_a_registry_that_says_no_has_answered(answer: BackendError) -> None:
         assert _Caller(pulls, away, "far:5000/op:1").result() is answer
 
 
+def test_a_backend_without_a_registry_waits_for_none_and_wakes_none() -> None:
+    pulls, away = _pulls(retry_s=()), _Registry(PullFailed("no route", retryable=True))
+    local = _Registry(here="sha256:abc")
+    local.name = "local"
+    _Caller(pulls, away, "op:1").result()
+    caller = _Caller(pulls, local, "op")
+    assert caller.result() is None
+    assert caller.warnings == []
+    assert "the registry docker.io did not answer" in str(_Caller(pulls, away, "op:2").result())
+
+
 def test_pulls_of_one_registry_that_fail_together_make_it_rest_once() -> None:
     pulls, away = _pulls(retry_s=(), inactivity_s=0.3), _Registry("hang")
     callers = [_Caller(pulls, away, f"far:5000/op:{number}") for number in range(3)]
