@@ -137,10 +137,15 @@ class LogPump:
                 if state is not Phase.RUNNING:
                     self.state = state
                     if isinstance(state, Exit) and not output.covers(state):
-                        self._read_once(self._reopened())
+                        self._read_rest()
                     break
             output = self._reopened()
         self._finish_reading()
+
+    def _read_rest(self) -> None:
+        """What an attempt that has ended wrote after its stream was lost, however much that is."""
+        while self._read_once(self._reopened()) and not self._abandoned:
+            self._wait_drained()
 
     def _finish_reading(self) -> None:
         """The writer ends after what is in the buffer."""
