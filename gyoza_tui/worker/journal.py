@@ -123,10 +123,11 @@ class Journal:
 
     # Writing
 
-    def take(self, server_id: str, run: OpRun, backend: str) -> RunRow:
+    def take(self, server_id: str, run: OpRun, backend: str, **known: Any) -> RunRow:
         """A claimed run, before anything is done for it. A closed row of the same attempt makes room for it.
 
-        Nobody needs to look at a failed attempt that is tried again.
+        Nobody needs to look at a failed attempt that is tried again. `known` is what is known of it already, by the
+        names of RunRow.
         """
         now = self._clock.utc().timestamp()
         attempt = run.attempt or run.current_attempt
@@ -149,6 +150,8 @@ class Journal:
                 (server_id, run.id, attempt, run.lease or "", body, name, backend, now),
             )
             key = int(cursor.lastrowid or 0)
+            if known:
+                self._set(db, key, known)
         self._refresh(key)
         if replaced or earlier:
             self._count_ended()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendUnavailable, Found, Label, Spec
+from gyoza_tui.backends.base import BackendError, BackendUnavailable, Found, Label, Spec
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.owner import Owner
 from gyoza_tui.worker.phase import Phase, phase_of_row
@@ -60,6 +61,23 @@ def test_a_container_without_a_row_is_stopped_and_given_back(rig: Rig) -> None:
     assert (row.intent, row.handle) == (Intent.RELEASE, {"name": name})
     rig.reconcile.step()
     assert len(rig.started) == 1
+
+
+def test_a_container_without_a_row_is_given_back_whatever_ends_the_worker_then(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row without its container, or without the wish, would have the op run again or fail."""
+    rig.registered()
+    name = _container(rig)
+    monkeypatch.setattr(rig.journal, "update", _full)
+    monkeypatch.setattr(rig.journal, "intend", _full)
+    rig.reconcile.step()
+    (row,) = rig.journal.rows()
+    assert (row.intent, row.handle, row.start_asked) == (Intent.RELEASE, {"name": name}, True)
+
+
+def _full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_what_is_anothers_is_not_looked_at(rig: Rig) -> None:
@@ -174,6 +192,15 @@ def test_one_attempt_that_cannot_be_swept_hides_no_other(rig: Rig, monkeypatch: 
     rig.clock.turn(60)
     rig.reconcile.step()
     assert rig.backend.removed == [*names[1:], names[0]]
+
+
+def test_what_was_reported_is_not_kept_for_ever(rig: Rig) -> None:
+    rig.registered()
+    for number in range(500):
+        rig.backend.fail["find"] = BackendError(f"trouble {number}")
+        rig.reconcile.step()
+    assert len(rig.reconcile._reported) <= 256
+    assert "trouble 499" in rig.said()
 
 
 def test_an_attempt_that_cannot_be_read_is_known_by_its_name(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

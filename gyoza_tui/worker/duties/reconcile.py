@@ -24,6 +24,7 @@ from gyoza_tui.worker.slots import Slots
 INTERVAL_S: Final = 5.0
 SWEEP_S: Final = 60.0
 _PROBE_PAUSE_S: Final = 0.1
+_REPORTED_MAX: Final = 256
 
 
 class Reconcile(Duty):
@@ -136,6 +137,8 @@ class Reconcile(Duty):
 
     def _report_once(self, text: str) -> None:
         if text not in self._reported:
+            if len(self._reported) >= _REPORTED_MAX:
+                self._reported.clear()
             self._reported.add(text)
             self._runtime.notices.say(text, "warning")
 
@@ -152,13 +155,19 @@ class Reconcile(Duty):
             attempt=int(labels[Label.ATTEMPT]),
             lease=labels.get(Label.LEASE) or None,
         )
-        row = runtime.journal.take(labels.get(Label.SERVER, ""), run, backend.name)
-        runtime.journal.update(row.key, create_asked=True, handle=stray.handle, start_asked=True, started_acked=True)
-        runtime.journal.intend(row.key, Intent.RELEASE, "this worker's journal no longer knew it")
+        row = runtime.journal.take(
+            labels.get(Label.SERVER, ""),
+            run,
+            backend.name,
+            create_asked=True,
+            handle=stray.handle,
+            start_asked=True,
+            started_acked=True,
+            intent=Intent.RELEASE,
+            intent_note="this worker's journal no longer knew it",
+        )
         runtime.notices.say(f"{run.id}: found without a journal row; stopping it and giving it back", "warning")
-        known = runtime.journal.get(row.key)
-        if known is not None:
-            self._slots.start(known)
+        self._slots.start(row)
 
     def _forget_directories(self) -> None:
         names = self._runtime.state_dir.run_dirs()
