@@ -36,6 +36,8 @@ class Slots:
         self._running: dict[int, Services | None] = {}
         self._pulls: dict[int, PullProgress] = {}
         self._held: dict[int, Again] = {}
+        self._said_held: set[int] = set()
+        """Runs that were said to be held, and not found within reach since."""
         self._asked: dict[int, Intent] = {}
         """Intents on their way into the journal."""
         self._filled: dict[int, str] = {}
@@ -191,6 +193,7 @@ class Slots:
         self._filled.pop(row.key, None)
         self._pulls.pop(row.key, None)
         self._held.pop(row.key, None)
+        self._said_held.discard(row.key)
         if not any(other.run_id == row.run_id for other in self._runtime.active()):
             self._runtime.context.remove_running_op(row.run_id)
 
@@ -232,13 +235,16 @@ class Slots:
                 return True
             except BackendError:  # the pipeline waits for it, and says so
                 pass
+            else:
+                self._said_held.discard(row.key)
         self._held.pop(row.key, None)
         return False
 
     def _hold(self, row: RunRow, error: AttemptElsewhere) -> None:
         """Nothing is done for the attempt, nor reported, until its engine is back or it is cancelled."""
         runtime = self._runtime
-        if row.key not in self._held:
+        if row.key not in self._said_held:
+            self._said_held.add(row.key)
             runtime.notices.say(f"{row.run_id} is held: {error}", "warning", run=row.run_id, state="held")
         self._held[row.key] = Again(f"held: {error}", runtime.clock.utc().timestamp() + _AGAIN_S, held=True)
 

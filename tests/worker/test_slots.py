@@ -426,6 +426,28 @@ def test_an_engine_that_is_another_for_one_call_ends_nothing(rig: Rig, monkeypat
     rig.close()
 
 
+def test_a_result_on_another_engine_is_held_and_that_is_said_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gyoza_tui.worker.slots._AGAIN_S", 0.02)
+    rig.backend.known["op"] = FakeOp()
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    fetched: list[str] = []
+
+    def elsewhere(_handle: Handle, name: str, _limit: int) -> bytes | None:
+        fetched.append(name)
+        raise AttemptElsewhere("made on another engine: bring it back")
+
+    with monkeypatch.context() as away:
+        away.setattr(rig.backend, "fetch", elsewhere)
+        row = rig.row()
+        _slots(rig).start(row)
+        until(lambda: len(fetched) >= 4, "some looks")
+        assert rig.said().count("is held") == 1
+        assert rig.now(row).outcome is None
+    until(lambda: rig.now(row).cleaned, "the end")
+    assert rig.now(row).outcome is Outcome.COMPLETED
+    rig.close()
+
+
 @pytest.mark.parametrize("intent", [Intent.CANCEL, Intent.LOST])
 def test_a_held_run_can_be_given_up_and_is_not_said_to_be_stopped(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, intent: Intent
