@@ -63,14 +63,18 @@ class Engine:
         return urlsplit(self.address).path if self.address.startswith("unix://") else None
 
     @contextmanager
-    def api(self, timeout_s: float = CALL_TIMEOUT_S) -> Iterator[docker.APIClient]:
-        """The low-level client for one or more calls; whatever goes wrong leaves as a BackendError."""
+    def api(self, timeout_s: float = CALL_TIMEOUT_S, *, costly: bool = False) -> Iterator[docker.APIClient]:
+        """The low-level client for one or more calls; whatever goes wrong leaves as a BackendError.
+
+        A `costly` call may take longer than that at an engine in health.
+        """
         try:
             yield self._client(timeout_s)
         except APIError as error:
             raise self.refusal(error) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, DockerException, OSError) as error:
-            raise self.unavailable(error) from error
+            well = costly and isinstance(error, requests.ReadTimeout)
+            raise self.unavailable(error, noted=not well) from error
 
     def refusal(self, error: APIError) -> BackendError:
         """An answer of the engine that says no."""
@@ -85,9 +89,10 @@ class Engine:
             return DiskFull(f"the Docker engine's disk is full: {words}; free some space, `docker system df` shows it")
         return BackendError(f"the Docker engine refused: {words}")
 
-    def unavailable(self, error: Exception) -> BackendUnavailable:
-        """No answer. The time is kept, as an op that ends about now may have ended for it."""
-        self.troubles.note()
+    def unavailable(self, error: Exception, *, noted: bool = True) -> BackendUnavailable:
+        """No answer. With `noted` the time is kept, as an op that ends about now may have ended for it."""
+        if noted:
+            self.troubles.note()
         text = str(error)
         if isinstance(error, PermissionError) or "Permission denied" in text:
             cause = "permission denied: add this user to the group docker, or run the worker as root"

@@ -42,7 +42,7 @@ class WrittenReader:
             self._places.pop(container, None)
 
     def _counted(self, container: str, volumes: list[dict[str, Any]]) -> int:
-        with self._engine.api(QUICK_TIMEOUT_S) as api:
+        with self._engine.api(QUICK_TIMEOUT_S, costly=True) as api:
             listed = api.containers(all=True, size=True, filters={"id": container})
             total = sum(int(found.get("SizeRw") or 0) for found in listed)
             if volumes:
