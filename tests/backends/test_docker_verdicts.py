@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendUnavailable, Exit, Phase
+from gyoza_tui.backends.base import BackendError, BackendOptions, BackendUnavailable, Exit, Phase
+from gyoza_tui.backends.docker import DockerBackend
+from gyoza_tui.backends.docker.end_notice import Death
 from gyoza_tui.backends.docker.engine import Engine
 from gyoza_tui.backends.docker.verdict import Verdicts
 
@@ -102,3 +105,16 @@ def test_what_the_worker_stopped_is_its_own_doing() -> None:
     verdicts = Verdicts(_Engine(began=_NOW, signalled=True), lambda _container: _inspected(_RUNNING))
     verdicts.stopping("c1")
     assert verdicts.complete("c1", _end(7)) == _end(7)
+
+
+def test_a_look_at_the_end_that_the_engine_refuses_breaks_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = DockerBackend(BackendOptions("w1", "i1", tmp_path))
+
+    def refused(_container: str) -> None:
+        raise BackendError("the Docker engine refused: 500")
+
+    monkeypatch.setattr(backend._containers, "inspect", refused)
+    backend._stream_ended("c1", Death(_NOW, None))
+    backend._stream_ended("c1", None)

@@ -311,7 +311,7 @@ class DockerBackend:
             if death.good_end is not None:
                 self._verdicts.learnt(container, death.good_end)
                 return
-        with contextlib.suppress(BackendUnavailable):  # noted where it was raised
+        with contextlib.suppress(BackendError):  # the wait for the end asks again
             if death is not None:
                 self._containers.recorded(container, death.at, _END_WAIT_S)
             elif self._containers.wait(container, _END_WAIT_S) is Phase.RUNNING:
