@@ -98,5 +98,26 @@ def test_the_image_of_a_probe_that_was_killed_is_swept(
     assert _images(docker_engine, ops) == []
 
 
+def test_an_image_that_a_container_holds_keeps_nothing_else_from_being_swept(
+    ops: DockerOps, docker_engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what is left of a probe whose engine failed while it cleaned up."""
+    ops.labels[Label.WORKER] = ops.instance
+    with monkeypatch.context() as failing:
+        failing.setattr(docker.APIClient, "remove_image", lambda *_: None)
+        ops.backend.probe(ops.spec())
+    (image,) = _images(docker_engine, ops)
+    holder = docker_engine.create_container(image, ["/none"], host_config=docker_engine.create_host_config())["Id"]
+    volume = docker_engine.create_volume(labels=dict(ops.labels))["Name"]
+    monkeypatch.setattr(probe, "_LASTS_S", -2.0)
+    try:
+        ops.backend.prune(ops.labels)
+        assert docker_engine.volumes(filters={"name": volume})["Volumes"] in (None, [])
+    finally:
+        docker_engine.remove_container(holder, force=True)
+        ops.backend.prune(ops.labels)
+    assert _images(docker_engine, ops) == []
+
+
 def _images(client: docker.APIClient, ops: DockerOps) -> list[str]:
     return [image["Id"] for image in client.images(filters={"label": f"gyoza.probe={ops.instance}"})]

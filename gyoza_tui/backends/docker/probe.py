@@ -58,8 +58,12 @@ def prune(engine: Engine, worker_id: str) -> int:
     with engine.api() as api:
         for image in api.images(filters={"label": f"{_LABEL}={worker_id}"}):
             if time.time() - image["Created"] > _LASTS_S:
-                with contextlib.suppress(NotFound):
+                try:
                     api.remove_image(image["Id"])
+                except APIError as error:
+                    if error.status_code not in (404, 409):  # gone, or a container of it is left
+                        raise
+                else:
                     removed += 1
     return removed
 
