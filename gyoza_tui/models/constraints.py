@@ -22,7 +22,7 @@ class Constraints(Wire):
     ram_mb: Megabytes | None = None
     """Memory and swap together, in MiB."""
     vram_mb: Megabytes | None = None
-    """Free memory needed on one GPU, in MiB."""
+    """Free memory needed on one GPU, in MiB. A run that gets a GPU without naming memory gets all of it."""
     gpu_id: GpuId | None = None
     """The GPU by index: asked for by the run, or chosen by the scheduler in an attempt's constraints."""
 

@@ -76,4 +76,7 @@ def _not_now(need: Need, rooms: list[Room], *, alone: bool) -> str | None:
         return "waits to run alone: its engine was restarted under it and its neighbours"
     if any(room.has_room(need) for room in rooms):
         return f"waits while another run is alone on {need.backend}: its engine was restarted under it"
+    suitable = [room.gpus_for(need) for room in rooms if room.takes_work and room.speaks(need)]
+    if not need.constraints.vram_mb and all(gpus == [] for gpus in suitable):
+        return "waits for a GPU that nothing else uses: it names no vram_mb, so it gets a whole one"
     return "waits for a worker with enough free"

@@ -9,11 +9,12 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, bindparam, select
 
 from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.limits import CPU_MAX
 from gyoza_tui.models.workers import HeartbeatRequest, RunningOpReport, WorkerState
 from gyoza_tui.server import schema
 from gyoza_tui.server.moments import Micros, Moments
-from gyoza_tui.server.scheduler import GpuRoom, Room, is_alone
+from gyoza_tui.server.scheduler import Room, is_alone
 
 CHANGING: Final = {"worker_id", "instance_id", "epoch", "beat", "running_ops", "free_slots", "away_s"}
 """Fields of a beat that its worker's row does not keep, or keeps in a column of their own."""
@@ -142,7 +143,7 @@ class Roster:
             worker_id=known.worker_id,
             cpu=report.resources.cpu_cores,
             ram_mb=report.resources.ram_mb,
-            gpus=[GpuRoom(gpu.id, gpu.vram_mb, gpu.vram_mb, frozenset(gpu.tags)) for gpu in report.resources.gpus],
+            gpus=[GpuRoom(gpu.id, gpu.vram_mb, tags=frozenset(gpu.tags)) for gpu in report.resources.gpus],
             tags=frozenset(report.tags),
             backends=frozenset(report.backends),
             ops=frozenset(report.ops),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import OpSpec
+from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.images import DOCKER, ImageRef
 
 
@@ -38,15 +39,6 @@ class Need:
     def loads(cls, text: str) -> Need:
         backend, op, cpu, ram_mb, vram_mb, gpu_id, tags = json.loads(text)
         return cls(backend, op, Constraints(cpu=cpu, ram_mb=ram_mb, vram_mb=vram_mb, gpu_id=gpu_id), frozenset(tags))
-
-
-@dataclass(slots=True)
-class GpuRoom:
-    id: int
-    vram_mb: int
-    """As reported."""
-    free_mb: int
-    tags: frozenset[str]
 
 
 def is_alone(started_at: int | None, alone_s: int, now: int) -> bool:
@@ -90,17 +82,15 @@ class Room:
             return False
         return need.tags <= self.tags or any(need.tags <= self.tags | gpu.tags for gpu in self.gpus)
 
-    def gpus_for(self, need: Need, *, whole: bool = False) -> list[GpuRoom] | None:
-        """The GPUs that could take it now, or if nothing ran on them; None when it needs none."""
+    def gpus_for(self, need: Need, gpus: Iterable[GpuRoom] | None = None) -> list[GpuRoom] | None:
+        """The GPUs that could take it now, or were they as in `gpus`; None when it needs none."""
         c = need.constraints
         if not c.wants_gpu and need.tags <= self.tags:
             return None
         return [
             gpu
-            for gpu in self.gpus
-            if (c.gpu_id is None or gpu.id == c.gpu_id)
-            and (gpu.vram_mb if whole else gpu.free_mb) >= (c.vram_mb or 0)
-            and need.tags <= self.tags | gpu.tags
+            for gpu in (self.gpus if gpus is None else gpus)
+            if c.gpu_id in (None, gpu.id) and need.tags <= self.tags | gpu.tags and gpu.fits(c.vram_mb)
         ]
 
     def company(self, backend: str) -> int:
@@ -118,7 +108,7 @@ class Room:
         c, (cpu, ram_mb) = need.constraints, self.whole
         if not self.takes_work or not self.speaks(need) or (c.cpu or 0) > cpu or (c.ram_mb or 0) > ram_mb:
             return False
-        return self.gpus_for(need, whole=True) != []
+        return self.gpus_for(need, [gpu.without_runs() for gpu in self.gpus]) != []
 
     def has_room(self, need: Need) -> bool:
         c = need.constraints
@@ -129,22 +119,17 @@ class Room:
         return self.gpus_for(need) != []
 
     def best_gpu(self, need: Need) -> GpuRoom | None:
-        """The smallest GPU that does, so that a small run leaves the big one alone; the fullest of equal ones."""
-        gpus = self.gpus_for(need)
-        return min(gpus, key=lambda gpu: (gpu.vram_mb, gpu.free_mb, gpu.id)) if gpus else None
+        """The smallest GPU that does, so that a small run leaves the big one alone; of equal ones the least used."""
+        return min(self.gpus_for(need) or (), key=GpuRoom.unfitness, default=None)
 
-    def waste(self, need: Need) -> tuple[int, int, int, int, int]:
-        """How much of this worker a run would leave unused; the least is the best fit."""
-        c = need.constraints
-        gpu = self.best_gpu(need)
-        biggest = max((g.vram_mb for g in self.gpus), default=0)
-        return (
-            gpu.vram_mb if gpu else biggest,
-            gpu.free_mb - (c.vram_mb or 0) if gpu else 0,
-            self.cpu - c.cpu if c.cpu else 0,
-            self.ram_mb - c.ram_mb if c.ram_mb else 0,
-            self.active,
-        )
+    def unfitness(self, need: Need) -> tuple[int, ...]:
+        """The least is the best worker for a run: the smallest that does, of equal ones the least used."""
+        c, gpu = need.constraints, self.best_gpu(need)
+        cpu, ram_mb = self.whole
+        on_gpu = gpu.unfitness()[:-1] if gpu else (max((g.gib for g in self.gpus), default=0), 0, 0)
+        # machines are of one size although a kernel took some MB more of one of them
+        size = cpu.bit_length() if c.cpu else 0, ram_mb.bit_length() if c.ram_mb else 0
+        return *on_gpu, *size, self.active, -self.cpu if c.cpu else 0, -self.ram_mb if c.ram_mb else 0
 
     def take(self, constraints: Constraints, backend: str, *, alone: bool = False) -> None:
         """Count an attempt's resources; a GPU that is no longer reported counts nowhere."""
@@ -157,7 +142,7 @@ class Room:
         self.active += 1
         for gpu in self.gpus:
             if gpu.id == constraints.gpu_id:
-                gpu.free_mb -= constraints.vram_mb or 0
+                gpu.take(constraints.vram_mb)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +194,7 @@ def match(queues: Mapping[Need, Iterator[Waiting]], offers: list[Offer], rooms: 
         _, order, run, need = heapq.heappop(heads)
         fitting = [offer for offer in offers if _suits(offer, run, need, everyone)]
         if fitting:
-            best = min(fitting, key=lambda offer: (*offer.room.waste(need), offer.key))
+            best = min(fitting, key=lambda offer: (*offer.room.unfitness(need), offer.key))
             matches.append(_given(best, run, need))
         elif run.alone:
             _drain(run, need, everyone)

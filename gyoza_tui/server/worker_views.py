@@ -26,7 +26,7 @@ def views(hub: Hub, connection: Connection) -> list[WorkerView]:
 
 def _view(hub: Hub, known: Known, rooms: dict[str, Room]) -> WorkerView:
     report, room = known.report, rooms[known.worker_id]
-    gpus = [GpuReport(id=gpu.id, vram_mb=max(0, gpu.free_mb), tags=sorted(gpu.tags)) for gpu in room.gpus]
+    gpus = [GpuReport(id=gpu.id, vram_mb=gpu.free_mb, tags=sorted(gpu.tags)) for gpu in room.gpus]
     return WorkerView(
         worker_id=known.worker_id,
         state=_state(hub, known),

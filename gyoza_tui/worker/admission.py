@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gyoza_tui.backends.base import BackendError
 from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.runs import OpRun
@@ -95,12 +96,11 @@ class Admission:
         wants = run.constraints
         if wants.gpu_id is not None or not wants.vram_mb:
             return run
-        free = _free_vram(active, self.offered)
-        fitting = sorted((vram, gpu) for gpu, vram in free.items() if vram >= wants.vram_mb)
+        fitting = [gpu for gpu in _gpu_rooms(active, self.offered).values() if gpu.fits(wants.vram_mb)]
         if not fitting:
             return run
-        chosen = wants.model_copy(update={"gpu_id": fitting[0][1]})
-        return run.model_copy(update={"constraints": chosen})
+        chosen = min(fitting, key=GpuRoom.unfitness)
+        return run.model_copy(update={"constraints": wants.model_copy(update={"gpu_id": chosen.id})})
 
     def _backend_refusal(self, run: OpRun) -> str | None:
         if refusal := self._owners_refusal(run):
@@ -132,16 +132,22 @@ class Admission:
                 return f"needs {name} {wanted}; {max(0, total - held)} of {total} are free"
         if not wants.wants_gpu:
             return None
-        free = _free_vram(active, offered)
-        if not free:
+        return self._gpu_refusal(wants, _gpu_rooms(active, offered))
+
+    def _gpu_refusal(self, wants: Constraints, gpus: dict[int, GpuRoom]) -> str | None:
+        if not gpus:
             return "needs a GPU; this worker has none" + self._gpu_words(None)
         if wants.gpu_id is None:
-            return None if max(free.values()) >= (wants.vram_mb or 0) else f"no GPU has {wants.vram_mb} MB free"
-        if wants.gpu_id not in free:
+            fits = any(gpu.fits(wants.vram_mb) for gpu in gpus.values())
+            return None if fits else f"no GPU has {wants.vram_mb} MB free"
+        gpu = gpus.get(wants.gpu_id)
+        if gpu is None:
             return f"has no GPU {wants.gpu_id}" + self._gpu_words(wants.gpu_id)
-        if free[wants.gpu_id] < (wants.vram_mb or 0):
-            return f"needs vram_mb {wants.vram_mb}; GPU {wants.gpu_id} has {free[wants.gpu_id]} free"
-        return None
+        if gpu.fits(wants.vram_mb):
+            return None
+        if not wants.vram_mb:
+            return f"needs all of GPU {gpu.id}; it is in use"
+        return f"needs vram_mb {wants.vram_mb}; GPU {gpu.id} has {gpu.free_mb} free"
 
     def _gpu_words(self, wanted: int | None) -> str:
         """What keeps back the GPU, or every GPU, that a run wants."""
@@ -149,10 +155,10 @@ class Admission:
         return "".join(f"; GPU {gpu}: {words}" for gpu, words in known.items())
 
 
-def _free_vram(active: Iterable[RunRow], offered: Resources) -> dict[int, int]:
-    free = {gpu.id: gpu.vram_mb for gpu in offered.gpus}
+def _gpu_rooms(active: Iterable[RunRow], offered: Resources) -> dict[int, GpuRoom]:
+    gpus = {gpu.id: GpuRoom(gpu.id, gpu.vram_mb) for gpu in offered.gpus}
     for row in active:
-        gpu = row.run.constraints.gpu_id
-        if gpu in free:
-            free[gpu] -= row.run.constraints.vram_mb or 0
-    return free
+        held = row.run.constraints
+        if held.gpu_id in gpus:
+            gpus[held.gpu_id].take(held.vram_mb)
+    return gpus

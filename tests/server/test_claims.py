@@ -226,3 +226,21 @@ def test_a_stopping_server_answers_claims_at_once(gyoza: Cluster) -> None:
     gyoza.hub.stop_waiting()
     assert claim.result(5) == []
     assert worker.claim(wait_s=20) == []
+
+
+def test_a_run_that_names_a_gpu_alone_has_it_to_itself_until_it_ends(gyoza: Cluster) -> None:
+    worker = gyoza.worker(resources={"cpu_cores": 8, "gpus": [{"id": 7, "vram_mb": 8000}]})
+    gyoza.submit(constraints={"gpu_id": 7})
+    [first] = worker.take()
+    assert gyoza.get("/workers/w1")["free"]["gpus"][0]["vram_mb"] == 0
+    for constraints in ({"gpu_id": 7}, {"vram_mb": 100}):
+        gyoza.submit(constraints=constraints)
+    assert worker.claim(5) == []
+    whole = "waits for a GPU that nothing else uses: it names no vram_mb, so it gets a whole one"
+    assert [run["placement"] for run in gyoza.get("/runs", state="PENDING")] == [
+        "waits for a worker with enough free",
+        whole,
+    ]
+    worker.start(first)
+    worker.report(first, "COMPLETED")
+    assert len(worker.claim(5)) == 1

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from gyoza_tui.models.constraints import Constraints
-from gyoza_tui.server.scheduler import GpuRoom, Match, Need, Offer, Room, Waiting, match
+from gyoza_tui.models.gpu_room import GpuRoom
+from gyoza_tui.server.scheduler import Match, Need, Offer, Room, Waiting, match
 
 
 def room(worker_id: str = "w", cpu: int = 8, ram_mb: int = 8000, **more: Any) -> Room:
-    gpus = [GpuRoom(n, vram, vram, frozenset()) for n, vram in enumerate(more.pop("gpus", []))]
+    gpus = [GpuRoom(n, vram) for n, vram in enumerate(more.pop("gpus", []))]
     fields: dict[str, Any] = {
         "tags": frozenset(),
         "backends": frozenset({"docker"}),
@@ -67,6 +68,47 @@ def test_a_small_run_leaves_the_big_gpu_alone() -> None:
     offers = [Offer(1, big, 4), Offer(2, small, 4)]
     waiting = {need(vram_mb=6000): [Waiting("a", (0, 1)), Waiting("b", (0, 2))]}
     assert matched(waiting, offers) == [("a", 2), ("b", 1)]
+
+
+def given(box: Room, wanted: Need, runs: int) -> list[int | None]:
+    """The GPU that each run gets."""
+    waiting = queue(*(Waiting(str(n), (0, n)) for n in range(runs)))
+    return [one.constraints.gpu_id for one in match({wanted: waiting}, [Offer(1, box, runs)], [box])]
+
+
+def test_equal_gpus_share_until_the_runs_fit_on_no_other() -> None:
+    assert given(room(gpus=[24000, 8000, 8000, 8000]), need(vram_mb=3000), 7) == [1, 2, 3, 1, 2, 3, 0]
+    box = room(gpus=[8000, 8000])
+    box.gpus[0].take(1000)
+    box.gpus[1].take(6000)
+    assert given(box, need(vram_mb=1000), 2) == [0, 1], "fewer runs, then more that is free"
+
+
+def test_equal_gpus_of_several_workers_share() -> None:
+    offers = [Offer(n, room(str(n), cpu=64 // n, gpus=[8000, 8000]), 4) for n in (1, 2)]
+    waiting = {need(vram_mb=2000, cpu=1): [Waiting(str(n), (0, n)) for n in range(4)]}
+    assert sorted(key for _, key in matched(waiting, offers)) == [1, 1, 2, 2]
+
+
+def test_equal_workers_share_what_needs_cores_and_a_small_run_leaves_the_big_one_alone() -> None:
+    offers = [Offer(n, room(str(n), cpu=8, ram_mb=64_000 + n), 9) for n in (1, 2)]
+    offers.append(Offer(3, room("3", cpu=64, ram_mb=512_000), 9))
+    waiting = {need(cpu=2, ram_mb=100): [Waiting(str(n), (0, n)) for n in range(9)]}
+    assert [key for _, key in matched(waiting, offers)] == [2, 1, 2, 1, 2, 1, 2, 1, 3]
+
+
+def test_a_gpu_without_memory_named_is_a_whole_one() -> None:
+    box = room(gpus=[8000, 8000], tags=frozenset({"lab"}))
+    assert given(box, need(gpu_id=1), 3) == [1]
+    assert given(box, need(gpu_id=1, vram_mb=1), 1) == [], "no share of it"
+    assert given(box, need(vram_mb=1), 2) == [0, 0], "the other one can still be shared"
+    assert given(box, need(gpu_id=0), 1) == [], "one with a run is not whole"
+    tagged = room(gpus=[8000, 8000])
+    tagged.gpus[1].tags = frozenset({"rtx"})
+    assert given(tagged, need(tags={"rtx"}), 2) == [1]
+    used = room(gpus=[8000])
+    used.gpus[0].foreign_mb = 2000
+    assert given(used, need(gpu_id=0), 1) == [], "nor is one that others use"
 
 
 def test_a_run_without_gpu_prefers_a_worker_without_one() -> None:

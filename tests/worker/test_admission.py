@@ -63,6 +63,10 @@ def _active(**constraints: Any) -> RunRow:
         ({"vram_mb": 20_001, "gpu_id": 0}, {"vram_mb": 4_000, "gpu_id": 0}, "GPU 0 has 20000 free"),
         ({"vram_mb": 8_000, "gpu_id": 1}, {"vram_mb": 24_000, "gpu_id": 0}, None),
         ({"gpu_id": 5}, {}, "has no GPU 5"),
+        ({"gpu_id": 1}, {"vram_mb": 8_000, "gpu_id": 0}, None),
+        ({"gpu_id": 1}, {"vram_mb": 1, "gpu_id": 1}, "needs all of GPU 1; it is in use"),
+        ({"gpu_id": 1, "vram_mb": 1}, {"gpu_id": 1}, "GPU 1 has 0 free"),
+        ({"gpu_id": 1}, {"gpu_id": 1}, "needs all of GPU 1; it is in use"),
         ({}, {"cpu": 8, "ram_mb": 16_000}, None),
     ],
 )
@@ -97,6 +101,8 @@ def test_a_gpu_is_chosen_where_the_server_chose_none(pool: BackendPool) -> None:
     assert admission.placed(_run(vram_mb=6_000), busy).constraints.gpu_id == 0
     assert admission.placed(_run(vram_mb=6_000, gpu_id=0), []).constraints.gpu_id == 0
     assert admission.placed(_run(), []).constraints.gpu_id is None
+    twins = _admission(pool, machine=Resources(8, 16_000, [GPU(0, 8_000), GPU(1, 8_000)]))
+    assert twins.placed(_run(vram_mb=1_000), [_active(vram_mb=1_000, gpu_id=0)]).constraints.gpu_id == 1, "an idle one"
 
 
 def test_the_engine_is_given_the_gpu_with_its_uuid(pool: BackendPool) -> None:
