@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -348,6 +348,9 @@ class Backend(Protocol):
         """SIGTERM, `grace_s`, SIGKILL, to every process of the attempt; returns when all are gone."""
 
     def usage(self, handle: Handle) -> Usage: ...
+
+    def owner(self, pid: int, handles: Sequence[Handle]) -> int | None:
+        """The place among `handles` of the attempt that a process of this machine belongs to; None for no such one."""
 
     def written(self, handle: Handle) -> Mapping[Path, int]:
         """Bytes that the attempt takes of a disk of this machine outside its directory, by a directory of that disk.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -135,6 +135,10 @@ class Border:
     def usage(self, handle: Handle) -> Usage:
         with self._crossing("usage", handle) as backend:
             return backend.usage(handle)
+
+    def owner(self, pid: int, handles: Sequence[Handle]) -> int | None:
+        with self._crossing("owner", str(pid)) as backend:
+            return backend.owner(pid, handles)
 
     def written(self, handle: Handle) -> Mapping[Path, int]:
         with self._crossing("written", handle) as backend:

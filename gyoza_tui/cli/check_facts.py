@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 import time
 import uuid
@@ -20,15 +21,17 @@ from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.images import DOCKER
-from gyoza_tui.models.workers import ClaimRequest
+from gyoza_tui.models.workers import ClaimRequest, WorkerState, WorkerView
 from gyoza_tui.settings import Settings, unknown_variables
 from gyoza_tui.worker import disk, journal_look, state_dir_look
 from gyoza_tui.worker.assembly import backend_options
 from gyoza_tui.worker.checks import Asked, Directory
+from gyoza_tui.worker.foreign_memory import Foreign, beyond, owner_of
 from gyoza_tui.worker.hardware.sampler import Sampler
+from gyoza_tui.worker.journal_look import OpenAttempt
 from gyoza_tui.worker.link import HELD_BY_ANOTHER, LinkState
 from gyoza_tui.worker.probes import Prober, Subject
-from gyoza_tui.worker.state_dir import JOURNAL, worker_dir
+from gyoza_tui.worker.state_dir import JOURNAL, worker_dir, worker_dirs
 
 _NO_IMAGE: Final = "gyoza-tui/none"
 """No run is asked about, so the probe's own image is the only one."""
@@ -44,6 +47,7 @@ class Found:
     backends: dict[str, str | None] = field(default_factory=dict)
     held: dict[str, tuple[str, ...]] = field(default_factory=dict)
     gpu_trouble: dict[int, str] = field(default_factory=dict)
+    foreign: dict[int, Foreign] = field(default_factory=dict)
     hardware: HardwareSample | None = None
     disk: str | None = None
     disk_free_mb: int | None = None
@@ -57,12 +61,13 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
     root = worker_dir(settings.state_dir, settings.worker_id)
     state = state_dir_look.look(root)
     found = Found(settings.worker_id, client.base_url)
-    found.link, skew_s = _server(settings, client, root, running=bool(state.note))
+    found.link, skew_s, known = _server(settings, client, root, running=bool(state.note))
     disks = [state_dir_look.nearest_existing(root)]
     sampler = Sampler(SystemClock())
     found.hardware = sampler.sample()
     sampler.close()
     gpu_trouble: str | None = None
+    attempts = journal_look.open_attempts(root / JOURNAL)
     with tempfile.TemporaryDirectory(prefix="gyoza-check-") as empty:
         for name, made in _backends(settings, Path(empty)).items():
             prober = Prober(Path(empty), settings.worker_id, str(uuid.uuid4()))
@@ -71,19 +76,30 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
                 disks += made.disks()
                 found.own_ops |= bool(made.ops())
                 gpu_trouble = _trouble_of_gpus(made, found.hardware, prober) if name == DOCKER else gpu_trouble
-                found.held[name] = _held(made, root)
+                found.held[name] = _held(made, attempts)
                 made.close()
+    of_runs = _processes_of_runs(_backends(settings, root), attempts, found.hardware)
+    found.foreign = {gpu.info.index: beyond(gpu, of_runs) for gpu in found.hardware.gpus}
     room = disk.look(disks, settings.min_free_mb)
     found.disk, found.disk_free_mb, found.disk_warning = room.trouble, room.free_mb, room.warning
     volumes = tuple(map(_volume, settings.allow_volumes))
     unknown = tuple(unknown_variables().items())
     return found, Asked(
-        skew_s, gpu_trouble, state, volumes, unknown, settings.unread_env_file, settings.key_in_clear_to
+        skew_s,
+        gpu_trouble,
+        state,
+        volumes,
+        unknown,
+        settings.unread_env_file,
+        settings.key_in_clear_to,
+        _other_workers(settings, known),
     )
 
 
-def _server(settings: Settings, client: GyozaClient, root: Path, *, running: bool) -> tuple[LinkState, float | None]:
-    """What a beat would find: does it answer, is the key right, is the name free; and the clocks' difference."""
+def _server(
+    settings: Settings, client: GyozaClient, root: Path, *, running: bool
+) -> tuple[LinkState, float | None, list[WorkerView]]:
+    """What a beat would find: an answer, the key, the name; then the clocks' difference and the workers known there."""
     skew_s: float | None = None
     client.open()
     began, began_utc = time.monotonic(), datetime.now(UTC)
@@ -92,11 +108,19 @@ def _server(settings: Settings, client: GyozaClient, root: Path, *, running: boo
         took = time.monotonic() - began
         if health.server_time is not None:
             skew_s = (began_utc - health.server_time).total_seconds() + took / 2
-        client.list_workers()
+        known = client.list_workers()
         held = None if running else _held_by_another(settings, client, root)
     except httpx.HTTPError as error:
-        return LinkState(trouble=words(error), kind=trouble(error)), skew_s
-    return LinkState(registered=held is None, name_held=held, beat_at=0.0, latency_ms=took * 1000), skew_s
+        return LinkState(trouble=words(error), kind=trouble(error)), skew_s, []
+    return LinkState(registered=held is None, name_held=held, beat_at=0.0, latency_ms=took * 1000), skew_s, known
+
+
+def _other_workers(settings: Settings, known: list[WorkerView]) -> tuple[str, ...]:
+    """By the server's list, and by the state directories next to this worker's."""
+    here = (each for each in known if each.hostname == socket.gethostname())
+    beating = {each.worker_id for each in here if each.state in tuple(WorkerState)}
+    running = {name for name, root in worker_dirs(settings.state_dir).items() if state_dir_look.in_use(root)}
+    return tuple(sorted((beating | running) - {settings.worker_id}))
 
 
 def _held_by_another(settings: Settings, client: GyozaClient, root: Path) -> str | None:
@@ -113,7 +137,7 @@ def _held_by_another(settings: Settings, client: GyozaClient, root: Path) -> str
 
 
 def _backends(settings: Settings, directory: Path) -> dict[str, Backend | str]:
-    """Each backend of a worker in an empty directory, or why it cannot be made."""
+    """Each backend of a worker in that directory, or why it cannot be made."""
     options = backend_options(settings, directory, str(uuid.uuid4()))
     made: dict[str, Backend | str] = {}
     for name, make in BACKENDS.items():
@@ -124,10 +148,24 @@ def _backends(settings: Settings, directory: Path) -> dict[str, Backend | str]:
     return made
 
 
-def _held(backend: Backend, root: Path) -> tuple[str, ...]:
+def _processes_of_runs(
+    backends: dict[str, Backend | str], attempts: list[OpenAttempt], hardware: HardwareSample
+) -> set[int]:
+    """The processes on GPUs that belong to a run of this worker, which `backends` are those of."""
+    found: set[int] = set()
+    pids = {process.pid for gpu in hardware.gpus for process in gpu.processes or ()}
+    for name, backend in backends.items():
+        if not isinstance(backend, str):
+            handles = [attempt.handle for attempt in attempts if attempt.backend == name]
+            found |= {pid for pid in pids if owner_of(backend, pid, handles) is not None}
+            backend.close()
+    return found
+
+
+def _held(backend: Backend, attempts: list[OpenAttempt]) -> tuple[str, ...]:
     """Why each attempt in the worker's journal that is on another engine is out of reach."""
     held: list[str] = []
-    for attempt in journal_look.open_attempts(root / JOURNAL):
+    for attempt in attempts:
         if attempt.backend == backend.name:
             try:
                 backend.state(attempt.handle)

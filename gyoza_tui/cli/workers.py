@@ -135,4 +135,5 @@ def _described(worker: WorkerView, times: Times) -> Iterator[str]:
 
 
 def _gpu(gpu: GpuReport, free_mb: int) -> str:
-    return visible(", ".join([f"{free_mb} of {gpu.vram_mb} MB free", *gpu.tags]))
+    others = [f"{gpu.foreign_mb} MB used by others"] if gpu.foreign_mb else []
+    return visible(", ".join([f"{free_mb} of {gpu.vram_mb} MB free", *others, *gpu.tags]))

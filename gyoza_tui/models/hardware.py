@@ -17,13 +17,14 @@ class GpuInfo:
 
 @dataclass(frozen=True, slots=True)
 class GpuProcess:
-    """A process that computes on a GPU, of a run or of anybody."""
+    """A process that computes on a GPU, of a run or not."""
 
     pid: int
     """As this machine counts, outside of any container."""
     name: str | None = None
     memory_mb: int | None = None
     """Of the GPU's memory."""
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class GpuSample:
     slowdown_c: float | None = None
     """From which temperature on it slows itself down."""
     processes: tuple[GpuProcess, ...] | None = None
-    """The most memory first; looked at every few seconds."""
+    """The most memory first; read just after `memory_used_mb`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class Verdict(StrEnum):
 class GpuReport(Wire):
     id: int = Field(ge=0, le=GPU_ID_MAX)
     vram_mb: int = Field(default=0, ge=0, le=MEMORY_MB_MAX)
+    foreign_mb: int = Field(default=0, ge=0, le=MEMORY_MB_MAX)
+    """Used of it and reserved by no run of that worker: by other programs, or by a run beyond its own part."""
     tags: Tags = Field(default_factory=list)
 
 

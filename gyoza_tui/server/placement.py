@@ -76,7 +76,23 @@ def _not_now(need: Need, rooms: list[Room], *, alone: bool) -> str | None:
         return "waits to run alone: its engine was restarted under it and its neighbours"
     if any(room.has_room(need) for room in rooms):
         return f"waits while another run is alone on {need.backend}: its engine was restarted under it"
+    if words := _used_by_others(need, rooms):
+        return words
     suitable = [room.gpus_for(need) for room in rooms if room.takes_work and room.speaks(need)]
     if not need.constraints.vram_mb and all(gpus == [] for gpus in suitable):
         return "waits for a GPU that nothing else uses: it names no vram_mb, so it gets a whole one"
     return "waits for a worker with enough free"
+
+
+def _used_by_others(need: Need, rooms: list[Room]) -> str | None:
+    """Which GPU it would get if no other program used it."""
+    for room in rooms:
+        if not room.takes_work or room.gpus_for(need) != []:
+            continue
+        free = room.gpus_for(need, [gpu.without_others() for gpu in room.gpus])
+        for gpu in room.gpus:
+            if gpu.foreign_mb and any(gpu.id == each.id for each in free or ()):
+                return (
+                    f"waits for GPU {gpu.id} of worker {room.worker_id}: other programs use {gpu.foreign_mb} MB of it"
+                )
+    return None

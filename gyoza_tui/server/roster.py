@@ -137,13 +137,13 @@ class Roster:
         return rooms
 
     def room(self, known: Known, now: float) -> Room:
-        """As if nothing ran on it."""
+        """As if no run of ours were on it."""
         report = known.report
         return Room(
             worker_id=known.worker_id,
             cpu=report.resources.cpu_cores,
             ram_mb=report.resources.ram_mb,
-            gpus=[GpuRoom(gpu.id, gpu.vram_mb, tags=frozenset(gpu.tags)) for gpu in report.resources.gpus],
+            gpus=[GpuRoom(g.id, g.vram_mb, g.foreign_mb, frozenset(g.tags)) for g in report.resources.gpus],
             tags=frozenset(report.tags),
             backends=frozenset(report.backends),
             ops=frozenset(report.ops),
@@ -153,7 +153,11 @@ class Roster:
         )
 
     def totals(self, now: float) -> list[Room]:
-        return [self.room(known, now) for known in self.all()]
+        """As if nothing at all ran on them."""
+        rooms = [self.room(known, now) for known in self.all()]
+        for room in rooms:
+            room.gpus = [gpu.without_others() for gpu in room.gpus]
+        return rooms
 
 
 def held_attempts(connection: Connection, worker_ids: Iterable[str] | None = None) -> list[Held]:

@@ -14,7 +14,7 @@ from gyoza_tui.ui.phases import FINISHED
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import HOT, meter
 from gyoza_tui.ui.widgets.sparkline import buckets, sparkline
-from gyoza_tui.worker.snapshot import RunView, phase_of
+from gyoza_tui.worker.snapshot import Foreign, RunView, phase_of
 
 HOT_C: Final = 85.0
 """Of a GPU that does not tell from where on it slows down: most do a little above it."""
@@ -45,11 +45,12 @@ def gpu_line(
     width: int,
     *,
     trouble: str | None = None,
+    foreign: Foreign | None = None,
     focused: bool = False,
 ) -> Content:
-    """Exactly `width` cells. `trouble`: why no run gets this GPU now."""
+    """Exactly `width` cells. `trouble`: why no run gets this GPU now; `foreign`: what other programs use of it."""
     cells = {
-        name: _cell(name, cells, gpu, samples, runs, trouble=trouble, focused=focused)
+        name: _cell(name, cells, gpu, samples, runs, trouble=trouble, foreign=foreign or Foreign(), focused=focused)
         for name, cells in fit(_COLUMNS, width, _GAP).items()
     }
     return Content(" " * _GAP).join(cells.values()).truncate(width, pad=True)
@@ -84,6 +85,7 @@ def _cell(
     runs: Sequence[RunView],
     *,
     trouble: str | None,
+    foreign: Foreign,
     focused: bool,
 ) -> Content:
     match name:
@@ -106,7 +108,7 @@ def _cell(
         case "power":
             return _power(gpu, cells)
         case _:
-            return _whose(gpu, runs, trouble, cells)
+            return _whose(gpu, runs, trouble, foreign, cells)
 
 
 def _reading(value: float | None, shown: str, cells: int, *, hot: bool = False) -> Content:
@@ -141,28 +143,37 @@ def _power(gpu: GpuSample, cells: int) -> Content:
     return _reading(gpu.power_w, cut(f"{gpu.power_w or 0:.0f}{limit}W", cells), cells)
 
 
-def _whose(gpu: GpuSample, runs: Sequence[RunView], trouble: str | None, cells: int) -> Content:
-    """Its run; without one why no run gets it, or the process that has most of its memory."""
+def _whose(gpu: GpuSample, runs: Sequence[RunView], trouble: str | None, foreign: Foreign, cells: int) -> Content:
+    """Its run, and what others use of it; without a run why none gets it, or what uses it."""
     mine = run_on(gpu.info.index, runs)
     if not mine and trouble is not None:
         return Content.styled(fitted(f"out: {plain_line(trouble)}", cells), _AMBER)
     if not mine:
-        return Content.styled(fitted(_nobodys(gpu), cells), "$text-muted")
+        return Content.styled(fitted(_others(gpu, foreign), cells), _AMBER if foreign.mb else "$text-muted")
     first = mine[0].row
     more = f" +{len(mine) - 1}" if len(mine) > 1 else ""
+    if foreign.mb:
+        words = plain_line(first.run_id)[:_ID] + more
+        rest = max(0, cells - len(words))
+        return Content.assemble(cut(words, cells), (fitted(f" | {_others(gpu, foreign)}", rest), _AMBER))
     words = plain_line(first.run_id)[:_ID]
     if cells > _ID + len(more) + 3:
         words = f"{words} {plain_line(first.run.op_definition or first.run.image)}"
     return Content(fitted(cut(words, cells - len(more)) + more, cells))
 
 
-def _nobodys(gpu: GpuSample) -> str:
+def _others(gpu: GpuSample, foreign: Foreign) -> str:
+    """What uses a GPU besides runs: the process with the most memory where the driver names it."""
+    named = foreign.processes if foreign.mb else gpu.processes or ()
+    if named:
+        first = named[0]
+        user = f" {plain_line(first.user)}" if first.user else ""
+        return f"{plain_line(first.name or UNKNOWN)} {size(first.memory_mb)} pid {first.pid}{user}"
+    if foreign.mb:
+        return f"{size(foreign.mb)} used by others"
     if gpu.processes is None:
         return "no run"
-    if not gpu.processes:
-        return "free"
-    first = gpu.processes[0]
-    return f"{plain_line(first.name or UNKNOWN)} {size(first.memory_mb)} pid {first.pid}"
+    return "free"
 
 
 def _util_of(index: int) -> Callable[[HardwareSample], float | None]:

@@ -26,6 +26,11 @@ class Reserve(NamedTuple):
     vram_mb: int = 0
 
 
+def no_foreign_mb(_gpu: int) -> int:
+    """Where no other program uses a GPU."""
+    return 0
+
+
 class Admission:
     """Decides about each claimed run, once."""
 
@@ -37,12 +42,14 @@ class Admission:
         max_runs: int,
         pool: BackendPool,
         mode: Mode,
+        foreign_mb: Callable[[int], int] = no_foreign_mb,
     ) -> None:
         self._detected = detected
         self._gpu_infos = gpu_infos
         self._reserve = reserve
         self._pool = pool
         self._mode = mode
+        self._foreign_mb = foreign_mb
         self.max_runs = max_runs
 
     @property
@@ -71,14 +78,14 @@ class Admission:
             return f"all {self.max_runs} slots are taken"
         return (
             self._backend_refusal(run)
-            or self._resource_refusal(run.constraints, active, self.offered)
+            or self._resource_refusal(run.constraints, active, self.offered, self._foreign_mb)
             or volume_overlap(run, active)
         )
 
     def could_take(self, run: OpRun) -> bool:
         """Whether it may start here some time: an engine that has answered once comes back, however long it is away,
-        and so does a GPU in trouble."""
-        if self._owners_refusal(run) or self._resource_refusal(run.constraints, [], self._without(())):
+        and so does a GPU in trouble, or in use by other programs."""
+        if self._owners_refusal(run) or self._resource_refusal(run.constraints, [], self._without(()), no_foreign_mb):
             return False
         return self._pool.has_answered(ImageRef.parse(run.image).backend)
 
@@ -96,7 +103,9 @@ class Admission:
         wants = run.constraints
         if wants.gpu_id is not None or not wants.vram_mb:
             return run
-        fitting = [gpu for gpu in _gpu_rooms(active, self.offered).values() if gpu.fits(wants.vram_mb)]
+        fitting = [
+            gpu for gpu in _gpu_rooms(active, self.offered, self._foreign_mb).values() if gpu.fits(wants.vram_mb)
+        ]
         if not fitting:
             return run
         chosen = min(fitting, key=GpuRoom.unfitness)
@@ -122,7 +131,9 @@ class Admission:
         except BackendError as error:
             return str(error)
 
-    def _resource_refusal(self, wants: Constraints, active: list[RunRow], offered: Resources) -> str | None:
+    def _resource_refusal(
+        self, wants: Constraints, active: list[RunRow], offered: Resources, foreign_mb: Callable[[int], int]
+    ) -> str | None:
         for name, wanted, total in (
             ("cpu", wants.cpu, offered.cpu_cores),
             ("ram_mb", wants.ram_mb, offered.ram_mb),
@@ -132,7 +143,7 @@ class Admission:
                 return f"needs {name} {wanted}; {max(0, total - held)} of {total} are free"
         if not wants.wants_gpu:
             return None
-        return self._gpu_refusal(wants, _gpu_rooms(active, offered))
+        return self._gpu_refusal(wants, _gpu_rooms(active, offered, foreign_mb))
 
     def _gpu_refusal(self, wants: Constraints, gpus: dict[int, GpuRoom]) -> str | None:
         if not gpus:
@@ -155,8 +166,8 @@ class Admission:
         return "".join(f"; GPU {gpu}: {words}" for gpu, words in known.items())
 
 
-def _gpu_rooms(active: Iterable[RunRow], offered: Resources) -> dict[int, GpuRoom]:
-    gpus = {gpu.id: GpuRoom(gpu.id, gpu.vram_mb) for gpu in offered.gpus}
+def _gpu_rooms(active: Iterable[RunRow], offered: Resources, foreign_mb: Callable[[int], int]) -> dict[int, GpuRoom]:
+    gpus = {gpu.id: GpuRoom(gpu.id, gpu.vram_mb, foreign_mb(gpu.id)) for gpu in offered.gpus}
     for row in active:
         held = row.run.constraints
         if held.gpu_id in gpus:

@@ -12,6 +12,7 @@ from gyoza_tui.client.answers import Trouble
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.images import DOCKER
 from gyoza_tui.worker.backend_pool import UNCHECKED
+from gyoza_tui.worker.foreign_memory import Foreign
 from gyoza_tui.worker.link import LinkState
 
 
@@ -59,6 +60,10 @@ class Facts(Protocol):
     def gpu_trouble(self) -> Mapping[int, str]: ...
 
     @property
+    def foreign(self) -> Mapping[int, Foreign]:
+        """What other programs use of each GPU."""
+
+    @property
     def hardware(self) -> HardwareSample | None: ...
 
     @property
@@ -96,6 +101,8 @@ class Asked(NamedTuple):
     """A `.env` of the current directory that has settings, and was not named."""
     key_in_clear_to: str | None = None
     """The other machine to which the key goes unencrypted."""
+    other_workers: tuple[str, ...] = ()
+    """Those that run on this machine as well."""
 
 
 def checklist(facts: Facts, asked: Asked | None = None, *, own_ops: bool = False) -> tuple[Check, ...]:
@@ -112,7 +119,7 @@ def _checks(facts: Facts, asked: Asked | None, *, own_ops: bool) -> Iterator[Che
         yield _clock(facts, asked.clock_skew_s)
     for name, trouble in sorted(facts.backends.items()):
         yield _backend(name, trouble, facts.held.get(name, ()), own_ops=own_ops, probed=asked is not None)
-    yield _gpus(facts.hardware, facts.gpu_trouble)
+    yield _gpus(facts.hardware, facts.gpu_trouble, facts.foreign)
     if asked is not None:
         yield _gpu_runtime(facts, asked.gpu_trouble)
     yield _disk(facts)
@@ -121,6 +128,7 @@ def _checks(facts: Facts, asked: Asked | None, *, own_ops: bool) -> Iterator[Che
         yield from map(_volume, asked.volumes)
         yield from _settings(asked.unknown_settings)
         yield from _env_file(asked.unread_env_file)
+        yield from _other_workers(asked.other_workers)
 
 
 _OTHER_SERVER: Final = "GYOZA_SERVER_URL=http://host:5555 or --server http://host:5555"
@@ -222,7 +230,7 @@ def _clock(facts: Facts, skew_s: float | None) -> Check:
 SKEW_MAX_S: Final = 5.0
 
 
-def _gpus(hardware: HardwareSample | None, trouble: Mapping[int, str]) -> Check:
+def _gpus(hardware: HardwareSample | None, trouble: Mapping[int, str], foreign: Mapping[int, Foreign]) -> Check:
     if hardware is None:
         return Check("GPUs", CheckState.WAITING, "not looked at yet")
     if trouble:
@@ -230,6 +238,9 @@ def _gpus(hardware: HardwareSample | None, trouble: Mapping[int, str]) -> Check:
         return Check("GPUs", CheckState.WARNING, text, "does `nvidia-smi` answer? Other runs are taken")
     if hardware.gpus:
         text = ", ".join(_gpu_names(hardware))
+        if used := [_used_by_others(gpu, use) for gpu, use in foreign.items() if use.mb]:
+            mend = "runs do not get that memory; end what should not have it"
+            return Check("GPUs", CheckState.WARNING, f"{text}; {'; '.join(used)}", mend)
         if hardware.gpu_note is None:
             return Check("GPUs", CheckState.OK, text)
         return Check("GPUs", CheckState.WARNING, f"{text}; {hardware.gpu_note}", "does `nvidia-smi` answer?")
@@ -246,6 +257,15 @@ def _gpu_names(hardware: HardwareSample) -> list[str]:
     names = [gpu.info.name or "unknown" for gpu in hardware.gpus]
     return [f"{names.count(name)} {name}" for name in dict.fromkeys(names)]
 
+
+def _used_by_others(gpu: int, use: Foreign) -> str:
+    processes = [f"{one.name or 'a process'} (pid {one.pid}, {one.user or 'user unknown'})" for one in use.processes]
+    more = f" and {len(processes) - _NAMED_MAX} more" if len(processes) > _NAMED_MAX else ""
+    names = f": {', '.join(processes[:_NAMED_MAX])}{more}" if processes else ""
+    return f"other programs use {use.mb / 1024:.0f} GB of GPU {gpu}{names}"
+
+
+_NAMED_MAX: Final = 3
 
 _FREE_MEND: Final = "free some space, or lower GYOZA_MIN_FREE_MB=megabytes"
 
@@ -302,3 +322,12 @@ def _env_file(unread: Path | None) -> Iterator[Check]:
     if unread is not None:
         text = f"{unread} has settings, but is not read"
         yield Check("settings", CheckState.WARNING, text, f"{env_files.NAMING}, if you trust it")
+
+
+def _other_workers(names: tuple[str, ...]) -> Iterator[Check]:
+    if names:
+        text = f"worker {', '.join(names)} runs on this machine as well: each offers all of it"
+        mend = (
+            "GYOZA_RESERVE_CPU, GYOZA_RESERVE_RAM_MB and GYOZA_RESERVE_VRAM_MB: let each keep back what the others have"
+        )
+        yield Check("workers", CheckState.WARNING, text, mend)

@@ -60,6 +60,7 @@ class Picture:
             next_try_s=runtime.link.backoff.remaining_s,
             backends=runtime.pool.trouble,
             gpu_trouble=runtime.pool.gpu_trouble,
+            foreign=runtime.foreign.now,
             to_deliver=runtime.journal.waiting,
             runs=self._open(rows),
             duties=self.duties(),

@@ -16,6 +16,7 @@ from gyoza_tui.worker.admission import Admission, Reserve
 from gyoza_tui.worker.assembly import image_pulls
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
+from gyoza_tui.worker.foreign_memory import ForeignMemory
 from gyoza_tui.worker.hardware.detect import detect_resources
 from gyoza_tui.worker.hardware.sampler import History
 from gyoza_tui.worker.hooks import HookCalls
@@ -59,6 +60,7 @@ class Runtime:
     context: WorkerContext
     notices: Notices
     history: History
+    foreign: ForeignMemory
     wakes: Wakes
     session: Session
     hooks: HookCalls
@@ -112,22 +114,26 @@ def assembled(
     wakes, history, detected = Wakes(), History(), detect_resources()
     prober = Prober(state_dir.root, settings.worker_id, state_dir.instance_id)
     pool = BackendPool(backends, notices, Probes(clock, notices, prober))
-    mode = Mode(wakes.beat.set)
+    mode, link = Mode(wakes.beat.set), ServerLink(clock, notices, settings.heartbeat_s)
+    foreign = ForeignMemory(clock, pool.items, journal.memory.active, wakes.beat.set, lambda: link.state.heartbeat_s)
     return Runtime(
         settings=settings,
         state_dir=state_dir,
         clock=clock,
         client=client,
         journal=journal,
-        link=ServerLink(clock, notices, settings.heartbeat_s),
+        link=link,
         mode=mode,
         pool=pool,
-        admission=Admission(detected, lambda: _gpus(history), _reserve(settings), settings.max_runs, pool, mode),
+        admission=Admission(
+            detected, lambda: _gpus(history), _reserve(settings), settings.max_runs, pool, mode, foreign.mb
+        ),
         pulls=image_pulls(settings, clock),
         pipeline=pipeline,
         context=WorkerContext(worker_id=settings.worker_id, resources=detected, tags=list(settings.tags)),
         notices=notices,
         history=history,
+        foreign=foreign,
         wakes=wakes,
         session=session,
         hooks=hooks,

@@ -16,6 +16,7 @@ from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.backend_pool import UNCHECKED
 from gyoza_tui.worker.duties.duty import DutyStatus
+from gyoza_tui.worker.foreign_memory import Foreign
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.notices import Notice
 from gyoza_tui.worker.phase import Phase, phase_of
@@ -28,6 +29,7 @@ __all__ = [
     "DutyStatus",
     "Exit",
     "Failures",
+    "Foreign",
     "Intent",
     "LinkState",
     "Notice",
@@ -140,6 +142,8 @@ class Snapshot(NamedTuple):
     hardware: HardwareSample | None
     gpu_trouble: dict[int, str] = {}  # noqa: RUF012 -- never changed
     """By index: the GPUs with which nothing can be started, and why."""
+    foreign: dict[int, Foreign] = {}  # noqa: RUF012 -- never changed
+    """By index: what other programs use of each GPU."""
     disk: str | None = None
     """Why the disk lets no run be taken, in words; None when it does."""
     disk_free_mb: int | None = None

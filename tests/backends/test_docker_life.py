@@ -48,6 +48,16 @@ def plain(docker_engine: docker.APIClient, tmp_path: Path) -> Iterator[DockerOps
     ops.close()
 
 
+def test_the_owner_of_a_process_is_the_container_that_it_runs_in(
+    plain: DockerOps, docker_engine: docker.APIClient
+) -> None:
+    other, handle = plain.started("sleep 60"), plain.started("sleep 60 & sleep 60")
+    until(lambda: len(docker_engine.top(handle["id"])["Processes"]) >= 3, "its processes run")
+    pids = [int(line[1]) for line in docker_engine.top(handle["id"])["Processes"]]
+    assert {plain.backend.owner(pid, [other, handle]) for pid in pids} == {1}
+    assert plain.backend.owner(os.getpid(), [other, handle]) is None
+
+
 def test_inputs_go_in_and_outputs_come_out(ops: DockerOps) -> None:
     handle = ops.shell("cat /gyoza/input.json; echo warn >&2; echo '{\"a\": 1}' > /gyoza/output.json; id -u")
     ops.backend.put(handle, {"input.json": b"{}\n"})

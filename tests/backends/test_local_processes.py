@@ -99,6 +99,15 @@ def test_stop_reaches_every_process_of_the_tree(no_groups: Bench) -> None:
     assert isinstance(no_groups.backend.state(handle), Exit)
 
 
+def test_the_owner_of_a_process_is_the_attempt_that_started_it(no_groups: Bench) -> None:
+    handle, pids = started_tree(no_groups)
+    other = no_groups.create("polite")
+    owners = [no_groups.backend.owner(pid, [other, handle]) for pid in pids]
+    assert (owners.count(1), owners.count(None)) == (3, 1), "but for the daemon that dropped its environment"
+    assert no_groups.backend.owner(os.getpid(), [other, handle]) is None
+    assert no_groups.backend.owner(2**22 + 1, [other, handle]) is None
+
+
 def test_what_the_op_leaves_running_ends_with_it(no_groups: Bench) -> None:
     handle, pids = started_tree(no_groups, LEAVE="1")
     ended = no_groups.ended(handle)

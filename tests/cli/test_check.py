@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -274,3 +276,12 @@ def test_an_engine_that_answers_and_starts_nothing(
     assert "GYOZA_DOCKER_NETWORK=" in found["docker"].mend
     assert not docker_engine.containers(all=True, filters={"label": "gyoza.worker=desk"})
     assert not (clean_environment / "state").exists(), "it made nothing"
+
+
+def test_other_workers_of_this_machine_are_warned_of(verb: Verb, served: ServerThread, clean_environment: Path) -> None:
+    assert "workers" not in _checks(verb)[1]
+    for worker_id, host in (("by-beat", socket.gethostname()), ("elsewhere", "another-host")):
+        served.client.beat(HeartbeatRequest(worker_id=worker_id, hostname=host))
+    with contextlib.closing(StateDir.open(clean_environment / "state", "by-lock")):
+        found = _checks(verb)[1]["workers"]
+    assert (found.state, found.text.partition(" runs")[0]) == ("warning", "worker by-beat, by-lock")

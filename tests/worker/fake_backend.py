@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -109,6 +109,8 @@ class FakeBackend:
         self.broken_gpus: set[int] = set()
         """With these the engine starts nothing."""
         self.probed: list[Spec] = []
+        self.pids: dict[int, str] = {}
+        """Whose a process is, by the container's name."""
 
     def _answer(self, method: str) -> None:
         if self.down:
@@ -136,6 +138,10 @@ class FakeBackend:
 
     def disks(self) -> tuple[Path, ...]:
         return self.disk
+
+    def owner(self, pid: int, handles: Sequence[Handle]) -> int | None:
+        names = [handle["name"] for handle in handles]
+        return names.index(self.pids[pid]) if self.pids.get(pid) in names else None
 
     def refuses(self, image: str, volumes: Mapping[str, str]) -> str | None:
         return None if not volumes else "no volumes here"

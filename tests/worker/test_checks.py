@@ -9,11 +9,11 @@ import pytest
 
 from gyoza_tui.backends.base import BackendUnavailable
 from gyoza_tui.client.answers import NotOurAnswer
-from gyoza_tui.models.hardware import GpuInfo, GpuSample, HardwareSample
+from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample, HardwareSample
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.checks import Asked, Check, CheckState, Directory, checklist
 from gyoza_tui.worker.link import LinkState
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.worker.snapshot import Foreign, Snapshot
 from tests.scripted_server import Reply, ScriptedServer, refusal
 from tests.worker.rig import Rig
 
@@ -179,6 +179,14 @@ def test_a_gpu_that_is_not_offered() -> None:
     assert (check.state, check.text) == (CheckState.WARNING, "GPU 0 is not offered: no driver")
 
 
+def test_a_gpu_that_others_use_names_them() -> None:
+    hardware = HardwareSample(1.0, gpus=(GpuSample(GpuInfo(0, None, "A100", 1)),))
+    use = Foreign(23552, (GpuProcess(4121, "python3", 20_000, "alice"), GpuProcess(9, None, None)))
+    check = _check("GPUs", hardware=hardware, foreign={0: use, 1: Foreign(0, use.processes)})
+    words = "python3 (pid 4121, alice), a process (pid 9, user unknown)"
+    assert (check.state, check.text) == (CheckState.WARNING, f"1 A100; other programs use 23 GB of GPU 0: {words}")
+
+
 def test_gpus() -> None:
     gpus = tuple(GpuSample(GpuInfo(index, None, name, 1)) for index, name in enumerate(["A100", "A100", None]))
     assert _check("GPUs", hardware=HardwareSample(1.0, gpus=gpus)).text == "2 A100, 1 unknown"
@@ -231,3 +239,12 @@ def test_a_clock_that_nobody_can_compare() -> None:
     assert _asked("clock", silent).text == "the server does not tell its time"
     away = LinkState(trouble="connection refused")
     assert _asked("clock", silent, link=away).text == "not known before the server answers"
+
+
+def test_a_second_worker_of_this_machine() -> None:
+    check = _asked("workers", _WELL._replace(other_workers=("gpu-b",)))
+    assert (check.state, check.text) == (
+        CheckState.WARNING,
+        "worker gpu-b runs on this machine as well: each offers all of it",
+    )
+    assert "GYOZA_RESERVE_VRAM_MB" in check.mend

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -133,10 +134,11 @@ def test_who_computes_on_a_gpu(stub: Path) -> None:
     (sample,) = run(stub, "sample", GPUS="2", PROCESSES="3")
     first, second = sample["gpus"]
     assert second["processes"] == []
-    assert first["processes"][0] == {"pid": 4000001, "name": None, "memory_mb": 1024}
+    assert first["processes"][0] == {"pid": 4000001, "name": None, "memory_mb": 1024, "user": None}
     assert first["processes"][1]["memory_mb"] == 512
     assert "python" in first["processes"][1]["name"]
-    assert first["processes"][2] == {"pid": 4000002, "name": None, "memory_mb": None}
+    assert first["processes"][1]["user"] == pwd.getpwuid(os.getuid()).pw_name
+    assert first["processes"][2] == {"pid": 4000002, "name": None, "memory_mb": None, "user": None}
 
 
 @pytest.mark.parametrize("function", ["nvmlDeviceGetCount_v2", "nvmlInitWithFlags"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -39,6 +39,7 @@ from gyoza_tui.backends.docker.identity import EngineIdentities
 from gyoza_tui.backends.docker.log_source import EngineLog, Life
 from gyoza_tui.backends.docker.output import LiveOutput
 from gyoza_tui.backends.docker.probe import probe, prune
+from gyoza_tui.backends.docker.processes import container_of
 from gyoza_tui.backends.docker.resume import ResumedOutput
 from gyoza_tui.backends.docker.usage import UsageReader
 from gyoza_tui.backends.docker.verdict import Verdicts
@@ -195,6 +196,10 @@ class DockerBackend:
 
     def usage(self, handle: Handle) -> Usage:
         return self._usage.read(handle["id"])
+
+    def owner(self, pid: int, handles: Sequence[Handle]) -> int | None:
+        container = container_of(pid)
+        return next((place for place, handle in enumerate(handles) if handle["id"] == container), None)
 
     def written(self, handle: Handle) -> Mapping[Path, int]:
         return {disk: self._written.read(handle["id"]) for disk in self._disks}

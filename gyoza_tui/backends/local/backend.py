@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock
@@ -42,6 +42,7 @@ from gyoza_tui.backends.local.creation import Creation
 from gyoza_tui.backends.local.launcher import Launcher
 from gyoza_tui.backends.local.ops import LocalOp
 from gyoza_tui.backends.local.output import FileOutput
+from gyoza_tui.backends.local.processes import mark_of
 from gyoza_tui.backends.local.stopping import stop_tree
 from gyoza_tui.backends.local.usage import UsageMeter
 from gyoza_tui.models.images import LOCAL
@@ -208,6 +209,14 @@ class LocalBackend:
 
     def usage(self, handle: Handle) -> Usage:
         return self._usage.read(handle["name"], self._control(handle).shim_pid())
+
+    def owner(self, pid: int, handles: Sequence[Handle]) -> int | None:
+        if (mark := mark_of(pid)) is not None:
+            for place, handle in enumerate(handles):
+                with suppress(VanishedHandle):
+                    if self._control(handle).attempt().mark == mark:
+                        return place
+        return None
 
     def written(self, handle: Handle) -> Mapping[Path, int]:
         """What it printed and was not read yet, mostly."""

@@ -62,7 +62,16 @@ class Resources(Lines, can_focus=True):
         if snapshot is None or width <= 0:
             return
         most = _LINES_MAX if self.detailed else max(_LINES_MIN, self.screen.size.height // _SHARE)
-        parts = (snapshot.hardware, snapshot.runs, snapshot.disk_free_mb, width, most, self.detailed, self.has_focus)
+        parts = (
+            snapshot.hardware,
+            snapshot.foreign,
+            snapshot.runs,
+            snapshot.disk_free_mb,
+            width,
+            most,
+            self.detailed,
+            self.has_focus,
+        )
         if parts == self._made_of:
             return
         self._made_of = parts
@@ -114,8 +123,7 @@ def _gpus(
         yield _no_gpu(hardware, width)
     elif detailed or len(gpus) == 1 or (wide and len(gpus) <= most):
         for gpu in islice(gpus, _LINES_MAX):
-            trouble = snapshot.gpu_trouble.get(gpu.info.index)
-            yield gpu_line(gpu, samples, snapshot.runs, width, trouble=trouble, focused=focused)
+            yield _line(gpu, samples, snapshot, width, focused=focused)
     elif width >= _PAIR_MIN and len(gpus) <= (2 * most if wide else _PAIRED_MAX):
         yield from _pairs(gpus, samples, snapshot, width, focused=focused)
     else:
@@ -132,18 +140,16 @@ def _pairs(
 ) -> Iterator[Content]:
     half = (width - len(_BETWEEN)) // 2
     for i in range(0, len(gpus), 2):
-        pair = [
-            gpu_line(
-                gpu,
-                samples,
-                snapshot.runs,
-                half,
-                trouble=snapshot.gpu_trouble.get(gpu.info.index),
-                focused=focused,
-            )
-            for gpu in gpus[i : i + 2]
-        ]
+        pair = [_line(gpu, samples, snapshot, half, focused=focused) for gpu in gpus[i : i + 2]]
         yield Content.styled(_BETWEEN, "$foreground 30%").join(pair).truncate(width, pad=True)
+
+
+def _line(
+    gpu: GpuSample, samples: Sequence[HardwareSample], snapshot: Snapshot, width: int, *, focused: bool
+) -> Content:
+    index = gpu.info.index
+    trouble, foreign = snapshot.gpu_trouble.get(index), snapshot.foreign.get(index)
+    return gpu_line(gpu, samples, snapshot.runs, width, trouble=trouble, foreign=foreign, focused=focused)
 
 
 def _no_gpu(hardware: HardwareSample, width: int) -> Content:

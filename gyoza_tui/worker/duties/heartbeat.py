@@ -101,7 +101,10 @@ class Heartbeat(Duty):
             resources=ResourcesReport(
                 cpu_cores=offered.cpu_cores,
                 ram_mb=offered.ram_mb,
-                gpus=[GpuReport(id=gpu.id, vram_mb=gpu.vram_mb, tags=gpu.tags) for gpu in offered.gpus],
+                gpus=[
+                    GpuReport(id=gpu.id, vram_mb=gpu.vram_mb, foreign_mb=runtime.foreign.mb(gpu.id), tags=gpu.tags)
+                    for gpu in offered.gpus
+                ],
             ),
             tags=list(runtime.context.tags),
             running_ops=[_report(row, with_inputs=with_inputs) for row in rows],

@@ -21,7 +21,9 @@ class Sample(Duty):
         self._sampler = sampler
 
     def tick(self) -> float:
-        self._runtime.history.add(self._sampler.sample())
+        sample = self._sampler.sample()
+        self._runtime.history.add(sample)
+        self._runtime.foreign.look(sample)
         return INTERVAL_S
 
     def close(self) -> None:

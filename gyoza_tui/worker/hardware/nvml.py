@@ -6,11 +6,13 @@ NVML is called by one daemon thread per `Nvml`, so that a call that hangs costs 
 from __future__ import annotations
 
 import ctypes
+import pwd
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import psutil
@@ -18,7 +20,7 @@ import psutil
 from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample
 
 SLOW_S: Final = 5.0
-"""How long what hardly changes (limits of power and heat, the list of GPUs, who computes on them) is good for."""
+"""How long what hardly changes (limits of power and heat, the list of GPUs) is good for."""
 _MIB: Final = 2**20
 _LIBRARY: Final = "libnvidia-ml.so.1"
 
@@ -36,7 +38,6 @@ class _Device(NamedTuple):
     info: GpuInfo
     power_limit_w: float | None
     slowdown_c: float | None = None
-    processes: tuple[GpuProcess, ...] | None = None
 
 
 class Nvml:
@@ -175,7 +176,7 @@ class _Reader:
             )
             limit = self._try("nvmlDeviceGetEnforcedPowerLimit", handle)
             limit_w = limit / 1000 if limit is not None else None
-            devices.append(_Device(handle, info, limit_w, self._slowdown(handle), self._processes(handle)))
+            devices.append(_Device(handle, info, limit_w, self._slowdown(handle)))
         return tuple(devices)
 
     def _slowdown(self, handle: Any) -> float | None:
@@ -186,8 +187,8 @@ class _Reader:
         found = self._try("nvmlDeviceGetComputeRunningProcesses", handle)
         if found is None:
             return None
-        told = [GpuProcess(p.pid, _name(p.pid), _mib(p.usedGpuMemory)) for p in found]
-        return tuple(sorted(told, key=lambda process: (-(process.memory_mb or 0), process.pid)))
+        read = [_process(p.pid, _mib(p.usedGpuMemory)) for p in found]
+        return tuple(sorted(read, key=lambda process: (-(process.memory_mb or 0), process.pid)))
 
     def _sample(self, device: _Device) -> GpuSample:
         handle = device.handle
@@ -195,12 +196,13 @@ class _Reader:
             device.info,
             power_limit_w=device.power_limit_w,
             slowdown_c=device.slowdown_c,
-            processes=device.processes,
         )
         if handle is None:
             return sample
         util = self._try("nvmlDeviceGetUtilizationRates", handle)
         memory = self._try("nvmlDeviceGetMemoryInfo", handle)
+        # at once, so that memory and processes are of one moment; what a process takes meanwhile is then no one else's
+        processes = self._processes(handle)
         power = self._try("nvmlDeviceGetPowerUsage", handle)
         temperature = self._try("nvmlDeviceGetTemperature", handle, self._nvml.NVML_TEMPERATURE_GPU)
         return replace(
@@ -209,6 +211,7 @@ class _Reader:
             memory_used_mb=int(memory.used) // _MIB if memory is not None else None,
             power_w=power / 1000 if power is not None else None,
             temperature_c=float(temperature) if temperature is not None else None,
+            processes=processes,
         )
 
     def _try(self, function: str, *args: Any) -> Any:
@@ -219,12 +222,21 @@ class _Reader:
             return None
 
 
-def _name(pid: int) -> str | None:
-    """None for a process that is gone, or that this one cannot see from its container."""
+def _process(pid: int, memory_mb: int | None) -> GpuProcess:
+    """Without name and user where it is gone, or this process cannot see it from its container."""
     try:
-        return psutil.Process(pid).name()
+        process = psutil.Process(pid)
+        return GpuProcess(pid, process.name(), memory_mb, _user(process.uids().real))
     except psutil.Error:
-        return None
+        return GpuProcess(pid, None, memory_mb)
+
+
+@lru_cache(maxsize=256)
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _mib(size: int | None) -> int | None:

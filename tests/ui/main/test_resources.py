@@ -11,6 +11,7 @@ from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample, HardwareSa
 from gyoza_tui.ui.panels.resources import resource_lines
 from gyoza_tui.ui.widgets.meter import meter
 from gyoza_tui.ui.widgets.sparkline import BUCKET_S, buckets, sparkline
+from gyoza_tui.worker.snapshot import Foreign
 from tests.ui.fake_control import BOOT, FakeControl, snapshot
 from tests.ui.main.scene import ACTIVE, busy, busy_control, gpu, machine, readings
 from tests.ui.main.stage import stage
@@ -78,6 +79,20 @@ def test_a_gpu_that_somebody_else_uses_names_the_process() -> None:
     assert "python3 12G pid 4121" in first.plain
     assert "? ? pid 9" in second.plain
     assert "no run" in third.plain
+
+
+def test_what_others_use_of_a_gpu_is_shown_with_or_without_a_run() -> None:
+    by_name = Foreign(20_480, (GpuProcess(4121, "python3", 20_480, "alice"),))
+    foreign = {0: by_name, 1: Foreign(23_552), 2: by_name, 3: Foreign(23_552)}
+    idle = tuple(gpu(index, util=0.0) for index in range(4))
+    gpus = (*idle, gpu(4, util=0.0))
+    now = snapshot(hardware=machine(gpus), runs=ACTIVE)._replace(foreign=foreign)
+    found = [line.plain for line in resource_lines(now, readings(machine(gpus)), 158, most=6)]
+    assert "a1b2c3d4 | python3 20G pid 4121" in found[0]
+    assert "77fe01aa | 23G used by others" in found[1]
+    assert "python3 20G pid 4121 alice" in found[2]
+    assert "23G used by others" in found[3]
+    assert "free" in found[4]
 
 
 def test_at_80_two_gpus_share_a_line() -> None:
