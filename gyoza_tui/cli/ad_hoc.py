@@ -19,7 +19,7 @@ _SECONDS: Final = re.compile(r"[0-9.]+")
 Cpu = Annotated[int | None, typer.Option(metavar="N", help="Cores.")]
 Ram = Annotated[str | None, typer.Option(metavar="SIZE", help="Memory: 512 (MiB), 512m, 4g.")]
 Vram = Annotated[str | None, typer.Option(metavar="SIZE", help="Memory of one GPU.")]
-Gpu = Annotated[int | None, typer.Option(metavar="I", help="The GPU of that index.")]
+Gpu = Annotated[int | None, typer.Option(metavar="I", help="The GPU of that index; all of it without --vram.")]
 Tag = Annotated[list[str] | None, typer.Option(metavar="T", help="Only on workers with it. Repeatable.")]
 Env = Annotated[list[str] | None, typer.Option(metavar="K=V", help="For the op's environment. Repeatable.")]
 SecretEnv = Annotated[
