@@ -20,7 +20,7 @@ def test_memory_that_another_program_uses_is_not_offered(tmp_path: Path) -> None
     stub |= {"NVML_STUB_GPUS": "1", "NVML_STUB_MEMORY": "0", "NVML_STUB_TOTAL": "81920"}
     with House(tmp_path) as house:
         image = house.op("sleep", sys.executable, "-c", "import time; time.sleep(600)")
-        worker = house.worker(2, **stub)
+        worker = house.worker(2, wait=True, **stub)
         first = house.client.create_run(image, constraints={"vram_mb": 40_000})
         house.until_state(first, RunState.RUNNING)
 
