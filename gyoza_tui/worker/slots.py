@@ -25,6 +25,8 @@ _AGAIN_S: Final = 5.0
 
 
 _LEAVE_S: Final = 5.0
+_REFUSED_S: Final = 60.0
+"""Longer than a run is on record before its refusal is."""
 
 
 class Slots:
@@ -60,9 +62,13 @@ class Slots:
             raise
 
     def start_what_waits(self) -> None:
-        """Start rows that have no thread, because none could be made when they were taken."""
+        """Start rows that have no thread, because none could be made when they were taken.
+
+        One that is just being refused has no backend, and needs no thread; unless its refusal could not be written.
+        """
+        now = self._runtime.clock.utc().timestamp()
         for row in self._runtime.active():
-            if row.backend in self._runtime.pool:
+            if row.backend in self._runtime.pool or now - row.claimed_at > _REFUSED_S:
                 self.start(row)
 
     def intend(self, row: RunRow, intent: Intent, note: str, *, by_server: bool = False) -> bool:

@@ -70,6 +70,17 @@ def test_a_row_of_no_backend_goes_back(rig: Rig) -> None:
     rig.close()
 
 
+def test_a_refusal_that_could_not_be_written_keeps_no_slot(rig: Rig) -> None:
+    run = OpRun(id="new", image="slurm://x", attempt=1, lease="l1")
+    new = rig.journal.take(SERVER_ID, run, "")
+    old = rig.journal.take(SERVER_ID, run.model_copy(update={"id": "old"}), "", claimed_at=new.claimed_at - 100)
+    rig.reconcile.step()
+    until(lambda: rig.now(old).cleaned, "given back")
+    assert rig.now(old).outcome is Outcome.RELEASED
+    assert rig.now(new).outcome is None, "it may be about to be refused"
+    rig.close()
+
+
 def test_inputs_are_put_again_into_a_container_made_before(rig: Rig) -> None:
     """Killed between the container and its inputs."""
     rig.backend.known["op"] = FakeOp(ends_at_once=False)
