@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendError, BackendOptions, BackendUnavailable, Exit, Phase
+from gyoza_tui.backends.base import (
+    BackendError,
+    BackendOptions,
+    BackendUnavailable,
+    Exit,
+    Phase,
+    Stream,
+    StreamMark,
+)
 from gyoza_tui.backends.docker import DockerBackend
 from gyoza_tui.backends.docker.end_notice import Death
 from gyoza_tui.backends.docker.engine import Engine
+from gyoza_tui.backends.docker.log_source import EngineLog
 from gyoza_tui.backends.docker.verdict import Verdicts
 
 _NOW = 1_800_000_000.0
@@ -118,3 +128,18 @@ def test_a_look_at_the_end_that_the_engine_refuses_breaks_no_output(
     monkeypatch.setattr(backend._containers, "inspect", refused)
     backend._stream_ended("c1", Death(_NOW, None))
     backend._stream_ended("c1", None)
+
+
+def test_a_restart_from_outside_is_noted_once_however_often_the_output_is_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = DockerBackend(BackendOptions("w1", "i1", tmp_path))
+    monkeypatch.setattr(backend._containers, "inspect", lambda _container: _inspected(_RUNNING))
+    monkeypatch.setattr(EngineLog, "read", lambda *_, **__: iter([]))
+    backend._lived["c1"] = _NOW - 3600
+    notes: list[str | None] = []
+    for _ in range(3):
+        output = backend.output({"id": "c1"}, {Stream.STDOUT: StreamMark(1, b"x", _NOW - 7200, _NOW - 7200)})
+        threading.Timer(0.1, output.close).start()
+        notes += [chunk.note for chunk in output]
+    assert notes == ["the container was restarted from outside at 08:00:00 UTC"]

@@ -16,7 +16,6 @@ from gyoza_tui.backends.base import (
     BackendOptions,
     BackendUnavailable,
     Capabilities,
-    Exit,
     Found,
     Handle,
     Label,
@@ -70,8 +69,8 @@ class DockerBackend:
         self._verdicts = Verdicts(self._engine, self._containers.inspect)
         self._usage = UsageReader(self._engine)
         self._identities = EngineIdentities(self._engine)
-        self._deaths: dict[str, float] = {}
-        """When a container died in a life whose output was read to its end."""
+        self._lived: dict[str, float] = {}
+        """A time in the last life of a container of which output was read: its start, or its death."""
         self._written = WrittenReader(self._engine, self._containers)
         self._disks: tuple[Path, ...] = ()
         self.capabilities = Capabilities(
@@ -152,7 +151,7 @@ class DockerBackend:
             return self._attached(container)
         log = EngineLog(self._engine, container, lambda: self._life(container))
         resume = resume or {}
-        earlier_life = self._deaths.get(container) or _later_than_spooled(resume)
+        earlier_life = self._lived.get(container) or _later_than_spooled(resume)
         return ResumedOutput(log, resume, creation.log_file_bytes(self._options), earlier_life)
 
     def start(self, handle: Handle) -> None:
@@ -251,7 +250,7 @@ class DockerBackend:
             self._identities.check(handle)
         self._volumes.release(_volumes_of(handle))
         self._verdicts.forget(handle["id"])
-        self._deaths.pop(handle["id"], None)
+        self._lived.pop(handle["id"], None)
         self._usage.forget(handle["id"])
         self._written.forget(handle["id"])
 
@@ -312,7 +311,7 @@ class DockerBackend:
     def _stream_ended(self, container: str, death: Death | None) -> None:
         """A stream that ends before its op was lost, and is remembered: the op may end for the same cause."""
         if death is not None:
-            self._deaths[container] = death.at
+            self._lived[container] = death.at
             if death.good_end is not None:
                 self._verdicts.learnt(container, death.good_end)
                 return
@@ -327,9 +326,11 @@ class DockerBackend:
         if inspected is None:
             return Life(running=False)
         record, state = inspected["State"], read_state(inspected["State"])
-        if isinstance(state, Exit) and state.finished_at is not None:
-            self._deaths[container] = state.finished_at
-        return Life(state is Phase.RUNNING, parse_time(record.get("StartedAt")), parse_time(record.get("FinishedAt")))
+        life = Life(state is Phase.RUNNING, parse_time(record.get("StartedAt")), parse_time(record.get("FinishedAt")))
+        lived_at = life.started_at if life.running else life.ended_at
+        if lived_at is not None:
+            self._lived[container] = lived_at
+        return life
 
 
 def _later_than_spooled(resume: Resume) -> float | None:
