@@ -48,6 +48,12 @@ def plain_end(exit_code: int | None, signal: str | None) -> str:
     return "the op ended " + (f"by {signal}" if signal else f"with exit code {exit_code}")
 
 
+def last_line(text: str) -> str:
+    """The last one that says something; of a progress bar, what it last showed."""
+    lines = reversed(without_escapes(text).splitlines())
+    return next((line for each in lines if (line := each.strip())), "")
+
+
 class Failure(Wire):
     """The payload of FAILED."""
 
@@ -57,6 +63,9 @@ class Failure(Wire):
     reason: Reason
     message: str
     log_tail: str = ""
+    """The end of the output as it arrived: lines of stdout and stderr may have changed places."""
+    error_line: str = ""
+    """The last line of stderr that says something, or of stdout where none does; empty from an older worker."""
 
     @property
     def words(self) -> str:
@@ -71,11 +80,8 @@ class Failure(Wire):
 
     @property
     def last_line(self) -> str:
-        """The last one of the output that says something; of a progress bar, what it last showed."""
-        for line in reversed(without_escapes(self.log_tail).splitlines()):
-            if said := line.strip():
-                return visible(said)[:_LINE_MAX]
-        return ""
+        """What the op said last of its failure, for a person."""
+        return visible(last_line(self.error_line or self.log_tail))[:_LINE_MAX]
 
     def cause(self, last_error: object) -> str:
         """What the op itself said of it: its last ERROR, or else its last line. Empty where the reason says it all."""

@@ -49,6 +49,7 @@ OPS = {
     ),
     "nothing": Op("true"),
     "code": Op("echo the end; exit 41"),
+    "stderr": Op("echo no disk >&2; echo the end; exit 41"),
     "segv": Op("kill -SEGV $$"),
     "killed": Op("kill -KILL $$"),
     "no_command": Op(command=("/no/such/command",)),
@@ -118,6 +119,7 @@ def test_outputs(runs: Runs, name: str, outputs: dict[str, Any]) -> None:
     ("name", "told"),
     [
         ("code", {"reason": "op_error", "exit_code": 41, "signal": None, "log_tail": "the end\n"}),
+        ("stderr", {"exit_code": 41, "error_line": "no disk"}),
         ("segv", {"reason": "op_error", "signal": "SIGSEGV"}),
         ("killed", {"reason": "killed", "signal": "SIGKILL"}),
         ("no_command", {"reason": "not_executable"}),

@@ -26,6 +26,8 @@ def test_nothing_is_said_twice(failure: Failure, words: str) -> None:
 def test_what_the_op_said_of_it() -> None:
     failed = Failure(reason=Reason.OP_ERROR, message="", log_tail="one\n\x1b[31mno disk\x1b[0m\n\n")
     assert failed.cause(None) == "no disk"
+    found = failed.model_copy(update={"error_line": "no GPU\x1b[0m"})
+    assert found.cause(None) == "no GPU"
     assert failed.cause("no such\nlabel") == "no such␊label"
     assert Failure(reason=Reason.OP_ERROR, message="").cause(None) == ""
     timeout = failed.model_copy(update={"reason": Reason.TIMEOUT})

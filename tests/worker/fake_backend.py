@@ -39,6 +39,8 @@ class FakeOp:
     """What one image does: it prints, waits for `go`, and ends."""
 
     stdout: bytes = b""
+    stderr: bytes = b""
+    """Arrives before what it prints to stdout."""
     code: int = 0
     doubt: str | None = None
     files: dict[str, bytes] = field(default_factory=dict)
@@ -64,15 +66,17 @@ class FakeContainer:
 
 
 class FakeOutput:
-    def __init__(self, container: FakeContainer, skip: int) -> None:
+    def __init__(self, container: FakeContainer, resume: Resume) -> None:
         self._container = container
-        self._skip = skip
+        self._resume = resume
         self._closed: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def __iter__(self) -> Iterator[Chunk]:
-        data = self._container.op.stdout[self._skip :]
-        if data:
-            yield Chunk(Stream.STDOUT, data)
+        op = self._container.op
+        for stream, printed in ((Stream.STDERR, op.stderr), (Stream.STDOUT, op.stdout)):
+            begin = self._resume[stream].size if stream in self._resume else 0
+            if data := printed[begin:]:
+                yield Chunk(stream, data)
         self._container.ended.wait(30)
 
     def covers(self, end: Exit) -> bool:
@@ -172,7 +176,7 @@ class FakeBackend:
 
     def output(self, handle: Handle, resume: Resume | None) -> Output:
         self._answer("output")
-        return FakeOutput(self._of(handle), resume[Stream.STDOUT].size if resume and Stream.STDOUT in resume else 0)
+        return FakeOutput(self._of(handle), resume or {})
 
     def start(self, handle: Handle) -> None:
         self._answer("start")

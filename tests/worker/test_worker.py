@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.backends.base import BackendUnavailable, DiskFull, Label
+from gyoza_tui.cli import run_words
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.filters import parse
@@ -150,6 +151,30 @@ def test_a_failing_op_tells_its_exit_and_its_last_words_without_events(bench: Be
     payload = done.events[-1].payload
     assert payload is not None
     assert (payload["reason"], payload["exit_code"], payload["log_tail"]) == ("op_error", 3, "boom\n")
+
+
+@pytest.mark.parametrize(
+    ("stderr", "stdout", "line"),
+    [
+        (b"Traceback\nRuntimeError: no disk\n", b"reading the checkpoint\n", "RuntimeError: no disk"),
+        (b" 10%\r 20%\r\n\n", b"reading\n", "20%"),
+        (b"\n \n", b'no disk\n{"type": "PROGRESS", "msg": 7}\n', "no disk"),
+        (b"the first key is hunter2\n", b"x" * 100_000 + b"\n", "the first key is ***"),
+        (b"", b"", ""),
+    ],
+)
+def test_the_reason_of_a_failure_is_the_last_line_of_stderr_if_there_is_one(
+    bench: Bench, stderr: bytes, stdout: bytes, line: str
+) -> None:
+    """The worker's row, the server's summary and what a verb shows."""
+    bench.backend.known["op"] = FakeOp(stderr=stderr, stdout=stdout, code=3)
+    worker = bench.worker()
+    run = bench.server.client.create_run("op", {}, secret_env={"KEY": "hunter2"})
+    failed = _ended(bench.server.client, run.id, RunState.FAILED)
+    until(lambda: not worker.runtime.journal.rows(), "the journal row closed")
+    assert worker.runtime.journal.closed(1)[0].last_line == line
+    assert (failed.execution_summary.error_message or "").endswith(f": {line}" if line else "exit code 3")
+    assert run_words.note(failed) == f"op_error, exit 3{line and ': '}{line}"
 
 
 def test_the_servers_cancel_stops_the_container(bench: Bench) -> None:

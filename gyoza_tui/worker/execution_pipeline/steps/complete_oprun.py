@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from gyoza_tui.backends.base import Exit
-from gyoza_tui.models.failures import Failure, Reason, plain_end
+from gyoza_tui.backends.base import Exit, Stream
+from gyoza_tui.models.failures import Failure, Reason, last_line, plain_end
 from gyoza_tui.models.limits import LOG_TAIL_MAX, OUTPUT_FILE_MAX
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
@@ -51,10 +51,10 @@ def _complete(ctx: ExecutionContext, services: Services, doubt: str | None) -> F
         files = [_fetched(services, name) for name in (OUTPUT_JSON, OUTPUT_PICKLE)]
         if doubt is not None and files == [None, None]:
             message = f"{doubt}, and it left no outputs"
-            return Failure(exit_code=0, reason=Reason.BACKEND_RESTARTED, message=message, log_tail=_tail(services))
+            return _failed(services, Reason.BACKEND_RESTARTED, message)
         decoded = decode_outputs(*files)
     except (BadOutput, ValueError) as error:
-        return Failure(exit_code=0, reason=Reason.BAD_OUTPUT, message=str(error), log_tail=_tail(services))
+        return _failed(services, Reason.BAD_OUTPUT, str(error))
     if decoded.notes:
         services.record.events([EventReport(type=EventType.ERROR, msg=note) for note in decoded.notes])
     ctx.outputs = decoded.values
@@ -89,13 +89,33 @@ def _failure(services: Services, ended: Exit) -> Failure | None:
         reason, message = Reason.KILLED, f"ended by {ended.signal} from outside"
     else:
         reason, message = Reason.OP_ERROR, plain_end(ended.code, ended.signal)
-    return Failure(exit_code=ended.code, signal=ended.signal, reason=reason, message=message, log_tail=_tail(services))
+    return _failed(services, reason, message, exit_code=ended.code, signal=ended.signal)
 
 
-def _tail(services: Services) -> str:
-    """The end of the output, as text of at most 8 KiB; without its events, which the timeline has."""
+def _failed(
+    services: Services, reason: Reason, message: str, *, exit_code: int | None = 0, signal: str | None = None
+) -> Failure:
+    return Failure(
+        exit_code=exit_code,
+        signal=signal,
+        reason=reason,
+        message=message,
+        log_tail=_text(services, services.spool.tail(_TAIL_LOOKED_AT)),
+        error_line=_error_line(services),
+    )
+
+
+def _error_line(services: Services) -> str:
+    """The streams are read one by one: in which order their lines arrived says nothing of what came last."""
+    marks = services.spool.resume()
+    lines = (last_line(_text(services, marks[stream].tail)) for stream in (Stream.STDERR, Stream.STDOUT))
+    return next(filter(None, lines), "")
+
+
+def _text(services: Services, tail: bytes) -> str:
+    """The end of an output, as text of at most 8 KiB; without its events, which the timeline has."""
     secrets = services.record.row.run.secret_env.values()
-    lines = redacted_tail(services.spool.tail(_TAIL_LOOKED_AT), tuple(secrets)).splitlines(keepends=True)
+    lines = redacted_tail(tail, tuple(secrets)).splitlines(keepends=True)
     log = b"".join(line for line in lines if parse_event(line) is None)
     text = log[-LOG_TAIL_MAX:].decode(errors="replace").replace("\x00", "\ufffd")
     return text.encode()[-LOG_TAIL_MAX:].decode(errors="ignore")
