@@ -9,11 +9,13 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 from urllib.parse import parse_qs, urlsplit
+
+from gyoza_tui.client.endpoints import SERVER_ID_HEADER
 
 SERVER_ID = "scripted"
 
@@ -38,6 +40,7 @@ class Reply:
     """Bytes as they are, anything else as JSON."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    """An empty one is left out."""
     cut: bool = False
     """Promise more bytes than are sent, and hang up."""
     drop: bool = False
@@ -56,7 +59,11 @@ def accepted(_request: Request) -> Reply:
 
 
 class ScriptedServer:
-    """Answers a kind of request by what `script` queued for it, then by its default."""
+    """Answers a kind of request by what `script` queued for it, then by its default.
+
+    While its answers to heartbeats have `protocol`, each answer carries the X-Server-Id that they name, unless the
+    reply has one of its own.
+    """
 
     def __init__(self, *, port: int = 0, **defaults: Answer) -> None:
         self.defaults: dict[str, Answer] = {
@@ -72,6 +79,7 @@ class ScriptedServer:
         self._queued: defaultdict[str, deque[Answer]] = defaultdict(deque)
         self._lock = threading.Lock()
         self.requests: list[Request] = []
+        self._server_id: str | None = None
         self._http = _Http(("127.0.0.1", port), _Handler)
         self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
@@ -114,7 +122,11 @@ class ScriptedServer:
         with self._lock:
             queued = self._queued[request.kind]
             answer = queued.popleft() if queued else self.defaults[request.kind]
-        return answer(request) if callable(answer) else answer
+        reply = answer(request) if callable(answer) else answer
+        if request.kind == "beat" and reply.status == 200 and isinstance(reply.body, dict):
+            self._server_id = reply.body.get("server_id") if "protocol" in reply.body else None
+        signature = {} if self._server_id is None else {SERVER_ID_HEADER: self._server_id}
+        return replace(reply, headers=signature | reply.headers)
 
 
 class _Http(ThreadingHTTPServer):
@@ -157,7 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
         content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         self.send_response(reply.status)
         for name, value in reply.headers.items():
-            self.send_header(name, value)
+            if value:
+                self.send_header(name, value)
         if reply.status != 204:
             self.send_header("Content-Length", str(len(content) + 100 * reply.cut))
         self.end_headers()

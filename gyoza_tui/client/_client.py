@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import httpx
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr
 
 from gyoza_tui.client import endpoints
-from gyoza_tui.client.answers import NotOurAnswer
+from gyoza_tui.client.answers import UNSIGNED, NotOurAnswer
 from gyoza_tui.client.endpoints import Endpoint
+from gyoza_tui.client.replies import capped, parsed, read_as
 from gyoza_tui.models.definitions import OpDefinition
 from gyoza_tui.models.faults import SettingsError
-from gyoza_tui.models.limits import REPLY_MAX
 from gyoza_tui.models.runs import (
     DEFAULT_PRIORITY,
     DefinitionRunRequest,
@@ -26,7 +24,6 @@ from gyoza_tui.models.runs import (
     OpRun,
     RunPatch,
     RunRequest,
-    TopicEvent,
 )
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.models.wire import Wire
@@ -43,7 +40,6 @@ _T = TypeVar("_T")
 CONNECT_TIMEOUT_S = 5.0
 _KEEP_IDLE_S = 4.0
 """Shorter than servers keep an idle connection (uvicorn: 5 s), else a beat is lost now and then to a closed one."""
-_JSON_SPACE = b" \t\r\n"
 
 
 class Page(NamedTuple):
@@ -89,6 +85,8 @@ class GyozaClient:
         self._api_key = SecretStr(api_key or "")
         self._opening = threading.Lock()
         self._opened: httpx.Client | None = None
+        self._server_id: str | None = None
+        """Of a server whose last answer to a heartbeat had `protocol`: it signs each of its answers with it."""
 
     def __repr__(self) -> str:
         return f"GyozaClient({self.base_url!r})"
@@ -114,17 +112,15 @@ class GyozaClient:
 
     def upsert_definition(self, definition: OpDefinition) -> OpDefinition:
         """Create or replace that (id, version)."""
-        return self._send(endpoints.UPSERT_DEFINITION, definition, OpDefinition)
+        return self._send(endpoints.UPSERT_DEFINITION, definition)
 
     def get_definition(self, name: str, version: str | None = None) -> OpDefinition:
         """The definition of that version, or the one upserted last."""
-        return self._send(
-            endpoints.GET_DEFINITION, None, OpDefinition, query={"version": version}, parts={"name": name}
-        )
+        return self._send(endpoints.GET_DEFINITION, None, query={"version": version}, parts={"name": name})
 
     def list_definitions(self) -> list[OpDefinition]:
         """All versions of all definitions."""
-        return self._send(endpoints.LIST_DEFINITIONS, None, list[OpDefinition])
+        return self._send(endpoints.LIST_DEFINITIONS, None)
 
     # Runs
 
@@ -138,7 +134,7 @@ class GyozaClient:
     ) -> OpRun:
         """An ad hoc run; `more` are the other fields of `RunRequest`. With an `id` of yours a repeat is harmless."""
         request = RunRequest(image=image, inputs=inputs or {}, priority=priority, **more)
-        return self._send(endpoints.CREATE_RUN, request, OpRun)
+        return self._send(endpoints.CREATE_RUN, request)
 
     def create_run_from_definition(
         self,
@@ -150,11 +146,11 @@ class GyozaClient:
         id: str | None = None,  # noqa: A002 - the wire's name
     ) -> OpRun:
         request = DefinitionRunRequest(id=id, inputs=inputs, priority=priority, version=version)
-        return self._send(endpoints.CREATE_RUN_FROM_DEFINITION, request, OpRun, parts={"name": name})
+        return self._send(endpoints.CREATE_RUN_FROM_DEFINITION, request, parts={"name": name})
 
     def get_run(self, run_id: str, *, events: bool = True, timeout_s: float | None = None) -> OpRun:
         query = {} if events else {"events": "0"}
-        return self._send(endpoints.GET_RUN, None, OpRun, query=query, parts={"run_id": run_id}, timeout_s=timeout_s)
+        return self._send(endpoints.GET_RUN, None, query=query, parts={"run_id": run_id}, timeout_s=timeout_s)
 
     def list_runs(
         self,
@@ -182,7 +178,7 @@ class GyozaClient:
             "limit": limit,
             "after": after,
         }
-        return self._page(endpoints.LIST_RUNS, list[OpRun], query, {})
+        return self._page(endpoints.LIST_RUNS, query, {})
 
     def update_run(
         self,
@@ -194,9 +190,17 @@ class GyozaClient:
         timeout_s: float | None = None,
         **more: Any,
     ) -> OpRun:
-        """Change state, outputs or priority; `more` are the fields of `RunPatch` that a worker adds."""
+        """Change state, outputs or priority; `more` are the fields of `RunPatch` that a worker adds.
+
+        The run as it is then: asked for where the answer to the change is not a run.
+        """
         patch = RunPatch.model_validate({"state": state, "outputs": outputs, "priority": priority} | more)
-        return self._send(endpoints.UPDATE_RUN, patch, OpRun, parts={"run_id": run_id}, timeout_s=timeout_s)
+        changed = self._exchange(endpoints.UPDATE_RUN, patch, {}, {"run_id": run_id}, timeout_s)
+        return read_as(OpRun, changed) or self.get_run(run_id, events=False, timeout_s=timeout_s)
+
+    def patch_run(self, run_id: str, patch: RunPatch) -> None:
+        """The same change for a caller that needs nothing of the answer."""
+        self._exchange(endpoints.UPDATE_RUN, patch, {}, {"run_id": run_id}, None)
 
     def add_event(
         self,
@@ -208,17 +212,20 @@ class GyozaClient:
     ) -> EventsAccepted:
         """One event; `more` are the fields of `EventReport` that fence it."""
         report = EventReport.model_validate({"type": event_type, "msg": msg, "payload": payload} | more)
-        return self._send(endpoints.ADD_EVENT, report, EventsAccepted, parts={"run_id": run_id})
+        return self._report(run_id, report)
 
     def add_events(self, run_id: str, reports: list[EventReport]) -> EventsAccepted:
         """Several events of one attempt in one transaction; only for a server with `protocol`."""
-        body = [report.model_dump(mode="json", exclude_none=True) for report in reports]
-        return self._send(endpoints.ADD_EVENT, body, EventsAccepted, parts={"run_id": run_id})
+        return self._report(run_id, [report.model_dump(mode="json", exclude_none=True) for report in reports])
+
+    def _report(self, run_id: str, body: Any) -> EventsAccepted:
+        answer = self._exchange(endpoints.ADD_EVENT, body, {}, {"run_id": run_id}, None)
+        return read_as(EventsAccepted, answer) or EventsAccepted()
 
     def topic_events(self, topic: str, *, after: str | None = None, wait_s: float = 0) -> Page:
         """A page of the topic's feed behind the cursor `after`; `items` are TopicEvents."""
         query = {"after": after, "wait_s": wait_s}
-        return self._page(endpoints.TOPIC_EVENTS, list[TopicEvent], query, {"topic": topic}, extra_s=wait_s)
+        return self._page(endpoints.TOPIC_EVENTS, query, {"topic": topic}, extra_s=wait_s)
 
     # Workers
 
@@ -228,21 +235,27 @@ class GyozaClient:
 
     def beat(self, request: HeartbeatRequest, timeout_s: float | None = None) -> HeartbeatReply:
         answer = self._exchange(endpoints.HEARTBEAT, request, {}, {}, timeout_s)
-        reply: HeartbeatReply = _parsed(HeartbeatReply, answer)
+        reply = read_as(HeartbeatReply, answer)
+        if reply is None:
+            said = parsed(object, answer)
+            if isinstance(said, dict) and "protocol" in said:
+                raise NotOurAnswer("not a gyoza server's answer to a heartbeat", request=answer.request)
+            reply = HeartbeatReply()
         server_id = reply.server_id or answer.headers.get(endpoints.SERVER_ID_HEADER)
+        self._server_id = server_id if reply.protocol is not None else None
         return reply.model_copy(update={"server_id": server_id})
 
     def claim(self, worker_id: str, request: ClaimRequest) -> Claimed:
         """Wait up to `request.wait_s` for runs assigned to this worker."""
         timeout_s = (self._timeout.read or 30.0) + request.wait_s
         reply = self._exchange(endpoints.CLAIM, request, {}, {"worker_id": worker_id}, timeout_s)
-        return Claimed(_parsed(list[OpRun], reply), reply.headers.get(endpoints.SERVER_ID_HEADER))
+        return Claimed(parsed(endpoints.CLAIM.answer, reply), reply.headers.get(endpoints.SERVER_ID_HEADER))
 
     def list_workers(self) -> list[WorkerView]:
-        return self._send(endpoints.LIST_WORKERS, None, list[WorkerView])
+        return self._send(endpoints.LIST_WORKERS, None)
 
     def get_worker(self, worker_id: str) -> WorkerView:
-        return self._send(endpoints.GET_WORKER, None, WorkerView, parts={"worker_id": worker_id})
+        return self._send(endpoints.GET_WORKER, None, parts={"worker_id": worker_id})
 
     def delete_worker(self, worker_id: str, instance_id: str | None = None, timeout_s: float | None = None) -> None:
         """A clean good-bye of that instance: its runs go back at once."""
@@ -250,29 +263,28 @@ class GyozaClient:
         self._exchange(endpoints.DELETE_WORKER, None, query, {"worker_id": worker_id}, timeout_s)
 
     def health(self) -> Health:
-        return self._send(endpoints.HEALTH, None, Health)
+        return self._send(endpoints.HEALTH, None)
 
     # One way for every request
 
     def _send(
         self,
-        endpoint: Endpoint,
+        endpoint: Endpoint[_T],
         body: Any,
-        answer: type[_T],
         *,
         query: dict[str, Any] | None = None,
         parts: dict[str, str] | None = None,
         timeout_s: float | None = None,
     ) -> _T:
-        parsed: _T = _parsed(answer, self._exchange(endpoint, body, query or {}, parts or {}, timeout_s))
-        return parsed
+        found: _T = parsed(endpoint.answer, self._exchange(endpoint, body, query or {}, parts or {}, timeout_s))
+        return found
 
     def _page(
-        self, endpoint: Endpoint, answer: Any, query: dict[str, Any], parts: dict[str, str], extra_s: float = 0
+        self, endpoint: Endpoint[list[_T]], query: dict[str, Any], parts: dict[str, str], extra_s: float = 0
     ) -> Page:
         timeout_s = (self._timeout.read or 30.0) + extra_s
         reply = self._exchange(endpoint, None, query, parts, timeout_s)
-        return Page(_parsed(answer, reply), reply.headers.get(endpoints.CURSOR_HEADER) or None)
+        return Page(parsed(endpoint.answer, reply), reply.headers.get(endpoints.CURSOR_HEADER) or None)
 
     def _http(self) -> httpx.Client:
         """Made at the first request: a screen need not wait until its transport is loaded."""
@@ -309,8 +321,9 @@ class GyozaClient:
         return (self.base_url, "") if own is None else (own.url, own.key)
 
     def _exchange(
-        self, endpoint: Endpoint, body: Any, query: dict[str, Any], parts: dict[str, str], timeout_s: float | None
+        self, endpoint: Endpoint[_T], body: Any, query: dict[str, Any], parts: dict[str, str], timeout_s: float | None
     ) -> httpx.Response:
+        """A 2xx answer of the server."""
         timeout = self._timeout
         if timeout_s is not None:
             timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
@@ -326,46 +339,31 @@ class GyozaClient:
         )
         reply = http.send(request, stream=True)
         try:
-            content = _capped(reply, timeout.read or 30.0)
+            content = capped(reply, timeout.read or 30.0)
         finally:
             reply.close()
         reply = httpx.Response(reply.status_code, headers=reply.headers, content=content, request=request)
+        if self._server_id is not None and endpoints.SERVER_ID_HEADER not in reply.headers:
+            reply.extensions[UNSIGNED] = True
         if reply.is_redirect:
             raise NotOurAnswer("redirected: GYOZA_SERVER_URL must name the server itself", request=request)
         reply.raise_for_status()
-        if reply.status_code not in endpoint.codes:
-            raise NotOurAnswer(f"{reply.status_code} is not an answer of a gyoza server", request=request)
+        self._check_sender(endpoint, reply)
+        if endpoint.answer is object and (content or endpoint.method != "DELETE"):
+            parsed(object, reply)
         return reply
 
-
-def _capped(reply: httpx.Response, limit_s: float) -> bytes:
-    """The body as sent. httpx's own limit is per read: a server that sends a byte a second would hold us for ever."""
-    encoding = reply.headers.get("Content-Encoding", "identity").lower()
-    if encoding != "identity":  # never decoded: 64 MiB of it may be 64 GiB
-        raise NotOurAnswer(f"an answer in an encoding nobody asked for ({encoding[:40]!a})", request=reply.request)
-    content = bytearray()
-    ends = time.monotonic() + limit_s
-    for piece in reply.iter_raw():
-        content += piece
-        if time.monotonic() > ends:
-            raise httpx.ReadTimeout("the answer takes too long", request=reply.request)
-        if len(content) > REPLY_MAX:
-            raise NotOurAnswer(f"an answer of over {REPLY_MAX} bytes", request=reply.request)
-    return bytes(content)
-
-
-def _parsed(answer: Any, reply: httpx.Response) -> Any:
-    try:
-        return _reader(answer)(reply.content)
-    except (ValidationError, RecursionError):
-        start = reply.content[:1].strip(_JSON_SPACE)
-        what = "JSON of another shape" if start in (b"{", b"[") else "not JSON"
-        raise NotOurAnswer(f"not a gyoza server's answer ({what})", request=reply.request) from None
-
-
-@cache
-def _reader(answer: Any) -> Callable[[bytes], Any]:
-    """What makes an answer of its JSON, built once. Of a single type its own: pydantic has a lock for that one."""
-    if isinstance(answer, type) and issubclass(answer, Wire):
-        return answer.model_validate_json
-    return TypeAdapter(answer).validate_json
+    def _check_sender(self, endpoint: Endpoint[_T], reply: httpx.Response) -> None:
+        """Raise NotOurAnswer for what another program answers in the server's place, as a proxy does."""
+        if reply.headers.get("Content-Type", "").lower().startswith("text/html"):
+            raise NotOurAnswer("not a gyoza server's answer (HTML)", request=reply.request)
+        if self._server_id is None or endpoint is endpoints.HEARTBEAT:
+            return
+        if UNSIGNED in reply.extensions:
+            words = (
+                f"not the server's answer: it lacks {endpoints.SERVER_ID_HEADER}. Does a proxy answer, or remove it?"
+            )
+            raise NotOurAnswer(words, request=reply.request)
+        another = reply.headers[endpoints.SERVER_ID_HEADER] != self._server_id
+        if another and endpoint is not endpoints.CLAIM:  # its runs are kept as that server's
+            raise NotOurAnswer("another server answered than the one that took the heartbeat", request=reply.request)

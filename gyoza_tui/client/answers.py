@@ -15,6 +15,8 @@ from gyoza_tui.models.errors import ErrorBody, ErrorCode
 from gyoza_tui.models.loopback import is_loopback
 
 CODES = frozenset(ErrorCode)
+UNSIGNED = "unsigned"
+"""Extension of an `httpx.Response` without the X-Server-Id that its server gives: another program answered."""
 _REFUSED = "connection refused"
 _NO_NAME = "host name not found"
 
@@ -33,7 +35,7 @@ class Meaning(StrEnum):
     FORBIDDEN = "forbidden"
     """The role of the key does not allow this request, which is as good as it was once the key is changed."""
     REFUSED = "refused"
-    """400 or 409: final for this request."""
+    """400 or 409 of the server itself: final for this request."""
     TROUBLE = "trouble"
     """Any other refusal: this request alone backs off."""
 
@@ -73,7 +75,7 @@ def meaning(error: httpx.HTTPError) -> Meaning:
         return Meaning.FORBIDDEN
     if status in (401, 403):
         return Meaning.UNAUTHORIZED
-    if status in (400, 409):
+    if status in (400, 409) and UNSIGNED not in error.response.extensions:
         return Meaning.REFUSED
     if status in (429, 502, 503, 504):
         return Meaning.SERVER_FAULT

@@ -177,7 +177,8 @@ class EventReport(Wire):
 class EventsAccepted(Wire):
     """The answer to `POST /runs/{id}/events`."""
 
-    accepted: int
+    accepted: int | None = None
+    """None: another server took them and does not say how many."""
     dropped: int = 0
     """INFO, PROGRESS or ERROR over the attempt's size limit."""
     state: RunState | None = None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 
 from gyoza_tui.client.answers import Meaning, Trouble, error_code, meaning, retry_after_s, trouble, words
+from gyoza_tui.client.endpoints import HEARTBEAT, Endpoint
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.workers import HeartbeatReply
@@ -23,7 +24,7 @@ class LinkState(NamedTuple):
     registered: bool = False
     """The server has taken a beat of this process; from then on claims make sense."""
     trouble: str | None = None
-    """Why the last request failed, in words; None when it did not."""
+    """Why requests of some kind fail, in words; None when none does."""
     kind: Trouble | None = None
     """Which sort of trouble that is."""
     unauthorized: bool = False
@@ -57,8 +58,10 @@ class ServerLink:
         self._lock = threading.Lock()
         self._state = LinkState(heartbeat_s=heartbeat_s)
         self._listeners: list[threading.Event] = []
-        self.backoff = Backoff(clock)
+        self._connection = Backoff(clock)
         """Of everything that is sent to the server but heartbeats, which find out that it is back."""
+        self._failing: dict[Endpoint[Any], _Failing] = {}
+        """What each endpoint said last, the latest failure last, until it succeeds."""
 
     @property
     def state(self) -> LinkState:
@@ -104,43 +107,99 @@ class ServerLink:
         news = old.beat_at is None or old.name_held is not None
         if news:
             self._notices.say(f"the server answers ({latency_ms:.0f} ms)", server="ok")
-        if self._forget_trouble(told=news) or news or old.server_id != self._state.server_id:
-            self._wake()
-
-    def succeeded(self) -> None:
-        """Some request was answered as it should be."""
-        if self._forget_trouble(told=False):
-            self._wake()
-
-    def _forget_trouble(self, *, told: bool) -> bool:
-        """Whether there was any; says that it is over unless that is told already."""
+        another = old.server_id != self._state.server_id
         with self._lock:
-            old = self._state
-            self._state = old._replace(trouble=None, kind=None, unauthorized=False, down_since=None)
-        self.backoff.succeed()
-        if old.trouble is not None and not told:
+            back = another or not old.registered or HEARTBEAT in self._failing
+        if self._recover(HEARTBEAT, everything=back, told=news) or news or another:
+            self._wake()
+
+    def succeeded(self, endpoint: Endpoint[Any]) -> None:
+        """The endpoint answered as it should."""
+        if self._recover(endpoint):
+            self._wake()
+
+    def wait_s(self, endpoint: Endpoint[Any]) -> float:
+        """Seconds until the endpoint may be asked again; 0 when now.
+
+        Any success ends the back-off of the connection. An endpoint that failed keeps its own until it succeeds.
+        """
+        failing = self._failing.get(endpoint)
+        return max(self._connection.remaining_s, 0.0 if failing is None else failing.backoff.remaining_s)
+
+    @property
+    def next_try_s(self) -> float:
+        """Seconds until the endpoint that failed last is asked again."""
+        return max((self.wait_s(endpoint) for endpoint in list(self._failing)[-1:]), default=0.0)
+
+    def try_now(self) -> None:
+        """End every back-off."""
+        self._connection.succeed()
+        with self._lock:
+            for failing in self._failing.values():
+                failing.backoff.succeed()
+
+    def _recover(self, endpoint: Endpoint[Any], *, everything: bool = False, told: bool = False) -> bool:
+        """Whether there was trouble of it, or of the connection; reports its end unless that is reported already.
+
+        `everything`: the server was away and is back, is another one, or knows this worker again.
+        """
+        with self._lock:
+            failing = self._failing.items()
+            over = [each for each, last in failing if everything or each is endpoint or last.unreached]
+            for each in over:
+                del self._failing[each]
+            had_waited = self._connection.failures > 0
+            self._connection.succeed()
+            old, left = self._state, next(reversed(self._failing.values()), None)
+            self._state = old._replace(
+                trouble=left.words if left else None,
+                kind=left.kind if left else None,
+                unauthorized=left.unauthorized if left else False,
+                down_since=old.down_since if left else None,
+            )
+        if over and left is None and not told:
             self._notices.say("the server answers again", server="ok")
-        return old.trouble is not None
+        return had_waited or bool(over)
 
     def _wake(self) -> None:
         for event in self._listeners:
             event.set()
 
-    def failed(self, error: httpx.HTTPError) -> None:
+    def failed(self, endpoint: Endpoint[Any], error: httpx.HTTPError) -> None:
         """A request failed in a way that says something about the server, or about who we are to it."""
         text = words(error)
         code = error_code(error) if isinstance(error, httpx.HTTPStatusError) else None
         with self._lock:
             old = self._state
-            held = text if code in HELD_BY_ANOTHER else old.name_held
+            told = any(each.words == text for each in self._failing.values())
+            known = self._failing.pop(endpoint, None)
+            failing = self._failing[endpoint] = _Failing(
+                text,
+                trouble(error),
+                unauthorized=meaning(error) in (Meaning.UNAUTHORIZED, Meaning.FORBIDDEN),
+                unreached=isinstance(error, httpx.ConnectError | httpx.ConnectTimeout),
+                backoff=known.backoff if known else Backoff(self._clock),
+            )
             self._state = old._replace(
                 trouble=text,
-                kind=trouble(error),
-                unauthorized=meaning(error) in (Meaning.UNAUTHORIZED, Meaning.FORBIDDEN),
-                name_held=held,
+                kind=failing.kind,
+                unauthorized=failing.unauthorized,
+                name_held=text if code in HELD_BY_ANOTHER else old.name_held,
                 down_since=old.down_since if old.beat_at is None or old.down_since else self._clock.boot(),
                 registered=old.registered and code not in HELD_BY_ANOTHER and code != ErrorCode.WORKER_UNKNOWN,
             )
-        self.backoff.fail(retry_after_s(error))
-        if old.trouble != text:
+        self._connection.fail(retry_after_s(error))
+        failing.backoff.fail(retry_after_s(error))
+        if not told:
             self._notices.say(f"server: {text}; trying again", "warning", server=text)
+
+
+class _Failing(NamedTuple):
+    """The last failure of one endpoint."""
+
+    words: str
+    kind: Trouble
+    unauthorized: bool
+    unreached: bool
+    """Nothing was connected to: it says nothing about the endpoint."""
+    backoff: Backoff

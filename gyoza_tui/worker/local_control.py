@@ -106,7 +106,7 @@ class LocalControl:
 
     def try_now(self) -> None:
         runtime = self._runtime
-        runtime.link.backoff.succeed()
+        runtime.link.try_now()
         for wake in (runtime.wakes.beat, runtime.wakes.claim, runtime.wakes.deliver, runtime.wakes.reconcile):
             wake.set()
 

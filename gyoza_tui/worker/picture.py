@@ -57,7 +57,7 @@ class Picture:
             free_slots=max(0, runtime.admission.max_runs - sum(row.active for row in rows)),
             server_url=runtime.client.base_url,
             link=link,
-            next_try_s=runtime.link.backoff.remaining_s,
+            next_try_s=runtime.link.next_try_s,
             backends=runtime.pool.trouble,
             gpu_trouble=runtime.pool.gpu_trouble,
             foreign=runtime.foreign.now,

@@ -203,3 +203,40 @@ def test_no_transport_is_loaded_before_the_first_request() -> None:
     made = "from gyoza_tui.client import GyozaClient; import sys; GyozaClient('http://h:1').close()"
     probe = f"{made}; print('httpcore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def _changed(*replies: bytes) -> str:
+    """The state that `update_run` gives, of a server that answers so."""
+    left = list(replies)
+    with ScriptedServer(lambda _request: [left.pop(0)]) as server, GyozaClient(server.url) as client:
+        return client.update_run("r1", state="CANCELLED").state
+
+
+def test_a_change_whose_answer_is_no_run_is_looked_up() -> None:
+    run = answer(b'{"id": "r1", "image": "op", "state": "CANCELLED"}')
+    assert _changed(run) == "CANCELLED"
+    assert _changed(answer(b'{"ok": true}', "202 Accepted"), run) == "CANCELLED"
+    with pytest.raises(NotOurAnswer):
+        _changed(answer(b"", "204 No Content"))
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b'{"status": "gone"}'])
+def test_a_good_bye_is_heard_by_any_answer(body: bytes) -> None:
+    with ScriptedServer(lambda _request: [answer(body)]) as server, GyozaClient(server.url) as client:
+        client.delete_worker("w1")
+    with (
+        ScriptedServer(lambda _request: [answer(b"<html>")]) as server,
+        GyozaClient(server.url) as client,
+        pytest.raises(NotOurAnswer),
+    ):
+        client.delete_worker("w1")
+
+
+def test_a_beats_answer_that_names_a_protocol_must_be_of_it() -> None:
+    body = b'{"protocol": 1, "lease_s": "soon"}'
+    with (
+        ScriptedServer(lambda _request: [answer(body)]) as server,
+        GyozaClient(server.url) as client,
+        pytest.raises(NotOurAnswer),
+    ):
+        client.heartbeat(worker_id="w1")

@@ -23,14 +23,6 @@ def test_the_table_is_what_the_server_serves(tmp_path: Path) -> None:
     assert ours == theirs
 
 
-def test_the_servers_codes_are_ours(tmp_path: Path) -> None:
-    served = create_app(Database.open(f"sqlite:///{tmp_path / 'server.db'}")).openapi()["paths"]
-    for endpoint in ALL:
-        path = next(path for path in served if _bare(path) == _bare(endpoint.path))
-        good = {int(code) for code in served[path][endpoint.method.lower()]["responses"] if code.startswith("2")}
-        assert good <= set(endpoint.codes), endpoint
-
-
 def _bare(path: str) -> str:
     return re.sub(r"\{[^}]*\}", "{}", path)
 

@@ -9,6 +9,7 @@ import pytest
 
 from gyoza_tui.backends.base import BackendUnavailable
 from gyoza_tui.client.answers import NotOurAnswer
+from gyoza_tui.client.endpoints import HEARTBEAT
 from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample, HardwareSample
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.checks import Asked, Check, CheckState, Directory, checklist
@@ -79,7 +80,7 @@ def test_all_is_well() -> None:
     ],
 )
 def test_what_is_wrong_with_the_server(rig: Rig, error: httpx.HTTPError, text: str, mend: str) -> None:
-    rig.link.failed(error)
+    rig.link.failed(HEARTBEAT, error)
     server, key, *_ = rig.worker.control.checks()
     assert (server.name, server.state) == ("server", CheckState.FAILED)
     assert server.text.startswith(f"{rig.server.url}: {text}")

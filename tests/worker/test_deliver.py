@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gyoza_tui.client.endpoints import ADD_EVENT
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.duties.deliver import UNKNOWN_RUN_S
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
@@ -90,7 +91,10 @@ def test_400_and_409_end_a_row(rig: Rig, scripted: ScriptedServer, status: int, 
         Reply(b"<html>hotel wifi</html>", 200, {"Content-Type": "text/html"}),
         Reply(b"<html>not found</html>", 404, {"Content-Type": "text/html"}),
         Reply(b'{"accepted": 1', 200),
-        Reply({"accepted": "many"}),
+        Reply({"accepted": 1}, headers={"X-Server-Id": ""}),
+        Reply({"accepted": 1}, headers={"X-Server-Id": "another"}),
+        Reply({"accepted": 1}, headers={"Content-Type": "text/html; charset=utf-8"}),
+        Reply(b"", 200),
         Reply(None, 307, {"Location": "http://elsewhere/"}),
         Reply({"accepted": 1}, cut=True),
         Reply(drop=True),
@@ -107,7 +111,7 @@ def test_the_servers_troubles_back_off_everything_and_lose_nothing(
     scripted.script("event", trouble, trouble, trouble)
     rig.deliver.step()
     assert len(scripted.of("event")) == 1, "the second run was tried too"
-    assert rig.link.backoff.remaining_s > 0
+    assert rig.link.wait_s(ADD_EVENT) > 0
     rig.deliver.step()
     assert len(scripted.of("event")) == 1, "tried again before its time"
     rig.deliver_for(60)
@@ -121,21 +125,67 @@ def test_retry_after_is_obeyed_up_to_thirty_seconds(rig: Rig, scripted: Scripted
     rig.end(rig.registered().row())
     scripted.script("event", Reply({}, 429, {"Retry-After": "7"}), Reply({}, 429, {"Retry-After": "9999"}))
     rig.deliver.step()
-    assert rig.link.backoff.remaining_s == pytest.approx(7)
+    assert rig.link.wait_s(ADD_EVENT) == pytest.approx(7)
     rig.clock.turn(7.1)
     rig.deliver.step()
-    assert rig.link.backoff.remaining_s == pytest.approx(30)
+    assert rig.link.wait_s(ADD_EVENT) == pytest.approx(30)
 
 
-def test_any_success_wakes_what_waits(rig: Rig, scripted: ScriptedServer) -> None:
+def test_a_server_that_is_back_wakes_what_waits(rig: Rig, scripted: ScriptedServer) -> None:
     rig.end(rig.registered().row())
-    scripted.script("event", refusal(503))
-    rig.deliver.step()
+    scripted.script("event", *[refusal(503)] * 9)
+    rig.deliver_for(60)
+    scripted.script("beat", refusal(503))
+    rig.beat()
     rig.runtime.wakes.deliver.clear()
     rig.beat()
     assert rig.runtime.wakes.deliver.is_set()
+    scripted.script("event")
+    sent = len(scripted.of("event"))
     rig.deliver.step()
+    assert len(scripted.of("event")) == sent + 1
+
+
+def test_events_that_fail_wait_longer_each_time_whatever_beats_say(rig: Rig, scripted: ScriptedServer) -> None:
+    """Ten minutes of a server whose beats and releases succeed."""
+    rig.end(rig.registered().row("r1"))
+    rig.release(rig.row("r2", lease="l2"))
+    scripted.defaults["event"] = Reply(b"<html>gateway</html>")
+    for _ in range(120):
+        rig.beat()
+        rig.deliver_for(5)
+    assert len(scripted.of("event")) < 40
+    assert len(scripted.of("patch")) == 1, "another endpoint does not wait for it"
+    assert rig.journal.waiting == 1
+    scripted.defaults["event"] = Reply({"accepted": 1})
+    rig.deliver_for(31)
     assert rig.journal.waiting == 0
+    assert rig.link.state.trouble is None
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_refusal_that_is_not_the_servers_loses_nothing(rig: Rig, scripted: ScriptedServer, status: int) -> None:
+    row = rig.end(rig.registered().row())
+    scripted.script("event", Reply(b"Bad Request", status, {"X-Server-Id": ""}))
+    rig.deliver.step()
+    assert not rig.closed(row)
+    rig.deliver_for(5)
+    assert rig.closed(row)
+    assert rig.journal.refusals(row.key) == []
+
+
+@pytest.mark.parametrize("body", [{"ok": True}, {"id": "r1", "image": "op"}, {"accepted": "many"}, [], None, "ok"])
+@pytest.mark.parametrize("beat", [{"protocol": 1, "server_id": SERVER_ID}, {"status": "ok"}, [], "ok"])
+def test_any_json_accepts_a_report(rig: Rig, scripted: ScriptedServer, body: Any, beat: Any) -> None:
+    scripted.defaults |= {"beat": Reply(beat), "event": Reply(body, 202), "patch": Reply(body)}
+    server_id = SERVER_ID if isinstance(beat, dict) and "protocol" in beat else ""
+    ended, released = rig.registered().row("r1", server_id=server_id), rig.row("r2", server_id=server_id, lease="l2")
+    rig.end(ended)
+    rig.release(released)
+    rig.deliver.step()
+    assert rig.closed(ended)
+    assert rig.closed(released)
+    assert (len(scripted.of("event")), len(scripted.of("patch"))) == (1, 1)
 
 
 def test_one_runs_trouble_is_its_own(rig: Rig, scripted: ScriptedServer) -> None:

@@ -35,6 +35,8 @@ class MinimalServer:
 
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
+        self.accepts: Reply | None = None
+        """The answer to an event; None: the run."""
         self._lock = threading.Lock()
         self.http = ScriptedServer(
             beat=Reply({"thanks": "for the beat"}),
@@ -89,7 +91,7 @@ class MinimalServer:
                 run["state"] = target
                 run["outputs"] = event.get("payload") or {}
             run["events"].append({"type": event["type"]})
-            return Reply({"status": "ok"} | {"accepted": 1})
+            return self.accepts or Reply(run)
 
     def _get(self, request: Request) -> Reply:
         with self._lock:
@@ -147,6 +149,18 @@ def test_a_run_completes(minimal: MinimalServer, worker: Worker, backend: FakeBa
     assert minimal.runs["r1"]["outputs"] == {"label": "cat"}
     _closed(worker)
     assert len(backend.started) == 1
+
+
+@pytest.mark.parametrize("accepts", [Reply({"ok": True}), Reply(None, 201)])
+def test_each_event_goes_out_once_whatever_its_answer_is(
+    minimal: MinimalServer, worker: Worker, backend: FakeBackend, accepts: Reply
+) -> None:
+    minimal.accepts = accepts
+    backend.known["op"] = FakeOp(stdout=b'{"type": "INFO", "msg": "a"}\n')
+    minimal.submit("r1", "op")
+    until(lambda: minimal.state("r1") == "COMPLETED", "COMPLETED")
+    _closed(worker)
+    assert [kind for kind, _ in minimal.http.events()] == ["STARTED", "INFO", "COMPLETED"]
 
 
 def test_a_run_fails(minimal: MinimalServer, worker: Worker, backend: FakeBackend) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 import httpx
 
 from gyoza_tui.client import Claimed
+from gyoza_tui.client.endpoints import CLAIM
 from gyoza_tui.models.limits import RUNS_PER_CLAIM_MAX
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import ClaimRequest
@@ -45,6 +46,8 @@ class Claim(Duty):
         if not runtime.pool.looked_at:
             # the answer may repeat one that was lost with a former start: it must not be given back unseen
             return _UNTIL_WOKEN_S
+        if (wait := runtime.link.wait_s(CLAIM)) > 0:
+            return wait
         if quiet := self._errand.quiet:
             self._beat_first()  # the server gives by what it was told last
         began = self._clock.boot()
@@ -52,9 +55,9 @@ class Claim(Duty):
         try:
             answer = runtime.client.claim(runtime.context.worker_id, request)
         except httpx.HTTPError as error:
-            runtime.link.failed(error)
+            runtime.link.failed(CLAIM, error)
             raise
-        runtime.link.succeeded()
+        runtime.link.succeeded(CLAIM)
         news = self.take(answer)
         if quiet and not answer.runs:
             return self._errand.nothing_came(request.max)
@@ -66,7 +69,7 @@ class Claim(Duty):
         return 0.0
 
     def retry_s(self) -> float:
-        return max(self._runtime.link.backoff.remaining_s, super().retry_s())
+        return max(self._runtime.link.wait_s(CLAIM), super().retry_s())
 
     def take(self, answer: Claimed) -> int:
         """Journal what is new and start it, or give it back with the reason; how many were started."""

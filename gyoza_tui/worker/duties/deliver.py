@@ -8,8 +8,10 @@ from typing import Final
 import httpx
 
 from gyoza_tui.client.answers import Meaning, error_code, meaning, retry_after_s, words
+from gyoza_tui.client.endpoints import ADD_EVENT, UPDATE_RUN, Endpoint
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.limits import MIB
+from gyoza_tui.models.runs import RunPatch
 from gyoza_tui.worker.backoff import Backoff
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.duties.refusals import Refusals
@@ -23,6 +25,8 @@ _BATCH_BYTES: Final = 1 * MIB
 _IDLE_S: Final = 30.0
 UNKNOWN_RUN_S: Final = 600.0
 """How often a result is offered to a server that does not know the run."""
+_ENDPOINTS: Final = (ADD_EVENT, UPDATE_RUN)
+"""What reports go to: events, and runs that are given back."""
 
 
 class Deliver(Duty):
@@ -50,20 +54,24 @@ class Deliver(Duty):
         runtime = self._runtime
         if not runtime.link.state.registered and runtime.link.state.name_held is None:
             return _IDLE_S
-        if (wait := runtime.link.backoff.remaining_s) > 0:
+        waits = {endpoint: runtime.link.wait_s(endpoint) for endpoint in _ENDPOINTS}
+        if (wait := min(waits.values())) > 0:
             return wait
+        waiting: list[float] = []
         for key in self._find_ready():
             run = runtime.journal.get(key)
             if run is None or runtime.held(run):
                 self._forget(key)
+            elif any(waits.values()) and (wait := waits[self._next_endpoint(run)]) > 0:
+                waiting.append(wait)
             elif self._deliver(run):
                 self._ready.discard(key)
-        if self._ready:
+        if len(self._ready) > len(waiting):
             return 0.0
-        return min(_IDLE_S, max(0.0, self._due[0][0] - self._clock.boot())) if self._due else _IDLE_S
+        return min([_IDLE_S, *waiting, *(max(0.0, due - self._clock.boot()) for due, _ in self._due[:1])])
 
     def retry_s(self) -> float:
-        return max(self._runtime.link.backoff.remaining_s, super().retry_s())
+        return max(min(map(self._runtime.link.wait_s, _ENDPOINTS)), super().retry_s())
 
     def waiting(self) -> int:
         """Reports that the server that answers now could take; held and unknown runs don't count."""
@@ -108,7 +116,7 @@ class Deliver(Duty):
                 if not self._settle_failure(run, batch, error):
                     return True
             else:
-                self._runtime.link.succeeded()
+                self._runtime.link.succeeded(_endpoint_of(batch))
                 journal.settled(batch)
                 self._slots.wake(run.key)
             left -= len(batch)
@@ -116,6 +124,9 @@ class Deliver(Duty):
             return False
         self._forget(run.key)
         return True
+
+    def _next_endpoint(self, run: RunRow) -> Endpoint[object]:
+        return _endpoint_of(self._runtime.journal.outbox(run.key, 1))
 
     def _batch(self, run: RunRow, rows: list[OutboxRow]) -> list[OutboxRow]:
         """The next rows that go in one request."""
@@ -134,10 +145,10 @@ class Deliver(Duty):
         if any(row.moves_state for row in batch):
             journal.tried(row.id for row in batch)
         first = batch[0]
-        if first.event is None:
-            client.update_run(run.run_id, **first.report.model_dump(exclude_none=True))
+        if isinstance(first.report, RunPatch):
+            client.patch_run(run.run_id, first.report)
         elif len(batch) == 1:
-            event = first.event.model_copy(update={"seq": first.seq})
+            event = first.report.model_copy(update={"seq": first.seq})
             fence = event.model_dump(exclude={"type", "msg", "payload"}, exclude_none=True)
             client.add_event(run.run_id, event.type, event.msg, event.payload, **fence)
         else:
@@ -147,9 +158,11 @@ class Deliver(Duty):
         """Whether delivery of this run goes on; raises when the server is the trouble."""
         kind = meaning(error)
         if kind in (Meaning.SERVER_FAULT, Meaning.UNAUTHORIZED, Meaning.FORBIDDEN):
-            self._runtime.link.failed(error)
+            self._runtime.link.failed(_endpoint_of(batch), error)
             raise error
         assert isinstance(error, httpx.HTTPStatusError)
+        if not error.response.is_server_error:
+            self._runtime.link.succeeded(_endpoint_of(batch))
         if len(batch) > 1:
             self._singly.add(run.key)
             return True
@@ -172,3 +185,8 @@ class Deliver(Duty):
         else:
             backoff.fail(retry_after_s(error))
         heapq.heappush(self._due, (self._clock.boot() + backoff.remaining_s, key))
+
+
+def _endpoint_of(rows: list[OutboxRow]) -> Endpoint[object]:
+    """Where the first of the reports goes to."""
+    return UPDATE_RUN if rows and rows[0].event is None else ADD_EVENT

@@ -10,6 +10,7 @@ from typing import Final
 import httpx
 
 from gyoza_tui import __version__
+from gyoza_tui.client.endpoints import HEARTBEAT
 from gyoza_tui.models.limits import RUNS_LISTED_MAX, TROUBLE_WORDS_MAX
 from gyoza_tui.models.workers import (
     PROTOCOL,
@@ -73,7 +74,7 @@ class Heartbeat(Duty):
         try:
             reply = runtime.client.beat(self.request(rows), timeout_s)
         except httpx.HTTPError as error:
-            runtime.link.failed(error)
+            runtime.link.failed(HEARTBEAT, error)
             raise
         runtime.link.beaten(reply, sent_at)
         runtime.wakes.claim.set()  # which may wait for this beat
