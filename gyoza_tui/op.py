@@ -214,7 +214,8 @@ def _as_json(values: dict[str, Any]) -> str:
         try:
             words.append(f"{json.dumps(name)}: {json.dumps(value, default=_as_plain)}")
         except (TypeError, ValueError, RecursionError) as fault:
-            raise TypeError(f"the output {name!a} cannot be written as JSON: {fault}") from None
+            why = "it holds an integer of over 4000 digits" if "integer string conversion" in str(fault) else fault
+            raise TypeError(f"the output {name!a} cannot be written as JSON: {why}") from None
     return "{" + ", ".join(words) + "}"
 
 

@@ -23,6 +23,7 @@ from gyoza_tui.models.faults import SettingsError as SettingsError
 from gyoza_tui.models.identity import check_id
 from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX
 from gyoza_tui.models.loopback import is_loopback
+from gyoza_tui.models.values import why_unreadable
 
 PREFIX = "GYOZA_"
 NOT_SETTINGS = frozenset({"GYOZA_CONFIG", env_files.VARIABLE, "GYOZA_TEST_DOCKER"})
@@ -74,6 +75,10 @@ def _keymap(value: Any) -> Any:
     return {name.strip(): keys.strip() for name, _, keys in entries}
 
 
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _path(value: Any) -> Any:
     """A path as a person writes it, made absolute: the worker may change its directory, the shell did not see `~`."""
     if not isinstance(value, str | Path):
@@ -101,6 +106,7 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
 LocalPath = Annotated[Path, BeforeValidator(_path)]
 Paths = Annotated[tuple[LocalPath, ...], NoDecode, BeforeValidator(_list)]
@@ -138,7 +144,7 @@ class Settings(BaseSettings):
     """How `--no-ui` prints its events."""
 
     ui_theme: str | None = Field(default=None, min_length=1, max_length=64)
-    """The screen's colours, by the theme's name in the command palette. Default: `gyoza-dark`."""
+    """The screen's colours, by the theme's name in the palette. Default: the one chosen there, or `gyoza-dark`."""
     ui_ascii: bool | None = None
     """Whether the screen has ASCII characters only. Default: with `NO_COLOR`, `TERM=linux`, or no UTF-8 locale."""
     ui_mouse: bool = True
@@ -202,6 +208,8 @@ class Settings(BaseSettings):
     """`serve`: the address to listen at. Beyond loopback a key is required."""
     server_port: int = Field(default=5555, ge=0, le=65535)
     """`serve`: the port to listen at; 0 takes a free one."""
+    server_log_level: Annotated[LogLevel, BeforeValidator(_lower)] = "warning"
+    """`serve`: what it logs to stderr, from this level up:"""
     database: str = ""
     """`serve`: the database, as `sqlite:///path`. Default: `server.db` under the state directory."""
     secret_env_days: float = Field(default=7, ge=0, le=3650, allow_inf_nan=False)
@@ -351,14 +359,8 @@ def _faults_in_toml() -> tuple[list[str], list[str]]:
     return broken, unknown
 
 
-def _cause(error: Exception) -> str:
-    match error:
-        case OSError():
-            return error.strerror or str(error)
-        case RecursionError():
-            return "nested too deep"
-        case _:
-            return str(error)
+def _cause(error: OSError | ValueError | RecursionError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else why_unreadable(error)
 
 
 def unknown_variables() -> dict[str, str | None]:

@@ -76,7 +76,13 @@ def test_all_faults_are_told_at_once(home: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_variable_is_only_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GYOZA_MAXRUNS", "3")
     monkeypatch.setenv("GYOZA_RUN_ID", "an op's")
+    monkeypatch.setenv("GYOZA_SERVER_LOG_LEVEL", "INFO")
     assert load().warnings == ["GYOZA_MAXRUNS in the environment is not a setting (did you mean GYOZA_MAX_RUNS?)"]
+
+
+def test_a_toml_file_with_a_long_integer_is_refused_without_pythons_advice(home: Path) -> None:
+    (home / "config.toml").write_text(f"max_runs = {'9' * 5000}\n")
+    assert fails() == f"{home / 'config.toml'} cannot be read: an integer of over 4000 digits"
 
 
 @pytest.mark.parametrize(

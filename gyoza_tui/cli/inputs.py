@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.models.limits import INPUTS_MAX, KIB
+from gyoza_tui.models.values import why_unreadable
 
 if TYPE_CHECKING:
     from gyoza_tui.models.definitions import InputSpec, OpDefinition
@@ -65,7 +66,7 @@ def value_of(name: str, text: str) -> Any:
     except _NotJson:
         return text
     except (ValueError, RecursionError) as error:
-        raise usage(f"the input {name[:80]!a}: a value that cannot be read: {_words(error)}") from None
+        raise usage(f"the input {name[:80]!a}: a value that cannot be read: {why_unreadable(error)}") from None
 
 
 class _NotJson(Exception):
@@ -88,7 +89,7 @@ def _from_file(name: str) -> dict[str, Any]:
     except _NotJson as error:
         raise usage(f"{what}: {error} is not JSON") from None
     except (ValueError, RecursionError) as error:
-        raise usage(f"{what} cannot be read as JSON: {_words(error)}") from None
+        raise usage(f"{what} cannot be read as JSON: {why_unreadable(error)}") from None
     if not isinstance(value, dict):
         raise usage(f"{what} must be one JSON object: names and values")
     return value
@@ -109,7 +110,3 @@ def _described(name: str, spec: InputSpec) -> str:
     if spec.default is not None:
         return f"{name} ({spec.type}, {json.dumps(spec.default)[:40]})"
     return f"{name} ({spec.type})" if spec.required else f"{name} ({spec.type}, may be left out)"
-
-
-def _words(error: Exception) -> str:
-    return "nested too deep" if isinstance(error, RecursionError) else str(error)[:200]

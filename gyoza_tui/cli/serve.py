@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -50,7 +49,6 @@ def serve(
     settings = load(**flags, **outer.as_settings())
     for warning in settings.warnings:
         say(f"warning: {warning}")
-    logging.basicConfig(level=logging.WARNING)
     key = settings.key()
     if no_key and key:
         raise usage("--no-key, but a key is set: unset GYOZA_API_KEY and GYOZA_API_KEY_FILE, or leave out --no-key")
@@ -66,6 +64,7 @@ def serve(
                 work_key=_key(settings.work_key_file),
                 submit_key=_key(settings.submit_key_file),
                 own_files=own_files,
+                log_level=settings.server_log_level,
                 timings=Timings(secret_env_s=settings.secret_env_days * DAY_S),
                 ready=lambda url: say(_welcome(url, own_files)),
             )

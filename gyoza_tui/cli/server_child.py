@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 
@@ -15,7 +14,6 @@ from gyoza_tui.server.launch import ServerOptions, serve
 
 def main() -> int:
     orders = Orders.model_validate_json(_first_line())
-    logging.basicConfig(level=logging.WARNING)
     try:
         serve(
             ServerOptions(

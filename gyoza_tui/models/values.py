@@ -13,7 +13,9 @@ Json: TypeAlias = Any
 
 INT_DIGITS_MAX = 4000
 """Python refuses to print longer integers, so one would make its run unreadable."""
+_WHY_MAX = 200
 _INT_MAX = 10**INT_DIGITS_MAX
+_INT_TOO_LONG = f"an integer of over {INT_DIGITS_MAX} digits"
 
 
 class BadValue(ValueError):
@@ -54,7 +56,7 @@ def _check_scalar(item: Json, where: str) -> None:
         _check_text(item, where)
     elif isinstance(item, int):
         if abs(item) >= _INT_MAX:
-            raise BadValue(where, f"an integer of over {INT_DIGITS_MAX} digits")
+            raise BadValue(where, _INT_TOO_LONG)
     elif isinstance(item, float):
         if not math.isfinite(item):
             raise BadValue(where, f"{item} is not a JSON number")
@@ -71,6 +73,13 @@ def _check_text(text: str, where: str) -> None:
 
 def _shown(key: object) -> str:
     return ascii(key)[:64]
+
+
+def why_unreadable(error: ValueError | RecursionError) -> str:
+    """Why a text is no JSON or TOML, without the advice to programmers that Python gives on long integers."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return _INT_TOO_LONG if "integer string conversion" in str(error) else str(error)[:_WHY_MAX]
 
 
 def json_size(value: Json) -> int:

@@ -76,6 +76,7 @@ class ServerOptions:
 def serve(options: ServerOptions) -> None:
     """Serve until SIGTERM, SIGINT or the parent's end. ServerError, with words, when it cannot start."""
     _check(options)
+    logging.basicConfig(level=logging.DEBUG if options.log_level == "trace" else options.log_level.upper())
     with contextlib.ExitStack() as at_end:
         listening = at_end.enter_context(_bound(options))
         options, announcement = _with_key(options, _url(listening))
@@ -269,5 +270,4 @@ def start(
     if reload or (workers is not None and workers != 1):
         raise ServerError("this server is one process without reload: leave out reload and workers")
     options = replace(options_from_environment(host, port, log_level), own_files=files_of_serve(_state_dir()))
-    logging.basicConfig(level=options.log_level.upper() if options.log_level != "trace" else logging.DEBUG)
     serve(options)

@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from gyoza_tui.models.limits import JSON_DEPTH_MAX
+from gyoza_tui.models.values import why_unreadable
 from gyoza_tui.server.errors import invalid
 
 _ENVELOPE_DEPTH = 4
@@ -29,7 +30,7 @@ def loads(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise invalid("the body is not UTF-8") from None
     except ValueError as error:
-        raise invalid(f"the body is not JSON that can be stored: {error}") from None
+        raise invalid(f"the body is not JSON that can be stored: {why_unreadable(error)}") from None
     if _deeper_than(value, JSON_DEPTH_MAX + _ENVELOPE_DEPTH):
         raise invalid(f"the body is nested deeper than {JSON_DEPTH_MAX}")
     return value

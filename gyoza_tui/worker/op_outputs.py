@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import subprocess
 import sys
@@ -41,6 +42,7 @@ def decode_outputs(json_file: bytes | None, pickle_file: bytes | None) -> Decode
 
 
 def _decode(data: bytes, name: str, *, may_pickle: bool) -> DecodedOutputs:
+    data = data.removeprefix(codecs.BOM_UTF8)
     if len(data) > OUTPUT_FILE_MAX:
         raise BadOutput(f"{name} has {len(data)} bytes: at most {OUTPUT_FILE_MAX // MIB} MiB are taken")
     looks_json = data.lstrip()[:1] in (b"{", b"[")

@@ -20,6 +20,7 @@ DEPTH_MAX = 64
 INT_DIGITS_MAX = 4000
 NOTES_MAX = 20
 _INT_MAX = 10**INT_DIGITS_MAX
+_INT_TOO_LONG = f"an integer of over {INT_DIGITS_MAX} digits"
 
 
 class Bad(Exception):
@@ -37,7 +38,7 @@ class _NoGlobals(pickle.Unpickler):
 def decode(data: bytes) -> Any:
     """The value in `data`: JSON, or a pickle without globals."""
     text = data.lstrip()
-    if text[:1] in (b"{", b"[") or data[:3] == b"\xef\xbb\xbf":
+    if text[:1] in (b"{", b"["):
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
@@ -54,7 +55,11 @@ def decode(data: bytes) -> Any:
 
 
 def _words(error: BaseException) -> str:
-    return ("nested too deep" if isinstance(error, RecursionError) else str(error) or type(error).__name__)[:200]
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if "integer string conversion" in str(error):  # what Python says goes on with advice to a programmer
+        return _INT_TOO_LONG
+    return (str(error) or type(error).__name__)[:200]
 
 
 class Cleaner:
@@ -79,7 +84,7 @@ class Cleaner:
             return self._text(value, path)
         if isinstance(value, int):
             if abs(value) >= _INT_MAX:
-                raise Bad(f"{path}: an integer of over {INT_DIGITS_MAX} digits")
+                raise Bad(f"{path}: {_INT_TOO_LONG}")
             self._spend(value.bit_length() // 4)
             return value
         if isinstance(value, float):

@@ -173,6 +173,7 @@ def test_what_cannot_be_stored_is_refused_at_the_door(gyoza: Cluster, body: byte
     reply = gyoza.client.post("/runs", content=body, headers={"Content-Type": "application/json"})
     assert (reply.status_code, reply.json()["code"]) == (422, "invalid")
     assert len(reply.content) < 4000
+    assert "sys." not in reply.text, "no advice to programmers"
     assert gyoza.get("/runs") == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import os
@@ -115,6 +116,31 @@ def _nested(depth: int) -> dict[str, Any]:
 def test_what_cannot_be_stored_says_where(value: Any, words: str) -> None:
     assert words in bad(None, pickled(value))
     assert not os.path.exists("/tmp/gyoza-evil")
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1}', b'\n {"a": 1}'])
+def test_a_byte_order_mark_is_no_fault(content: bytes) -> None:
+    """As editors and shells of Windows write it."""
+    marked = codecs.BOM_UTF8 + content
+    assert decode_outputs(marked, None).values == {"a": 1}
+    assert decode_outputs(None, marked).values == {"a": 1}
+    assert bad(codecs.BOM_UTF8) == "output.json is empty"
+
+
+@pytest.mark.parametrize(
+    ("json_file", "pickle_file"),
+    [
+        (b'{"n": ' + b"9" * 5000 + b"}", None),
+        (b'{"n": ' + b"9" * 5000 + b', "long": "' + b"x" * 1_100_000 + b'"}', None),
+        (None, b"(S'n'\nL" + b"9" * 5000 + b"L\nd."),
+    ],
+    ids=["json", "json_in_a_child", "pickle"],
+)
+def test_an_integer_that_python_does_not_read_is_named_without_its_advice(
+    json_file: bytes | None, pickle_file: bytes | None
+) -> None:
+    words = bad(json_file, pickle_file)
+    assert words.endswith("an integer of over 4000 digits")
 
 
 def _shared_lists() -> bytes:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from gyoza_tui.models.identity import check_env_name
 from gyoza_tui.models.images import ImageRef
+from gyoza_tui.models.values import why_unreadable
 
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _VAR: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -69,10 +70,8 @@ def read_ops(path: Path) -> dict[str, LocalOp]:
         raise LocalOpsError([f"{path}: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
         raise LocalOpsError([f"{path}: byte {error.start} is not UTF-8"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise LocalOpsError([f"{path}: {error}"]) from None
-    except RecursionError:
-        raise LocalOpsError([f"{path}: nested too deep"]) from None
+    except (ValueError, RecursionError) as error:
+        raise LocalOpsError([f"{path}: {why_unreadable(error)}"]) from None
     return _Reading(path, text).ops(parsed)
 
 
