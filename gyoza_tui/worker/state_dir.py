@@ -17,6 +17,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from gyoza_tui import private
+from gyoza_tui.worker import state_holder
 from gyoza_tui.worker.removal import remove_tree
 from gyoza_tui.worker.reserve import Reserve
 
@@ -24,7 +25,7 @@ _NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", 
 JOURNAL: Final = "journal.db"
 _LOOK_S: Final = 0.2
 """Longer than anybody who only looks holds the lock; see `state_dir_look.py`."""
-_HOLDER: Final = "holder"
+WORKER_LOG: Final = "worker.log"
 _MARKER: Final = ".gyoza-run"
 _LOG = re.compile(r"gyoza-(.+)-(\d{1,9})-[^-]{1,8}\.log")
 _EPOCH_DIGITS = 15
@@ -114,7 +115,7 @@ class StateDir(RunDirs):
         self.root = root
         self._lock = lock
         self.reserve = Reserve(root / "reserve")
-        self.reserve.in_room(lambda: _write(root / _HOLDER, f"pid {os.getpid()} on {socket.gethostname()}"))
+        self.reserve.in_room(lambda: state_holder.note(root, _write))
         self.instance_id = _identity(root / "instance")
         self.epoch = self.reserve.in_room(self._next_epoch)
 
@@ -148,7 +149,7 @@ class StateDir(RunDirs):
     @property
     def worker_log(self) -> Path:
         """What the worker itself says."""
-        return self.root / "worker.log"
+        return self.root / WORKER_LOG
 
     @property
     def disk_samples(self) -> Path:
@@ -200,9 +201,9 @@ def _locked(root: Path) -> FileLock:
     try:
         lock.acquire(poll_interval=_LOOK_S / 10)
     except Timeout:
-        who = _read(root / _HOLDER) or "another process"
         raise StateDirError(
-            f"the state directory {root} is in use by {who}. Stop it, or start a second worker with another --worker-id"
+            f"the state directory {root} is in use by {state_holder.holder(root)}; its log is {root / WORKER_LOG}. "
+            f"{state_holder.how_to_end_it(root)}. Or start a second worker with another --worker-id"
         ) from None
     return lock
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gyoza_tui.worker.checks import Directory
 from gyoza_tui.worker.state_dir import StateDirError, refuse_network
+from gyoza_tui.worker.state_holder import holder
 
 
 def look(root: Path) -> Directory:
@@ -19,7 +20,8 @@ def look(root: Path) -> Directory:
             return Directory(str(root), f"the state directory {root} cannot be made: {there} is no directory")
         if not os.access(there, os.W_OK | os.X_OK):
             return Directory(str(root), f"the state directory {root} cannot be used: {there} is not writable")
-        return Directory(str(root), note=_holder(root) if in_use(root) else "")
+        note = f"in use by {holder(root)}, whose worker runs" if in_use(root) else ""
+        return Directory(str(root), note=note)
     except StateDirError as error:
         return Directory(str(root), str(error))
     except OSError as error:
@@ -49,8 +51,3 @@ def in_use(root: Path) -> bool:
     except BlockingIOError:
         return True
     return False
-
-
-def _holder(root: Path) -> str:
-    """The process whose worker it is, in words."""
-    return f"in use by {(root / 'holder').read_text(errors='replace').strip()}, whose worker runs"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,8 +40,21 @@ def refused(base: Path, worker_id: str = "desk") -> str:
 
 def test_a_second_holder_is_told_who_has_it(tmp_path: Path, state_dir: StateDir) -> None:
     told = refused(tmp_path)
-    assert f"pid {os.getpid()} on {socket.gethostname()}" in told
+    since = datetime.fromtimestamp((state_dir.root / "holder").stat().st_mtime, UTC).astimezone()
+    assert f"in use by pid {os.getpid()} on {socket.gethostname()} since {since:%Y-%m-%d %H:%M:%S}" in told
+    assert f"its log is {state_dir.worker_log}" in told
+    assert f"End it by `kill {os.getpid()}`" in told
     assert "--worker-id" in told
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"pid x on y", b"pid 1; rm -rf / on z"])
+def test_a_damaged_note_of_the_holder_is_no_command(tmp_path: Path, state_dir: StateDir, content: bytes | None) -> None:
+    (state_dir.root / "holder").unlink()
+    if content is not None:
+        (state_dir.root / "holder").write_bytes(content)
+    told = refused(tmp_path)
+    assert "is in use by" in told
+    assert "End it: " in told
 
 
 def test_another_process_is_refused_and_let_in_when_the_holder_was_killed(tmp_path: Path) -> None:
