@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 from gyoza_tui import own_server
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.own_server import OwnServer
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.state_dir import worker_dir
+
+
+class Meant(NamedTuple):
+    """The server that some settings mean."""
+
+    url: str
+    own: OwnServer | None
+    """Its announcement, where its key comes from that."""
+    by_worker: bool
+    """Whether it is the server of `--local`, which the settings do not name."""
 
 
 def client_of(settings: Settings, timeout_s: float = 30.0) -> GyozaClient:
@@ -22,11 +33,12 @@ def client_of(settings: Settings, timeout_s: float = 30.0) -> GyozaClient:
     return GyozaClient(url, key, timeout_s, own_server=look, ca_file=settings.ca_file)
 
 
-def own_server_of(settings: Settings) -> OwnServer | None:
-    """The server of this user, if it is the one that a client of these settings speaks to with the server's key."""
+def server_of(settings: Settings) -> Meant:
+    """The server that a client of these settings speaks to, as things are now."""
     if own := _server_of_worker(settings):
-        return own
-    return None if settings.key() else _server_at(settings, settings.server_url)
+        return Meant(own.url, own, by_worker=True)
+    own = None if settings.key() else _server_at(settings, settings.server_url)
+    return Meant(settings.server_url, own, by_worker=False)
 
 
 def _server_at(settings: Settings, url: str) -> OwnServer | None:

@@ -79,18 +79,16 @@ def values(settings: Settings, flags: Connection) -> list[Value]:
 
 def _of_own_server(settings: Settings, found: dict[str, Value]) -> dict[str, Value]:
     """What a client takes from a server of this user that lives."""
-    from gyoza_tui.server_access import own_server_of
+    from gyoza_tui.server_access import server_of
 
-    own = own_server_of(settings)
-    if own is None:
+    meant = server_of(settings)
+    if meant.own is None:
         return {}
-    url, key = found["server_url"], found["api_key"]
-    return {
-        "server_url": url._replace(
-            value=own.url, source=str(own.announced_in) if url.source == DEFAULT else url.source
-        ),
-        "api_key": key._replace(value=_MASKED, source=str(own.key_file)),
-    }
+    key = found["api_key"]._replace(value=_MASKED, source=str(meant.own.key_file))
+    url = found["server_url"]
+    if meant.by_worker:
+        url = url._replace(value=meant.url, source=str(meant.own.announced_in))
+    return {"server_url": url, "api_key": key}
 
 
 def _sources(flags: Connection) -> dict[str, set[str]]:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.settings import PREFIX, Settings
+from gyoza_tui.own_server import Announcement, files_of_serve, files_of_worker, made_key
+from gyoza_tui.server_access import client_of
+from gyoza_tui.settings import PREFIX, Settings, load
+from gyoza_tui.worker.state_dir import worker_dir
 from tests.cli.conftest import Verb
 
 
@@ -67,3 +70,25 @@ def test_faults_are_told_as_everywhere(verb: Verb, monkeypatch: pytest.MonkeyPat
 def test_completion_is_a_verb_of_its_own(verb: Verb) -> None:
     """No flag of this one, which typer would add."""
     assert "completion" not in verb("config", "--help").out
+
+
+def test_it_names_the_server_that_the_verbs_speak_to(
+    verb: Verb, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether `--local` made it, or `serve` did and it is named in another way than it names itself."""
+    state_dir = clean_environment / "state"
+    of_serve, of_worker = files_of_serve(state_dir), files_of_worker(worker_dir(state_dir, "desk"))
+    for files, port in ((of_serve, 5555), (of_worker, 6001)):
+        made_key(files.key)
+        announcement = Announcement(files, f"http://127.0.0.1:{port}")
+        shown = _shown(verb)
+        with client_of(load()) as client:
+            assert shown["GYOZA_SERVER_URL"][0] == client.base_url
+        assert shown["GYOZA_API_KEY"] == ("**********", str(files.key))
+        if files is of_serve:
+            assert shown["GYOZA_SERVER_URL"] == ("http://localhost:5555", "default")
+            announcement.withdraw()
+    assert shown["GYOZA_SERVER_URL"] == ("http://127.0.0.1:6001", str(of_worker.announcement(6001)))
+    monkeypatch.setenv("GYOZA_SERVER_URL", "http://box:1")
+    assert _shown(verb)["GYOZA_SERVER_URL"] == ("http://box:1", "environment")
+    announcement.withdraw()
