@@ -91,6 +91,8 @@ class Exit(NamedTuple):
     """The op's own exit code; None when it could not be learnt."""
     signal: str | None = None
     """`SIGKILL` and the like, when a signal ended it."""
+    from_outside: bool = False
+    """That signal was sent by another program, as by `docker stop`, and not by the op to itself."""
     oom: bool = False
     """The op itself was killed for memory. A child killed for memory with exit 0 is a warning, not this."""
     warning: str | None = None

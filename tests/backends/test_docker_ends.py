@@ -74,3 +74,14 @@ def test_an_output_let_go_leaves_the_end_to_a_wait(ops: DockerOps) -> None:
     ops.backend.start(handle)
     output.close()
     assert ops.ended(handle).code == 0
+
+
+def test_what_another_program_ends_is_told_from_what_the_op_does(
+    ops: DockerOps, docker_engine: docker.APIClient
+) -> None:
+    _, _, own = ops.run("exit 143")
+    assert (own.code, own.signal, own.from_outside) == (143, None, False)
+    handle = ops.started("exec sleep 100")
+    docker_engine.kill(handle["id"], signal="TERM")
+    ended = ops.ended(handle)
+    assert (ended.code, ended.signal, ended.from_outside) == (143, "SIGTERM", True)

@@ -19,6 +19,7 @@ from gyoza_tui.backends.base import (
 )
 from gyoza_tui.backends.docker import DockerBackend
 from gyoza_tui.backends.docker.end_notice import Death
+from gyoza_tui.backends.docker.ends import read_state
 from gyoza_tui.backends.docker.engine import Engine
 from gyoza_tui.backends.docker.log_source import EngineLog
 from gyoza_tui.backends.docker.verdict import Verdicts
@@ -143,3 +144,19 @@ def test_a_restart_from_outside_is_noted_once_however_often_the_output_is_taken_
         threading.Timer(0.1, output.close).start()
         notes += [chunk.note for chunk in output]
     assert notes == ["the container was restarted from outside at 08:00:00 UTC"]
+
+
+@pytest.mark.parametrize(
+    ("code", "sent", "signal", "from_outside"),
+    [(143, False, None, False), (143, True, "SIGTERM", True), (137, False, "SIGKILL", False), (7, True, None, False)],
+)
+def test_143_is_a_signal_only_where_one_was_sent(
+    code: int, sent: bool, signal: str | None, from_outside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs exit with it by themselves; the engine knows an exit code alone."""
+    monkeypatch.setattr("gyoza_tui.backends.docker.verdict._SECOND_LOOKS_S", 0)
+    recorded = read_state(_ENDED | {"ExitCode": code})
+    assert isinstance(recorded, Exit)
+    end = Verdicts(_Engine(signalled=sent), lambda _container: None).complete("c1", recorded)
+    assert isinstance(end, Exit)
+    assert (end.code, end.signal, end.from_outside) == (code, signal, from_outside)

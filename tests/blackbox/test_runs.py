@@ -52,6 +52,7 @@ OPS = {
     "stderr": Op("echo no disk >&2; echo the end; exit 41"),
     "segv": Op("kill -SEGV $$"),
     "killed": Op("kill -KILL $$"),
+    "own_143": Op("echo it stops itself; exit 143"),
     "no_command": Op(command=("/no/such/command",)),
     "timeout": Op("exec sleep 100", more={"timeout_s": 1}),
     "events": Op(
@@ -121,7 +122,8 @@ def test_outputs(runs: Runs, name: str, outputs: dict[str, Any]) -> None:
         ("code", {"reason": "op_error", "exit_code": 41, "signal": None, "log_tail": "the end\n"}),
         ("stderr", {"exit_code": 41, "error_line": "no disk"}),
         ("segv", {"reason": "op_error", "signal": "SIGSEGV"}),
-        ("killed", {"reason": "killed", "signal": "SIGKILL"}),
+        ("killed", {"reason": "killed", "signal": "SIGKILL", "message": "the op ended by SIGKILL"}),
+        ("own_143", {"reason": "op_error", "signal": None, "message": "the op ended with exit code 143"}),
         ("no_command", {"reason": "not_executable"}),
         ("timeout", {"reason": "timeout"}),
         ("oom", {"reason": "oom_killed", "exit_code": 137}),

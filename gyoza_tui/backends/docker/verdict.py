@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -75,24 +76,25 @@ class Verdicts:
         if words := self._starts.ended(end):
             return _blamed(end, words)
         answers = self._answers()
-        if answers and not end.oom and self._signalled(container, end):
+        sent = answers and not end.oom and self._was_sent_a_signal(container, end)
+        if sent or (answers and not end.oom and end.signal):
             now, answers = self._second_looks(container, end)
             if not isinstance(now, Exit):
                 return now
             end = now
         if not answers or (end.code and end.finished_at and self._engine.troubles.near(end.finished_at)):
             return _blamed(end, _WENT_AWAY)
-        return self._with_init_failure(container, end)
+        return self._with_init_failure(container, _with_sender(end, sent=sent))
 
     def _with_init_failure(self, container: str, end: Exit) -> Exit:
         if not may_be_init_failure(end):
             return end
         return end._replace(not_executable=init_failure(end, self._last_words(container)))
 
-    def _signalled(self, container: str, end: Exit) -> bool:
-        """Whether a signal was sent to it, as by a restart or by an engine that is about to leave."""
-        if end.signal or end.finished_at is None:
-            return bool(end.signal)
+    def _was_sent_a_signal(self, container: str, end: Exit) -> bool:
+        """Whether the engine passed one on to it, as for a restart or when it is about to leave."""
+        if end.finished_at is None:
+            return False
         try:
             return self._engine.signalled(container, end.started_at or 0, end.finished_at)
         except BackendError:
@@ -133,6 +135,13 @@ class Verdicts:
         except (BackendUnavailable, OSError):
             return b""
         return b"".join(piece for _, piece in Demuxer().feed(body))
+
+
+def _with_sender(end: Exit, *, sent: bool) -> Exit:
+    """The engine knows an exit code alone: 143 is SIGTERM where one was sent, else a code that programs choose."""
+    if sent and end.signal:
+        return end._replace(from_outside=True)
+    return end._replace(signal=None) if end.signal == signal.Signals.SIGTERM.name else end
 
 
 def _blamed(end: Exit, words: str) -> Exit:

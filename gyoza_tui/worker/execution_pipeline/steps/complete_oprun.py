@@ -86,7 +86,9 @@ def _failure(services: Services, ended: Exit) -> Failure | None:
     elif ended.code == 0:
         return None
     elif ended.signal in ("SIGKILL", "SIGTERM"):
-        reason, message = Reason.KILLED, f"ended by {ended.signal} from outside"
+        from_outside = f"ended by {ended.signal} from outside"
+        reason = Reason.KILLED
+        message = from_outside if ended.from_outside else plain_end(ended.code, ended.signal)
     else:
         reason, message = Reason.OP_ERROR, plain_end(ended.code, ended.signal)
     return _failed(services, reason, message, exit_code=ended.code, signal=ended.signal)
