@@ -63,8 +63,19 @@ def nowhere_here(worker_id: str, settings: Settings) -> str:
     )
 
 
-def awaited(text: str, attempt: int | None, settings: Settings, *, patient: bool) -> Found:
-    """The same of a run that has no log here yet, once it has begun. CliError says why there is none, and where."""
+class ServerTail(NamedTuple):
+    """The end of a failed attempt's output, as its worker reported it to the server."""
+
+    text: str
+    why: str
+    """Why it is not the whole log."""
+
+
+def awaited(text: str, attempt: int | None, settings: Settings, *, patient: bool) -> Found | ServerTail:
+    """The same of a run that has no log here yet, once it has begun, or what the server has of it.
+
+    CliError says why there is neither, and where the log is.
+    """
     from gyoza_tui.cli import connection
     from gyoza_tui.cli.patience import Patience
     from gyoza_tui.cli.terminal import say
@@ -80,8 +91,12 @@ def awaited(text: str, attempt: int | None, settings: Settings, *, patient: bool
             time.sleep(ASK_S)
             if found := find(run.id, attempt, settings):
                 return found
-            run = patience.ask(partial(at.client.get_run, run.id, events=False))
-    raise _not_here(run, settings)
+            run = patience.ask(partial(at.client.get_run, run.id))
+    why = _not_here(run, settings)
+    tail = _tail_of(run, attempt)
+    if not tail:
+        raise CliError(why)
+    return ServerTail(tail, f"{why}. This is the end of it, which the server has:")
 
 
 def _may_come(run: OpRun, settings: Settings) -> bool:
@@ -91,15 +106,26 @@ def _may_come(run: OpRun, settings: Settings) -> bool:
     return not run.state.terminal and run.worker_id in (None, settings.worker_id, *here)
 
 
-def _not_here(run: OpRun, settings: Settings) -> CliError:
+def _not_here(run: OpRun, settings: Settings) -> str:
     from gyoza_tui.worker.state_dir import worker_dirs
 
     name = visible(run.id)
     if run.worker_id is None:
-        return CliError(f"{name} is {run.state.value} and has no log: no worker has it")
+        return f"{name} is {run.state.value} and has no log: no worker has it"
     if root := worker_dirs(settings.state_dir).get(run.worker_id):
-        return CliError(f"{name} is {run.state.value} and has no log in {root}")
-    return CliError(f"no log of {name}: {nowhere_here(run.worker_id, settings)}")
+        return f"{name} is {run.state.value} and has no log in {root}"
+    return f"no log of {name}: {nowhere_here(run.worker_id, settings)}"
+
+
+def _tail_of(run: OpRun, attempt: int | None) -> str:
+    """Of an attempt that failed, by default the last one; empty where the server has nothing of it."""
+    from gyoza_tui.cli.run_words import failure
+
+    wanted = run.current_attempt if attempt is None else attempt
+    reported = [each.events for each in run.attempts if each.attempt == wanted and each.events]
+    events = reported[0] if reported else run.events if wanted == run.current_attempt else []
+    fault = failure(events)
+    return "" if fault is None else fault.log_tail
 
 
 def secrets(log: LogFile, journal: Path) -> tuple[str, ...]:

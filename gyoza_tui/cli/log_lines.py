@@ -50,6 +50,11 @@ class Selection:
     def __bool__(self) -> bool:
         return self != Selection()
 
+    def of_texts(self, texts: Iterable[str]) -> list[str]:
+        """What it lets through of lines of which nothing but their text is known."""
+        found = [text for text in texts if self.grep is None or self.grep.search(without_escapes(text)) is not None]
+        return found if self.tail is None else found[max(0, len(found) - self.tail) :]
+
     def wants(self, line: Line) -> bool:
         if self.stream is not None and line.stream != self.stream:
             return False

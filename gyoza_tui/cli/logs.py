@@ -19,7 +19,7 @@ from gyoza_tui.models import filters
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
-    from gyoza_tui.cli.log_files import Found
+    from gyoza_tui.cli.log_files import Found, ServerTail
     from gyoza_tui.settings import Settings
 
 EXAMPLES: Final = examples(
@@ -57,8 +57,9 @@ def logs(
 ) -> None:
     """Print a run's output.
 
-    For runs of this machine's workers, also while they run and while no server answers. With -f it waits for a run that
-    has not begun; with --json it prints an object a line.
+    For runs of this machine's workers, also while they run and while no server answers. Of a run that failed elsewhere
+    it prints the end, which the server has. With -f it waits for a run that has not begun; with --json it prints an
+    object a line.
     """
     from gyoza_tui.cli import connection
     from gyoza_tui.cli.live_log import print_bytes
@@ -67,7 +68,11 @@ def logs(
 
     selection = Selection(tail, _time(since), _pattern(grep), "stderr" if stderr else None)
     settings = connection.loaded(flags)
-    log, journal = _found(run, attempt, settings, follow=follow)
+    found = _found(run, attempt, settings, follow=follow)
+    if isinstance(found, log_files.ServerTail):
+        _print_tail(found, selection, as_json=as_json)
+        return
+    log, journal = found
     secrets = log_files.secrets(log, journal)
     reader = SpoolReader(log.path)
     ended = log_files.Ended(log, journal, settings) if follow else _at_once
@@ -97,7 +102,7 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
         raise usage(f"--grep {visible(text)} is no regular expression: {error}") from None
 
 
-def _found(run: str, attempt: int | None, settings: Settings, *, follow: bool) -> Found:
+def _found(run: str, attempt: int | None, settings: Settings, *, follow: bool) -> Found | ServerTail:
     if found := log_files.find(run, attempt, settings):
         return found
     try:
@@ -106,6 +111,22 @@ def _found(run: str, attempt: int | None, settings: Settings, *, follow: bool) -
         if error.code is not ExitCode.UNREACHABLE:
             raise
         raise CliError(f"no log of {visible(run)} under {settings.state_dir}; {error}", ExitCode.UNREACHABLE) from None
+
+
+def _print_tail(tail: ServerTail, selection: Selection, *, as_json: bool) -> None:
+    """Of its lines the server knows neither stream nor time."""
+    from gyoza_tui.cli.live_log import print_bytes
+    from gyoza_tui.cli.terminal import out_json, say
+
+    if selection.since is not None or selection.stream is not None:
+        raise CliError(f"{tail.why} Without times and streams: leave out --since and --stderr")
+    say(tail.why)
+    lines = selection.of_texts(tail.text.splitlines(keepends=True))
+    if as_json:
+        for line in lines:
+            out_json({"line": None, "t": None, "stream": None, "text": line.rstrip("\r\n")})
+    else:
+        print_bytes(line.encode() for line in lines)
 
 
 def _at_once() -> bool:

@@ -22,6 +22,7 @@ from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.state_dir import StateDir
 from tests.cli.conftest import Verb, known
+from tests.cli.stage import FAULT, Actor
 from tests.servers import ServerThread
 
 OUT, ERR = Stream.STDOUT, Stream.STDERR
@@ -230,3 +231,45 @@ def test_following_ends_when_the_run_ends_without_having_begun(verb: Verb, serve
     timer.join()
     assert (said.code, said.out) == (1, "")
     assert "abc is CANCELLED and has no log: no worker has it" in said.err
+
+
+@pytest.fixture
+def failed_elsewhere(served: ServerThread) -> None:
+    fault = FAULT | {"log_tail": "epoch 1\nepoch 2\nCUDA out of memory\n"}
+    actor = Actor(served.client, "elsewhere")
+    actor.say(actor.start("abc"), "FAILED", "no good", fault)
+
+
+@pytest.mark.parametrize(
+    ("flags", "printed"),
+    [
+        ([], "epoch 1\nepoch 2\nCUDA out of memory\n"),
+        (["-f"], "epoch 1\nepoch 2\nCUDA out of memory\n"),
+        (["--tail", "1"], "CUDA out of memory\n"),
+        (["--tail", "0"], ""),
+        (["--grep", "epoch", "--tail", "1"], "epoch 2\n"),
+        (["--attempt", "1", "--tail", "1"], "CUDA out of memory\n"),
+    ],
+)
+def test_of_a_run_that_failed_elsewhere_the_end_is_printed_which_the_server_has(
+    verb: Verb, failed_elsewhere: None, flags: list[str], printed: str
+) -> None:
+    said = verb("logs", "abc", *flags)
+    assert (said.code, said.out) == (0, printed)
+    assert said.err.startswith("no log of abc: no state of worker elsewhere under ")
+    assert said.err.endswith("This is the end of it, which the server has:\n")
+
+
+def test_of_that_end_neither_times_nor_streams_are_known(verb: Verb, failed_elsewhere: None) -> None:
+    line = {"line": None, "t": None, "stream": None, "text": "CUDA out of memory"}
+    assert json.loads(verb("logs", "abc", "--tail", "1", "--json").out) == line
+    for flags in (["--stderr"], ["--since", "10m"]):
+        said = verb("logs", "abc", *flags)
+        assert (said.code, said.out) == (1, "")
+        assert "leave out --since and --stderr" in said.err
+
+
+def test_another_attempt_than_the_one_that_failed_has_no_end_at_the_server(verb: Verb, failed_elsewhere: None) -> None:
+    said = verb("logs", "abc", "--attempt", "2")
+    assert (said.code, said.out) == (1, "")
+    assert "the server has" not in said.err
