@@ -121,12 +121,14 @@ def table_lines(
     elastic: Collection[str] = (),
     expendable: Sequence[str] = (),
     stream: TextIO | None = None,
+    widths_before: dict[str, int] | None = None,
 ) -> list[str]:
     """Columns as they are to be written to `stream`, by default stdout. No colour where that is no terminal, or with
     NO_COLOR.
 
     On a terminal that is too narrow the `elastic` columns are cut; where that is not enough the `expendable` ones are
-    left out, the first of them first. No other column is ever cut.
+    left out, the first of them first. No other column is ever cut. A table that goes on below has columns at least as
+    wide as `widths_before`, which is brought up to date.
     """
     from rich.cells import cell_len
     from rich.console import Console
@@ -138,7 +140,12 @@ def table_lines(
     console = Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
     cells = [[Text(visible(text), style) for text, style in row] for row in rows]
     columns = dict(zip(headings, zip(*cells, strict=True), strict=True)) if cells else dict.fromkeys(headings, ())
-    sizes = {heading: max(cell_len(heading), *(c.cell_len for c in column), 0) for heading, column in columns.items()}
+    least = {} if widths_before is None else widths_before
+    sizes = {
+        heading: max(cell_len(heading), least.get(heading, 0), *(c.cell_len for c in column))
+        for heading, column in columns.items()
+    }
+    least.update(sizes)
     widths = _fitting(sizes, elastic, expendable, console.width)
     console.width = max(console.width, _wide(widths))
     grid = Table(box=None, pad_edge=False, header_style="dim")

@@ -1,4 +1,4 @@
-"""`runs --watch`: repainted in place on a terminal, a line for each change otherwise."""
+"""`runs --watch`: the table of `runs`, repainted in place on a terminal; otherwise a row more for each change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
@@ -36,7 +35,7 @@ def watch(client: GyozaClient, wanted: Wanted, limit: int, times: Times, *, as_j
 
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not as_json:
         _repaint(look, limit, times)
-    _tell_changes(client, look, limit, as_json=as_json)
+    _print_changes(client, look, limit, as_json=as_json)
 
 
 def _repaint(look: Callable[[int], list[OpRun]], limit: int, times: Times) -> NoReturn:
@@ -69,29 +68,26 @@ class _Picture:
         self.show([line for line in self._lines if line] + ["", visible(text)[: self._size.columns - 1]])
 
 
-def _tell_changes(client: GyozaClient, look: Callable[[int], list[OpRun]], limit: int, *, as_json: bool) -> NoReturn:
+def _print_changes(client: GyozaClient, look: Callable[[int], list[OpRun]], limit: int, *, as_json: bool) -> NoReturn:
     patience = Patience(tell=terminal.say)
+    table = run_table.GrowingTable()
     seen: dict[str, _Seen] = {}
     while True:
         listed = patience.ask(partial(look, limit))
         now = {run.id for run in listed}
         gone = [patience.ask(partial(client.get_run, run_id, events=False)) for run_id in seen if run_id not in now]
-        for run in [*gone, *reversed(listed)]:
-            if seen.get(run.id) != _changing(run):
-                _tell(run, as_json=as_json)
+        known = [*gone, *reversed(listed)]
+        changed = [run for run in known if seen.get(run.id) != _changing(run)]
+        lines = map(_json_line, changed) if as_json else table.more_lines(changed, known)
+        for line in lines:
+            terminal.out(line)
         seen = {run.id: _changing(run) for run in listed}
         time.sleep(LOOK_S)
 
 
+def _json_line(run: OpRun) -> str:
+    return terminal.json_line(run_words.as_json(run))
+
+
 def _changing(run: OpRun) -> _Seen:
     return run.state, run.current_attempt, run.worker_id, run.priority
-
-
-def _tell(run: OpRun, *, as_json: bool) -> None:
-    if as_json:
-        terminal.out_json(run_words.as_json(run))
-        return
-    where = f" on {run.worker_id}" if run.worker_id else ""
-    why = f": {note}" if (note := run_words.note(run)) else ""
-    words = f"{run.id} {run.state.value}{where}, {run_words.op_name(run)}, attempt {run.current_attempt}{why}"
-    terminal.out(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {visible(words)}")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from gyoza_tui.cli.run_table import GrowingTable
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from tests.cli.stage import Actor
-from tests.commands import COMMAND, Started, environment
+from tests.commands import COMMAND, Started, environment, installed
 from tests.servers import KEY, ServerThread
 from tests.ui.terminal.pty_session import PtySession
 from tests.waiting import until
@@ -85,7 +86,7 @@ def test_no_colour(served: ServerThread, clean_environment: Path, no_color: str,
         assert (b"\x1b[33m" in session.raw) is coloured
 
 
-def test_piped_it_is_a_line_for_each_change(served: ServerThread, clean_environment: Path) -> None:
+def test_piped_it_is_a_row_more_for_each_change(served: ServerThread, clean_environment: Path) -> None:
     actor = Actor(served.client)
     served.client.create_run("busybox", id="run-a")
     env = {"GYOZA_SERVER_URL": served.url, "GYOZA_API_KEY": KEY}
@@ -97,10 +98,10 @@ def test_piped_it_is_a_line_for_each_change(served: ServerThread, clean_environm
 
         def told() -> tuple[list[str], list[str]]:
             """The states by each."""
-            lines = [line.split() for line in words.out.read_text().splitlines()]
+            lines = [line.split() for line in words.out.read_text().splitlines()[1:]]
             runs = [OpRun.model_validate_json(line) for line in objects.out.read_text().splitlines()]
             assert {run_id for _, run_id, *_ in lines} | {run.id for run in runs} <= {"run-a"}
-            return [state.strip(",:") for _, _, state, *_ in lines], [run.state.value for run in runs]
+            return [state for state, *_ in lines], [run.state.value for run in runs]
 
         until(lambda: told() == (["PENDING"],) * 2, "the run")
         run = actor.claim("run-a")
@@ -111,14 +112,28 @@ def test_piped_it_is_a_line_for_each_change(served: ServerThread, clean_environm
             watching.process.send_signal(signal.SIGINT)
             assert watching.process.wait(10) == 130
             assert watching.err.read_text() == ""
+        titles, *_, last = words.out.read_text().splitlines()
+    assert titles.split() == ["STATE", "RUN", "TRY", "OP", "DONE", "TIME", "CREATED", "WORKER", "NOTE"]
+    listed = installed(clean_environment, "runs", "--utc", env=env).stdout.splitlines()
+    assert [line.split()[:5] for line in listed] == [line.split()[:5] for line in (titles, last)]
+
+
+def test_a_table_that_grows_keeps_its_columns_in_line(capsys: pytest.CaptureFixture[str]) -> None:
+    table = GrowingTable()
+    short, long = (OpRun(id=f"run-{image}", image=image) for image in ("a", "a-long-name"))
+    first = table.more_lines([long], [long])
+    second = table.more_lines([short], [short, long])
+    assert table.more_lines([], []) == []
+    assert [line.split()[0] for line in (*first, *second)] == ["STATE", "PENDING", "PENDING"]
+    assert second[0].index(" a ") + 1 == first[0].index("OP")
 
 
 def test_a_terminal_that_cannot_be_painted_gets_lines(served: ServerThread, clean_environment: Path) -> None:
     served.client.create_run("busybox", id="run-a")
     with at_terminal(served, clean_environment, ["runs", "--watch"], TERM="dumb") as session:
-        session.wait_for("run-a PENDING")
+        until(lambda: rows(session) == [["PENDING", "run-a"]], "the run")
         served.client.update_run("run-a", state=RunState.CANCELLED)
-        session.wait_for("run-a CANCELLED")
+        until(lambda: rows(session) == [["PENDING", "run-a"], ["CANCELLED", "run-a"]], "a row more")
         assert b"\x1b" not in session.raw
 
 
