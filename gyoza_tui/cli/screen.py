@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import locale
 import os
+import shlex
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from gyoza_tui.cli.failures import usage
 
@@ -18,6 +20,15 @@ if TYPE_CHECKING:
     from gyoza_tui.worker.notices import Level
     from gyoza_tui.worker.runner import Worker
 
+_NAME: Final = "gyoza-tui"
+_OF_CONNECTION: Final = {
+    "server_url": "--server",
+    "worker_id": "--worker-id",
+    "state_dir": "--state-dir",
+    "api_key_file": "--api-key-file",
+    "env_file": "--env-file",
+}
+_DEMO_RUN: Final = "chat lines=100 pause_s=0.1"
 _DRAWN_S: Final = 1.0
 """How long the first beat lets the screen go first."""
 
@@ -37,10 +48,27 @@ def why_headless() -> str | None:
     return None
 
 
-def options(settings: Settings) -> UiOptions:
+def to_submit(flags: dict[str, Any], *, demo: bool) -> str:
+    """What a person types in another terminal to submit a run to the server of a worker started with `flags`."""
+    same = [[flag, str(flags[name])] for name, flag in _OF_CONNECTION.items() if flags.get(name) is not None]
+    what = _DEMO_RUN if demo else "IMAGE -- COMMAND"
+    return " ".join([_program(), "submit", *map(shlex.join, same), what])
+
+
+def _program() -> str:
+    """This program: by its name alone where the shell finds it by that."""
+    program, found = Path(sys.argv[0]), shutil.which(_NAME)
+    if program.name != _NAME or (found is not None and Path(found).resolve() == program.resolve()):
+        return _NAME
+    return shlex.quote(str(program))
+
+
+def options(settings: Settings, command: str) -> UiOptions:
     """What the app is told; CliError for what the user's settings say of it and cannot be."""
+    from gyoza_tui.ui import theme_file
     from gyoza_tui.ui.keymap import KeymapError, check_keymap
     from gyoza_tui.ui.options import UiOptions
+    from gyoza_tui.worker.state_dir import worker_dir
 
     try:
         check_keymap(settings.ui_keymap)
@@ -48,7 +76,14 @@ def options(settings: Settings) -> UiOptions:
         raise usage(str(error)) from None
     _check_theme(settings.ui_theme)
     ascii_only = _ascii_is_safer() if settings.ui_ascii is None else settings.ui_ascii
-    return UiOptions(ascii=ascii_only, mouse=settings.ui_mouse, theme=settings.ui_theme, keymap=settings.ui_keymap)
+    return UiOptions(
+        ascii=ascii_only,
+        mouse=settings.ui_mouse,
+        theme=settings.ui_theme,
+        keymap=settings.ui_keymap,
+        to_submit=command,
+        theme_file=worker_dir(settings.state_dir, settings.worker_id) / theme_file.NAME,
+    )
 
 
 def run(worker: Worker, ui: UiOptions) -> int:

@@ -42,7 +42,7 @@ def serve_as_worker(settings_flags: dict[str, Any], mode: Mode) -> NoReturn:
         signal.signal(number, _stop_early)  # until the worker's own
     try:
         settings = _settings(settings_flags)
-        ui = _ui(settings, mode)
+        ui = _ui(settings, settings_flags, mode)
         code = _local(settings, mode, ui) if mode.local else _served(_made(settings, mode), ui)
     except _StoppedEarly:
         code = _never_begun(mode.bounds)
@@ -74,7 +74,7 @@ def _settings(flags: dict[str, Any]) -> Settings:
     return load(**flags)
 
 
-def _ui(settings: Settings, mode: Mode) -> UiOptions | None:
+def _ui(settings: Settings, flags: dict[str, Any], mode: Mode) -> UiOptions | None:
     """Of the screen; None: there is none."""
     if mode.no_ui or mode.bounds.ticks is not None:
         return None
@@ -83,7 +83,7 @@ def _ui(settings: Settings, mode: Mode) -> UiOptions | None:
     if why := screen.why_headless():
         say(f"gyoza-tui: {why}: no screen, headless as with --no-ui")
         return None
-    return screen.options(settings)
+    return screen.options(settings, screen.to_submit(flags, demo=mode.demo))
 
 
 def _served(worker: Worker, ui: UiOptions | None) -> int:

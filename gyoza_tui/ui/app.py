@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 from textual import events
@@ -15,8 +16,9 @@ from textual.worker import Worker
 from textual.worker import WorkerState as TaskState
 
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.ui import questions, refusals, run_tools
+from gyoza_tui.ui import questions, refusals, run_tools, theme_file
 from gyoza_tui.ui.actions import Scope, bindings
+from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.commands import commands
 from gyoza_tui.ui.driver import GyozaDriver
 from gyoza_tui.ui.duties import FOLLOWERS, follow
@@ -69,7 +71,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         self.snapshot = control.snapshot()
         self.turns = KeyTurns(self, super().on_event)
         self.set_keymap(self.options.keymap)
-        dress(self, self.options.theme)
+        dress(self, self.options.theme, self.options.theme_file)
 
     def get_default_screen(self) -> MainScreen:
         return MainScreen(self.control, self.options)
@@ -112,7 +114,19 @@ class GyozaApp(App[Leave], inherit_bindings=False):
                 break
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        return commands(self, screen)
+        return commands(self, screen, self.wear)
+
+    def wear(self, theme: str) -> None:
+        """Put on that theme, and keep it for the next start."""
+        self.theme = theme
+        if path := self.options.theme_file:
+            self.run_worker(self._keep_theme(path, theme), group="theme", exclusive=True)
+
+    async def _keep_theme(self, path: Path, theme: str) -> None:
+        try:
+            await aside(partial(theme_file.keep, path, theme))
+        except OSError as error:
+            say(self.screen, f"the theme is not kept: {path}: {error.strerror}", "warning")
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen(self.screen, self.options.keymap))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,8 @@ from gyoza_tui.ui.key_names import written
 from gyoza_tui.ui.screens.about_run import AboutRun
 
 
-def commands(app: App[Any], screen: Screen[object]) -> Iterator[SystemCommand]:
-    """By what can be pressed on that screen now, and what has no key."""
+def commands(app: App[Any], screen: Screen[object], wear: Callable[[str], None]) -> Iterator[SystemCommand]:
+    """By what can be pressed on that screen now, and what has no key; `wear` puts on the theme of that name."""
     active = {bound.binding.id: bound for bound in reversed(screen.active_bindings.values())}
     for action in ACTIONS:
         if bound := active.get(action.id):
@@ -25,7 +25,7 @@ def commands(app: App[Any], screen: Screen[object]) -> Iterator[SystemCommand]:
         elif node := _without_key(action, app, screen):
             yield SystemCommand(title(action), action.tooltip, partial(app.run_action, action.id, node))
     for name in sorted(app.available_themes):
-        yield SystemCommand(f"Theme {name}", "Wear this theme.", partial(setattr, app, "theme", name))
+        yield SystemCommand(f"Theme {name}", "Wear this theme.", partial(wear, name))
 
 
 def title(action: Action) -> str:

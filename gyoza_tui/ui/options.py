@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -49,4 +50,8 @@ class UiOptions:
     theme: str | None = None
     keymap: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Action id to keys, comma-separated, as the user wants them."""
+    to_submit: str = ""
+    """The command that submits a run to this worker's server."""
+    theme_file: Path | None = None
+    """Where a theme that was chosen on the screen is kept; None: nowhere."""
     clock: UiClock = field(default_factory=WallClock)

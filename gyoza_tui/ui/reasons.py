@@ -44,10 +44,24 @@ class Reason(NamedTuple):
 _WRONG = {Cause.NAME_HELD, Cause.KEY_REFUSED, Cause.UNREACHABLE, Cause.DISK_FULL, Cause.ENGINE_DOWN, Cause.GPU_OUT}
 
 
-def why_nothing_runs(snapshot: Snapshot, zone: tzinfo | None) -> tuple[Reason, ...]:
-    """All that stand in the way, the one to mend first first; without any, that there is no work."""
+def why_nothing_runs(
+    snapshot: Snapshot, zone: tzinfo | None, *, why_queued: str = "", to_submit: str = ""
+) -> tuple[Reason, ...]:
+    """All that is in the way, the one to resolve first first; without any, that there is no work.
+
+    `why_queued` is the server's reason why a run waits, `to_submit` the command that submits one.
+    """
+    return _in_the_way(snapshot, zone) or (_waiting(snapshot, why_queued, to_submit),)
+
+
+def none_is_for_this_worker(snapshot: Snapshot) -> bool:
+    """Whether runs wait at the server though nothing here is in the way of them."""
+    return bool(snapshot.link.queued) and not _in_the_way(snapshot, None)
+
+
+def _in_the_way(snapshot: Snapshot, zone: tzinfo | None) -> tuple[Reason, ...]:
     found = (server_trouble(snapshot, zone), _wish(snapshot), *_machine(snapshot), _slots(snapshot))
-    return tuple(reason for reason in found if reason) or (_waiting(snapshot),)
+    return tuple(reason for reason in found if reason)
 
 
 def server_trouble(snapshot: Snapshot, zone: tzinfo | None) -> Reason | None:
@@ -114,12 +128,14 @@ def _slots(snapshot: Snapshot) -> Reason | None:
     return Reason(Cause.NO_SLOT, f"all {snapshot.max_runs} are taken" if snapshot.max_runs else "this worker has none")
 
 
-def _waiting(snapshot: Snapshot) -> Reason:
+def _waiting(snapshot: Snapshot, why_queued: str, to_submit: str) -> Reason:
     if snapshot.link.beat_at is None:
         return Reason(Cause.WAITING, "the server is being asked for the first time")
     if UNCHECKED in snapshot.backends.values():
         return Reason(Cause.WAITING, "the engines are being looked at for the first time")
     queued = snapshot.link.queued
-    if not queued:
-        return Reason(Cause.WAITING, "the server's queue is empty" if queued == 0 else "the server has none")
-    return Reason(Cause.WAITING, f"{queued} queued at the server, none of them for this worker now")
+    if queued:
+        why = f": {plain_line(why_queued)}" if why_queued else ""
+        return Reason(Cause.WAITING, f"{queued} queued at the server, none of them for this worker now{why}")
+    empty = "the server's queue is empty" if queued == 0 else "the server has none"
+    return Reason(Cause.WAITING, empty, f"type in another terminal: {to_submit}" if to_submit else "")

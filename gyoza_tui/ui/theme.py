@@ -5,10 +5,13 @@ Each differs from its background in 16 colours too: ssh seldom forwards COLORTER
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from textual.app import App
 from textual.theme import Theme
+
+from gyoza_tui.ui import theme_file
 
 DEFAULT: Final = "gyoza-dark"
 
@@ -143,11 +146,11 @@ THEMES_OF_FEW: Final = (
 _MANY: Final = "truecolor"
 
 
-def dress(app: App[Any], theme: str | None) -> None:
-    """Register our themes, as the terminal's colours allow, and apply `theme` or our default.
+def dress(app: App[Any], theme: str | None, chosen_before: Path | None = None) -> None:
+    """Register our themes, as the terminal's colours allow, and apply `theme`, or the one that was chosen, or ours.
 
     Raises InvalidThemeError.
     """
     for ours in THEMES if app.console.color_system == _MANY else THEMES_OF_FEW:
         app.register_theme(ours)
-    app.theme = theme or DEFAULT
+    app.theme = theme or theme_file.kept(chosen_before, app.available_themes) or DEFAULT

@@ -141,6 +141,9 @@ class WorkerControl(Protocol):
     def seen(self, key: int) -> None:
         """Somebody has looked at how that attempt ended. Blocks."""
 
+    def why_queued(self) -> str:
+        """Why a run waits at the server, in its words, after the run's id; empty where it gives none. Blocks."""
+
     def retry(self, run_id: str) -> None:
         """Ask the server to queue an ended run again. Blocks."""
 

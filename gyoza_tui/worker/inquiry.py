@@ -49,6 +49,14 @@ class Inquiry:
             return RunDetails(view, None, self._trouble(error), refused)
         return RunDetails(view, server, None, refused)
 
+    def why_queued(self) -> str:
+        """Of the run that waits and was created last. Raises ControlError when the server does not answer."""
+        try:
+            waiting = self._runtime.client.list_runs(state=RunState.PENDING, limit=1).items
+        except httpx.HTTPError as error:
+            raise ControlError(f"what is queued is not known: {self._trouble(error)}") from None
+        return next((f"{run.id} {run.placement}" for run in waiting if run.placement), "")
+
     def retry(self, run_id: str) -> OpRun:
         """Raises ControlError when the server does not answer, or refuses."""
         try:

@@ -50,6 +50,9 @@ class LocalControl:
         if not self._runtime.journal.seen(key):
             raise KeyError(key)
 
+    def why_queued(self) -> str:
+        return self._inquiry.why_queued()
+
     def retry(self, run_id: str) -> None:
         self._inquiry.retry(run_id)
 

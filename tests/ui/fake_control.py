@@ -93,6 +93,9 @@ class FakeControl:
     descriptions: dict[int, dict[str, Any]] = field(default_factory=dict)
     lines: dict[int, tuple[LogLine, ...]] = field(default_factory=dict)
     """By key: lines as they were recorded."""
+    queue_reason: str = ""
+    queue_asked: int = 0
+    """How often it was asked for the reason."""
 
     @classmethod
     def of(cls, recording: Recording) -> FakeControl:
@@ -153,6 +156,11 @@ class FakeControl:
 
     def seen(self, key: int) -> None:
         self._note("seen", key)
+
+    def why_queued(self) -> str:
+        self.queue_asked += 1
+        self._blocking()
+        return self.queue_reason
 
     def retry(self, run_id: str) -> None:
         self._blocking("retry", run_id)

@@ -279,3 +279,18 @@ def test_a_retry_without_a_server(rig: Rig, control: LocalControl) -> None:
     rig.runtime.client = type(rig.runtime.client)("http://127.0.0.1:1")
     with pytest.raises(ControlError, match=r"127\.0\.0\.1:1 does not answer: connection refused"):
         control.retry("r1")
+
+
+def test_why_a_run_is_queued_is_the_servers_word(control: LocalControl, scripted: ScriptedServer) -> None:
+    scripted.defaults["other"] = Reply([{"id": "r9", "image": "op", "placement": "needs a GPU; none is known"}])
+    assert control.why_queued() == "r9 needs a GPU; none is known"
+    assert (scripted.of("other")[0].path, scripted.of("other")[0].query) == (
+        "/runs",
+        {"state": "PENDING", "limit": "1"},
+    )
+    for items in ([], [{"id": "r9", "image": "op"}]):
+        scripted.defaults["other"] = Reply(items)
+        assert control.why_queued() == ""
+    scripted.defaults["other"] = Reply(drop=True)
+    with pytest.raises(ControlError, match=r"what is queued is not known: the server .* does not answer"):
+        control.why_queued()

@@ -17,6 +17,7 @@ from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside import one_line, plain_line
 from gyoza_tui.ui.panels.checklist import Checklist
 from gyoza_tui.ui.phases import FINISHED
+from gyoza_tui.ui.queue_question import QueueQuestion
 from gyoza_tui.ui.reasons import Reason, why_nothing_runs
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.prompt import Prompt
@@ -45,6 +46,7 @@ class RunsPane(Vertical):
         """What the page answers, or is being asked."""
         self._reading = False
         self._trouble = ""
+        self._queue = QueueQuestion(control)
         self._leaving: dict[int, RunView] = {}
         """Runs that were closed since the page was read."""
         self._views: tuple[RunView, ...] = ()
@@ -76,6 +78,8 @@ class RunsPane(Vertical):
             here = {view.key for view in snapshot.runs}
             self._leaving |= {view.key: view for view in before.runs if view.key not in here}
         self._ask_history()
+        if self._queue.due(snapshot):
+            self.run_worker(self._queue.ask())
         self._draw()
 
     def start_filter(self) -> None:
@@ -248,7 +252,9 @@ class RunsPane(Vertical):
             return (Content.assemble(nothing, ("  esc shows all", "$text-muted")),)
         if any(view.row.outcome is None for view in snapshot.runs):
             return ()
-        reasons = why_nothing_runs(snapshot, self._options.clock.zone)
+        reasons = why_nothing_runs(
+            snapshot, self._options.clock.zone, why_queued=self._queue.answer, to_submit=self._options.to_submit
+        )
         return tuple(line for reason in reasons for line in self._reason_lines(reason))
 
     def _reason_lines(self, reason: Reason) -> list[Content]:

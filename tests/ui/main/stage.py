@@ -56,11 +56,15 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    control: FakeControl, size: tuple[int, int] = (160, 45), options: UiOptions | None = None
+    control: FakeControl,
+    size: tuple[int, int] = (160, 45),
+    options: UiOptions | None = None,
+    *,
+    notifications: bool = False,
 ) -> AsyncIterator[Stage]:
-    """Shown once with its history."""
+    """Shown once with its history; with `notifications` those are on the screen too."""
     app = GyozaApp(control, options or UiOptions(clock=StillClock()))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=notifications) as pilot:
         shown = Stage(app, pilot)
         await shown.tick()
         await shown.tick()

@@ -22,6 +22,7 @@ from gyoza_tui.ui.panels.log import LogPane
 from gyoza_tui.ui.panels.resources import Resources
 from gyoza_tui.ui.panels.runs import RunsPane
 from gyoza_tui.ui.screens.run import RunScreen
+from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule
@@ -367,5 +368,19 @@ def test_eight_gpus_leave_room_for_runs_and_log(size: tuple[int, int]) -> None:
             assert shown.main.query_one(Resources).size.height <= size[1] // 4 + 1
             assert shown.main.query_one(RunsPane).run_list.size.height >= 3
             assert shown.main.query_one(LogPane).size.height >= 9
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("size", [(160, 45), (80, 24), (80, 16)])
+def test_a_message_leaves_the_newest_lines_of_the_log_to_be_seen(size: tuple[int, int]) -> None:
+    async def look() -> None:
+        async with stage(busy_control(), size, notifications=True) as shown:
+            before = shown.rows()
+            say(shown.app.screen, "saved as /tmp/a-run.log")
+            await shown.until(lambda: "saved as /tmp/a-run.log" in shown.text())
+            changed = [y for y, (line, was) in enumerate(zip(shown.rows(), before, strict=True)) if line != was]
+            assert changed[0] >= 1, "the header is to be seen"
+            assert changed[-1] < size[1] // 2, "and so is the end of the log"
 
     asyncio.run(look())

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.reasons import Cause, why_nothing_runs
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.snapshot import UNCHECKED, Outcome, Snapshot
@@ -116,3 +117,43 @@ def test_a_filter_that_matches_nothing_says_so_and_how_to_leave_it() -> None:
 def test_an_engine_that_nobody_has_looked_at_is_not_down() -> None:
     (reason,) = why_nothing_runs(snapshot(backends={"docker": UNCHECKED}), None)
     assert (reason.cause, reason.text) == (Cause.WAITING, "the engines are being looked at for the first time")
+
+
+def test_what_is_queued_for_others_comes_with_the_servers_reason() -> None:
+    control = FakeControl(now=WELL, queue_reason="train-1 needs a GPU; none is known\x1b[2J")
+
+    async def look() -> None:
+        async with stage(control, (160, 30)) as shown:
+            await shown.until(lambda: "train-1 needs a GPU" in shown.text())
+            assert "14 queued at the server, none of them for this worker now: train-1 needs a GPU" in shown.text()
+            for _ in range(20):
+                await shown.tick()
+            assert control.queue_asked == 1, "the same five seconds"
+            control.now = control.now._replace(taken_at=BOOT + 5)
+            control.trouble = "connection refused"
+            await shown.until(lambda: control.queue_asked == 2)
+            await shown.until(lambda: "train-1" not in shown.text())
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("cause", [Cause.PAUSED, Cause.NO_SLOT, Cause.UNREACHABLE])
+def test_the_server_is_not_asked_where_the_reason_is_here(cause: Cause) -> None:
+    control = FakeControl(now=STATES[cause][0])
+
+    async def look() -> None:
+        async with stage(control, (120, 30)) as shown:
+            await shown.tick()
+            assert control.queue_asked == 0
+
+    asyncio.run(look())
+
+
+def test_an_empty_queue_says_what_to_type() -> None:
+    options = UiOptions(clock=StillClock(), to_submit=".venv/bin/gyoza-tui submit IMAGE -- COMMAND")
+
+    async def look() -> None:
+        async with stage(FakeControl(now=STATES[Cause.WAITING][0]), (160, 30), options) as shown:
+            assert "the server's queue is empty  type in another terminal: .venv/bin/gyoza-tui submit" in shown.text()
+
+    asyncio.run(look())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -12,6 +15,7 @@ from rich.console import Console
 from textual.color import Color as TextualColor
 from textual.theme import Theme
 
+from gyoza_tui.ui import theme_file
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.theme import DEFAULT, THEMES, THEMES_OF_FEW, dress
 from tests.ui.main.scene import busy_control
@@ -110,3 +114,54 @@ def test_a_theme_is_chosen_by_the_options() -> None:
             assert shown.app.theme == "gyoza-light"
 
     asyncio.run(look())
+
+
+def test_a_theme_that_was_chosen_is_worn_at_the_next_start(tmp_path: Path) -> None:
+    options = UiOptions(clock=StillClock(), theme_file=tmp_path / "theme")
+
+    async def choose() -> None:
+        async with stage(busy_control(), options=options) as shown:
+            assert shown.app.theme == DEFAULT
+            commands = {command.title: command for command in shown.app.get_system_commands(shown.app.screen)}
+            commands["Theme gyoza-light"].callback()
+            assert shown.app.theme == "gyoza-light"
+            await shown.until((tmp_path / "theme").exists)
+
+    async def look(options: UiOptions, theme: str) -> None:
+        async with stage(busy_control(), options=options) as shown:
+            assert shown.app.theme == theme
+
+    asyncio.run(choose())
+    assert [path.name for path in tmp_path.iterdir()] == ["theme"], "nothing half written stays"
+    asyncio.run(look(options, "gyoza-light"))
+    asyncio.run(look(replace(options, theme="gyoza-contrast"), "gyoza-contrast"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no-such-theme\n", b"\xff\xfe", b"gyoza-light" + bytes(10_000), None])
+def test_a_file_that_names_no_theme_is_not_heeded(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "theme"
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+    assert theme_file.kept(path, ["gyoza-light"]) is None
+    theme_file.keep(path, "gyoza-light")
+    assert theme_file.kept(path, ["gyoza-light"]) == "gyoza-light"
+    path.rename(tmp_path / "another")
+    path.symlink_to(tmp_path / "another")
+    assert theme_file.kept(path, ["gyoza-light"]) is None, "through no link"
+
+
+def test_a_theme_that_cannot_be_kept_is_worn_all_the_same(tmp_path: Path) -> None:
+    options = UiOptions(clock=StillClock(), theme_file=tmp_path / "gone" / "theme")
+
+    async def choose() -> None:
+        async with stage(busy_control(), options=options) as shown:
+            shown.app.wear("gyoza-light")
+            await shown.until(lambda: shown.app._notifications)
+            assert [note.message for note in shown.app._notifications] == [
+                f"the theme is not kept: {options.theme_file}: No such file or directory"
+            ]
+            assert shown.app.theme == "gyoza-light"
+
+    asyncio.run(choose())
