@@ -6,20 +6,41 @@ import os
 import platform
 import sys
 from importlib.metadata import version
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import psutil
 
 from gyoza_tui import __version__
 
 
+class Figure(NamedTuple):
+    """A measured value and its bound."""
+
+    name: str
+    detail: str
+    value: float
+    bound: float
+    at_most: bool = True
+    unit: str = ""
+
+    @property
+    def well(self) -> bool:
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+
 def report(name: str, detail: str, value: float, bound: float, *, at_most: bool, unit: str = "") -> NoReturn:
     """Print, and end the process: 1 beyond the bound."""
-    well = value <= bound if at_most else value >= bound
-    print(f"{name}: {value:.3g}{unit} ({'at most' if at_most else 'at least'} {bound:g}{unit}): {_word(well)}")
-    print(f"  {detail}")
+    report_all(Figure(name, detail, value, bound, at_most, unit))
+
+
+def report_all(*figures: Figure) -> NoReturn:
+    """Print them, and end the process: 1 if one is beyond its bound."""
+    for each in figures:
+        bound = f"{'at most' if each.at_most else 'at least'} {each.bound:g}{each.unit}"
+        print(f"{each.name}: {each.value:.3g}{each.unit} ({bound}): {_word(each.well)}")
+        print(f"  {each.detail}")
     print(f"  {_machine()}")
-    sys.exit(0 if well else 1)
+    sys.exit(0 if all(each.well for each in figures) else 1)
 
 
 def _word(well: bool) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+from collections import defaultdict
 from collections.abc import Iterable
 
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import ClaimRequest, WorkerState
-from gyoza_tui.server.database import Transaction
 
 
 class OpenClaim:
@@ -40,11 +40,6 @@ class OpenClaim:
         """Called by whoever holds the right to answer, from any thread."""
         self._loop.call_soon_threadsafe(self._set, runs)
 
-    def answer_after(self, tx: Transaction, runs: list[OpRun]) -> None:
-        """Answer once the assignment is on disk; empty when it could not be written."""
-        tx.after_commit(lambda: self.answer(runs))
-        tx.after_failure(lambda: self.answer([]))
-
     def _set(self, runs: list[OpRun]) -> None:
         if not self.answered.done():
             self.answered.set_result(runs)
@@ -54,7 +49,8 @@ class Claims:
     """All open claims."""
 
     def __init__(self) -> None:
-        self._open: dict[int, OpenClaim] = {}
+        self._open: defaultdict[str, dict[int, OpenClaim]] = defaultdict(dict)
+        """By worker."""
         self._keys = itertools.count(1)
         self._lock = threading.Lock()
         self._stopping = False
@@ -65,18 +61,21 @@ class Claims:
     def add(self, claim: OpenClaim) -> None:
         with self._lock:
             if not self._stopping:
-                self._open[claim.key] = claim
+                self._open[claim.worker_id][claim.key] = claim
                 return
         self.answer_empty([claim])
 
     def remove(self, claim: OpenClaim) -> None:
         with self._lock:
-            self._open.pop(claim.key, None)
+            own = self._open.get(claim.worker_id, {})
+            own.pop(claim.key, None)
+            if not own:
+                self._open.pop(claim.worker_id, None)
 
     def open(self, worker_id: str | None = None) -> list[OpenClaim]:
         with self._lock:
-            claims = list(self._open.values())
-        return [c for c in claims if not c.ended and worker_id in (None, c.worker_id)]
+            some = self._open.values() if worker_id is None else [self._open.get(worker_id, {})]
+            return [claim for own in some for claim in own.values() if not claim.ended]
 
     def answer_empty(self, claims: Iterable[OpenClaim]) -> int:
         """Have these workers beat and claim again at once; how many were still open."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import Row, and_, bindparam, or_, select
 
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.server import assignment, schema
 from gyoza_tui.server.claims import OpenClaim
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
 from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.rooms import Rooms
 from gyoza_tui.server.roster import Known, held_attempts
 from gyoza_tui.server.rows import run_of
 from gyoza_tui.server.run_change import RunChange
@@ -27,22 +28,38 @@ _PAGE = 64
 
 # built once: to build a statement takes longer than to execute it
 _RUNS: Final = schema.runs.c
-_PENDING: Final = _RUNS.state == RunState.PENDING
-_NEEDS: Final = select(_RUNS.need).where(_PENDING).distinct()
 _HELD: Final = select(schema.attempts.c.run_id).where(schema.attempts.c.run_id == _RUNS.id, schema.attempts.c.held)
-_QUEUE: Final = (
-    select(_RUNS.id, _RUNS.priority, _RUNS.seq, _RUNS.avoid_worker, _RUNS.alone_s)
-    .where(_PENDING, _RUNS.need == bindparam("need"), ~_HELD.exists())
-    .where(or_(_RUNS.not_before.is_(None), _RUNS.not_before <= bindparam("due")))
-    .order_by(_RUNS.priority.desc(), _RUNS.seq)
-    .limit(_PAGE)
+_DUE: Final = and_(
+    schema.PENDING,
+    ~_HELD.exists(),
+    or_(_RUNS.not_before.is_(None), _RUNS.not_before <= bindparam("due")),
 )
-_QUEUE_BEHIND: Final = _QUEUE.where(
-    or_(
-        _RUNS.priority < bindparam("priority"),
-        and_(_RUNS.priority == bindparam("priority"), _RUNS.seq > bindparam("seq")),
+_WAITING: Final = (_RUNS.id, _RUNS.priority, _RUNS.seq, _RUNS.avoid_worker, _RUNS.alone_s)
+_RANK: Final = (_RUNS.priority.desc(), _RUNS.seq)
+_FIRST: Final = (
+    select(_RUNS.seq)
+    .where(_RUNS.need == schema.queued.c.need, _DUE)
+    .order_by(*_RANK)
+    .limit(1)
+    .correlate(schema.queued)
+    .scalar_subquery()
+)
+_head: Final = schema.runs.alias("head")
+_HEADS: Final = select(schema.queued.c.need, *(_head.c[column.name] for column in _WAITING)).join_from(
+    schema.queued, _head, _head.c.seq == _FIRST
+)
+_BEHIND: Final = (
+    select(*_WAITING)
+    .where(_RUNS.need == bindparam("need"), _DUE)
+    .where(
+        or_(
+            _RUNS.priority < bindparam("priority"),
+            and_(_RUNS.priority == bindparam("priority"), _RUNS.seq > bindparam("seq")),
+        )
     )
 )
+_PAGE_BEHIND: Final = _BEHIND.order_by(*_RANK).limit(_PAGE)
+_NAMED_BEHIND: Final = _BEHIND.where(_RUNS.id.in_(bindparam("named", expanding=True)))
 _PAUSES: Final = select(schema.pauses).where(schema.pauses.c.until > bindparam("due"))
 
 
@@ -119,13 +136,20 @@ def give_out(hub: Hub, tx: Transaction) -> None:
     claims = {claim.key: claim for claim in hub.claims.open() if claim.request.max > 0}
     if not claims:
         return
-    rooms = hub.roster.rooms(tx.connection, hub.moments)
+    heads = {head.need: head for head in tx.connection.execute(_HEADS, {"due": hub.moments.due()})}
+    needs = {text: Need.loads(text) for text in heads}
+    rooms = Rooms(hub.roster, tx.connection, hub.moments)
+    fitting = rooms.fitting(needs, {claim.worker_id for claim in claims.values()})
     offers = [
         Offer(key, rooms[c.worker_id], c.request.max, None if c.request.only is None else frozenset(c.request.only))
         for key, c in claims.items()
-        if c.worker_id in rooms and rooms[c.worker_id].takes_work
+        if fitting.get(c.worker_id)
     ]
-    if offers and (matches := match(_queues(hub, tx, offers), offers, rooms.values())):
+    if not offers:
+        return
+    paused = _paused(hub, tx)
+    queues = {needs[text]: _queue(hub, tx, heads[text], offers, paused) for text in set().union(*fitting.values())}
+    if matches := match(queues, offers, rooms):
         with tx.part():
             _assign(hub, tx, claims, matches)
 
@@ -140,6 +164,8 @@ def _assign(hub: Hub, tx: Transaction, claims: dict[int, OpenClaim], matches: li
                 hub.work_changed = True
                 continue
             answers[one.key] = []
+            # whatever fails from here on, it is answered
+            tx.after_failure(partial(claim.answer, []))
         known = hub.roster.get(claim.worker_id)
         if known is None:
             continue
@@ -148,30 +174,30 @@ def _assign(hub: Hub, tx: Transaction, claims: dict[int, OpenClaim], matches: li
         known.heard[(one.run_id, run.attempt.attempt, run.attempt.lease)] = hub.moments.boot()
         answers[one.key].append(run_of(run.run, run.attempt, for_worker=True))
     for key, runs in answers.items():
-        claims[key].answer_after(tx, runs)
+        tx.after_commit(partial(claims[key].answer, runs))
 
 
-def _queues(hub: Hub, tx: Transaction, offers: list[Offer]) -> dict[Need, Iterator[Waiting]]:
-    """The waiting runs of each need that some offer has room for."""
-    needs = {text: Need.loads(text) for text in tx.connection.execute(_NEEDS).scalars()}
-    paused = _paused(hub, tx)
-    return {
-        need: _queue(hub, tx, text, paused)
-        for text, need in needs.items()
-        if any(offer.room.fits(need) for offer in offers)
-    }
-
-
-def _queue(hub: Hub, tx: Transaction, need: str, paused: dict[str, set[str]]) -> Iterator[Waiting]:
-    """By priority, then age, read in pages: most of a long queue is never looked at."""
-    asked = {"need": need, "due": hub.moments.due()}
-    page = tx.connection.execute(_QUEUE, asked).all()
+def _queue(
+    hub: Hub, tx: Transaction, head: Row[Any], offers: list[Offer], paused: dict[str, set[str]]
+) -> Iterator[Waiting]:
+    """The waiting runs of one need by priority, then age, read in pages: most of a long queue is never looked at."""
+    need, due = Need.loads(head.need), hub.moments.due()
+    page: Sequence[Row[Any]] = [head]
     while page:
         for row in page:
-            rank, given_back_by = (-row.priority, row.seq), frozenset(paused.get(row.id, ()))
-            yield Waiting(row.id, rank, given_back_by, row.avoid_worker, alone=row.alone_s > 0)
-        last = page[-1]
-        page = tx.connection.execute(_QUEUE_BEHIND, asked | {"priority": last.priority, "seq": last.seq}).all()
+            given_back_by = frozenset(paused.get(row.id, ()))
+            yield Waiting(row.id, _rank(row), given_back_by, row.avoid_worker, alone=row.alone_s > 0)
+        asked = {"need": head.need, "due": due, "priority": page[-1].priority, "seq": page[-1].seq}
+        fitting = [offer for offer in offers if offer.slots > 0 and offer.room.fits(need)]
+        if any(offer.only is None for offer in fitting):
+            page = list(tx.connection.execute(_PAGE_BEHIND, asked))
+        else:
+            named = list(frozenset().union(*(offer.only for offer in fitting if offer.only)))
+            page = sorted(tx.connection.execute(_NAMED_BEHIND, asked | {"named": named}), key=_rank)
+
+
+def _rank(row: Row[Any]) -> tuple[int, int]:
+    return -row.priority, row.seq
 
 
 def _paused(hub: Hub, tx: Transaction) -> dict[str, set[str]]:

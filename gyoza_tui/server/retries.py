@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from gyoza_tui.models.definitions import RetryPolicy
 from gyoza_tui.models.errors import ErrorCode
@@ -19,7 +19,9 @@ from gyoza_tui.server.run_change import Entry, RunChange
 
 INFRA_BACKOFF_S = 5.0
 
-_NEW_ATTEMPT = schema.attempts.insert()
+_NEW_ATTEMPT = schema.attempts.insert().values(
+    run_seq=select(schema.runs.c.seq).where(schema.runs.c.id == bindparam("the_run")).scalar_subquery()
+)
 
 
 def new_attempt(tx: Transaction, run_id: str, number: int, constraints: dict[str, Any]) -> None:
@@ -27,6 +29,7 @@ def new_attempt(tx: Transaction, run_id: str, number: int, constraints: dict[str
         _NEW_ATTEMPT,
         {
             "run_id": run_id,
+            "the_run": run_id,
             "attempt": number,
             "id": str(uuid.uuid4()),
             "state": RunState.PENDING,

@@ -4,33 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
 from gyoza_tui.models.constraints import Constraints
-from gyoza_tui.models.gpu_room import GpuRoom
-from gyoza_tui.models.limits import CPU_MAX
-from gyoza_tui.models.workers import HeartbeatRequest, RunningOpReport, WorkerState
+from gyoza_tui.models.workers import HeartbeatRequest, RunningOpReport
 from gyoza_tui.server import schema
-from gyoza_tui.server.moments import Micros, Moments
-from gyoza_tui.server.scheduler import Room, is_alone
+from gyoza_tui.server.moments import Micros
+
+if TYPE_CHECKING:
+    from gyoza_tui.server.rooms import Free
 
 CHANGING: Final = {"worker_id", "instance_id", "epoch", "beat", "running_ops", "free_slots", "away_s"}
 """Fields of a beat that its worker's row does not keep, or keeps in a column of their own."""
 
-_ATTEMPTS = schema.attempts.c
-_COUNTED = (
-    select(
-        _ATTEMPTS.worker_id,
-        _ATTEMPTS.constraints,
-        _ATTEMPTS.started_at,
-        _ATTEMPTS.alone_s,
-        schema.backend_of(schema.runs.c.need).label("backend"),
-    )
-    .join(schema.runs, schema.runs.c.id == _ATTEMPTS.run_id)
-    .where(_ATTEMPTS.held)
-)
 _ALL_HELD = (
     select(schema.attempts, schema.runs.c.state.label("run_state"), schema.runs.c.current_attempt)
     .join(schema.runs, schema.runs.c.id == schema.attempts.c.run_id)
@@ -84,6 +72,8 @@ class Known:
     """The free slots for which a claim was answered early already."""
     nudge: bool = False
     """Something changed that only a beat will tell; the next claim is answered early and empty."""
+    free: Free | None = None
+    """What it has free, as the writer read it last; None once that may have changed."""
 
 
 class Roster:
@@ -108,6 +98,7 @@ class Roster:
                 self._workers[row.worker_id] = known
             known.report, known.instance_id, known.epoch = report, row.instance_id, row.epoch
             known.away_until = row.away_until
+            known.free = None
             known.lists = known.lists or row.instance_id is not None
 
     def get(self, worker_id: str) -> Known | None:
@@ -126,38 +117,10 @@ class Roster:
         """Heard of by this process within its lease."""
         return known.beaten and now - known.last_seen <= self._lease_s
 
-    def rooms(self, connection: Connection, moments: Moments) -> dict[str, Room]:
-        """What every worker has free, from the rows of its unreleased attempts."""
-        rooms = {known.worker_id: self.room(known, moments.boot()) for known in self.all()}
-        for row in connection.execute(_COUNTED):
-            if (room := rooms.get(row.worker_id)) is not None:
-                alone = is_alone(row.started_at, row.alone_s, moments.due())
-                room.take(Constraints.model_validate_json(row.constraints), row.backend, alone=alone)
-                room.proven[row.backend] += row.alone_s > 0 and not alone
-        return rooms
-
-    def room(self, known: Known, now: float) -> Room:
-        """As if no run of ours were on it."""
-        report = known.report
-        return Room(
-            worker_id=known.worker_id,
-            cpu=report.resources.cpu_cores,
-            ram_mb=report.resources.ram_mb,
-            gpus=[GpuRoom(g.id, g.vram_mb, g.foreign_mb, frozenset(g.tags)) for g in report.resources.gpus],
-            tags=frozenset(report.tags),
-            backends=frozenset(report.backends),
-            ops=frozenset(report.ops),
-            trouble=report.trouble,
-            slots=CPU_MAX if report.max_runs is None else report.max_runs,
-            takes_work=self.live(known, now) and report.state is WorkerState.CLAIMING,
-        )
-
-    def totals(self, now: float) -> list[Room]:
-        """As if nothing at all ran on them."""
-        rooms = [self.room(known, now) for known in self.all()]
-        for room in rooms:
-            room.gpus = [gpu.without_others() for gpu in room.gpus]
-        return rooms
+    def touch(self, worker_id: str | None) -> None:
+        """A row that counts for what this worker has free has changed."""
+        if worker_id is not None and (known := self._workers.get(worker_id)) is not None:
+            known.free = None
 
 
 def held_attempts(connection: Connection, worker_ids: Iterable[str] | None = None) -> list[Held]:

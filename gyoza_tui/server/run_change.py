@@ -17,6 +17,8 @@ from gyoza_tui.server.moments import Micros
 from gyoza_tui.server.rows import attempt_row, dumps, loads, run_row
 
 _MESSAGE_MAX = 2000
+_COUNTED = {"worker_id", "held", "constraints", "started_at", "alone_s"}
+"""Columns of an attempt by which its worker has less free."""
 
 # built once: to build a statement takes longer than to execute it
 _SET_RUN = schema.runs.update().where(schema.runs.c.id == bindparam("the_id"))
@@ -98,8 +100,15 @@ class RunChange:
         self._run = self._attempt = None
 
     def set_attempt(self, number: int, **values: Any) -> None:
+        if not _COUNTED.isdisjoint(values):
+            self._touch(number, values.get("worker_id"))
         self.tx.connection.execute(_SET_ATTEMPT, {"the_run": self._id, "the_attempt": number, **values})
         self._attempt = None
+
+    def _touch(self, number: int, next_worker: str | None) -> None:
+        row = attempt_row(self.tx.connection, self._id, number)
+        for worker_id in (next_worker, None if row is None else row.worker_id):
+            self.hub.roster.touch(worker_id)
 
     def move(self, target: RunState, cause: Cause, **values: Any) -> None:
         """Change the run's state; Refused when the table of transitions has no such line."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, func, or_, select
 
@@ -22,8 +21,9 @@ from gyoza_tui.server.schema import attempts, runs
 PAGE_BYTES: Final = 16 * MIB
 """A page ends early rather than grow beyond this."""
 LOOKED_AT_MAX: Final = 20_000
-"""Runs that are held against a filter for one page; there may be a million, and others wait to be answered."""
+"""Runs that are compared with what is wanted for one page; there may be a million, and others wait to be answered."""
 _IMAGE: Final = func.json_extract(runs.c.spec, "$.image")
+_HELD_BY: Final = attempts.alias("held_by")
 _OP: Final = func.coalesce(runs.c.op_definition + "@" + func.coalesce(runs.c.op_version, ""), "")
 
 
@@ -57,31 +57,103 @@ def page(
     return listed, rest
 
 
+class _Source(NamedTuple):
+    """The runs that one index gives in the order of the list."""
+
+    table: FromClause
+    seq: ColumnElement[int]
+    equal: ColumnElement[bool] | None = None
+    """The equality that the index is for."""
+
+    def query(self, columns: Iterable[Any], before: int | None) -> Select[Any]:
+        return self._listed(select(*columns).select_from(self.table), before)
+
+    def last_of_page(self, connection: Connection, before: int | None) -> int | None:
+        """The `seq` of the last run to look at for this page; None where there are fewer left."""
+        last: int | None = connection.execute(
+            self._listed(select(self.seq), before).offset(LOOKED_AT_MAX - 1).limit(1)
+        ).scalar()
+        return last
+
+    def _listed(self, query: Select[Any], before: int | None) -> Select[Any]:
+        query = query.order_by(self.seq.desc())
+        if self.equal is not None:
+            query = query.where(self.equal)
+        return query if before is None else query.where(self.seq < before)
+
+
 def _found(
     hub: Hub, connection: Connection, wanted: Wanted, limit: int, before: int | None
 ) -> tuple[list[Row[Any]], int | None]:
     """At most `limit` rows, and where to look for more."""
+    wanted = _with_equal_terms(wanted)
+    source, others = _source(wanted)
+    last = None
+    if others or wanted.terms:
+        last = source.last_of_page(connection, before)
+    if last is not None:
+        others.append(source.seq >= last)
     if not wanted.terms:
-        found = list(connection.execute(_query(select(runs), wanted, before).limit(limit + 1)))
-        return found[:limit], found[limit - 1].seq if len(found) > limit else None
+        found = list(connection.execute(source.query([*runs.c], before).where(*others).limit(limit + 1)))
+        return found[:limit], found[limit - 1].seq if len(found) > limit else last
     numbers: list[int] = []
-    last, looked_at = None, 0
-    for number, facts in islice(_facts(connection, wanted, before), LOOKED_AT_MAX):
-        last, looked_at = number, looked_at + 1
-        if wanted.terms.matches(facts, to_utc(hub.moments.shown()).timestamp()):
+    now = to_utc(hub.moments.shown()).timestamp()
+    for number, facts in _facts(connection, source, others, wanted.terms, before):
+        if wanted.terms.matches(facts, now):
             numbers.append(number)
             if len(numbers) == limit:
+                last = number
                 break
     by_number = {run.seq: run for run in connection.execute(select(runs).where(runs.c.seq.in_(numbers)))}
-    more = len(numbers) == limit or looked_at == LOOKED_AT_MAX
-    return [by_number[number] for number in numbers], last if more else None
+    return [by_number[number] for number in numbers], last
 
 
-def _facts(connection: Connection, wanted: Wanted, before: int | None) -> Iterator[tuple[int, RunFacts]]:
+def _with_equal_terms(wanted: Wanted) -> Wanted:
+    """With the terms that mean one value of a column as that too, for which there is an index."""
+    found: dict[str, Any] = {}
+    for term in wanted.terms.terms:
+        states = [state for state in RunState if set(words_of(state)) & set(term.values)]
+        if term.negated or len(term.values) != 1:
+            continue
+        if term.key is Key.STATE and len(states) == 1 and wanted.state is None:
+            found["state"] = states[0]
+        elif term.key is Key.WORKER and term.whole and wanted.worker_id is None:
+            found["worker_id"] = term.values[0]
+        elif term.key is Key.TOPIC and term.whole and wanted.topic is None:
+            found["topic"] = term.values[0]
+    return replace(wanted, **found)
+
+
+def _source(wanted: Wanted) -> tuple[_Source, list[ColumnElement[bool]]]:
+    """By which index they are found, and what else must hold of each."""
+    others = [runs.c.created_at >= wanted.since] if wanted.since is not None else []
+    equal = [
+        column == value
+        for column, value in (
+            (runs.c.topic, wanted.topic),
+            (runs.c.op_definition, wanted.definition),
+            (runs.c.state, wanted.state),
+        )
+        if value is not None
+    ]
+    if wanted.worker_id is not None:
+        others += [*equal, _HELD_BY.c.attempt == runs.c.current_attempt]
+        with_runs = _HELD_BY.join(runs, runs.c.seq == _HELD_BY.c.run_seq)
+        return _Source(with_runs, _HELD_BY.c.run_seq, _HELD_BY.c.worker_id == wanted.worker_id), others
+    if equal:
+        return _Source(runs, runs.c.seq, equal[0]), others + equal[1:]
+    return _Source(runs, runs.c.seq), others
+
+
+def _facts(
+    connection: Connection, source: _Source, others: list[ColumnElement[bool]], terms: RunFilter, before: int | None
+) -> Iterator[tuple[int, RunFacts]]:
     """What the terms look at, of each run that may match."""
-    columns = (runs.c.seq, runs.c.id, runs.c.state, runs.c.op_definition, runs.c.op_version, runs.c.topic)
-    query = select(*columns, _IMAGE.label("image"), runs.c.updated_at, attempts.c.worker_id, attempts.c.error_message)
-    query = _query(query.outerjoin(attempts, _current(attempts)), wanted, before).where(*_narrowing(wanted.terms))
+    own = (runs.c.seq, runs.c.id, runs.c.state, runs.c.op_definition, runs.c.op_version, runs.c.topic)
+    columns = (*own, _IMAGE.label("image"), runs.c.updated_at, attempts.c.worker_id, attempts.c.error_message)
+    current = and_(attempts.c.run_id == runs.c.id, attempts.c.attempt == runs.c.current_attempt)
+    with_attempts = source._replace(table=source.table.outerjoin(attempts, current))
+    query = with_attempts.query(columns, before).where(*others, *_narrowing(terms))
     with connection.execution_options(yield_per=500).execute(query) as found:
         for row in found:
             facts = server_facts(
@@ -117,30 +189,3 @@ def _narrowing(terms: RunFilter) -> Iterator[ColumnElement[bool]]:
 def _holds(column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
     """SQLite's `lower` knows the letters of ASCII only: for what holds no others."""
     return func.instr(func.lower(column), value) > 0
-
-
-def _current(table: FromClause) -> ColumnElement[bool]:
-    return and_(table.c.run_id == runs.c.id, table.c.attempt == runs.c.current_attempt)
-
-
-def _held_by(worker_id: str) -> ColumnElement[bool]:
-    current = attempts.alias("current")
-    return select(current.c.run_id).where(_current(current), current.c.worker_id == worker_id).exists()
-
-
-def _query(query: Select[Any], wanted: Wanted, before: int | None) -> Select[Any]:
-    query = query.order_by(runs.c.seq.desc())
-    for column, value in (
-        (runs.c.state, wanted.state),
-        (runs.c.topic, wanted.topic),
-        (runs.c.op_definition, wanted.definition),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if wanted.worker_id is not None:
-        query = query.where(_held_by(wanted.worker_id))
-    if wanted.since is not None:
-        query = query.where(runs.c.created_at >= wanted.since)
-    if before is not None:
-        query = query.where(runs.c.seq < before)
-    return query

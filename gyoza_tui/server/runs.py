@@ -13,7 +13,7 @@ from gyoza_tui.models.definitions import InputValidationError, OpSpec, fit_input
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import DefinitionRunRequest, OpRun, RunPatch, RunRequest
 from gyoza_tui.models.states import OWNED, EventType, RunState
-from gyoza_tui.server import assignment, definitions, ends, retries, rows, schema
+from gyoza_tui.server import assignment, definitions, ends, retries, rooms, rows, schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, not_yours, run_unknown
 from gyoza_tui.server.hub import Hub
@@ -111,10 +111,21 @@ def _hash(name: str, body: str) -> str:
 
 
 def one(hub: Hub, connection: Connection, run_id: str, *, events: bool) -> OpRun:
+    """The run, and why it waits, for which every worker is looked at."""
+    run = _existing(connection, run_id)
+    return rows.whole_run(connection, run, events=events, placement=Placements(hub, connection).of(run))
+
+
+def changed(connection: Connection, run_id: str) -> OpRun:
+    """The run as the answer to what created or changed it: without its placement."""
+    return rows.whole_run(connection, _existing(connection, run_id), events=True, placement=None)
+
+
+def _existing(connection: Connection, run_id: str) -> Row[Any]:
     run = rows.run_row(connection, run_id)
     if run is None:
         raise run_unknown(run_id)
-    return rows.whole_run(connection, run, events=events, placement=Placements(hub, connection).of(run))
+    return run
 
 
 class Placements:
@@ -135,8 +146,8 @@ class Placements:
             return f"waits until worker {holder} has let its last attempt go"
         key = run.need, run.alone_s > 0
         if key not in self._words:
-            free = self._hub.roster.rooms(self._connection, self._hub.moments).values()
-            totals = self._hub.roster.totals(self._hub.moments.boot())
+            free = rooms.all_rooms(self._hub.roster, self._connection, self._hub.moments).values()
+            totals = rooms.whole_rooms(self._hub.roster, self._hub.moments)
             self._words[key] = placement(Need.loads(run.need), free, totals, alone=run.alone_s > 0)
         return self._words[key]
 
@@ -165,7 +176,7 @@ def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch) -> OpRun:
         if row.attempt != run.run.current_attempt or run.state not in OWNED or not row.held:
             raise not_yours(run_id)
         run.set_attempt(row.attempt, outputs=rows.dumps(change.outputs))
-    return one(hub, tx.connection, run_id, events=True)
+    return changed(tx.connection, run_id)
 
 
 def _move(run: RunChange, change: RunPatch) -> None:

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import OpSpec
@@ -36,7 +37,9 @@ class Need:
         return json.dumps([self.backend, self.op, c.cpu, c.ram_mb, c.vram_mb, c.gpu_id, sorted(self.tags)])
 
     @classmethod
+    @lru_cache(maxsize=4096)
     def loads(cls, text: str) -> Need:
+        """Of one text always the same need."""
         backend, op, cpu, ram_mb, vram_mb, gpu_id, tags = json.loads(text)
         return cls(backend, op, Constraints(cpu=cpu, ram_mb=ram_mb, vram_mb=vram_mb, gpu_id=gpu_id), frozenset(tags))
 
@@ -183,21 +186,20 @@ def match(queues: Mapping[Need, Iterator[Waiting]], offers: list[Offer], rooms: 
     """Give each run, by rank, to the best fitting offer.
 
     `queues` hold the waiting runs of each need by rank; one is read no further once no offer has room for its need.
-    `rooms`: every worker, offering or not.
+    `rooms`: every worker, offering or not; looked at, as a whole and again, only where a run needs it.
     """
-    everyone = list(rooms)
     matches: list[Match] = []
     heads: list[tuple[tuple[int, int], int, Waiting, Need]] = []
     for order, (need, queue) in enumerate(queues.items()):
         _push(heads, order, need, queue, offers)
     while heads and any(offer.slots > 0 for offer in offers):
         _, order, run, need = heapq.heappop(heads)
-        fitting = [offer for offer in offers if _suits(offer, run, need, everyone)]
+        fitting = [offer for offer in offers if _suits(offer, run, need, rooms)]
         if fitting:
             best = min(fitting, key=lambda offer: (*offer.room.unfitness(need), offer.key))
             matches.append(_given(best, run, need))
         elif run.alone:
-            _drain(run, need, everyone)
+            _drain(run, need, rooms)
         _push(heads, order, need, queues[need], offers)
     return matches
 
@@ -221,7 +223,7 @@ def _given(offer: Offer, run: Waiting, need: Need) -> Match:
     return Match(run.run_id, offer.key, constraints)
 
 
-def _suits(offer: Offer, run: Waiting, need: Need, everyone: list[Room]) -> bool:
+def _suits(offer: Offer, run: Waiting, need: Need, everyone: Iterable[Room]) -> bool:
     room = offer.room
     if offer.slots < 1 or (offer.only is not None and run.run_id not in offer.only):
         return False
@@ -236,7 +238,7 @@ def _suits(offer: Offer, run: Waiting, need: Need, everyone: list[Room]) -> bool
     )
 
 
-def _drain(run: Waiting, need: Need, everyone: list[Room]) -> None:
+def _drain(run: Waiting, need: Need, everyone: Iterable[Room]) -> None:
     """Have one worker take nothing else on that backend, of lower rank, until the run can be alone there.
 
     The one with the least to wait for, so that the same one is found again while it empties. One at a time: where a

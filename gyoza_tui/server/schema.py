@@ -5,9 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import Boolean, Column, ColumnElement, Connection, Index, Integer, MetaData, Table, Text, func, text
+from sqlalchemy import (
+    DDL,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    event,
+    func,
+    literal_column,
+    select,
+    text,
+)
 
-SCHEMA_VERSION: Final = 2
+from gyoza_tui.models.states import RunState
+
+SCHEMA_VERSION: Final = 3
 
 metadata: Final = MetaData()
 
@@ -27,6 +45,7 @@ definitions: Final = Table(
     Column("version", Text, nullable=False),
     Column("body", Text, nullable=False),
     Index("definitions_name_version", "name", "version", unique=True),
+    Index("definitions_name", "name", "seq"),
     sqlite_autoincrement=True,
 )
 """The highest `seq` of a name is the one upserted last."""
@@ -56,7 +75,8 @@ runs: Final = Table(
     Column("secrets_until", Integer),
     Column("alone_s", Integer, nullable=False, default=0),
     Index("runs_secrets", "secrets_until", sqlite_where=text("secrets_until IS NOT NULL")),
-    Index("runs_pending", "state", "need", text("priority DESC"), "seq"),
+    Index("runs_state", "state", "seq"),
+    Index("runs_pending", "need", text("priority DESC"), "seq", sqlite_where=text("state = 'PENDING'")),
     Index("runs_topic", "topic", "seq"),
     Index("runs_definition", "op_definition", "seq"),
     sqlite_autoincrement=True,
@@ -64,6 +84,31 @@ runs: Final = Table(
 """`seq` is the run's age; `need` what the scheduler must know of it; `avoid_worker` the machine that failed it last.
 `secret_env` has null for a value that was erased, `secrets_until` is when that is due. `alone_s`: seconds for which the
 next attempt must be alone on its backend."""
+
+PENDING: Final = runs.c.state == literal_column(f"'{RunState.PENDING}'")
+"""Spelt out: SQLite does not use a partial index for a parameter."""
+
+queued: Final = Table(
+    "queued",
+    metadata,
+    Column("need", Text, primary_key=True),
+    Column("runs", Integer, nullable=False),
+)
+"""Each need of PENDING runs, and how many they are. Kept by triggers, so that it is always what the rows say."""
+
+_ONE_MORE: Final = "INSERT INTO queued VALUES (NEW.need, 1) ON CONFLICT (need) DO UPDATE SET runs = runs + 1;"
+_ONE_LESS: Final = (
+    "UPDATE queued SET runs = runs - 1 WHERE need = OLD.need; DELETE FROM queued WHERE need = OLD.need AND runs = 0;"
+)
+queued.add_is_dependent_on(runs)
+for _name, _when, _change in (
+    ("queued_new", "INSERT ON runs WHEN NEW.state = 'PENDING'", _ONE_MORE),
+    ("queued_enter", "UPDATE OF state, need ON runs WHEN NEW.state = 'PENDING'", _ONE_MORE),
+    ("queued_leave", "UPDATE OF state, need ON runs WHEN OLD.state = 'PENDING'", _ONE_LESS),
+    ("queued_delete", "DELETE ON runs WHEN OLD.state = 'PENDING'", _ONE_LESS),
+):
+    _trigger = DDL(f"CREATE TRIGGER {_name} AFTER {_when} BEGIN {_change} END")  # type: ignore[no-untyped-call]
+    event.listen(queued, "after_create", _trigger)
 
 attempts: Final = Table(
     "attempts",
@@ -88,14 +133,15 @@ attempts: Final = Table(
     Column("error_message", Text),
     Column("alone_s", Integer, nullable=False, default=0),
     Column("restarted_at", Integer),
+    Column("run_seq", Integer, nullable=False, default=0),
     Index("attempts_restarted", "worker_id", "restarted_at", sqlite_where=text("restarted_at IS NOT NULL")),
-    Index("attempts_held", "held", "worker_id"),
-    Index("attempts_worker", "worker_id"),
+    Index("attempts_held", "worker_id", sqlite_where=text("held = 1")),
+    Index("attempts_worker", "worker_id", "run_seq"),
 )
 """`held`: the worker's resources are counted for it. `taken_back`: by the server, from a worker not heard of; its last
 lease may still bring the result while the successor has not started. `alone_s`: for how long it starts alone.
 `restarted_at`: when it ended because its engine
-was restarted."""
+was restarted. `run_seq`: the run's age, by which the runs of a worker are listed."""
 
 
 def backend_of(need: ColumnElement[str]) -> ColumnElement[str]:
@@ -130,6 +176,7 @@ pauses: Final = Table(
     Column("worker_id", Text, primary_key=True),
     Column("times", Integer, nullable=False),
     Column("until", Integer, nullable=False),
+    Index("pauses_until", "until"),
 )
 """A run given back is not offered to that worker again for a while."""
 
@@ -157,14 +204,36 @@ def _to_version_2(connection: Connection) -> None:
         "attempts ADD COLUMN restarted_at INTEGER",
     ):
         connection.execute(text(f"ALTER TABLE {column}"))
-    for table, name in ((runs, "runs_secrets"), (attempts, "attempts_restarted")):
-        next(index for index in table.indexes if index.name == name).create(connection)
+    _create_indexes(connection, "runs_secrets", "attempts_restarted")
     for states, kept in (("'COMPLETED'", 0), ("'FAILED', 'CANCELLED'", _SECRETS_KEPT)):
         having = f"state IN ({states}) AND secret_env <> '{{}}'"
         connection.execute(text(f"UPDATE runs SET secrets_until = updated_at + {kept} WHERE {having}"))
 
 
-UPGRADES: Final[dict[int, Callable[[Connection], None]]] = {1: _to_version_2}
+def _to_version_3(connection: Connection) -> None:
+    for statement in (
+        "ALTER TABLE attempts ADD COLUMN run_seq INTEGER NOT NULL DEFAULT 0",
+        "UPDATE attempts SET run_seq = coalesce((SELECT seq FROM runs WHERE id = run_id), 0)",
+        "DROP INDEX runs_pending",
+        "DROP INDEX attempts_held",
+        "DROP INDEX attempts_worker",
+    ):
+        connection.execute(text(statement))
+    _create_indexes(connection, "runs_state", "runs_pending", "attempts_held", "attempts_worker")
+    _create_indexes(connection, "definitions_name", "pauses_until")
+    queued.create(connection)
+    connection.execute(
+        queued.insert().from_select(["need", "runs"], select(runs.c.need, func.count()).where(PENDING).group_by("need"))
+    )
+
+
+def _create_indexes(connection: Connection, *names: str) -> None:
+    by_name = {str(index.name): index for table in metadata.tables.values() for index in table.indexes}
+    for name in names:
+        by_name[name].create(connection)
+
+
+UPGRADES: Final[dict[int, Callable[[Connection], None]]] = {1: _to_version_2, 2: _to_version_3}
 """From each older version to the next one."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from gyoza_tui.models.workers import GpuReport, ResourcesReport, WorkerState, WorkerView
+from gyoza_tui.server import rooms
 from gyoza_tui.server.errors import worker_unknown
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.moments import to_utc
@@ -16,16 +17,16 @@ def view(hub: Hub, connection: Connection, worker_id: str) -> WorkerView:
     known = hub.roster.get(worker_id)
     if known is None:
         raise worker_unknown(worker_id)
-    return _view(hub, known, hub.roster.rooms(connection, hub.moments))
+    return _view(hub, known, rooms.room_of(hub.roster, connection, hub.moments, known))
 
 
 def views(hub: Hub, connection: Connection) -> list[WorkerView]:
-    rooms = hub.roster.rooms(connection, hub.moments)
-    return [_view(hub, known, rooms) for known in hub.roster.all() if known.worker_id in rooms]
+    free = rooms.all_rooms(hub.roster, connection, hub.moments)
+    return [_view(hub, known, free[known.worker_id]) for known in hub.roster.all() if known.worker_id in free]
 
 
-def _view(hub: Hub, known: Known, rooms: dict[str, Room]) -> WorkerView:
-    report, room = known.report, rooms[known.worker_id]
+def _view(hub: Hub, known: Known, room: Room) -> WorkerView:
+    report = known.report
     gpus = [GpuReport(id=gpu.id, vram_mb=gpu.free_mb, tags=sorted(gpu.tags)) for gpu in room.gpus]
     return WorkerView(
         worker_id=known.worker_id,

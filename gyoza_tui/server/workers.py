@@ -17,7 +17,7 @@ from gyoza_tui.models.workers import (
     Verdict,
     WorkerState,
 )
-from gyoza_tui.server import eviction, schema
+from gyoza_tui.server import eviction, rooms, schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
 from gyoza_tui.server.hub import Hub
@@ -27,7 +27,7 @@ from gyoza_tui.server.run_change import RunChange
 from gyoza_tui.server.scheduler import Need, Room
 
 # built once: to build a statement takes longer than to execute it
-_QUEUED = select(func.count()).select_from(schema.runs).where(schema.runs.c.state == RunState.PENDING)
+_QUEUED = select(func.coalesce(func.sum(schema.queued.c.runs), 0))
 
 
 def beat(hub: Hub, tx: Transaction, request: HeartbeatRequest) -> HeartbeatReply:
@@ -126,7 +126,8 @@ def _remember(hub: Hub, tx: Transaction, known: Known, request: HeartbeatRequest
     changed = changed or not known.beaten
     if _grew(known.report, report):
         _end_pauses(hub, tx, known.worker_id)
-    known.report = report
+    if changed:
+        known.report, known.free = report, None
     known.away_until = away
     known.beaten = True
     if changed or not was_live:
@@ -220,8 +221,7 @@ def _judged(hub: Hub, run: RunChange, known: Known, op: RunningOpReport) -> Verd
 
 def _resumed(hub: Hub, run: RunChange, known: Known, row: Any) -> Verdict:
     """Take the attempt back into the run, unless what it holds was given to others meanwhile."""
-    room = hub.roster.rooms(run.tx.connection, hub.moments)[known.worker_id]
-    if not _still_fits(room, row):
+    if not _still_fits(rooms.room_of(hub.roster, run.tx.connection, hub.moments, known), row):
         return Verdict.LOST
     eviction.resume_late(run, row.attempt)
     key = (run.run.id, row.attempt, row.lease)

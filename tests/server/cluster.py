@@ -16,6 +16,7 @@ import httpx
 from starlette.testclient import TestClient
 
 from gyoza_tui.models.states import RunState, allowed
+from gyoza_tui.server import rooms
 from gyoza_tui.server.app import create_app
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.hub import Hub, Timings
@@ -164,6 +165,15 @@ class Cluster:
                 return
             cursor = {"after": reply.headers["X-Next-Cursor"]}
 
+    def check_rooms(self) -> None:
+        """What memory has as free on each worker is what the rows say."""
+        with self.hub.database.reading() as connection:
+            for known in self.hub.roster.all():
+                if known.free is not None and known.free.lasting:
+                    fresh = rooms.room_of(self.hub.roster, connection, self.hub.moments, known)
+                    fresh.takes_work = known.free.room.takes_work
+                    assert known.free.room == fresh
+
 
 def check_history(run: dict[str, Any]) -> None:
     events = [event | {"attempt": attempt["attempt"]} for attempt in run["attempts"] for event in attempt["events"]]
@@ -194,6 +204,7 @@ def cluster(path: Path, clock: FakeClock | None = None, *, checked: bool = True,
         made = Cluster(client, application.state.hub, application.state.clockwork, clock)
         try:
             yield made
+            made.check_rooms()
             if checked:
                 made.check_histories()
         finally:

@@ -110,8 +110,7 @@ def test_a_cursor_of_other_data_is_gone(gyoza: Cluster) -> None:
 
 def test_placement_says_why_a_run_waits(gyoza: Cluster) -> None:
     def why(**fields: Any) -> str:
-        run: dict[str, Any] = gyoza.submit(**fields)
-        return str(run["placement"])
+        return str(gyoza.run(gyoza.submit(**fields)["id"])["placement"])
 
     assert "no worker" in why()
     gpus = [{"id": 0, "vram_mb": 16384}]
@@ -133,7 +132,7 @@ def test_placement_names_a_machine_in_trouble(gyoza: Cluster) -> None:
     )
 
     def why(**fields: Any) -> str:
-        return str(gyoza.submit(**fields)["placement"])
+        return str(gyoza.run(gyoza.submit(**fields)["id"])["placement"])
 
     local = "needs a worker with the backend local; worker w1 cannot use its local now (no process can be started)"
     assert why(image="local://a") == local

@@ -200,6 +200,10 @@ class Server(RuleBasedStateMachine):
         return [self.gyoza.run(run["id"]) for run in listed if run["state"] in ("ASSIGNED", "RUNNING")]
 
     @invariant()
+    def rooms_are_what_the_rows_say(self) -> None:
+        self.gyoza.check_rooms()
+
+    @invariant()
     def one_owner_each(self) -> None:
         for run in self.gyoza.get("/runs", limit=1000):
             owned = run["state"] in ("ASSIGNED", "RUNNING")

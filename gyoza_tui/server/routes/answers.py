@@ -54,7 +54,7 @@ def reply(model: Wire, status: int = 200) -> Response:
 async def reply_created(hub: Hub, create: Callable[[Transaction], str]) -> Response:
     """The run that `create` names, as it is once it is stored; read only then: a waiting worker comes first."""
     run_id = await hub.change(create)
-    return reply(await hub.read(lambda connection: runs.one(hub, connection, run_id, events=True)), 201)
+    return reply(await hub.read(lambda connection: runs.changed(connection, run_id)), 201)
 
 
 def reply_list(kind: Any, models: Sequence[Wire], cursor: str | None = None) -> Response:
