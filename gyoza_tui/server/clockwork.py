@@ -46,12 +46,11 @@ class Clockwork:
             await asyncio.sleep(TICK_S)
             try:
                 await self._hub.change(self.tick)
-            except Refused as refused:
-                if refused.code is not ErrorCode.BUSY:
-                    raise
-                _LOG.warning("%s", refused.detail)
-            except Exception:
-                _LOG.exception("a tick failed; the next one tries again")
+            except Exception as error:  # a Refused of another code too: nothing starts this task again
+                if isinstance(error, Refused) and error.code is ErrorCode.BUSY:
+                    _LOG.warning("%s", error.detail)
+                else:
+                    _LOG.exception("a tick failed; the next one tries again")
 
     def tick(self, tx: Transaction) -> None:
         hub, now = self._hub, self._hub.moments.boot()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gyoza_tui.server import schema
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.server import clockwork, schema
 from gyoza_tui.server.database import Database, Transaction
 from gyoza_tui.server.errors import Refused
+from gyoza_tui.server.hub import Hub, Timings
+from tests.server.cluster import FakeClock
 from tests.syncs import syncs
 from tests.waiting import until
 
@@ -123,6 +127,30 @@ def test_the_file_that_is_locked_and_made_private_is_the_one_that_is_written(nam
     assert {file.name for file in tmp_path.iterdir()} == {name, f"{name}.lock", f"{name}.holder"}
     assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / name).stat().st_size > 0
+
+
+def test_a_tick_that_is_refused_does_not_stop_the_clockwork(
+    monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    """With it eviction, back-offs and the erasing of secrets would end, and no message would say so."""
+    monkeypatch.setattr(clockwork, "TICK_S", 0.001)
+    hub = Hub(database, FakeClock(), Timings())
+    ticks: list[str] = []
+
+    class Refusing(clockwork.Clockwork):
+        def tick(self, tx: Transaction) -> None:
+            ticks.append("tick")
+            raise Refused(400, ErrorCode.TRANSITION, "it cannot become PENDING")
+
+    async def three_ticks() -> None:
+        refusing = Refusing(hub)
+        refusing.start()
+        async with asyncio.timeout(10):
+            while len(ticks) < 3:
+                await asyncio.sleep(0.001)
+        await refusing.stop()
+
+    asyncio.run(three_ticks())
 
 
 CHANGE = """
