@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
@@ -324,11 +325,33 @@ class GyozaClient:
         self, endpoint: Endpoint[_T], body: Any, query: dict[str, Any], parts: dict[str, str], timeout_s: float | None
     ) -> httpx.Response:
         """A 2xx answer of the server."""
+        ask = partial(self._ask, endpoint, body, query, parts, timeout_s)
+        base_url, key = self._target()
+        try:
+            return ask(base_url, key)
+        except httpx.HTTPStatusError as error:
+            if key or error.response.status_code != 401:
+                raise
+            # a server of this user listens before it is announced: what was sent in between had no key
+            base_url, key = self._target()
+            if not key:
+                raise
+        return ask(base_url, key)
+
+    def _ask(
+        self,
+        endpoint: Endpoint[_T],
+        body: Any,
+        query: dict[str, Any],
+        parts: dict[str, str],
+        timeout_s: float | None,
+        base_url: str,
+        key: str,
+    ) -> httpx.Response:
         timeout = self._timeout
         if timeout_s is not None:
             timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
         http = self._http()
-        base_url, key = self._target()
         request = http.build_request(
             endpoint.method,
             base_url + endpoint.url(**parts),

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import Meaning, NotOurAnswer, error_code, meaning, retry_after_s, words
 from gyoza_tui.models.limits import MIB, REPLY_MAX
 from gyoza_tui.models.workers import ClaimRequest
+from gyoza_tui.own_server import OwnServer
 from tests.client.scripted import ScriptedServer, answer
 
 KEY = "the-secret-key"
@@ -189,6 +191,26 @@ def test_nobody_there() -> None:
 @pytest.mark.parametrize("pieces", [b"", answer(b'{"detail": "No.", "code": "limit"}', "422 Unprocessable")])
 def test_words_are_part_of_a_sentence(pieces: bytes) -> None:
     assert not words(failure(pieces)).endswith(".")
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_server_that_was_asked_before_it_is_announced_is_asked_again_with_its_key(announced: bool) -> None:
+    """Only once, and not without a key: a refusal is one."""
+    health = answer(b'{"status": "ok", "version": "1"}')
+    refusal = answer(b'{"detail": "no key"}', "401 Unauthorized")
+
+    def script(request: bytes) -> list[bytes]:
+        return [health if KEY.encode() in request else refusal]
+
+    with ScriptedServer(script) as server:
+        looks = iter([None, OwnServer(server.url, KEY, Path("key"), Path("5555.json")) if announced else None])
+        with GyozaClient(server.url, own_server=lambda: next(looks)) as client:
+            if announced:
+                assert client.health().status == "ok"
+            else:
+                with pytest.raises(httpx.HTTPStatusError, match="401"):
+                    client.health()
+        assert len(server.requests) == (2 if announced else 1)
 
 
 def test_proxies_of_the_environment_are_not_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
