@@ -44,6 +44,8 @@ REPLACED: Final = "replaced"
 _NOT_MISSED: Final = frozenset({"create_asked", "handle", "started_at", "exit", "frozen_since", "filled_disk"})
 """What may be lost with the machine's power: the backend tells it again, by the attempt's name, and of its end; an op
 that was to be stopped has ended with the machine."""
+_STEPS_MAX: Final = 1000
+"""Entries into steps that are kept of one attempt: what cannot be brought to its end is tried every five seconds."""
 _CLOSED: Final = "acked = 1 AND cleaned = 1"
 _OPEN: Final = "(acked = 0 OR cleaned = 0)"
 _OF_OPEN: Final = f"run IN (SELECT key FROM runs WHERE {_OPEN})"
@@ -168,11 +170,13 @@ class Journal:
         self._refresh(key)
 
     def begin_step(self, key: int, step: str) -> None:
-        """The pipeline goes into `step`; its time is kept at the first entry and at each one after a restart."""
+        """The pipeline goes into `step`; the time of each entry is kept, of the first thousand."""
         with self._transaction(outlives_power=False) as db:
             self._set(db, key, {"step": step})
             now = self._clock.utc().timestamp()
-            db.execute("INSERT INTO steps (run, step, began_at) VALUES (?, ?, ?)", (key, step, now))
+            many = "SELECT 1 FROM steps WHERE run = ? LIMIT 1 OFFSET ?"
+            if db.execute(many, (key, _STEPS_MAX - 1)).fetchone() is None:
+                db.execute("INSERT INTO steps (run, step, began_at) VALUES (?, ?, ?)", (key, step, now))
         self._memory.entered(key, step, now)
         self._refresh(key)
 

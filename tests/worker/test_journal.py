@@ -95,6 +95,18 @@ def test_every_entry_into_a_step_is_kept(journal: Journal) -> None:
     assert [step for step, _ in journal.steps(key)] == ["prepare_inputs", "run_container", "run_container"]
 
 
+def test_an_attempt_that_is_tried_for_days_does_not_fill_the_journal(journal: Journal) -> None:
+    first, second = (journal.take("server", _run(name), "docker").key for name in ("r1", "r2"))
+    for _ in range(1010):
+        journal.begin_step(first, "run_container")
+    journal.begin_step(first, "complete_oprun")
+    journal.begin_step(second, "run_container")
+    assert (len(journal.steps(first)), len(journal.steps(second))) == (1000, 1)
+    row = journal.get(first)
+    assert row is not None
+    assert row.step == "complete_oprun"
+
+
 def test_rows_differ_by_server_attempt_and_lease(journal: Journal) -> None:
     keys = {
         journal.take(server, _run(attempt=attempt, lease=lease), "docker").key
