@@ -330,6 +330,15 @@ def test_what_is_paused_from_outside_is_shown_until_it_goes_on(rig: Rig) -> None
     assert rig.said().count("goes on") == 1
 
 
+def test_another_engine_does_not_know_what_is_paused(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = rig.registered().row()
+    rig.journal.update(row.key, started_at=1.0, frozen_since=2.0)
+    monkeypatch.setattr(rig.worker.slots, "is_held", lambda _key: True)
+    rig.reconcile.step()
+    assert rig.now(row).frozen_since == 2.0
+    assert "goes on" not in rig.said()
+
+
 def test_an_engine_that_does_not_say_what_is_paused_changes_nothing(rig: Rig) -> None:
     row = rig.registered().row()
     rig.journal.update(row.key, handle={"name": _container(rig)}, started_at=5.0, frozen_since=6.0)

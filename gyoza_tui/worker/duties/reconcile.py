@@ -61,7 +61,8 @@ class Reconcile(Duty):
     def _look_for_frozen(self, backend: Backend) -> None:
         """Record and report which containers were paused from outside, or go on again."""
         rows = [row for row in self._runtime.active() if row.backend == backend.name and row.started_at is not None]
-        running = [row for row in rows if row.exit is None and row.outcome is None]
+        here = [row for row in rows if not self._slots.is_held(row.key)]
+        running = [row for row in here if row.exit is None and row.outcome is None]
         if not running:
             return
         with self._reporting(f"{backend.name}: what is paused there is not known"):
