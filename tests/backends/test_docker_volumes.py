@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,10 +13,12 @@ import docker
 import pytest
 
 from gyoza_tui.backends import mount_table
-from gyoza_tui.backends.base import BackendError, Handle, NotExecutable, Stream
+from gyoza_tui.backends.base import BackendError, BackendOptions, Handle, NotExecutable, Spec, Stream
 from gyoza_tui.backends.docker import staging
 from gyoza_tui.backends.docker.allow_list import AllowList
-from gyoza_tui.backends.docker.volumes import VolumeChanged
+from gyoza_tui.backends.docker.creation import Volume
+from gyoza_tui.backends.docker.engine import Engine
+from gyoza_tui.backends.docker.volumes import VolumeChanged, Volumes
 from tests.backends.docker_ops import DockerOps, joined
 from tests.backends.swapping import SECRET, Swapped
 
@@ -168,6 +171,24 @@ def test_nothing_is_staged_for_a_container_that_was_not_made(ops: DockerOps, swa
     with pytest.raises(BackendError):
         ops.backend.create(ops.spec("true", image="gyoza-test/none:1", volumes={str(swapped.path): "/data"}))
     assert _staged(ops) == []
+
+
+def test_nothing_is_cleared_while_a_place_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one to be cleared takes the directory of all with it."""
+    cleared: list[Path] = []
+    monkeypatch.setattr(staging, "clear", cleared.append)
+    monkeypatch.setattr(staging, "may_mount", lambda: False)
+    (tmp_path / "data").mkdir()
+    options = BackendOptions("w1", "i1", tmp_path / "state", allow_volumes=(tmp_path / "data",))
+    volumes = Volumes(Engine({}), options)
+    ended = Volume(str(staging.STAGING_ROOT / "i1" / "ended" / "0"), "/data", "/data")
+    with volumes.of(Spec("made", "op", tmp_path, volumes={str(tmp_path / "data"): "/data"})):
+        clearing = threading.Thread(target=volumes.release, args=([ended],), daemon=True)
+        clearing.start()
+        clearing.join(0.3)
+        assert cleared == []
+    clearing.join(5)
+    assert cleared == [staging.STAGING_ROOT / "i1" / "ended"]
 
 
 def test_a_volume_that_is_not_there(ops: DockerOps, swapped: Swapped) -> None:

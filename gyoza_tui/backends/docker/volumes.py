@@ -107,9 +107,13 @@ class Volumes:
 
     def release(self, volumes: Iterable[Volume]) -> None:
         """After the container is gone. What cannot be cleared now is tried again by `prune`."""
-        for folder in {Path(volume.source).parent for volume in volumes if _is_staged(volume)}:
-            with contextlib.suppress(OSError):
-                staging.clear(folder)
+        folders = {Path(volume.source).parent for volume in volumes if _is_staged(volume)}
+        if not folders:
+            return
+        with self._making:  # the last one takes the directory of all, in which another may just be made
+            for folder in folders:
+                with contextlib.suppress(OSError):
+                    staging.clear(folder)
 
     def prune(self, exists: Callable[[str], bool]) -> None:
         """Whatever is staged for a container that is not there."""
