@@ -141,9 +141,11 @@ def _without_echo(events: list[Event]) -> Iterator[Event]:
 
 def _events(events: list[Event], times: Times) -> Iterator[str]:
     from gyoza_tui.cli import run_words
+    from gyoza_tui.models.timeline import folded
 
-    for event in _without_echo(events):
-        yield f"  {times.after(events[0].t, event.t)} {visible(run_words.event(event))}"
+    for first, event in folded(_without_echo(events)):
+        since = "" if first is event else f", since {run_words.event(first)} at {times.after(events[0].t, first.t)}"
+        yield f"  {times.after(events[0].t, event.t)} {visible(run_words.event(event) + since)}"
     fault = run_words.failure(events)
     if fault is None:
         return

@@ -118,17 +118,16 @@ class _Report:
         return True
 
     def _line(self, row: Row[Any]) -> bool:
-        """Beyond the attempt's budget PROGRESS still moves the attempt, and is not stored."""
-        size = row.events_bytes + json_size([self.entry.msg, self.entry.payload])
-        fits, moves = size <= EVENTS_PER_ATTEMPT_MAX, self.entry.type is EventType.PROGRESS
-        values: dict[str, Any] = {"progress": dumps(self.entry.msg)} if moves else {}
-        if fits:
-            values["events_bytes"] = size
-        if values:
-            self.run.set_attempt(row.attempt, **values)
-        if fits:
-            self.run.record(row.attempt, self.entry)
-        return fits or moves
+        """PROGRESS has no budget, because only the last ones are kept."""
+        if self.entry.type is EventType.PROGRESS:
+            self.run.set_attempt(row.attempt, progress=dumps(self.entry.msg))
+        else:
+            size = row.events_bytes + json_size([self.entry.msg, self.entry.payload])
+            if size > EVENTS_PER_ATTEMPT_MAX:
+                return False
+            self.run.set_attempt(row.attempt, events_bytes=size)
+        self.run.record(row.attempt, self.entry)
+        return True
 
     def _late(self, row: Row[Any]) -> None:
         """About an attempt that is over, or not the run's any more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Row, bindparam, func, select, text
 
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.states import Cause, EventType, RunState, allowed
@@ -31,6 +31,7 @@ _NEXT_ID = (
     .scalar_subquery()
 )
 _RECORD = schema.events.insert().values(id=_NEXT_ID)
+_DELETE_OLDER_PROGRESS = text(f"{schema.DELETE_OLDER_PROGRESS} AND run_id = :the_run AND attempt = :the_attempt")
 _LAST_ERROR = (
     select(schema.events.c.msg)
     .where(
@@ -142,6 +143,8 @@ class RunChange:
                 "topic": topic,
             },
         )
+        if entry.type is EventType.PROGRESS:
+            self.tx.connection.execute(_DELETE_OLDER_PROGRESS, {"the_run": self._id, "the_attempt": number})
         if topic:
             self.tx.after_commit(lambda: self.hub.feeds.wake(topic))
 

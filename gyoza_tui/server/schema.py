@@ -165,9 +165,21 @@ events: Final = Table(
     Column("topic", Text),
     Index("events_attempt", "run_id", "attempt", "id", unique=True),
     Index("events_topic", "topic", "n"),
+    Index("events_progress", "run_id", "attempt", "id", sqlite_where=text("type = 'PROGRESS'")),
     sqlite_autoincrement=True,
 )
-"""The payload of COMPLETED is not stored twice: it is the attempt's outputs."""
+"""The payload of COMPLETED is not stored twice: it is the attempt's outputs. Of PROGRESS the last ones are kept."""
+
+PROGRESS_KEPT: Final = 10
+"""Per attempt."""
+DELETE_OLDER_PROGRESS: Final = f"""
+    DELETE FROM events WHERE type = 'PROGRESS' AND id < (
+        SELECT kept.id FROM events AS kept
+        WHERE kept.type = 'PROGRESS' AND kept.run_id = events.run_id AND kept.attempt = events.attempt
+        ORDER BY kept.id DESC LIMIT 1 OFFSET {PROGRESS_KEPT - 1}
+    )
+"""
+"""Of all attempts; the type is written out, because a partial index is not used for a parameter."""
 
 pauses: Final = Table(
     "pauses",
@@ -220,11 +232,12 @@ def _to_version_3(connection: Connection) -> None:
     ):
         connection.execute(text(statement))
     _create_indexes(connection, "runs_state", "runs_pending", "attempts_held", "attempts_worker")
-    _create_indexes(connection, "definitions_name", "pauses_until")
+    _create_indexes(connection, "definitions_name", "pauses_until", "events_progress")
     queued.create(connection)
     connection.execute(
         queued.insert().from_select(["need", "runs"], select(runs.c.need, func.count()).where(PENDING).group_by("need"))
     )
+    connection.execute(text(DELETE_OLDER_PROGRESS))
 
 
 def _create_indexes(connection: Connection, *names: str) -> None:

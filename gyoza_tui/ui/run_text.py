@@ -11,6 +11,7 @@ from textual.content import Content
 
 from gyoza_tui.models.runs import Event, OpAttempt
 from gyoza_tui.models.states import EventType
+from gyoza_tui.models.timeline import folded
 from gyoza_tui.ui.format import UNKNOWN, duration, took
 from gyoza_tui.ui.outside import one_line, plain_line
 from gyoza_tui.ui.steps import current_step, next_try, step_word
@@ -127,11 +128,14 @@ def _step(step: StepView, view: RunView, now: float, zone: tzinfo | None) -> Con
 
 def _events(events: Sequence[Event], row: RunRow, zone: tzinfo | None) -> Iterator[Content]:
     """An event that says what the section on the row's failure says is named only."""
-    if (left := len(events) - _EVENTS) > 0:
+    lines = list(folded(events))
+    if (left := len(lines) - _EVENTS) > 0:
         yield Content.styled(f"… {left:,} earlier ones", "dim")
-    for event in events[-_EVENTS:]:
+    for first, event in lines[-_EVENTS:]:
         stated = event.type is EventType.FAILED and _same_reason(event, row)
         said = "" if event.msg is None or stated else f"  {event.msg}"
+        if first is not event:
+            said += f", since {first.msg} at {first.t.astimezone(zone):%H:%M:%S}"
         shown = event.payload and not stated
         payload = f"  {json.dumps(event.payload, ensure_ascii=False, default=str)}" if shown else ""
         at = event.t.astimezone(zone).strftime("%H:%M:%S")

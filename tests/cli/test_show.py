@@ -34,7 +34,8 @@ def test_a_run_that_failed_and_was_tried_again(verb: Verb, served: ServerThread)
     assert verb("retry", "abc").code == 0
     again = actor.claim("abc")
     actor.say(again, "STARTED")
-    actor.say(again, "PROGRESS", 42)
+    for percent in (1, 7, 42):
+        actor.say(again, "PROGRESS", percent)
     actor.say(again, "INFO", "epoch 3", {"loss": 0.5})
     actor.say(again, "COMPLETED", None, {"score": 7})
     out = verb("show", "ab").out
@@ -50,10 +51,11 @@ def test_a_run_that_failed_and_was_tried_again(verb: Verb, served: ServerThread)
         "worker   actor\n",
         "inputs\n  n = 3\noutputs\n  score = 7\n",
         "  failed: op_error, exit 3: no good\n    | before\n    | the last line␛[2J\n",
-        "PROGRESS 42%\n",
         'INFO epoch 3 {"loss": 0.5}\n',
     ):
         assert words in out
+    assert re.search(r"^  \+\S+s PROGRESS 42%, since PROGRESS 1% at \+\S+s$", out, re.MULTILINE)
+    assert "7%" not in out
     assert re.search(r"^created  \S+s ago$", out, re.MULTILINE)
     assert re.search(r"^attempt 1: FAILED on actor, started \S+s ago, took \S+s$", out, re.MULTILINE)
     assert re.search(r"^attempt 2: COMPLETED on actor, started", out, re.MULTILINE)

@@ -82,16 +82,35 @@ def test_events_over_the_attempts_limit_are_dropped_and_state_events_never(gyoza
     assert worker.report(run, "COMPLETED", payload={})["state"] == "COMPLETED"
 
 
-def test_progress_over_the_attempts_limit_moves_it_and_is_not_stored(gyoza: Cluster) -> None:
+def test_the_last_ten_of_progress_are_kept_and_cost_the_attempt_no_budget(gyoza: Cluster) -> None:
+    """Of each attempt, between other events; who follows the topic gets each one when it comes."""
     worker = gyoza.worker()
-    run = running(gyoza, worker)
-    big = {"rows": "x" * (EVENT_MAX - 100)}
-    for percent in range(EVENTS_PER_ATTEMPT_MAX // EVENT_MAX + 2):
-        assert worker.report(run, "PROGRESS", msg=percent, payload=big)["dropped"] == 0
+    run = running(gyoza, worker, event_delivery={"topic": "t"}, retry_policy={"max_attempts": 2})
+    big, sent = {"rows": "x" * (EVENT_MAX - 100)}, EVENTS_PER_ATTEMPT_MAX // EVENT_MAX + 2
+    cursor: dict[str, str] = {}
+    followed = []
+    for percent in range(sent):
+        assert worker.report(run, "PROGRESS", msg=percent, payload=big)["accepted"] == 1
+        page = gyoza.client.get("/topics/t/events", params=cursor)
+        cursor = {"after": page.headers["X-Next-Cursor"]}
+        followed += [event["msg"] for event in page.json() if event["type"] == "PROGRESS"]
+        if percent == sent - 6:
+            worker.report(run, "INFO", msg="between")
     now = gyoza.run(run["id"])
     assert now["progress"] == percent
-    stored = [event["msg"] for event in now["events"] if event["type"] == "PROGRESS"]
-    assert stored == list(range(EVENTS_PER_ATTEMPT_MAX // EVENT_MAX))
+    assert [event["msg"] for event in now["events"]][2:] == [
+        *range(sent - 10, sent - 5),
+        "between",
+        *range(sent - 5, sent),
+    ]
+    assert followed == list(range(sent))
+    worker.report(run, "FAILED", payload={"reason": "op_error", "message": "boom"})
+    worker.listed.clear()
+    [again] = worker.take()
+    worker.start(again)
+    worker.report(again, "PROGRESS", msg=1)
+    counts = [[e["type"] for e in one["events"]].count("PROGRESS") for one in gyoza.run(run["id"])["attempts"]]
+    assert counts == [10, 1]
 
 
 def test_progress_moves_the_bar_and_completed_fills_it(gyoza: Cluster) -> None:

@@ -179,6 +179,17 @@ def test_an_upgrade_that_is_interrupted_leaves_no_byte_behind_either(
         until(lambda: not readable(path), "no file has it")
 
 
+def test_of_the_progress_in_an_older_database_the_last_ten_are_kept(tmp_path: Path) -> None:
+    old = Version1(tmp_path / "db")
+    for run_id, sent in (("long", 500), ("short", 3)):
+        old.run(run_id, "RUNNING", 1)
+        old.progress(run_id, range(sent))
+    old.close()
+    with cluster(tmp_path / "db", checked=False) as gyoza:
+        assert [event["msg"] for event in gyoza.run("long")["events"]] == list(range(490, 500))
+        assert [event["msg"] for event in gyoza.run("short")["events"]] == [0, 1, 2]
+
+
 def test_an_upgraded_database_is_like_a_new_one(tmp_path: Path) -> None:
     Version1(tmp_path / "old").close()
     shapes = []

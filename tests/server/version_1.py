@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +67,12 @@ class Version1:
         if state != "PENDING":
             own |= {"worker_id": "w1", "instance_id": "instance-of-w1", "lease": f"lease-of-{run_id}", "started_at": at}
         self._insert("attempts", _ATTEMPT | own)
+
+    def progress(self, run_id: str, percents: Iterable[int]) -> None:
+        """Its reports, all of which this version kept."""
+        for number, percent in enumerate(percents):
+            event = {"type": "PROGRESS", "sent_at": number, "received_at": number, "state": "RUNNING", "msg": percent}
+            self._insert("events", event | {"run_id": run_id, "attempt": 1, "id": number})
 
     def delete(self, run_id: str) -> None:
         """As this version deleted: what was there can still be read in the file."""

@@ -160,7 +160,8 @@ def test_escape_and_q_lead_back() -> None:
 
 def test_the_text_tells_both_truths() -> None:
     at = datetime.fromtimestamp(NOW, UTC)
-    events = [Event(id=n, type=EventType.PROGRESS, t=at, msg=n / 10) for n in range(300)]
+    events = [Event(id=n, type=EventType.INFO, t=at, msg=n / 10) for n in range(300)]
+    events += [Event(id=300 + n, type=EventType.PROGRESS, t=at, msg=n) for n in range(10)]
     attempt = OpAttempt(
         id="x", op_run_id="93bb10f2", attempt=1, state=RunState.FAILED,
         execution_summary=ExecutionSummary(duration_ms=190_000, worker_id="other[/b]", error_message="lost"),
@@ -176,7 +177,7 @@ def test_the_text_tells_both_truths() -> None:
     for words in (
         "here     FAILED", "server   CANCELLED", "refused  COMPLETED: too late", "oom_killed, 64 G asked",
         "exit 137, SIGKILL, killed for memory", "Killed process 4121", "✓ inputs        0.2s", "✗ container     1:39",
-        "· odd[/b]", "100 earlier ones", '"x": 1', "1  FAILED  3:10  other[/b]  lost",
+        "· odd[/b]", "101 earlier ones", "PROGRESS   9.0, since 0.0 at ", '"x": 1', "1  FAILED  3:10  other[/b]  lost",
     ):  # fmt: skip
         assert words in text
     assert "\x1b" not in text
