@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -22,6 +23,7 @@ from gyoza_tui.models.faults import SettingsError
 from gyoza_tui.models.loopback import is_loopback
 from gyoza_tui.own_server import Announcement, OwnFiles, files_of_serve, made_key
 from gyoza_tui.server.app import create_app
+from gyoza_tui.server.connections import Connection, Crowd, raise_descriptor_limit
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import ServerError
 from gyoza_tui.server.hub import DAY_S, Hub, Timings
@@ -31,6 +33,10 @@ from gyoza_tui.server.roles import Role
 _LOG = logging.getLogger(__name__)
 _LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
 _BACKLOG = 2048
+_ACCEPTED_AT_ONCE = 16
+"""Connections that asyncio accepts before ours sees the first of them."""
+_GC_THRESHOLDS = (50_000, 20, 100)
+"""JSON has no cycles: reading megabytes of it must not look for them among all objects again and again."""
 _KEEP_ALIVE_S = 75
 """Longer than clients keep an idle connection, so that it is they who close it."""
 _SHUTDOWN_S = 1
@@ -83,10 +89,13 @@ def serve(options: ServerOptions) -> None:
         if announcement is not None:
             at_end.callback(announcement.withdraw)
         keys = Keys({Role.ADMIN: options.api_key, Role.WORK: options.work_key, Role.SUBMIT: options.submit_key})
+        if _owns_process():
+            gc.set_threshold(*_GC_THRESHOLDS)
+        descriptors = raise_descriptor_limit()
         database = Database.open(options.database)
         own_key = options.own_files.key if options.own_files else None
         app = create_app(database, keys=keys, own_key=own_key, timings=options.timings)
-        server = _Server(app, options, listening, announcement)
+        server = _Server(app, options, listening, announcement, descriptors)
         if options.parent_pipe is not None:
             _end_with_parent(server, options.parent_pipe)
         at_end.callback(server.hub.close)
@@ -99,21 +108,28 @@ class _Server(uvicorn.Server):
     """Answers every long poll before it waits for its connections; a signal ends it without killing the process."""
 
     def __init__(
-        self, app: FastAPI, options: ServerOptions, listening: socket.socket, announcement: Announcement | None
+        self,
+        app: FastAPI,
+        options: ServerOptions,
+        listening: socket.socket,
+        announcement: Announcement | None,
+        descriptors: int,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Connection,
                 log_config=None,
                 log_level=options.log_level,
                 access_log=False,
                 timeout_keep_alive=_KEEP_ALIVE_S,
                 timeout_graceful_shutdown=_SHUTDOWN_S,
-                backlog=_BACKLOG,
+                backlog=_ACCEPTED_AT_ONCE,
                 server_header=False,
                 ws="none",
             )
         )
+        self.server_state = self._crowd = Crowd(descriptors)
         self.hub: Hub = app.state.hub
         self._options = options
         self._announcement = announcement
@@ -122,7 +138,10 @@ class _Server(uvicorn.Server):
         """Ends the process once its parent is gone, should an orderly end take too long."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._crowd.on_loop_fault)
         await super().startup(sockets)
+        for listening in sockets or []:
+            listening.listen(_BACKLOG)
         if self._options.ready is not None:
             self._options.ready(self._url)
 

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.models.limits import MIB, REQUEST_MAX
+from gyoza_tui.models.limits import EVENT_MAX, KIB, MIB, REQUEST_MAX
+from gyoza_tui.server import connections
 from gyoza_tui.server.keys import Keys
 from gyoza_tui.server.roles import SCOPE_KEY
 
 HEALTH = "/health"
 OPEN_PATHS = frozenset({HEALTH, "/docs", "/openapi.json"})
 """Answered without a key: they hold nothing of the cluster."""
+
+_BODY_MAX: Final = (
+    (re.compile("/runs/[^/]+(/events)?"), REQUEST_MAX),
+    (re.compile("/runs|/definitions(/[^/]+/runs)?"), 4 * MIB),
+    (re.compile("/workers/heartbeat|/workers/[^/]+/claim"), 2 * MIB),
+)
+"""Bytes of a body by the path: outputs; inputs, which may be written with escapes, and their op; many runs listed."""
+
+
+def body_max(path: str) -> int:
+    """Bytes that a request's body may have."""
+    return next((size for paths, size in _BODY_MAX if paths.fullmatch(path)), EVENT_MAX)
 
 
 class _TooLarge(Exception):
@@ -47,10 +61,13 @@ class Door:
         if role is None and scope["path"] not in OPEN_PATHS:
             await answer(signed, 401, ErrorCode.UNAUTHORIZED, self._no_key)
             return
+        if role is not None:
+            connections.accepted(scope)
+        most = body_max(scope["path"])
         try:
-            body = await _body(receive)
+            body = await _body(scope, receive, most)
         except _TooLarge:
-            await answer(signed, 413, ErrorCode.LIMIT, f"a request has at most {REQUEST_MAX // MIB} MiB")
+            await answer(signed, 413, ErrorCode.LIMIT, f"the body of this request has at most {most // KIB} KiB")
             return
         if body and not _is_json(scope):
             await answer(signed, 415, ErrorCode.INVALID, "a body is JSON: send Content-Type: application/json")
@@ -69,8 +86,11 @@ def _is_json(scope: Scope) -> bool:
     return media_type.strip().lower() == b"application/json"
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _body(scope: Scope, receive: Receive, most: int) -> bytes | None:
     """The whole body; None when the client hung up while sending it."""
+    length = header(scope, b"content-length")
+    if length is not None and int(length) > most:
+        raise _TooLarge
     body = bytearray()
     more = True
     while more:
@@ -78,7 +98,7 @@ async def _body(receive: Receive) -> bytes | None:
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
-        if len(body) > REQUEST_MAX:
+        if len(body) > most:
             raise _TooLarge
         more = message.get("more_body", False)
     return bytes(body)
