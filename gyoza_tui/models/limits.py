@@ -16,6 +16,8 @@ REQUEST_MAX: Final = OUTPUTS_MAX + 1 * MIB
 """One request body: the outputs plus their envelope."""
 REPLY_MAX: Final = 64 * MIB
 JSON_DEPTH_MAX: Final = 64
+JSON_BRACKETS_MAX: Final = 1_000_000
+"""`[` and `{` in a request: a list takes 30 times as long to read as its two bytes."""
 
 OUTPUT_FILE_MAX: Final = 16 * MIB
 """An op's output file, before it is decoded."""

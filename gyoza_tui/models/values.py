@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+
+from pydantic_core import to_json
 
 from gyoza_tui.models.limits import JSON_DEPTH_MAX
 
@@ -16,6 +17,7 @@ INT_DIGITS_MAX = 4000
 _WHY_MAX = 200
 _INT_MAX = 10**INT_DIGITS_MAX
 _INT_TOO_LONG = f"an integer of over {INT_DIGITS_MAX} digits"
+_SMALL_INT: Final = 1 << 64
 
 
 class BadValue(ValueError):
@@ -27,16 +29,50 @@ class BadValue(ValueError):
         self.why = why
 
 
-def check_json(value: Json, path: str = "value") -> None:
-    """Raise BadValue for NaN, infinities, lone surrogates, non-JSON types, huge integers and depth over 64.
+def check_json(value: Json, path: str = "value", depth_max: int = JSON_DEPTH_MAX) -> None:
+    """Raise BadValue for NaN, infinities, lone surrogates, non-JSON types, huge integers and too deep nesting.
 
     One stored value like that would make its run unreadable for ever.
     """
+    if not _is_plain(value, depth_max):
+        _find_fault(value, path, depth_max)
+
+
+def _is_plain(value: Json, depth_max: int) -> bool:
+    """Whether nothing is wrong with it, found without noting where; False where a closer look is needed."""
+    layer = [value]
+    for _ in range(depth_max + 1):
+        below: list[Json] = []
+        for item in layer:
+            kind = type(item)
+            if kind is dict:
+                if not all(type(key) is str and (key.isascii() or _is_text(key)) for key in item):
+                    return False
+                below.extend(item.values())
+            elif kind is list:
+                below.extend(item)
+            elif kind is int:
+                if not -_SMALL_INT < item < _SMALL_INT:
+                    return False
+            elif not (
+                item is None
+                or kind is bool
+                or (kind is str and (item.isascii() or _is_text(item)))
+                or (kind is float and math.isfinite(item))
+            ):
+                return False
+        if not below:
+            return True
+        layer = below
+    return False
+
+
+def _find_fault(value: Json, path: str, depth_max: int) -> None:
     stack: list[tuple[Json, str, int]] = [(value, path, 0)]
     while stack:
         item, where, depth = stack.pop()
-        if depth > JSON_DEPTH_MAX:
-            raise BadValue(where, f"nested deeper than {JSON_DEPTH_MAX}")
+        if depth > depth_max:
+            raise BadValue(where, f"nested deeper than {depth_max}")
         if isinstance(item, dict):
             for key, child in item.items():
                 if not isinstance(key, str):
@@ -65,10 +101,16 @@ def _check_scalar(item: Json, where: str) -> None:
 
 
 def _check_text(text: str, where: str) -> None:
+    if not _is_text(text):
+        raise BadValue(where, "text with a lone surrogate")
+
+
+def _is_text(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise BadValue(where, "text with a lone surrogate") from None
+        return False
+    return True
 
 
 def _shown(key: object) -> str:
@@ -83,5 +125,5 @@ def why_unreadable(error: ValueError | RecursionError) -> str:
 
 
 def json_size(value: Json) -> int:
-    """Bytes of `value` as compact UTF-8 JSON; ValueError for what JSON has no words for."""
-    return len(json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode())
+    """Bytes of `value`, which `check_json` has passed, as compact UTF-8 JSON."""
+    return len(to_json(value))

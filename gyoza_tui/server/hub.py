@@ -94,12 +94,17 @@ class Hub:
         self.erased = True
         """Set by a change that erased values, which the database's log still holds."""
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="gyoza-read")
+        self._apart = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gyoza-apart")
         with database.reading() as connection:
             self.roster.load(connection)
 
     async def change(self, change: Callable[[Transaction], _T]) -> _T:
         """The result of `change` once it is on disk."""
         return await asyncio.wrap_future(self.database.submit(change))
+
+    async def apart(self, work: Callable[[], _T]) -> _T:
+        """The result of `work`, which takes long; such works are done one after the other, off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._apart, work)
 
     async def read(self, question: Callable[[Connection], _T]) -> _T:
         """The answer of `question`, which sees one state of the database."""
@@ -138,5 +143,6 @@ class Hub:
 
     def close(self) -> None:
         self.stop_waiting()
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._readers, self._apart):
+            threads.shutdown(wait=False, cancel_futures=True)
         self.database.close()

@@ -1,12 +1,12 @@
-"""Rows into wire types and back."""
+"""Rows into wire types and back. Inputs, outputs and payloads are for `stored_json.written` only."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Row, bindparam, select
 
 from gyoza_tui.models.constraints import Constraints
@@ -14,14 +14,15 @@ from gyoza_tui.models.runs import SECRET_SHOWN, Event, ExecutionSummary, OpAttem
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.server import schema
 from gyoza_tui.server.moments import to_utc
+from gyoza_tui.server.stored_json import place
 
 
 def dumps(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return to_json(value).decode()
 
 
 def loads(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+    return None if text is None else from_json(text)
 
 
 # built once: to build a statement takes longer than to execute it
@@ -61,7 +62,7 @@ def event_of(row: Row[Any], outputs: str | None) -> Event:
         type=EventType(row.type),
         t=to_utc(row.sent_at),
         msg=loads(row.msg),
-        payload=loads(payload),
+        payload=None if payload is None else place(payload),
         state=RunState(row.state),
         received_at=to_utc(row.received_at),
     )
@@ -80,7 +81,7 @@ def _summary(row: Row[Any]) -> ExecutionSummary:
     )
 
 
-def _attempt_of(row: Row[Any], inputs: dict[str, Any], events: list[Event]) -> OpAttempt:
+def _attempt_of(row: Row[Any], inputs: str, events: list[Event]) -> OpAttempt:
     return OpAttempt(
         id=row.id,
         op_run_id=row.run_id,
@@ -88,8 +89,8 @@ def _attempt_of(row: Row[Any], inputs: dict[str, Any], events: list[Event]) -> O
         state=RunState(row.state),
         progress=loads(row.progress),
         events=events,
-        inputs=inputs,
-        outputs=loads(row.outputs) or {},
+        inputs=place(inputs),
+        outputs=place(row.outputs),
         execution_summary=_summary(row),
         constraints=constraints_of(row),
         started_at=None if row.started_at is None else to_utc(row.started_at),
@@ -104,7 +105,7 @@ def run_of(run: Row[Any], current: Row[Any] | None, *, for_worker: bool = False,
         "id": run.id,
         "state": run.state,
         "priority": run.priority,
-        "inputs": loads(run.inputs),
+        "inputs": place(run.inputs),
         "op_definition": run.op_definition,
         "op_version": run.op_version,
         "created_at": to_utc(run.created_at),
@@ -117,7 +118,7 @@ def run_of(run: Row[Any], current: Row[Any] | None, *, for_worker: bool = False,
     if current is not None:
         fields |= {
             "progress": loads(current.progress),
-            "outputs": loads(current.outputs) or {},
+            "outputs": place(current.outputs),
             "worker_id": current.worker_id,
             "attempt": current.attempt,
             "execution_summary": _summary(current),
@@ -131,8 +132,7 @@ def whole_run(connection: Connection, run: Row[Any], *, events: bool, placement:
     """The run with its attempts and, unless not wanted, all their events."""
     rows = connection.execute(_ATTEMPTS, {"run_id": run.id}).all()
     timelines = _timelines(connection, run.id, rows) if events else defaultdict(list)
-    inputs = loads(run.inputs)
-    attempts = [_attempt_of(row, inputs, timelines[row.attempt]) for row in rows]
+    attempts = [_attempt_of(row, run.inputs, timelines[row.attempt]) for row in rows]
     current = next((row for row in rows if row.attempt == run.current_attempt), None)
     return run_of(run, current, events=timelines[run.current_attempt], attempts=attempts, placement=placement)
 

@@ -160,7 +160,7 @@ class Placements:
 # Changing
 
 
-def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch) -> OpRun:
+def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch) -> None:
     run = RunChange(hub, tx, run_id)
     if change.priority is not None:
         if run.state.terminal and change.state is None:
@@ -176,7 +176,6 @@ def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch) -> OpRun:
         if row.attempt != run.run.current_attempt or run.state not in OWNED or not row.held:
             raise not_yours(run_id)
         run.set_attempt(row.attempt, outputs=rows.dumps(change.outputs))
-    return changed(tx.connection, run_id)
 
 
 def _move(run: RunChange, change: RunPatch) -> None:

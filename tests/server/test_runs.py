@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gyoza_tui.models.limits import REQUEST_MAX
+from gyoza_tui.models.limits import EVENT_MAX, JSON_BRACKETS_MAX, MIB, REQUEST_MAX
 from gyoza_tui.server import run_list
 from gyoza_tui.server.routes import examples
 from tests.server.cluster import Cluster
@@ -184,9 +186,62 @@ def test_a_run_with_the_deepest_inputs_allowed_can_be_read_again(gyoza: Cluster)
     assert gyoza.run(run["id"])["inputs"]["deep"] == deep
 
 
-def test_a_body_over_the_limit_is_refused_before_the_parser(gyoza: Cluster) -> None:
-    reply = gyoza.client.post("/runs", content=b" " * (REQUEST_MAX + 1))
-    assert (reply.status_code, reply.json()["code"]) == (413, "limit")
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("/runs", 4 * MIB),
+        ("/definitions", 4 * MIB),
+        ("/definitions/a/runs", 4 * MIB),
+        ("/runs/a/events", REQUEST_MAX),
+        ("/workers/heartbeat", 2 * MIB),
+        ("/workers/w1/claim", 2 * MIB),
+        ("/health", EVENT_MAX),
+    ],
+)
+def test_a_body_over_the_limit_is_refused_before_the_parser(gyoza: Cluster, path: str, most: int) -> None:
+    """By its announced length, before it is read; or when so much of it has come."""
+    for body in (b" " * (most + 1), iter([b" " * most, b" "])):
+        reply = gyoza.client.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert (reply.status_code, reply.json()["code"]) == (413, "limit")
+    reply = gyoza.client.post(path, content=b" " * most, headers={"Content-Type": "application/json"})
+    assert reply.status_code in (405, 422)
+
+
+def test_a_large_body_is_read_as_a_small_one(gyoza: Cluster) -> None:
+    """It is read on another way, off the event loop."""
+    big = {"text": "x" * 100_000, "\u00fc": ["\u00fc", 1.5, True, None]}
+    assert gyoza.submit(inputs=big)["inputs"] == big
+    faults = {
+        b"[" + b"[]," * JSON_BRACKETS_MAX + b"0]",
+        b"1e999",
+        b"NaN",
+        b'"\\ud800"',
+        b"[" * 70 + b"]" * 70,
+        b"9" * 5000,
+    }
+    for value in faults:
+        body = b'{"image":"busybox","inputs":{"a":%s,"b":"%s"}}' % (value, b"x" * 100_000)
+        reply = gyoza.client.post("/runs", content=body, headers={"Content-Type": "application/json"})
+        assert (reply.status_code, reply.json()["code"]) == (422, "invalid")
+    said = gyoza.post("/runs", {"image": "busybox", "priority": "high", "timeout_s": -1, "inputs": big}, 422)["detail"]
+    assert "priority: " in said
+    assert "timeout_s: " in said
+
+
+def test_stored_json_is_answered_as_it_is_stored(gyoza: Cluster, tmp_path: Path) -> None:
+    worker = gyoza.worker()
+    gyoza.submit(inputs={"a": 1}, event_delivery={"topic": "t"})
+    [run] = worker.take()
+    worker.report(run, "STARTED", payload={"b": 2})
+    worker.report(run, "COMPLETED", payload={"c": 3})
+    odd = {"inputs": '{"a":1.50}', "payload": '{"b" : 2}', "outputs": '{"c":"\\u0061"}'}
+    with sqlite3.connect(tmp_path / "server.db") as file:
+        file.execute("UPDATE runs SET inputs = ?", (odd["inputs"],))
+        file.execute("UPDATE attempts SET outputs = ?", (odd["outputs"],))
+        file.execute("UPDATE events SET payload = ? WHERE type = 'STARTED'", (odd["payload"],))
+    whole, listed, feed = (gyoza.client.get(path).text for path in (f"/runs/{run['id']}", "/runs", "/topics/t/events"))
+    for text, counts in ((whole, (2, 2, 4)), (listed, (1, 0, 1)), (feed, (0, 1, 1))):
+        assert tuple(text.count(odd[name]) for name in ("inputs", "payload", "outputs")) == counts
 
 
 def test_a_fault_does_not_repeat_what_was_sent(gyoza: Cluster) -> None:

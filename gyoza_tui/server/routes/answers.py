@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Annotated, Any
+from functools import cache, partial
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Response
 from pydantic import TypeAdapter
+from starlette.types import Message, Receive, Scope, Send
 
 from gyoza_tui.models.errors import ErrorBody
+from gyoza_tui.models.limits import KIB
 from gyoza_tui.models.wire import Wire
 from gyoza_tui.server import runs
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.stored_json import written
 
 CURSOR_HEADER = "X-Next-Cursor"
+_PIECE: Final = 256 * KIB
 
 _WORDS = {
     400: "It does not fit: the inputs, the transition, or the cursor.",
@@ -46,20 +50,40 @@ def _hub(request: Request) -> Hub:
 TheHub = Annotated[Hub, Depends(_hub)]
 
 
+class _Json(Response):
+    """Sent in pieces: the event loop is free between them, and memory holds the answer once."""
+
+    media_type = "application/json"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def in_pieces(message: Message) -> None:
+            body = message.get("body", b"")
+            last = max(0, (len(body) - 1) // _PIECE * _PIECE)
+            for begin in range(0, last, _PIECE):
+                await send({**message, "body": body[begin : begin + _PIECE], "more_body": True})
+            await send({**message, "body": body[last:]} if last else message)
+
+        await super().__call__(scope, receive, in_pieces)
+
+
 def reply(model: Wire, status: int = 200) -> Response:
-    """Written once, by pydantic: the routes' `response_model` is for OpenAPI only."""
-    return Response(model.model_dump_json(), status, media_type="application/json")
+    """Written once, by pydantic: the routes' `response_model` is for OpenAPI only. Large ones: off the event loop."""
+    return _Json(written(partial(_writer(type(model)).dump_json, model)), status)
+
+
+async def reply_run(hub: Hub, run_id: str, status: int = 200) -> Response:
+    """The run that was created or changed."""
+    return await hub.read(lambda connection: reply(runs.changed(connection, run_id), status))
 
 
 async def reply_created(hub: Hub, create: Callable[[Transaction], str]) -> Response:
     """The run that `create` names, as it is once it is stored; read only then: a waiting worker comes first."""
-    run_id = await hub.change(create)
-    return reply(await hub.read(lambda connection: runs.changed(connection, run_id)), 201)
+    return await reply_run(hub, await hub.change(create), 201)
 
 
 def reply_list(kind: Any, models: Sequence[Wire], cursor: str | None = None) -> Response:
     headers = {} if cursor is None else {CURSOR_HEADER: cursor}
-    return Response(_writer(kind).dump_json(list(models)), headers=headers, media_type="application/json")
+    return _Json(written(partial(_writer(kind).dump_json, list(models))), headers=headers)
 
 
 @cache

@@ -11,7 +11,7 @@ from gyoza_tui.models.runs import DefinitionRunRequest, OpRun
 from gyoza_tui.server import definitions, runs
 from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_created, reply_list
 from gyoza_tui.server.routes.examples import DEFINITION, DEFINITION_RUN
-from gyoza_tui.server.strict_json import StrictRoute
+from gyoza_tui.server.strict_json import READ, StrictRoute
 
 router = APIRouter(tags=["definitions"], route_class=StrictRoute)
 
@@ -19,7 +19,9 @@ Name = Annotated[str, Path(description="The definition's `id`.", examples=["clas
 
 
 @router.post("/definitions", response_model=OpDefinition, responses=refusals())
-async def upsert_definition(hub: TheHub, definition: Annotated[OpDefinition, Body(examples=[DEFINITION])]) -> Response:
+async def upsert_definition(
+    hub: TheHub, definition: Annotated[OpDefinition, READ, Body(examples=[DEFINITION])]
+) -> Response:
     """Create or replace that version of that op; from now on it is the latest."""
     return reply(await hub.change(lambda tx: definitions.upsert(hub, tx, definition)))
 
@@ -27,7 +29,7 @@ async def upsert_definition(hub: TheHub, definition: Annotated[OpDefinition, Bod
 @router.get("/definitions", response_model=list[OpDefinition], responses=refusals())
 async def list_definitions(hub: TheHub) -> Response:
     """All versions of all definitions."""
-    return reply_list(list[OpDefinition], await hub.read(definitions.all_versions))
+    return await hub.read(lambda c: reply_list(list[OpDefinition], definitions.all_versions(c)))
 
 
 @router.get("/definitions/{name}", response_model=OpDefinition, responses=refusals(404))
@@ -40,7 +42,7 @@ async def get_definition(
 
 @router.post("/definitions/{name}/runs", response_model=OpRun, status_code=201, responses=refusals(400, 404, 409))
 async def create_run_from_definition(
-    hub: TheHub, name: Name, request: Annotated[DefinitionRunRequest, Body(examples=[DEFINITION_RUN])]
+    hub: TheHub, name: Name, request: Annotated[DefinitionRunRequest, READ, Body(examples=[DEFINITION_RUN])]
 ) -> Response:
     """A run of that op. Inputs that do not fit are refused with every fault; with an `id` a repeat is harmless."""
     return await reply_created(hub, lambda tx: runs.create_from_definition(hub, tx, name, request))

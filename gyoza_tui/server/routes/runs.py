@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import AwareDatetime, Field
+from sqlalchemy import Connection
 
 from gyoza_tui.models import filters
 from gyoza_tui.models.filters import RunFilter
@@ -15,10 +16,10 @@ from gyoza_tui.models.states import RunState
 from gyoza_tui.server import cursors, reports, roles, run_list, runs
 from gyoza_tui.server.errors import invalid
 from gyoza_tui.server.moments import to_micros
-from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_created, reply_list
+from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_created, reply_list, reply_run
 from gyoza_tui.server.routes.examples import EVENT, EVENT_LIST, PATCHES, RUN
 from gyoza_tui.server.run_list import Wanted
-from gyoza_tui.server.strict_json import StrictRoute
+from gyoza_tui.server.strict_json import READ, StrictRoute
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
 
@@ -27,7 +28,7 @@ EventList = Annotated[list[EventReport], Field(min_length=1, max_length=1000)]
 
 
 @router.post("/runs", response_model=OpRun, status_code=201, responses=refusals(409))
-async def create_run(hub: TheHub, request: Annotated[RunRequest, Body(examples=[RUN])]) -> Response:
+async def create_run(hub: TheHub, request: Annotated[RunRequest, READ, Body(examples=[RUN])]) -> Response:
     """An ad hoc run. With an `id` of the client's choice a repeat answers the same run; another body is refused."""
     return await reply_created(hub, lambda tx: runs.create(hub, tx, request))
 
@@ -51,8 +52,12 @@ async def list_runs(
     server_id = hub.database.server_id
     before = None if after is None else cursors.decode("runs", server_id, after)
     wanted = Wanted(state, topic, worker_id, definition, None if since is None else to_micros(since), _terms(terms))
-    found, position = await hub.read(lambda c: run_list.page(hub, c, wanted, limit, before))
-    return reply_list(list[OpRun], found, None if position is None else cursors.encode("runs", server_id, position))
+
+    def page(connection: Connection) -> Response:
+        found, position = run_list.page(hub, connection, wanted, limit, before)
+        return reply_list(list[OpRun], found, None if position is None else cursors.encode("runs", server_id, position))
+
+    return await hub.read(page)
 
 
 def _terms(text: str | None) -> RunFilter:
@@ -67,22 +72,23 @@ async def get_run(
     hub: TheHub, run_id: RunId, events: Annotated[int, Query(ge=0, le=1, description="0: without timelines.")] = 1
 ) -> Response:
     """The run with all its attempts. `placement` says why it waits."""
-    return reply(await hub.read(lambda c: runs.one(hub, c, run_id, events=bool(events))))
+    return await hub.read(lambda c: reply(runs.one(hub, c, run_id, events=bool(events))))
 
 
 @router.patch("/runs/{run_id}", response_model=OpRun, responses=refusals(400, 404, 409))
 async def update_run(
-    hub: TheHub, http: Request, run_id: RunId, change: Annotated[RunPatch, Body(openapi_examples=PATCHES)]
+    hub: TheHub, http: Request, run_id: RunId, change: Annotated[RunPatch, READ, Body(openapi_examples=PATCHES)]
 ) -> Response:
     """Cancel (`CANCELLED`), retry (`PENDING` of a run that has ended), change the priority; a worker gives a run
     back with `PENDING` and its lease."""
     roles.check_patch(http, change)
-    return reply(await hub.change(lambda tx: runs.patch(hub, tx, run_id, change)))
+    await hub.change(lambda tx: runs.patch(hub, tx, run_id, change))
+    return await reply_run(hub, run_id)
 
 
 @router.post("/runs/{run_id}/events", response_model=EventsAccepted, responses=refusals(400, 404, 409))
 async def add_event(
-    hub: TheHub, run_id: RunId, report: Annotated[EventReport | EventList, Body(examples=[EVENT, EVENT_LIST])]
+    hub: TheHub, run_id: RunId, report: Annotated[EventReport | EventList, READ, Body(examples=[EVENT, EVENT_LIST])]
 ) -> Response:
     """One event of an attempt, or a list of one attempt's in one transaction. A `seq` known already does nothing."""
     several = report if isinstance(report, list) else [report]

@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from sqlalchemy import Connection
 
 from gyoza_tui.models.limits import CLAIM_WAIT_S_MAX
 from gyoza_tui.models.runs import TopicEvent
@@ -26,17 +27,23 @@ async def topic_events(
     wait_s: Annotated[float, Query(ge=0, le=CLAIM_WAIT_S_MAX, description="Wait so long for a first event.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Response:
-    """Every event of every run of that topic, in order. The cursor always comes, so that the feed can be followed."""
+    """The events of every run of that topic, in order; of PROGRESS those that its timeline still has. The cursor always
+    comes, so that the feed can be followed."""
     server_id = hub.database.server_id
     position = 0 if after is None else cursors.decode("topic", server_id, after)
+
+    def page(connection: Connection) -> tuple[bool, Response]:
+        found, last = feed.page(connection, topic, position, limit)
+        return bool(found), reply_list(list[TopicEvent], found, cursors.encode("topic", server_id, last))
+
     news = hub.feeds.wait(topic)
     gone = asyncio.create_task(hung_up(request))
     try:
-        found, last = await hub.read(lambda c: feed.page(c, topic, position, limit))
+        found, answer = await hub.read(page)
         if not found and wait_s > 0 and not hub.feeds.stopping:
             await asyncio.wait({news, gone}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-            found, last = await hub.read(lambda c: feed.page(c, topic, position, limit))
+            _, answer = await hub.read(page)
     finally:
         gone.cancel()
         hub.feeds.forget(topic, news)
-    return reply_list(list[TopicEvent], found, cursors.encode("topic", server_id, last))
+    return answer

@@ -15,7 +15,7 @@ from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_list
 from gyoza_tui.server.routes.examples import BEAT, CLAIM
 from gyoza_tui.server.routes.hang_up import hung_up
-from gyoza_tui.server.strict_json import StrictRoute
+from gyoza_tui.server.strict_json import READ, StrictRoute
 
 router = APIRouter(tags=["workers"], route_class=StrictRoute)
 
@@ -23,14 +23,14 @@ WorkerId = Annotated[str, Path(description="The worker's name.", examples=["gpu-
 
 
 @router.post("/workers/heartbeat", response_model=HeartbeatReply, responses=refusals(409))
-async def heartbeat(hub: TheHub, request: Annotated[HeartbeatRequest, Body(examples=[BEAT])]) -> Response:
+async def heartbeat(hub: TheHub, request: Annotated[HeartbeatRequest, READ, Body(examples=[BEAT])]) -> Response:
     """Register a worker, or say that it is alive and what it runs; the answer has a verdict for each of its runs."""
     return reply(await hub.change(lambda tx: workers.beat(hub, tx, request)))
 
 
 @router.post("/workers/{worker_id}/claim", response_model=list[OpRun], responses=refusals(404, 409))
 async def claim(
-    hub: TheHub, http: Request, worker_id: WorkerId, request: Annotated[ClaimRequest, Body(examples=[CLAIM])]
+    hub: TheHub, http: Request, worker_id: WorkerId, request: Annotated[ClaimRequest, READ, Body(examples=[CLAIM])]
 ) -> Response:
     """Runs now ASSIGNED to this worker, each with attempt, lease and its attempt's constraints. Waits up to `wait_s`;
     an early empty answer means: beat, then claim at once."""
@@ -61,7 +61,7 @@ async def _ended_by_hang_up(http: Request, open_claim: OpenClaim) -> None:
 @router.get("/workers", response_model=list[WorkerView], responses=refusals())
 async def list_workers(hub: TheHub) -> Response:
     """All workers known, with what each has free."""
-    return reply_list(list[WorkerView], await hub.read(lambda c: worker_views.views(hub, c)))
+    return await hub.read(lambda c: reply_list(list[WorkerView], worker_views.views(hub, c)))
 
 
 @router.get("/workers/{worker_id}", response_model=WorkerView, responses=refusals(404))

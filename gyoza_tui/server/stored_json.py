@@ -1,0 +1,37 @@
+"""JSON that is answered as it is stored: neither parsed nor written again, whatever its size."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+_MARK: Final = secrets.token_hex(16)
+"""No client can know it, so no value of theirs looks like a place."""
+_PLACE: Final = f'{{"{_MARK}":null}}'.encode()
+
+
+class _Stored:
+    """Stored text, which pydantic cannot write and therefore passes to `fallback`."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def place(text: str | None) -> dict[str, Any]:
+    """An object for a wire type that `written` replaces by `text`; an empty one where there is none."""
+    return {} if text is None else {_MARK: _Stored(text)}
+
+
+def written(write: Callable[..., bytes]) -> bytes:
+    """What `write(fallback=…)` returns (a `dump_json` of pydantic), with each stored text in its place."""
+    texts: list[bytes] = []
+
+    def note(value: Any) -> None:
+        assert isinstance(value, _Stored), type(value)
+        texts.append(value.text.encode())
+
+    first, *others = write(fallback=note).split(_PLACE)
+    return b"".join([first, *(part for pair in zip(texts, others, strict=True) for part in pair)])
