@@ -57,4 +57,4 @@ class HardwareSample:
     ram_used_mb: int | None = None
     gpus: tuple[GpuSample, ...] = ()
     gpu_note: str | None = None
-    """Why there is no GPU reading, in words; None when there is."""
+    """Why there is no GPU reading, in words; None when there is, and on a machine without NVIDIA's library."""

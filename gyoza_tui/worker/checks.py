@@ -13,6 +13,7 @@ from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.images import DOCKER
 from gyoza_tui.worker.backend_pool import UNCHECKED
 from gyoza_tui.worker.foreign_memory import Foreign
+from gyoza_tui.worker.hardware.nvml import DRIVER_NOT_LOADED, VERSION_MISMATCH
 from gyoza_tui.worker.link import LinkState
 
 
@@ -236,21 +237,23 @@ def _gpus(hardware: HardwareSample | None, trouble: Mapping[int, str], foreign: 
     if trouble:
         text = "; ".join(f"GPU {gpu} is not offered: {words}" for gpu, words in trouble.items())
         return Check("GPUs", CheckState.WARNING, text, "does `nvidia-smi` answer? Other runs are taken")
-    if hardware.gpus:
-        text = ", ".join(_gpu_names(hardware))
-        if used := [_used_by_others(gpu, use) for gpu, use in foreign.items() if use.mb]:
-            mend = "runs do not get that memory; end what should not have it"
-            return Check("GPUs", CheckState.WARNING, f"{text}; {'; '.join(used)}", mend)
-        if hardware.gpu_note is None:
-            return Check("GPUs", CheckState.OK, text)
-        return Check("GPUs", CheckState.WARNING, f"{text}; {hardware.gpu_note}", "does `nvidia-smi` answer?")
-    note = hardware.gpu_note or "none"
-    if any(none in note for none in _NO_DRIVER):
-        return Check("GPUs", CheckState.OK, "none: this machine has no NVIDIA driver")
-    return Check("GPUs", CheckState.WARNING, f"none: {note}", "does `nvidia-smi` answer? CPU runs are taken")
+    found, note = ", ".join(_gpu_names(hardware)), hardware.gpu_note
+    if found and (used := [_used_by_others(gpu, use) for gpu, use in foreign.items() if use.mb]):
+        mend = "runs do not get that memory; end what should not have it"
+        return Check("GPUs", CheckState.WARNING, f"{found}; {'; '.join(used)}", mend)
+    if note is None:
+        return Check("GPUs", CheckState.OK, found or "none: this machine has no NVIDIA driver")
+    mend = _GPU_MENDS.get(note, "does `nvidia-smi` answer?") + ("" if found else " CPU runs are taken")
+    return Check("GPUs", CheckState.WARNING, f"{found}; {note}" if found else note, mend)
 
 
-_NO_DRIVER: Final = ("NVML Shared Library Not Found", "Driver Not Loaded")
+_GPU_MENDS: Final = {
+    DRIVER_NOT_LOADED: "load it: sudo modprobe nvidia; if that fails, `sudo dmesg | grep -i nvidia` has the reason.",
+    VERSION_MISMATCH: (
+        "reboot, or reload the driver once nothing uses a GPU: "
+        "sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia; sudo modprobe nvidia."
+    ),
+}
 
 
 def _gpu_names(hardware: HardwareSample) -> list[str]:

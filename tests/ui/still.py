@@ -35,7 +35,7 @@ _ALWAYS: Final[dict[str, Any]] = {
     "load_1m": 1.0,
     "ram_used_mb": 4096,
     "ram_total_mb": 16384,
-    "gpu_note": "none",
+    "gpu_note": None,
     "gpus": [],
     "lease": "lease",
     "server_id": "server",

@@ -1,5 +1,5 @@
-/* A libnvidia-ml.so.1 with as many GPUs as NVML_STUB_GPUS says. NVML_STUB_FAIL names a function that answers an error,
-   NVML_STUB_HANG one that sleeps for 30 s. NVML_STUB_PROCESSES is how many compute on the first GPU: this one, and made
+/* A libnvidia-ml.so.1 with as many GPUs as NVML_STUB_GPUS says. NVML_STUB_FAIL names a function that answers an error
+   (NVML_STUB_ERROR, or 999), NVML_STUB_HANG one that sleeps for 30 s. NVML_STUB_PROCESSES is how many compute on the first GPU: this one, and made
    up ones, the last of which tells no memory. Built with -DNO_POWER it lacks nvmlDeviceGetPowerUsage, as old drivers do.
 
    NVML_STUB_TABLE names a file with a line `gpu pid MiB` for each process, read at each call, whose memory is in use in
@@ -25,10 +25,15 @@ static int named(const char *variable, const char *function) {
     return value && !strcmp(value, function);
 }
 
+static unsigned number(const char *variable, unsigned otherwise) {
+    const char *value = getenv(variable);
+    return value ? (unsigned)atoi(value) : otherwise;
+}
+
 static ret judged(const char *function) {
     const char *file = getenv("NVML_STUB_HANG_FILE");
     if (named("NVML_STUB_HANG", function) && (!file || !access(file, F_OK))) sleep(30);
-    return named("NVML_STUB_FAIL", function) ? 999 : 0;
+    return named("NVML_STUB_FAIL", function) ? (ret)number("NVML_STUB_ERROR", 999) : 0;
 }
 
 #define JUDGE { ret r = judged(__func__); if (r) return r; }
@@ -36,11 +41,6 @@ static ret judged(const char *function) {
 static unsigned count(void) {
     const char *value = getenv("NVML_STUB_GPUS");
     return value ? (unsigned)atoi(value) : 0;
-}
-
-static unsigned number(const char *variable, unsigned otherwise) {
-    const char *value = getenv(variable);
-    return value ? (unsigned)atoi(value) : otherwise;
 }
 
 static const char *of_device(const char *variable, device d) {

@@ -13,12 +13,13 @@ from gyoza_tui.client.endpoints import HEARTBEAT
 from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample, HardwareSample
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.checks import Asked, Check, CheckState, Directory, checklist
+from gyoza_tui.worker.hardware.nvml import DRIVER_NOT_LOADED, VERSION_MISMATCH
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.snapshot import Foreign, Snapshot
 from tests.scripted_server import Reply, ScriptedServer, refusal
 from tests.worker.rig import Rig
 
-_HARDWARE = HardwareSample(1.0, gpu_note="no NVIDIA GPU can be read: NVML Shared Library Not Found")
+_HARDWARE = HardwareSample(1.0)
 _FRESH = Snapshot(
     version=1,
     taken_at=1.0,
@@ -193,11 +194,23 @@ def test_gpus() -> None:
     assert _check("GPUs", hardware=HardwareSample(1.0, gpus=gpus)).text == "2 A100, 1 unknown"
     stale = _check("GPUs", hardware=HardwareSample(1.0, gpus=gpus, gpu_note="NVML hangs"))
     assert (stale.state, stale.text) == (CheckState.WARNING, "2 A100, 1 unknown; NVML hangs")
-    broken = _check("GPUs", hardware=HardwareSample(1.0, gpu_note="no NVIDIA GPU can be read: Driver mismatch"))
-    assert (broken.state, broken.text) == (
-        CheckState.WARNING,
-        "none: no NVIDIA GPU can be read: Driver mismatch",
-    )
+    none = _check("GPUs", hardware=HardwareSample(1.0))
+    assert (none.state, none.text) == (CheckState.OK, "none: this machine has no NVIDIA driver")
+
+
+@pytest.mark.parametrize(
+    ("note", "mend"),
+    [
+        ("no NVIDIA GPU can be read: GPU is lost", "does `nvidia-smi` answer?"),
+        (DRIVER_NOT_LOADED, "sudo modprobe nvidia"),
+        (VERSION_MISMATCH, "reboot, or reload the driver"),
+    ],
+)
+def test_a_driver_in_trouble(note: str, mend: str) -> None:
+    broken = _check("GPUs", hardware=HardwareSample(1.0, gpu_note=note))
+    assert (broken.state, broken.text) == (CheckState.WARNING, note)
+    assert mend in broken.mend
+    assert broken.mend.endswith("CPU runs are taken")
 
 
 def test_a_full_disk() -> None:

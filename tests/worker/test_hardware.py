@@ -16,6 +16,7 @@ import pytest
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.worker.hardware.detect import detect_resources
+from gyoza_tui.worker.hardware.nvml import DRIVER_NOT_LOADED, VERSION_MISMATCH
 from gyoza_tui.worker.hardware.sampler import History, Sampler
 
 STUB = Path(__file__).with_name("nvml_stub.c")
@@ -44,6 +45,7 @@ def old_stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SAMPLES = """
 import dataclasses, json, sys, time
 from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.worker.hardware.nvml import DRIVER_NOT_LOADED, VERSION_MISMATCH
 from gyoza_tui.worker.hardware.sampler import Sampler
 from gyoza_tui.worker.hardware.detect import detect_resources
 sampler = Sampler(SystemClock())
@@ -100,7 +102,7 @@ def test_no_library_is_an_ordinary_case() -> None:
     if shutil.which("nvidia-smi"):
         pytest.skip("this machine has a driver of its own")
     sample, detected = run(None, "sample", "detect")
-    assert "no NVIDIA GPU can be read" in sample["gpu_note"]
+    assert sample["gpu_note"] is None
     assert detected["gpus"] == []
     assert detected["cpu_cores"] >= 1
 
@@ -146,6 +148,20 @@ def test_no_list_of_gpus_is_told_in_words(stub: Path, function: str) -> None:
     (sample,) = run(stub, "sample", GPUS="2", FAIL=function)
     assert sample["gpus"] == []
     assert sample["gpu_note"]
+
+
+@pytest.mark.parametrize(("code", "note"), [("9", DRIVER_NOT_LOADED), ("18", VERSION_MISMATCH), ("15", "GPU is lost")])
+@pytest.mark.parametrize("function", ["nvmlInitWithFlags", "nvmlDeviceGetCount_v2"])
+def test_a_driver_in_trouble_is_not_a_machine_without_gpus(stub: Path, function: str, code: str, note: str) -> None:
+    sample, detected = run(stub, "sample", "detect", GPUS="2", FAIL=function, ERROR=code)
+    assert note in sample["gpu_note"]
+    assert detected["gpus"] == []
+
+
+def test_a_library_that_cannot_be_loaded_is_trouble(tmp_path: Path) -> None:
+    (tmp_path / "libnvidia-ml.so.1").write_text("not an ELF file, but longer than the header of one: " + "x" * 100)
+    (sample,) = run(tmp_path, "sample")
+    assert "cannot be loaded" in sample["gpu_note"]
 
 
 def test_a_gpu_that_fell_off_the_bus_keeps_its_index(stub: Path) -> None:

@@ -153,10 +153,10 @@ def _line(
 
 
 def _no_gpu(hardware: HardwareSample, width: int) -> Content:
-    note = hardware.gpu_note or "none found"
-    return Content.assemble(("no GPU  ", "bold"), one_line(note).stylize("$text-muted")).truncate(
-        width, ellipsis=True, pad=True
-    )
+    line = Content.styled("no GPU", "bold")
+    if hardware.gpu_note is not None:
+        line = Content.assemble(line, (" reading  ", "bold"), one_line(hardware.gpu_note).stylize("$warning"))
+    return line.truncate(width, ellipsis=True, pad=True)
 
 
 def _processor(hardware: HardwareSample, samples: Sequence[HardwareSample]) -> Content:

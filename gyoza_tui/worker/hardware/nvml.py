@@ -23,12 +23,17 @@ SLOW_S: Final = 5.0
 """How long what hardly changes (limits of power and heat, the list of GPUs) is good for."""
 _MIB: Final = 2**20
 _LIBRARY: Final = "libnvidia-ml.so.1"
+_NO_LIBRARY: Final = f"{_LIBRARY}: cannot open shared object file: No such file"
+DRIVER_NOT_LOADED: Final = "the NVIDIA driver is not loaded, but its library is installed"
+VERSION_MISMATCH: Final = "the NVIDIA driver was updated: its library and the loaded kernel module differ in version"
+_KNOWN: Final = {9: DRIVER_NOT_LOADED, 18: VERSION_MISMATCH}
+"""By NVML's error codes."""
 
 
 class GpuReading(NamedTuple):
     gpus: tuple[GpuSample, ...] = ()
     note: str | None = None
-    """Why there is no reading, in words; None when there is."""
+    """Why there is no reading, in words; None when there is, and on a machine without NVIDIA's library: it has none."""
 
 
 class _Device(NamedTuple):
@@ -110,7 +115,7 @@ class _Reader:
         self._devices: tuple[_Device, ...] = ()
         self._listed_at = 0.0
         self._failed_at: float | None = None
-        self._note = ""
+        self._note: str | None = None
 
     def read(self) -> GpuReading:
         now = self._timer()
@@ -126,7 +131,7 @@ class _Reader:
             except Exception as error:
                 # The driver was unloaded or upgraded: begin anew at the next reading.
                 self.close()
-                self._fail(now, f"NVML cannot list the GPUs: {error}")
+                self._fail(now, _meaning(error, "NVML cannot list the GPUs"))
                 return GpuReading(note=self._note)
             self._listed_at = now
         if not self._devices:
@@ -142,8 +147,9 @@ class _Reader:
     def _open(self, now: float) -> None:
         try:
             ctypes.CDLL(_LIBRARY)  # where there is none, its bindings would take their time for nothing
-        except OSError:
-            self._fail(now, "no NVIDIA GPU can be read: NVML Shared Library Not Found")
+        except OSError as error:
+            absent = str(error).startswith(_NO_LIBRARY)
+            self._fail(now, None if absent else f"NVIDIA's library cannot be loaded: {error}")
             return
         try:
             import pynvml
@@ -152,11 +158,11 @@ class _Reader:
         except ImportError:
             self._fail(now, "the Python package nvidia-ml-py is not installed")
         except Exception as error:
-            self._fail(now, f"no NVIDIA GPU can be read: {error}")
+            self._fail(now, _meaning(error, "no NVIDIA GPU can be read"))
         else:
             self._nvml = pynvml
 
-    def _fail(self, now: float, note: str) -> None:
+    def _fail(self, now: float, note: str | None) -> None:
         self._failed_at, self._note = now, note
 
     def _list(self) -> tuple[_Device, ...]:
@@ -220,6 +226,10 @@ class _Reader:
             return getattr(self._nvml, function)(*args)
         except Exception:
             return None
+
+
+def _meaning(error: Exception, otherwise: str) -> str:
+    return _KNOWN.get(getattr(error, "value", 0)) or f"{otherwise}: {error}"
 
 
 def _process(pid: int, memory_mb: int | None) -> GpuProcess:

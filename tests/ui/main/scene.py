@@ -98,7 +98,6 @@ def machine(gpus: tuple[GpuSample, ...] = (), **more: Any) -> HardwareSample:
         ram_total_mb=64 * 1024,
         ram_used_mb=31 * 1024,
         gpus=gpus,
-        gpu_note=None if gpus else "no NVIDIA driver: libnvidia-ml.so.1 not found",
     )
     return replace(base, **more)
 

@@ -112,11 +112,13 @@ def test_a_strip_counts_what_does_not_fit() -> None:
     assert lines(8, 40)[0].rstrip().endswith("+5")
 
 
-def test_no_gpu_says_why() -> None:
-    assert (
-        "no NVIDIA driver: libnvidia-ml.so.1 not found"
-        in resource_lines(snapshot(hardware=machine()), (), 158)[0].plain
-    )
+@pytest.mark.parametrize(
+    ("note", "shown"), [(None, "no GPU"), ("the driver is not loaded", "no GPU reading  the driver is not loaded")]
+)
+def test_a_machine_without_gpus_says_so_once_and_a_driver_in_trouble_says_why(note: str | None, shown: str) -> None:
+    hardware = replace(machine(), gpu_note=note)
+    line = resource_lines(snapshot(hardware=hardware), (), 158)[0].plain
+    assert line.partition("│")[0].strip() == shown
 
 
 def test_a_missing_reading_is_not_a_zero() -> None:

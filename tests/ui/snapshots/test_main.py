@@ -13,7 +13,7 @@ _TO_TRAIN = ("j", "j", "j")
 
 @pytest.mark.parametrize("size", [WIDE, SMALL], ids=["wide", "small"])
 def test_no_gpu(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
-    """One line says that there is no GPU and why; the empty list says that it waits for work; nothing is red."""
+    """One line says that there is no GPU, once; the empty list says that it waits for work; nothing is red."""
     snap_compare(picture(load("idle"), size))
 
 
