@@ -145,6 +145,8 @@ class PullProgress(NamedTuple):
     bytes_total: int | None = None
     layers_done: int = 0
     layers_total: int = 0
+    waits_for: str = ""
+    """What of this machine has to answer first, as a credential helper."""
 
 
 class Usage(NamedTuple):

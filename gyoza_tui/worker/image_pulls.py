@@ -260,12 +260,16 @@ class _SharedPull:
         now, limits = self.limits.clock.boot(), self.limits
         if self.abandoned.is_set():
             return PullCancelled(f"pulling {self.image} was cancelled")
+        silent = self.progress.waits_for
+        why = f": {silent} does not answer" if silent else ""
         if self.here is not None and not attempt.fetching and now - attempt.began_at >= ANSWER_S - 0.5:
-            return PullFailed(f"the registry of {self.image} did not answer within {ANSWER_S:g} s", retryable=True)
+            who = silent or f"the registry of {self.image}"
+            return PullFailed(f"{who} did not answer within {ANSWER_S:g} s", retryable=True)
         if now >= deadline:
-            return PullFailed(f"pulling {self.image} took longer than {limits.timeout_s:g} s", retryable=True)
+            return PullFailed(f"pulling {self.image} took longer than {limits.timeout_s:g} s{why}", retryable=True)
         if now - attempt.last_at >= limits.inactivity_s:
-            return PullFailed(f"pulling {self.image} made no progress for {limits.inactivity_s:g} s", retryable=True)
+            words = f"pulling {self.image} made no progress for {limits.inactivity_s:g} s{why}"
+            return PullFailed(words, retryable=True)
         return None
 
 

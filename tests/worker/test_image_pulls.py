@@ -63,7 +63,9 @@ class _Registry:
             self.most = max(self.most, self.now)
             step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         try:
-            if step == "hang":
+            if step == "helper":
+                on_progress(PullProgress(waits_for="the credential helper x"))
+            if step in ("hang", "helper"):
                 while not self.gate.wait(0.01):
                     if cancel.is_set():
                         raise PullCancelled(image)
@@ -371,3 +373,13 @@ def test_a_hanging_registry_does_not_hold_up_an_image_at_hand(
     assert time.monotonic() - began < 5.5
     assert "did not answer" in warnings[0]
     docker_engine.remove_image(name)
+
+
+@pytest.mark.parametrize("here", [None, "sha256:1"])
+def test_what_of_this_machine_does_not_answer_is_named(here: str | None) -> None:
+    clock = _Clock()
+    caller = _Caller(_pulls(clock, inactivity_s=100, retry_s=()), _Registry("helper", here=here))
+    until(lambda: caller.progress, "the helper is asked")
+    clock.ahead = 101
+    ended = caller.result()
+    assert "the credential helper x" in (str(ended) if here is None else caller.warnings[0])

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from docker import auth
-from docker.errors import DockerException
 from docker.utils import parse_repository_tag
 
 from gyoza_tui.backends.base import (
@@ -21,6 +19,7 @@ from gyoza_tui.backends.base import (
     PullFailed,
     PullProgress,
 )
+from gyoza_tui.backends.docker.credentials import login
 from gyoza_tui.backends.docker.engine import Engine
 from gyoza_tui.backends.docker.json_lines import LINE_MAX, json_lines, parsed
 from gyoza_tui.backends.docker.stream import RawStream
@@ -41,7 +40,9 @@ def pull(engine: Engine, image: str, on_progress: Callable[[PullProgress], None]
     """As `Backend.pull` says. A cancel closes the stream, and with it the engine's own fetching ends."""
     repository, tag = parse_repository_tag(image)
     query = {"fromImage": repository, "tag": tag or "latest"}
-    with engine.stream("POST", "/images/create", query, headers=_login(repository)) as stream:
+    headers = login(repository, lambda what: on_progress(PullProgress(waits_for=what)), cancel)
+    on_progress(PullProgress())
+    with engine.stream("POST", "/images/create", query, headers=headers) as stream:
         with _closed_by(stream, cancel):
             try:
                 _follow(engine, image, stream, on_progress)
@@ -94,19 +95,6 @@ def _failure(engine: Engine, image: str, words: str, status: int) -> BackendErro
 def name_refused(image: str, words: str) -> ImageNotFound:
     """An engine of another age may know another grammar than our check of names."""
     return ImageNotFound(f"{image}: the engine does not take that name: {words}")
-
-
-def _login(repository: str) -> dict[str, str]:
-    """Read anew for each pull: `docker login` works without a restart of the worker."""
-    try:
-        registry, _ = auth.resolve_repository_name(repository)
-        credentials = auth.resolve_authconfig(auth.load_config(), registry)
-    except (DockerException, OSError) as error:
-        raise PullFailed(f"the Docker login for {repository} cannot be read: {error}", retryable=False) from error
-    if not credentials:
-        return {}
-    header = auth.encode_header(credentials)
-    return {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else str(header)}
 
 
 @contextmanager
