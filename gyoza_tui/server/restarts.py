@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select, union_all
+from sqlalchemy import Row, bindparam, func, select, union_all
 
 from gyoza_tui.models.states import Cause, RunState
 from gyoza_tui.server import retries, schema
@@ -22,19 +22,22 @@ ALONE_S: Final = 60
 ALONE_S_MAX: Final = 24 * 3600
 
 _attempts: Final = schema.attempts.c
-_AT_WORKER: Final = (
+_ON_BACKEND: Final = (
     select(_attempts.started_at, _attempts.alone_s, _attempts.restarted_at)
     .join(schema.runs, schema.runs.c.id == _attempts.run_id)
     .where(
-        _attempts.worker_id == bindparam("worker"),
         _attempts.run_id != bindparam("run"),
         schema.backend_of(schema.runs.c.need) == bindparam("backend"),
     )
 )
-# as one condition with OR it would read every attempt that the worker ever had
+# as one condition with OR, or by the index of workers, it would read every attempt that the worker ever had
 _OTHERS: Final = union_all(
-    _AT_WORKER.where(_attempts.held, _attempts.state == RunState.RUNNING),
-    _AT_WORKER.where(_attempts.restarted_at > bindparam("since")),
+    _ON_BACKEND.where(
+        _attempts.held,
+        func.coalesce(_attempts.worker_id, "") == bindparam("worker"),
+        _attempts.state == RunState.RUNNING,
+    ),
+    _ON_BACKEND.where(_attempts.worker_id == bindparam("worker"), _attempts.restarted_at > bindparam("since")),
 )
 
 
