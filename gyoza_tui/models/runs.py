@@ -135,6 +135,8 @@ class RunPatch(Wire):
     attempt: int | None = None
     lease: str | None = None
     reason: str | None = Field(default=None, max_length=2 * KIB)
+    final: bool | None = None
+    """With a run that is given back: this worker will never take it, as with a volume that it does not allow."""
 
     @property
     def names_attempt(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -14,6 +14,7 @@ from gyoza_tui.server.run_change import Entry, RunChange
 
 PAUSE_S = 60.0
 PAUSE_MAX_S = 600.0
+_FOR_EVER: Final = 2**62
 
 
 def assign(run: RunChange, worker_id: str, instance_id: str | None, constraints: Constraints) -> None:
@@ -40,24 +41,31 @@ def assign(run: RunChange, worker_id: str, instance_id: str | None, constraints:
 
 def start(run: RunChange, entry: Entry) -> None:
     run.set_attempt(run.run.current_attempt, state=RunState.RUNNING, started_at=run.hub.moments.due())
-    run.move(RunState.RUNNING, Cause.REPORT)
+    run.move(RunState.RUNNING, Cause.REPORT, given_back=0, given_back_why=None)
     run.record(run.run.current_attempt, entry)
 
 
-def unassign(run: RunChange, why: str) -> None:
+def unassign(run: RunChange, why: str, *, shown: bool = True) -> None:
     """Back into the queue before it STARTED: same attempt, the next assignment makes a new lease."""
     number = run.run.current_attempt
     run.set_attempt(number, state=RunState.PENDING, worker_id=None, held=False, assigned_at=None)
     run.move(RunState.PENDING, Cause.UNASSIGN)
-    run.record(number, Entry(EventType.INFO, why))
+    if shown:
+        run.record(number, Entry(EventType.INFO, why))
 
 
-def give_back(run: RunChange, worker_id: str, reason: str) -> None:
-    """Released by its worker: costs no budget, and is not offered to that worker again for a while."""
-    number = run.run.current_attempt
-    _pause(run, worker_id)
+def give_back(run: RunChange, worker_id: str, reason: str, *, final: bool = False) -> None:
+    """Released by its worker: costs no budget, and is not offered to that worker again for some time.
+
+    `final`: never again, until that worker is started again or says that more of its machine works. Of many times in a
+    row the timeline has the 1st, 2nd, 4th, 8th and so on.
+    """
+    number, times = run.run.current_attempt, run.run.given_back + 1
+    _pause(run, worker_id, final=final)
+    run.set_run(given_back=times, given_back_why=f"{worker_id}: {reason}")
     if run.state is RunState.ASSIGNED:
-        unassign(run, f"given back by {worker_id}: {reason}")
+        left_out = times & (times - 1) != 0 and run.take_back_last(number, EventType.ASSIGNED)
+        unassign(run, f"given back by {worker_id}: {reason}", shown=not left_out)
         return
     run.close(number, RunState.CANCELLED, f"given back: {reason}")
     run.free(number)
@@ -65,11 +73,13 @@ def give_back(run: RunChange, worker_id: str, reason: str) -> None:
     retries.next_attempt(run, Cause.REQUEUE, f"given back: {reason}")
 
 
-def _pause(run: RunChange, worker_id: str) -> None:
+def _pause(run: RunChange, worker_id: str, *, final: bool) -> None:
     table = schema.pauses
     where = (table.c.run_id == run.run.id) & (table.c.worker_id == worker_id)
     row = run.tx.connection.execute(select(table).where(where)).one_or_none()
     times = 1 if row is None else row.times + 1
-    until = run.hub.moments.due() + int(min(PAUSE_S * 2.0 ** min(times - 1, 10), PAUSE_MAX_S) * 1e6)
+    seconds = min(PAUSE_S * 2.0 ** min(times - 1, 10), PAUSE_MAX_S)
+    until = _FOR_EVER if final else run.hub.moments.due() + int(seconds * 1e6)
     run.tx.connection.execute(table.delete().where(where))
-    run.tx.connection.execute(table.insert().values(run_id=run.run.id, worker_id=worker_id, times=times, until=until))
+    values = {"run_id": run.run.id, "worker_id": worker_id, "times": times, "until": until, "final": final}
+    run.tx.connection.execute(table.insert().values(values))

@@ -18,6 +18,17 @@ def placement(need: Need, rooms: Iterable[Room], totals: Iterable[Room], *, alon
     return _never(need, known) or _not_now(need, list(rooms), alone=alone)
 
 
+def given_back(
+    need: Need, times: int, why: str, finally_by: set[str], totals: Iterable[Room], otherwise: str | None
+) -> str:
+    """Why a run that workers gave back waits. `finally_by` will never take it; `otherwise`: why it waits besides."""
+    able = {room.worker_id for room in totals if room.speaks(need) and room.is_large_enough(need)}
+    if finally_by and able <= finally_by:
+        return f"no worker will ever take it: {why}"
+    words = f"given back by {why}" if times == 1 else f"given back {times} times, last by {why}"
+    return f"{words}; {otherwise}" if otherwise else words
+
+
 def _never(need: Need, known: list[Room]) -> str | None:
     c = need.constraints
     able = [room for room in known if need.backend in room.backends]
@@ -50,7 +61,7 @@ def _gpu_never(need: Need, able: list[Room]) -> str | None:
     most = max((gpu.vram_mb for gpu in gpus), default=0)
     if c.vram_mb and c.vram_mb > most:
         return f"needs vram {c.vram_mb} MB; the largest GPU known has {most} MB"
-    if any((c.cpu or 0) <= r.cpu and (c.ram_mb or 0) <= r.ram_mb and r.gpus_for(need) != [] for r in able):
+    if any(room.is_large_enough(need) for room in able):
         return None
     return "no single worker known has all that it needs at once"
 

@@ -55,6 +55,8 @@ def by_hand(run: RunChange, reason: str | None) -> None:
         avoid_worker=None,
         not_before=None,
         alone_s=0,
+        given_back=0,
+        given_back_why=None,
     )
 
 

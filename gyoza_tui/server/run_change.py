@@ -32,6 +32,13 @@ _NEXT_ID = (
 )
 _RECORD = schema.events.insert().values(id=_NEXT_ID)
 _DELETE_OLDER_PROGRESS = text(f"{schema.DELETE_OLDER_PROGRESS} AND run_id = :the_run AND attempt = :the_attempt")
+_END_PAUSES = schema.pauses.delete().where(schema.pauses.c.run_id == bindparam("the_run"))
+_TAKE_BACK = schema.events.delete().where(
+    schema.events.c.run_id == bindparam("the_run"),
+    schema.events.c.attempt == bindparam("the_attempt"),
+    schema.events.c.type == bindparam("kind"),
+    schema.events.c.id == _NEXT_ID - 1,
+)
 _LAST_ERROR = (
     select(schema.events.c.msg)
     .where(
@@ -122,6 +129,8 @@ class RunChange:
         secrets = secret_env.after_move(self.run, target, until)
         self.hub.erased = self.hub.erased or "secret_env" in secrets
         self.set_run(state=target, **secrets, **values)
+        if target.terminal:
+            self.tx.connection.execute(_END_PAUSES, {"the_run": self._id})
 
     def record(self, number: int, entry: Entry) -> None:
         """Enter it into the attempt's timeline, with the state that the run has now."""
@@ -147,6 +156,11 @@ class RunChange:
             self.tx.connection.execute(_DELETE_OLDER_PROGRESS, {"the_run": self._id, "the_attempt": number})
         if topic:
             self.tx.after_commit(lambda: self.hub.feeds.wake(topic))
+
+    def take_back_last(self, number: int, kind: EventType) -> bool:
+        """Remove the last entry of the attempt's timeline, where it is of this kind; whether it was."""
+        the_attempt = {"the_run": self._id, "the_attempt": number, "kind": kind}
+        return self.tx.connection.execute(_TAKE_BACK, the_attempt).rowcount > 0
 
     def last_error(self) -> Any:
         """What the last ERROR of the current attempt said; None where there is none."""

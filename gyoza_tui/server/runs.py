@@ -18,10 +18,10 @@ from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, not_yours, run_unknown
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.moments import Micros
-from gyoza_tui.server.placement import placement
+from gyoza_tui.server.placement import given_back, placement
 from gyoza_tui.server.reports import Fence
 from gyoza_tui.server.run_change import Entry, RunChange
-from gyoza_tui.server.scheduler import Need
+from gyoza_tui.server.scheduler import Need, Room
 
 _STORED = set(OpSpec.model_fields) - {"secret_env"}
 """What of an op is kept in the column `spec`."""
@@ -30,6 +30,9 @@ _STORED = set(OpSpec.model_fields) - {"secret_env"}
 _NEW_RUN = schema.runs.insert()
 _HOLDER = select(schema.attempts.c.worker_id).where(
     schema.attempts.c.run_id == bindparam("run_id"), schema.attempts.c.held
+)
+_NEVER_BY = select(schema.pauses.c.worker_id).where(
+    schema.pauses.c.run_id == bindparam("run_id"), schema.pauses.c.final
 )
 
 
@@ -135,6 +138,7 @@ class Placements:
         self._hub = hub
         self._connection = connection
         self._words: dict[tuple[str, bool], str | None] = {}
+        self._whole: list[Room] | None = None
         self._due: Micros = hub.moments.due()
 
     def of(self, run: Row[Any]) -> str | None:
@@ -147,9 +151,17 @@ class Placements:
         key = run.need, run.alone_s > 0
         if key not in self._words:
             free = rooms.all_rooms(self._hub.roster, self._connection, self._hub.moments).values()
-            totals = rooms.whole_rooms(self._hub.roster, self._hub.moments)
-            self._words[key] = placement(Need.loads(run.need), free, totals, alone=run.alone_s > 0)
-        return self._words[key]
+            self._words[key] = placement(Need.loads(run.need), free, self._totals(), alone=run.alone_s > 0)
+        if not run.given_back:
+            return self._words[key]
+        never = set(self._connection.execute(_NEVER_BY, {"run_id": run.id}).scalars())
+        need = Need.loads(run.need)
+        return given_back(need, run.given_back, run.given_back_why, never, self._totals(), self._words[key])
+
+    def _totals(self) -> list[Room]:
+        if self._whole is None:
+            self._whole = rooms.whole_rooms(self._hub.roster, self._hub.moments)
+        return self._whole
 
     def _holder(self, run_id: str) -> str | None:
         """Who has not yet released an earlier attempt; until then no other is handed out."""
@@ -206,7 +218,7 @@ def _to_pending(run: RunChange, change: RunPatch) -> None:
             run.free(row.attempt)
         code = ErrorCode.TERMINAL if run.state.terminal else ErrorCode.NOT_YOURS
         raise Refused(409, code, f"run {run.run.id} is {run.state}: attempt {row.attempt} cannot go back", keep=True)
-    assignment.give_back(run, row.worker_id, change.reason or "no reason given")
+    assignment.give_back(run, row.worker_id, change.reason or "no reason given", final=bool(change.final))
 
 
 def _given_back_before(run: RunChange, change: RunPatch) -> bool:

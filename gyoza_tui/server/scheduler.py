@@ -113,6 +113,11 @@ class Room:
             return False
         return self.gpus_for(need, [gpu.without_runs() for gpu in self.gpus]) != []
 
+    def is_large_enough(self, need: Need) -> bool:
+        """Whether it has all of it, on a room on which nothing runs."""
+        c = need.constraints
+        return (c.cpu or 0) <= self.cpu and (c.ram_mb or 0) <= self.ram_mb and self.gpus_for(need) != []
+
     def has_room(self, need: Need) -> bool:
         c = need.constraints
         if not self.takes_work or self.slots < 1 or not self.speaks(need):

@@ -74,6 +74,8 @@ runs: Final = Table(
     Column("need", Text, nullable=False),
     Column("secrets_until", Integer),
     Column("alone_s", Integer, nullable=False, default=0),
+    Column("given_back", Integer, nullable=False, default=0),
+    Column("given_back_why", Text),
     Index("runs_secrets", "secrets_until", sqlite_where=text("secrets_until IS NOT NULL")),
     Index("runs_state", "state", "seq"),
     Index("runs_pending", "need", text("priority DESC"), "seq", sqlite_where=text("state = 'PENDING'")),
@@ -83,7 +85,8 @@ runs: Final = Table(
 )
 """`seq` is the run's age; `need` what the scheduler must know of it; `avoid_worker` the machine that failed it last.
 `secret_env` has null for a value that was erased, `secrets_until` is when that is due. `alone_s`: seconds for which the
-next attempt must be alone on its backend."""
+next attempt must be alone on its backend. `given_back`: how often workers have given it back since it last started;
+`given_back_why`: by which worker the last time, and why."""
 
 PENDING: Final = runs.c.state == literal_column(f"'{RunState.PENDING}'")
 """Spelt out: SQLite does not use a partial index for a parameter."""
@@ -188,9 +191,10 @@ pauses: Final = Table(
     Column("worker_id", Text, primary_key=True),
     Column("times", Integer, nullable=False),
     Column("until", Integer, nullable=False),
+    Column("final", Boolean, nullable=False, default=False),
     Index("pauses_until", "until"),
 )
-"""A run given back is not offered to that worker again for a while."""
+"""A run given back is not offered to that worker again before `until`; `final`: the worker will never take it."""
 
 workers: Final = Table(
     "workers",
@@ -224,6 +228,9 @@ def _to_version_2(connection: Connection) -> None:
 
 def _to_version_3(connection: Connection) -> None:
     for statement in (
+        "ALTER TABLE runs ADD COLUMN given_back INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE runs ADD COLUMN given_back_why TEXT",
+        "ALTER TABLE pauses ADD COLUMN final BOOLEAN NOT NULL DEFAULT 0",
         "ALTER TABLE attempts ADD COLUMN run_seq INTEGER NOT NULL DEFAULT 0",
         "UPDATE attempts SET run_seq = coalesce((SELECT seq FROM runs WHERE id = run_id), 0)",
         "DROP INDEX runs_pending",

@@ -118,18 +118,28 @@ class Admission:
         trouble = self._pool.trouble[name]
         return f"{name}: {trouble}" if trouble else None
 
+    def never_takes(self, run: OpRun) -> bool:
+        """Whether what this worker has and may do rules the run out for good."""
+        try:
+            return self._never(run) is not None
+        except BackendError:
+            return False
+
     def _owners_refusal(self, run: OpRun) -> str | None:
-        """By what this worker has and may do."""
+        try:
+            return self._never(run)
+        except BackendError as error:
+            return str(error)
+
+    def _never(self, run: OpRun) -> str | None:
+        """Why this worker will never take it. Raises BackendError where that cannot be known now."""
         try:
             image = ImageRef.parse(run.image)
         except ValueError as error:
             return str(error)
         if image.backend not in self._pool:
             return f"this worker has no backend for {image.backend}://"
-        try:
-            return self._pool[image.backend].refuses(image.name, run.volumes)
-        except BackendError as error:
-            return str(error)
+        return self._pool[image.backend].refuses(image.name, run.volumes)
 
     def _resource_refusal(
         self, wants: Constraints, active: list[RunRow], offered: Resources, foreign_mb: Callable[[int], int]

@@ -70,10 +70,15 @@ class JournalRecord:
         self._runtime.wakes.deliver.set()
 
     @staticmethod
-    def giving_back(row: RunRow, worker_id: str, why: str) -> RunPatch:
-        """The PATCH that gives a run back."""
+    def giving_back(row: RunRow, worker_id: str, why: str, *, final: bool = False) -> RunPatch:
+        """The PATCH that gives a run back; `final`: this worker will never take it."""
         return RunPatch(
-            state=RunState.PENDING, worker_id=worker_id, attempt=row.attempt, lease=row.lease, reason=why[:500] or None
+            state=RunState.PENDING,
+            worker_id=worker_id,
+            attempt=row.attempt,
+            lease=row.lease,
+            reason=why[:500] or None,
+            final=final or None,
         )
 
     def _stamped(self, report: EventReport) -> EventReport:

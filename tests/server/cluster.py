@@ -96,9 +96,9 @@ class Worker:
     def forget(self, run: dict[str, Any]) -> None:
         self.listed = [one for one in self.listed if one["id"] != run["id"]]
 
-    def give_back(self, run: dict[str, Any], code: int = 200) -> Any:
+    def give_back(self, run: dict[str, Any], code: int = 200, **more: Any) -> Any:
         own = {"worker_id": self.id, "attempt": run["attempt"], "lease": run["lease"]}
-        return self.cluster.patch(run["id"], code, state="PENDING", reason="no room", **own)
+        return self.cluster.patch(run["id"], code, **{"state": "PENDING", "reason": "no room"} | own | more)
 
 
 def _held(one: dict[str, Any]) -> dict[str, Any]:

@@ -244,3 +244,47 @@ def test_a_run_that_names_a_gpu_alone_has_it_to_itself_until_it_ends(gyoza: Clus
     worker.start(first)
     worker.report(first, "COMPLETED")
     assert len(worker.claim(5)) == 1
+
+
+def later(gyoza: Cluster, seconds: float, *beating: Worker) -> None:
+    gyoza.clock.advance(seconds)
+    for worker in beating:
+        worker.beat()
+
+
+def kinds(run: dict[str, Any]) -> list[str]:
+    return [event["type"] for event in run["events"]]
+
+
+def test_a_run_that_is_given_back_again_and_again_says_why_and_fills_no_timeline(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    run = gyoza.submit()
+    for times in range(1, 10):
+        [given] = worker.claim()
+        worker.give_back(given, reason="the registry is away")
+        [listed] = gyoza.get("/runs", state="PENDING")
+        words = "given back by w1" if times == 1 else f"given back {times} times, last by w1"
+        assert listed["placement"] == f"{words}: the registry is away"
+        later(gyoza, 601, worker)
+    assert kinds(gyoza.run(run["id"])) == ["ASSIGNED", "INFO"] * 4, "the 1st, 2nd, 4th and 8th time"
+    [taken] = worker.take()
+    worker.start(taken)
+    assert kinds(gyoza.run(run["id"]))[-2:] == ["ASSIGNED", "STARTED"], "nothing is missing of one that stays"
+    worker.give_back(taken, reason="the worker is drained")
+    assert gyoza.run(run["id"])["placement"] == "given back by w1: the worker is drained"
+
+
+def test_a_run_that_no_worker_will_ever_take_says_so(gyoza: Cluster) -> None:
+    first, second, small = gyoza.worker(), gyoza.worker("w2"), gyoza.worker("small", resources={"cpu_cores": 1})
+    run = gyoza.submit(constraints={"cpu": 4})
+    for worker in (first, second):
+        assert "no worker" not in (gyoza.run(run["id"])["placement"] or "")
+        [given] = worker.claim()
+        worker.give_back(given, reason="/etc is not allowed", final=True)
+    assert gyoza.run(run["id"])["placement"] == "no worker will ever take it: w2: /etc is not allowed"
+    later(gyoza, 7200, first, second, small)
+    assert first.claim() == second.claim() == []
+    first.identity["epoch"] = 2
+    first.beat()
+    assert gyoza.run(run["id"])["placement"].startswith("given back 2 times, last by w2")
+    assert len(first.claim()) == 1, "started again it may allow more"

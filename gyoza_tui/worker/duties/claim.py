@@ -98,7 +98,9 @@ class Claim(Duty):
             self._slots.start(row)
         else:
             runtime.journal.update(row.key, cleaned=True)
-            giving_back = JournalRecord.giving_back(row, runtime.context.worker_id, refusal)
+            giving_back = JournalRecord.giving_back(
+                row, runtime.context.worker_id, refusal, final=runtime.admission.never_takes(run)
+            )
             runtime.journal.finish(row.key, Outcome.RELEASED, refusal, [giving_back])
             runtime.notices.say(f"{run.id} given back: {refusal}", "warning", run=run.id, state="released")
             runtime.wakes.deliver.set()
