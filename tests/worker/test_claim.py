@@ -289,3 +289,14 @@ def test_a_claim_that_cannot_be_journaled_is_not_repeated_in_a_loop(
         rig.clock.turn(waits[-1])
     assert sum(waits) > 20
     assert "claim: OperationalError: disk I/O error" in rig.said()
+
+
+def test_what_this_worker_may_never_run_goes_back_for_good(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered()
+    forbidden = _run("forbidden", volumes={"/etc": "/data"})
+    scripted.script("claim", Reply([forbidden, _run("large", constraints={"cpu": 4000})]))
+    rig.claim.step()
+    rig.deliver.step()
+    patches = {request.path.rpartition("/")[2]: request.body for request in scripted.of("patch")}
+    assert (patches["forbidden"]["reason"], patches["forbidden"]["final"]) == ("no volumes here", True)
+    assert "final" not in patches["large"]
