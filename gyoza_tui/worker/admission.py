@@ -74,13 +74,14 @@ class Admission:
         active = list(active)
         if why := self._mode.refusal:
             return why
+        return self._backend_refusal(run) or self.lacks(run, active)
+
+    def lacks(self, run: OpRun, active: list[RunRow]) -> str | None:
+        """Which room it does not have next to these runs; None when it has all."""
         if len(active) >= self.max_runs:
             return f"all {self.max_runs} slots are taken"
-        return (
-            self._backend_refusal(run)
-            or self._resource_refusal(run.constraints, active, self.offered, self._foreign_mb)
-            or volume_overlap(run, active)
-        )
+        taken = self._resource_refusal(run.constraints, active, self.offered, self._foreign_mb)
+        return taken or volume_overlap(run, active)
 
     def could_take(self, run: OpRun) -> bool:
         """Whether it may start here some time: an engine that has answered once comes back, however long it is away,

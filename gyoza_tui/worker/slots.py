@@ -25,6 +25,10 @@ _AGAIN_S: Final = 5.0
 
 
 _LEAVE_S: Final = 5.0
+_LOOK_S: Final = 0.05
+"""How often it is looked whether another run is cleaned up."""
+_NOT_BEGUN: Final = (None, None, Intent.NONE)
+"""Handle, outcome and intent of a row for which nothing was done yet."""
 _REFUSED_S: Final = 60.0
 """Longer than a run is on record before its refusal is."""
 
@@ -176,6 +180,7 @@ class Slots:
         runtime = self._runtime
         try:
             self._wait_for_predecessor(row)
+            self._wait_for_room(row)
             if row.outcome is None:
                 runtime.hooks.run_start(row)
             while not self._run(row):
@@ -339,7 +344,16 @@ class Slots:
         while older := [r for r in runtime.active() if r.run_id == row.run_id and r.key < row.key]:
             for other in older:
                 self.intend(other, Intent.LOST, "the server has a newer attempt")
-            runtime.clock.wait(threading.Event(), 0.05)
+            runtime.clock.wait(threading.Event(), _LOOK_S)
+
+    def _wait_for_room(self, row: RunRow) -> None:
+        """Until the runs are cleaned up that have ended and still have what this one needs, or it is not wanted."""
+        runtime = self._runtime
+        while (now := runtime.journal.get(row.key)) and (now.handle, now.outcome, now.intent) == _NOT_BEGUN:
+            before = [other for other in runtime.active() if other.key < row.key]
+            if all(other.outcome is None for other in before) or not runtime.admission.lacks(row.run, before):
+                return
+            runtime.clock.wait(threading.Event(), _LOOK_S)
 
 
 def _words(error: Exception) -> str:

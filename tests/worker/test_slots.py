@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from gyoza_tui.backends.base import AttemptElsewhere, BackendError, Exit, Handle, Spec, VanishedHandle
+from gyoza_tui.client import Claimed
 from gyoza_tui.models.clock import SystemClock
+from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
@@ -514,4 +516,34 @@ def test_a_worker_killed_while_it_stopped_the_op_that_filled_a_disk_still_says_w
     until(lambda: rig.now(row).cleaned, "the end")
     assert rig.now(row).outcome is outcome
     assert rig.now(row).outcome_note.startswith("filled_disk") == (outcome is Outcome.FAILED)
+    rig.close()
+
+
+def test_a_run_waits_for_the_room_of_one_that_has_ended_until_that_is_cleaned_up(rig: Rig) -> None:
+    """The server counts a run no longer once it has its end, which is before its container is removed."""
+    cores = rig.runtime.context.resources.cpu_cores
+    ended = rig.row("ended", constraints={"cpu": cores})
+    rig.record(ended).finish(Outcome.COMPLETED, "", EventReport(type=EventType.COMPLETED))
+    rig.runtime.pool.check()
+    rig.beat()
+    claimed = OpRun(id="next", image="op", attempt=1, lease="l2", constraints=Constraints(cpu=cores))
+    assert rig.claim.take(Claimed([claimed], SERVER_ID)) == 1, "it is kept"
+    rig.backend.known["op"] = FakeOp()
+    begun = rig.backend.pulled
+    until(lambda: rig.worker.slots.count == 1, "its thread waits")
+    assert begun == []
+    rig.journal.update(ended.key, cleaned=True)
+    until(lambda: begun, "it begins")
+    rig.close()
+
+
+def test_a_run_that_waits_for_room_can_be_cancelled(rig: Rig) -> None:
+    cores = rig.runtime.context.resources.cpu_cores
+    ended = rig.row("ended", constraints={"cpu": cores})
+    rig.record(ended).finish(Outcome.COMPLETED, "", EventReport(type=EventType.COMPLETED))
+    row = rig.row("next", started=False, constraints={"cpu": cores})
+    _slots(rig).start(row)
+    _slots(rig).intend(row, Intent.CANCEL, "by hand")
+    until(lambda: rig.now(row).outcome is Outcome.CANCELLED, "cancelled")
+    assert rig.backend.created == []
     rig.close()

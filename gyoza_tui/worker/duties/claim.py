@@ -84,7 +84,8 @@ class Claim(Duty):
     def _take(self, server_id: str, run: OpRun) -> bool:
         runtime = self._runtime
         older = [row for row in runtime.active() if row.run_id == run.id]
-        active = [row for row in runtime.active() if row.run_id != run.id]
+        # what has ended is only cleaned up after: the server counts it no longer, and the run's slot waits for it
+        active = [row for row in runtime.active() if row.run_id != run.id and row.outcome is None]
         run = runtime.admission.placed(run, active)
         refusal = runtime.admission.refusal(run, active)
         if refusal is None and not runtime.link.lease_holds:
