@@ -16,7 +16,6 @@ from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.roster import held_attempts
-from gyoza_tui.server.rows import loads
 from gyoza_tui.server.run_change import Entry, RunChange
 
 TICK_S = 1.0
@@ -103,14 +102,16 @@ class Clockwork:
         """The worker counts `timeout_s`; this is for one that does not."""
         runs, attempts, hub = schema.runs, schema.attempts, self._hub
         query = (
-            select(runs.c.id, runs.c.spec, attempts.c.started_at)
+            select(
+                runs.c.id, schema.readable_json(runs.c.spec, "$.timeout_s").label("timeout_s"), attempts.c.started_at
+            )
             .join(attempts, (attempts.c.run_id == runs.c.id) & (attempts.c.attempt == runs.c.current_attempt))
             .where(runs.c.state == RunState.RUNNING)
         )
         for row in tx.connection.execute(query).all():
-            timeout_s = loads(row.spec).get("timeout_s")
-            if timeout_s is None:
+            if row.timeout_s is None or row.started_at is None:
                 continue
+            timeout_s = row.timeout_s
             allowed_s = timeout_s + hub.timings.eviction_s
             if hub.moments.due() - row.started_at > allowed_s * 1e6:
                 words = (

@@ -29,7 +29,8 @@ _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _BATCH_MAX = 128
 _READERS = 8
-_BUSY_MS = 10_000
+_BUSY_MS = 2_000
+"""A write that waits longer for another process is refused, while those who asked still wait for their answer."""
 _KEPT_DELETED = (1,)
 """Versions that did not overwrite what they deleted."""
 
@@ -92,6 +93,10 @@ def _done(actions: Iterable[Callable[[], object]]) -> None:
             _LOG.exception("what was to follow a change failed")
 
 
+class _Gone(Exception):
+    """The file is no longer in its place."""
+
+
 class _Job(Generic[_T]):
     def __init__(self, change: Callable[[Transaction], _T]) -> None:
         self.change = change
@@ -135,6 +140,8 @@ class Database:
         """
         self._memory_is_stale = False
         self.server_id = self._open()
+        self._file = _identity(path)
+        self._gone_logged = False
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -144,6 +151,11 @@ class Database:
             if path.exists() and not path.is_file():
                 raise ServerError(f"the database {_shown(path)} is no regular file: choose another by --database")
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if path.exists() and path.stat().st_nlink > 1:
+                raise ServerError(
+                    f"the database {_shown(path)} has more than one name (hard links), and SQLite keeps a log beside "
+                    "each: remove the other names"
+                )
             lock = _locked(path)
         except OSError as error:
             raise ServerError(f"the database {_shown(path)} cannot be used: {error.strerror}") from None
@@ -162,7 +174,12 @@ class Database:
 
     def _open(self) -> str:
         with self._writing.begin() as connection:
-            version = schema.stored_version(connection)
+            if (damage := connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()) != "ok":
+                raise ServerError(
+                    f"the database {_shown(self.path)} is damaged ({str(damage)[:200]}): restore a copy of it, or let "
+                    f"`sqlite3 FILE .recover` write what can be read to a new one"
+                )
+            version = self._stored("schema_version", schema.stored_version, connection)
             if version > schema.SCHEMA_VERSION:
                 raise ServerError(
                     f"the database {_shown(self.path)} was written by a newer gyoza-tui (schema {version}, this one "
@@ -172,8 +189,26 @@ class Database:
             self._rewrite()  # first: after a kill in the middle of it the version still says that it is to be done
         with self._writing.begin() as connection:
             schema.bring_up_to_date(connection, version, str(uuid.uuid4()))
-            row = connection.execute(schema.meta.select().where(schema.meta.c.key == "server_id")).one()
-        return str(row.value)
+            return self._stored("server_id", schema.stored_server_id, connection)
+
+    def _stored(self, row: str, read: Callable[[Connection], _T], connection: Connection) -> _T:
+        try:
+            return read(connection)
+        except ValueError as error:
+            raise ServerError(
+                f"the database {_shown(self.path)} has {error} as {row} in its table meta, which no gyoza-tui writes: "
+                "restore a copy of it, or choose another file by --database"
+            ) from None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written although SQLite would: the file has gone from its place."""
+        if self._closed or _identity(self.path) == self._file:
+            return None
+        return (
+            f"the database {_shown(self.path)} was removed or replaced while the server runs: put it back, or stop the "
+            "server and restore a copy"
+        )
 
     def _rewrite(self) -> None:
         """Write the whole file again, without what was deleted from it."""
@@ -247,6 +282,8 @@ class Database:
     def _commit(self, batch: list[_Job[Any]]) -> None:
         tx: Transaction | None = None
         try:
+            if (trouble := self.trouble) is not None:
+                raise _Gone(trouble)
             self._refresh_memory()
             with self._writing.begin() as connection:
                 tx = Transaction(connection)
@@ -281,7 +318,11 @@ class Database:
             _LOG.exception("the scheduler failed; nothing was assigned")
 
     def _refuse(self, batch: list[_Job[Any]], error: Exception) -> None:
-        if isinstance(error, DatabaseError):
+        if isinstance(error, _Gone):
+            words = str(error)
+            _LOG.log(logging.DEBUG if self._gone_logged else logging.CRITICAL, "%s", words)
+            self._gone_logged = True
+        elif isinstance(error, DatabaseError):
             words = f"the server's database cannot be written now: {error.orig}"
             _LOG.error("%s", words)
         else:
@@ -316,6 +357,13 @@ def _engine(path: Path, *, readers: bool) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return None
 
 
 def _shown(path: Path) -> str:

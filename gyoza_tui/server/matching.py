@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -19,12 +21,14 @@ from gyoza_tui.server.errors import Refused, worker_unknown
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.rooms import Rooms
 from gyoza_tui.server.roster import Known, held_attempts
-from gyoza_tui.server.rows import run_of
+from gyoza_tui.server.rows import DAMAGED, run_of
 from gyoza_tui.server.run_change import RunChange
 from gyoza_tui.server.scheduler import Match, Need, Offer, Waiting, match
 from gyoza_tui.server.workers import over, refuse_while_live
 
 _PAGE = 64
+_DAMAGED_AGAIN: Final = 3600 * 1_000_000
+_LOG = logging.getLogger(__name__)
 
 # built once: to build a statement takes longer than to execute it
 _RUNS: Final = schema.runs.c
@@ -137,7 +141,7 @@ def give_out(hub: Hub, tx: Transaction) -> None:
     if not claims:
         return
     heads = {head.need: head for head in tx.connection.execute(_HEADS, {"due": hub.moments.due()})}
-    needs = {text: Need.loads(text) for text in heads}
+    needs = _readable(heads)
     rooms = Rooms(hub.roster, tx.connection, hub.moments)
     fitting = rooms.fitting(needs, {claim.worker_id for claim in claims.values()})
     offers = [
@@ -170,11 +174,27 @@ def _assign(hub: Hub, tx: Transaction, claims: dict[int, OpenClaim], matches: li
         if known is None:
             continue
         run = RunChange(hub, tx, one.run_id)
-        assignment.assign(run, known.worker_id, known.instance_id, one.constraints)
+        try:
+            with tx.part():
+                assignment.assign(run, known.worker_id, known.instance_id, one.constraints)
+                handed = run_of(run.run, run.attempt, for_worker=True)
+        except DAMAGED as error:
+            _LOG.error("run %s is damaged, it is tried again in an hour: %s", one.run_id, error)
+            RunChange(hub, tx, one.run_id).set_run(not_before=hub.moments.due() + _DAMAGED_AGAIN)
+            continue
         known.heard[(one.run_id, run.attempt.attempt, run.attempt.lease)] = hub.moments.boot()
-        answers[one.key].append(run_of(run.run, run.attempt, for_worker=True))
+        answers[one.key].append(handed)
     for key, runs in answers.items():
         tx.after_commit(partial(claims[key].answer, runs))
+
+
+def _readable(texts: Iterable[str]) -> dict[str, Need]:
+    """What a damaged run needs is not known, and it waits."""
+    found = {}
+    for text in texts:
+        with contextlib.suppress(*DAMAGED):
+            found[text] = Need.loads(text)
+    return found
 
 
 def _queue(

@@ -36,7 +36,15 @@ _COUNTED: Final = (
     .where(_ATTEMPTS.held)
 )
 _COUNTED_OF: Final = _COUNTED.where(_ATTEMPTS.worker_id.in_(bindparam("workers", expanding=True)))
-_constraints = lru_cache(maxsize=4096)(Constraints.model_validate_json)
+
+
+@lru_cache(maxsize=4096)
+def _constraints(text: str) -> Constraints:
+    """None of them, where the row is damaged: one attempt is no reason to give out nothing."""
+    try:
+        return Constraints.model_validate_json(text)
+    except ValueError:
+        return Constraints()
 
 
 class Counted(NamedTuple):

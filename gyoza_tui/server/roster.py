@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
-from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.workers import HeartbeatRequest, RunningOpReport
 from gyoza_tui.server import schema
 from gyoza_tui.server.moments import Micros
 
 if TYPE_CHECKING:
     from gyoza_tui.server.rooms import Free
+
+_LOG = logging.getLogger(__name__)
 
 CHANGING: Final = {"worker_id", "instance_id", "epoch", "beat", "running_ops", "free_slots", "away_s"}
 """Fields of a beat that its worker's row does not keep, or keeps in a column of their own."""
@@ -36,7 +38,6 @@ class Held(NamedTuple):
     state: str
     started: bool
     worker_id: str
-    constraints: Constraints
     run_state: str
     current: bool
 
@@ -90,7 +91,14 @@ class Roster:
         for worker_id in set(self._workers) - set(rows):
             del self._workers[worker_id]
         for row in rows.values():
-            report = HeartbeatRequest.model_validate_json(row.body)
+            try:
+                report = HeartbeatRequest.model_validate_json(row.body)
+            except ValueError:
+                _LOG.warning(
+                    "the row of worker %s is damaged: the worker is known again at its next beat", row.worker_id
+                )
+                self.drop(row.worker_id)
+                continue
             known = self._workers.get(row.worker_id)
             if known is None:
                 # this process knows it by its row only: its first claim is sent back to beat
@@ -137,7 +145,6 @@ def held_attempts(connection: Connection, worker_ids: Iterable[str] | None = Non
             state=row.state,
             started=row.started_at is not None,
             worker_id=row.worker_id,
-            constraints=Constraints.model_validate_json(row.constraints),
             run_state=row.run_state,
             current=row.attempt == row.current_attempt,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Row, bindparam, select
@@ -126,6 +126,23 @@ def run_of(run: Row[Any], current: Row[Any] | None, *, for_worker: bool = False,
         if for_worker:
             fields |= {"lease": current.lease, "constraints": constraints_of(current)}
     return OpRun.model_validate(fields | more)
+
+
+DAMAGED: Final = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+"""What reading a row raises that no server wrote."""
+
+
+def damaged_run(run: Row[Any], error: Exception) -> OpRun:
+    """What is shown of a run whose row, or attempt's row, cannot be read."""
+    why = f"its data is damaged at the server: {next(iter(str(error).splitlines()), type(error).__name__)[:200]}"
+    state = RunState(run.state) if run.state in set(RunState) else RunState.FAILED
+    return OpRun(
+        id=str(run.id)[:256],
+        image="",
+        state=state,
+        placement=why,
+        execution_summary=ExecutionSummary(error_message=why),
+    )
 
 
 def whole_run(connection: Connection, run: Row[Any], *, events: bool, placement: str | None) -> OpRun:

@@ -16,13 +16,13 @@ from gyoza_tui.server import rows
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.moments import Micros, to_utc
 from gyoza_tui.server.runs import Placements
-from gyoza_tui.server.schema import attempts, runs
+from gyoza_tui.server.schema import attempts, readable_json, runs
 
 PAGE_BYTES: Final = 16 * MIB
 """A page ends early rather than grow beyond this."""
 LOOKED_AT_MAX: Final = 20_000
 """Runs that are compared with what is wanted for one page; there may be a million, and others wait to be answered."""
-_IMAGE: Final = func.json_extract(runs.c.spec, "$.image")
+_IMAGE: Final = readable_json(runs.c.spec, "$.image")
 _HELD_BY: Final = attempts.alias("held_by")
 _OP: Final = func.coalesce(runs.c.op_definition + "@" + func.coalesce(runs.c.op_version, ""), "")
 
@@ -52,9 +52,16 @@ def page(
         size += len(run.inputs) + len(run.spec) + (len(current.outputs or "") if current else 0)
         if listed and size > PAGE_BYTES:
             return listed, last
-        listed.append(rows.run_of(run, current, placement=placements.of(run)))
+        listed.append(_shown(run, current, placements))
         last = run.seq
     return listed, rest
+
+
+def _shown(run: Row[Any], current: Row[Any] | None, placements: Placements) -> OpRun:
+    try:
+        return rows.run_of(run, current, placement=placements.of(run))
+    except rows.DAMAGED as error:
+        return rows.damaged_run(run, error)
 
 
 class _Source(NamedTuple):
@@ -156,10 +163,12 @@ def _facts(
     query = with_attempts.query(columns, before).where(*others, *_narrowing(terms))
     with connection.execution_options(yield_per=500).execute(query) as found:
         for row in found:
+            if row.state not in set(RunState):
+                continue
             facts = server_facts(
                 row.id,
                 RunState(row.state),
-                image=row.image,
+                image=row.image or "",
                 definition=row.op_definition,
                 version=row.op_version,
                 worker=row.worker_id,

@@ -116,7 +116,10 @@ def _hash(name: str, body: str) -> str:
 def one(hub: Hub, connection: Connection, run_id: str, *, events: bool) -> OpRun:
     """The run, and why it waits, for which every worker is looked at."""
     run = _existing(connection, run_id)
-    return rows.whole_run(connection, run, events=events, placement=Placements(hub, connection).of(run))
+    try:
+        return rows.whole_run(connection, run, events=events, placement=Placements(hub, connection).of(run))
+    except rows.DAMAGED as error:
+        return rows.damaged_run(run, error)
 
 
 def changed(connection: Connection, run_id: str) -> OpRun:

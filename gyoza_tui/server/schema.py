@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    case,
     event,
     func,
     literal_column,
@@ -149,7 +150,12 @@ was restarted. `run_seq`: the run's age, by which the runs of a worker are liste
 
 def backend_of(need: ColumnElement[str]) -> ColumnElement[str]:
     """The backend that a run needs, from the column `need`."""
-    return func.json_extract(need, "$[0]")
+    return readable_json(need, "$[0]")
+
+
+def readable_json(column: ColumnElement[str], path: str) -> ColumnElement[str]:
+    """What is at that path; NULL where the column is damaged, which else fails the whole statement."""
+    return case((func.json_valid(column) == 1, func.json_extract(column, path)))
 
 
 events: Final = Table(
@@ -258,11 +264,26 @@ UPGRADES: Final[dict[int, Callable[[Connection], None]]] = {1: _to_version_2, 2:
 
 
 def stored_version(connection: Connection) -> int:
-    """0 for an empty database."""
+    """0 for an empty database. ValueError for what is no version."""
     tables = {row[0] for row in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'"))}
-    if meta.name not in tables:
+    if not tables:
         return 0
-    return int(connection.execute(meta.select().where(meta.c.key == "schema_version")).one().value)
+    found = _meta(connection, "schema_version") if meta.name in tables else None
+    if found is None or not (found.isascii() and found.isdigit()) or int(found) < 1:
+        raise ValueError("nothing" if found is None else ascii(found[:40]))
+    return int(found)
+
+
+def stored_server_id(connection: Connection) -> str:
+    """ValueError when there is none."""
+    if not (found := _meta(connection, "server_id")):
+        raise ValueError("nothing" if found is None else ascii(found))
+    return found
+
+
+def _meta(connection: Connection, key: str) -> str | None:
+    found = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+    return None if found is None else str(found)
 
 
 def bring_up_to_date(connection: Connection, version: int, server_id: str) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from gyoza_tui import __version__
+from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.workers import PROTOCOL, Health
+from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.moments import to_utc
-from gyoza_tui.server.routes.answers import TheHub, reply
+from gyoza_tui.server.routes.answers import TheHub, refusals, reply
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health", response_model=Health)
+@router.get("/health", response_model=Health, responses={503: refusals()[503]})
 async def health(hub: TheHub) -> Response:
-    """Needs no key."""
+    """Needs no key. 503 when the database has gone from its place."""
+    if (trouble := hub.database.trouble) is not None:
+        raise Refused(503, ErrorCode.BUSY, trouble)
     return reply(
         Health(
             status="ok",
