@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
+import threading
 from collections.abc import Callable
 from typing import Any, Final
 
 _MARK: Final = secrets.token_hex(16)
 """No client can know it, so no value of theirs looks like a place."""
 _PLACE: Final = f'{{"{_MARK}":null}}'.encode()
+_PARSERS: Final = threading.local()
 
 
 class _Stored:
@@ -21,8 +24,22 @@ class _Stored:
 
 
 def place(text: str | None) -> dict[str, Any]:
-    """An object for a wire type that `written` replaces by `text`; an empty one where there is none."""
-    return {} if text is None else {_MARK: _Stored(text)}
+    """An object for a wire type that `written` replaces by `text`; an empty one where there is none.
+
+    ValueError for a text that is damaged: it would break the whole answer.
+    """
+    if text is None:
+        return {}
+    if not text.startswith("{") or not _is_json(text):
+        raise ValueError("the stored JSON is cut or changed")
+    return {_MARK: _Stored(text)}
+
+
+def _is_json(text: str) -> bool:
+    """By SQLite's parser, which builds nothing and lets other threads run meanwhile."""
+    if not hasattr(_PARSERS, "own"):
+        _PARSERS.own = sqlite3.connect(":memory:")
+    return bool(_PARSERS.own.execute("SELECT json_valid(?)", (text,)).fetchone()[0])
 
 
 def written(write: Callable[..., bytes]) -> bytes:

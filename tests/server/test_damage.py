@@ -89,6 +89,7 @@ DAMAGE = {
     "spec": "UPDATE runs SET spec = '{' WHERE id = 'bad'",
     "no spec": "UPDATE runs SET spec = '[]' WHERE id = 'bad'",
     "inputs": "UPDATE runs SET inputs = '\"' WHERE id = 'bad'",
+    "cut inputs": "UPDATE runs SET inputs = '{\"n\":' WHERE id = 'bad'",
     "need": "UPDATE runs SET need = 'cpu' WHERE id = 'bad'",
     "time": "UPDATE runs SET created_at = 9e18 WHERE id = 'bad'",
     "attempt": "UPDATE attempts SET constraints = '' WHERE run_id = 'bad'",
