@@ -17,7 +17,6 @@ from gyoza_tui.worker.event_lines import Lines, OpEvent
 BURST: Final = 100
 PER_SECOND: Final = 10
 PROGRESS_S: Final = 1.0
-PROGRESS_OVER_BUDGET_S: Final = 5.0
 _LOOKS_MAX: Final = 500
 """Lines with the word of an event that are looked at in one piece of output; the rest is over the budget."""
 _PROGRESS_LOOKS_MAX: Final = 8
@@ -33,9 +32,9 @@ _AS_WRITTEN: Final = (b'"type":"INFO"', b'"type": "INFO"', b'"type":"ERROR"', b'
 class EventGate:
     """Lets through what a journal and a server can bear of one attempt's events. Not thread-safe.
 
-    PROGRESS: the latest value, at most once a second; once every five seconds when the attempt has used up what a
-    server stores of it, for that moves the attempt and is not stored. INFO and ERROR: a burst of 100, then 10 a second,
-    all together at most what a server stores of one attempt. A line that only looks like one counts too.
+    PROGRESS: the latest value, at most once a second, without a budget, because a server keeps the last ones only. INFO
+    and ERROR: a burst of 100, then 10 a second, all together at most what a server stores of one attempt. A line that
+    only looks like one counts too.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -45,7 +44,6 @@ class EventGate:
         self._progress_at: float | None = None
         self._held: OpEvent | None = None
         self._size = 0
-        self._full = False
         self.dropped = 0
         """Events not let through. A PROGRESS that a later one replaced is none of them."""
 
@@ -71,8 +69,8 @@ class EventGate:
 
     def due(self) -> list[OpEvent]:
         """The held PROGRESS, once its time has come; to be called every now and then."""
-        now, pause = self._clock.boot(), PROGRESS_OVER_BUDGET_S if self._full else PROGRESS_S
-        if self._held is None or (self._progress_at is not None and now - self._progress_at < pause):
+        now = self._clock.boot()
+        if self._held is None or (self._progress_at is not None and now - self._progress_at < PROGRESS_S):
             return []
         self._progress_at = now
         return self.finish()
@@ -80,10 +78,7 @@ class EventGate:
     def finish(self) -> list[OpEvent]:
         """The op has ended: the held PROGRESS, whatever its time."""
         held, self._held = self._held, None
-        if held is None:
-            return []
-        self._fits(held)
-        return [held]
+        return [] if held is None else [held]
 
     @property
     def holds(self) -> bool:
@@ -116,7 +111,6 @@ class EventGate:
 
     def _fits(self, event: OpEvent) -> bool:
         if self._size + event.size > EVENTS_PER_ATTEMPT_MAX:
-            self._full = True
             return False
         self._size += event.size
         return True

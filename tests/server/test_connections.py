@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import re
 import select
 import socket
@@ -13,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 
 from gyoza_tui.server import connections
@@ -122,13 +125,28 @@ def test_400_connections_that_send_nothing_keep_no_client_out_where_files_are_fe
         url = until(lambda: next(iter(re.findall(r"http://[\w.:]+", log.read_text())), ""), "it serves")
         http = stack.enter_context(httpx.Client(base_url=url, timeout=10))
         http.get("/runs").raise_for_status()
+        assert psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE) == (256, 256), "the soft limit was 128"
         threads = stack.enter_context(ThreadPoolExecutor(1))
         poll = threads.submit(http.get, "/topics/t/events", params={"wait_s": 4})
         for _ in range(400):
             idle = connected(url)
             stack.callback(idle.close)
-        for _ in range(20):
-            assert httpx.get(f"{url}/health", timeout=5).status_code == 200
+        assert httpx.get(f"{url}/health", timeout=5).status_code == 200
         assert httpx.post(f"{url}/runs", json={"image": "busybox"}, timeout=5).status_code == 201
         assert poll.result(20).json() == []
     assert log.stat().st_size < 2000, log.read_text()[:4000]
+
+
+def test_that_no_connection_can_be_accepted_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    crowd, loop = connections.Crowd(256), asyncio.new_event_loop()
+    full = {
+        "message": "socket.accept() out of system resource",
+        "exception": OSError(errno.EMFILE, "Too many open files"),
+    }
+    for _ in range(1000):
+        crowd.on_loop_fault(loop, full)
+    assert [record.exc_info for record in caplog.records] == [None]
+    assert "ulimit -n" in caplog.text
+    crowd.on_loop_fault(loop, {"message": "a task failed", "exception": OSError("of another kind")})
+    assert "a task failed" in caplog.text
+    loop.close()
