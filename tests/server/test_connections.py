@@ -127,7 +127,7 @@ def test_400_connections_that_send_nothing_keep_no_client_out_where_files_are_fe
         http.get("/runs").raise_for_status()
         assert psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE) == (256, 256), "the soft limit was 128"
         threads = stack.enter_context(ThreadPoolExecutor(1))
-        poll = threads.submit(http.get, "/topics/t/events", params={"wait_s": 4})
+        poll = threads.submit(http.get, "/topics/t/events", params={"wait_s": 2})
         for _ in range(400):
             idle = connected(url)
             stack.callback(idle.close)

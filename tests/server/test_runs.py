@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gyoza_tui.models.limits import EVENT_MAX, JSON_BRACKETS_MAX, MIB, REQUEST_MAX
-from gyoza_tui.server import run_list
-from gyoza_tui.server.routes import examples
+from gyoza_tui.server import run_list, strict_json
+from gyoza_tui.server.routes import answers, examples
 from tests.server.cluster import Cluster
 
 DEFINITION = examples.DEFINITION
@@ -226,6 +227,26 @@ def test_a_large_body_is_read_as_a_small_one(gyoza: Cluster) -> None:
     said = gyoza.post("/runs", {"image": "busybox", "priority": "high", "timeout_s": -1, "inputs": big}, 422)["detail"]
     assert "priority: " in said
     assert "timeout_s: " in said
+
+
+def test_megabytes_are_read_and_written_off_the_event_loop(gyoza: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[tuple[str, str]] = []
+
+    def noted(module: Any, name: str) -> None:
+        original = getattr(module, name)
+
+        def call(*given: Any) -> Any:
+            threads.append((name, threading.current_thread().name.partition("_")[0]))
+            return original(*given)
+
+        monkeypatch.setattr(module, name, call)
+
+    noted(strict_json, "loads")
+    noted(answers, "written")
+    run = gyoza.submit(inputs={"text": "x" * 100_000})
+    for path in (f"/runs/{run['id']}", "/runs", "/definitions"):
+        gyoza.get(path)
+    assert threads == [("loads", "gyoza-apart"), *[("written", "gyoza-read")] * 4]
 
 
 def test_stored_json_is_answered_as_it_is_stored(gyoza: Cluster, tmp_path: Path) -> None:
