@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 import time
@@ -93,7 +94,17 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
         settings.unread_env_file,
         settings.key_in_clear_to,
         _other_workers(settings, known),
+        docker_at=_docker_at(),
     )
+
+
+def _docker_at() -> str:
+    from gyoza_tui.backends.docker import place
+
+    try:
+        return str(place.find(os.environ))
+    except BackendError:
+        return ""
 
 
 def _server(

@@ -36,9 +36,12 @@ def ensure() -> str:
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
+    from gyoza_tui.backends.base import BackendUnavailable
+    from gyoza_tui.backends.docker import place
+
     name = f"gyoza-demo:{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}-{_fingerprint()}"
     try:
-        client = docker.from_env(timeout=ANSWER_S)
+        client = docker.DockerClient(**place.find(os.environ).settings, timeout=ANSWER_S)
         try:
             if not client.images.list(name=name):
                 client.api.timeout = ENGINE_S
@@ -47,6 +50,8 @@ def ensure() -> str:
             client.close()
     except APIError as error:
         raise NoImage(f"Docker makes no image for it: {error.explanation or error}") from None
+    except BackendUnavailable as error:
+        raise NoImage(str(error)) from None
     except (DockerException, RequestException):
         raise NoImage("no Docker engine answers") from None
     except (OSError, subprocess.SubprocessError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,9 +25,12 @@ def build(directory: Path, tag: str) -> None:
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
+    from gyoza_tui.backends.base import BackendUnavailable
+    from gyoza_tui.backends.docker import place
+
     try:
-        client = docker.from_env(timeout=QUIET_S)
-    except (DockerException, RequestException) as error:
+        client = docker.DockerClient(**place.find(os.environ).settings, timeout=QUIET_S)
+    except (DockerException, RequestException, BackendUnavailable) as error:
         raise CliError(
             f"no Docker engine answers, and {directory} has a Dockerfile to build: start Docker, or try the op by hand "
             f"(docs/writing-ops.md): {error}"

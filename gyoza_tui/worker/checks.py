@@ -104,6 +104,8 @@ class Asked(NamedTuple):
     """The other machine to which the key goes unencrypted."""
     other_workers: tuple[str, ...] = ()
     """Those that run on this machine as well."""
+    docker_at: str = ""
+    """The engine's socket, and the Docker context that names it; empty where that is not known."""
 
 
 def checklist(facts: Facts, asked: Asked | None = None, *, own_ops: bool = False) -> tuple[Check, ...]:
@@ -119,7 +121,13 @@ def _checks(facts: Facts, asked: Asked | None, *, own_ops: bool) -> Iterator[Che
     if asked is not None:
         yield _clock(facts, asked.clock_skew_s)
     for name, trouble in sorted(facts.backends.items()):
-        yield _backend(name, trouble, facts.held.get(name, ()), own_ops=own_ops, probed=asked is not None)
+        yield _backend(
+            name,
+            trouble,
+            facts.held.get(name, ()),
+            own_ops=own_ops,
+            probed_at=None if asked is None else asked.docker_at,
+        )
     yield _gpus(facts.hardware, facts.gpu_trouble, facts.foreign)
     if asked is not None:
         yield _gpu_runtime(facts, asked.gpu_trouble)
@@ -180,13 +188,14 @@ def _encryption(host: str | None) -> Iterator[Check]:
         )
 
 
-def _backend(name: str, trouble: str | None, held: tuple[str, ...], *, own_ops: bool, probed: bool) -> Check:
+def _backend(name: str, trouble: str | None, held: tuple[str, ...], *, own_ops: bool, probed_at: str | None) -> Check:
     if trouble is None and held:
         why, _, mend = held[0].partition(": ")
         runs = "1 run is held, it was" if len(held) == 1 else f"{len(held)} runs are held, they were"
         return Check(name, CheckState.WARNING, f"answers, but {runs} {why}", mend)
     if trouble is None:
-        answers = "answers and starts containers" if probed else "answers"
+        at = f" at {probed_at}" if probed_at else ""
+        answers = "answers" if probed_at is None else f"answers and starts containers{at}"
         return Check(name, CheckState.OK, answers if name == DOCKER else "ready")
     if trouble == UNCHECKED:
         return Check(name, CheckState.WAITING, trouble)
@@ -200,19 +209,30 @@ _NO_DOCKER: Final = "unix:///var/run/docker.sock: there is no such socket"
 """No engine is installed where one would be, and none is named by DOCKER_HOST."""
 
 
+_DOCKER_MENDS: Final = (
+    ("permission denied", "add yourself to the group docker: sudo usermod -aG docker $USER, then log in again"),
+    (
+        "no such socket",
+        "install Docker, or sudo systemctl start docker, or say where it listens: DOCKER_HOST=unix:///path",
+    ),
+    ("behind ssh", "ssh -NL /tmp/d.sock:/var/run/docker.sock user@host, and DOCKER_HOST=unix:///tmp/d.sock"),
+    (
+        "not the address of an engine",
+        "DOCKER_HOST=unix:///var/run/docker.sock or tcp://host:2376, or unset DOCKER_HOST",
+    ),
+    ("lacks TLS certificates", "DOCKER_CERT_PATH=directory with ca.pem, cert.pem and key.pem, or unset both variables"),
+    ("HTTP request to an HTTPS server", "DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH=directory with its certificates"),
+    ("cannot be found out", "correct that, or say where the engine listens: DOCKER_HOST=unix:///var/run/docker.sock"),
+    ("starts no container: network ", "GYOZA_DOCKER_NETWORK=name: one that `docker network ls` lists"),
+    ("unknown capability", "correct the names in GYOZA_DOCKER_CAP_ADD"),
+    ("not answer in time", "sudo systemctl restart docker"),
+    ("starts no container", "sudo systemctl restart docker"),
+)
+"""By the words of its backend for the causes that it knows; the first that fits."""
+
+
 def _docker_mend(trouble: str) -> str:
-    """By the words of its backend for the causes that it knows."""
-    if "permission denied" in trouble:
-        return "add yourself to the group docker: sudo usermod -aG docker $USER, then log in again"
-    if "no such socket" in trouble:
-        return "install Docker, or sudo systemctl start docker, or say where it listens: DOCKER_HOST=unix:///path"
-    if "starts no container: network " in trouble:
-        return "GYOZA_DOCKER_NETWORK=name: one that `docker network ls` lists"
-    if "unknown capability" in trouble:
-        return "correct the names in GYOZA_DOCKER_CAP_ADD"
-    if "not answer in time" in trouble or "starts no container" in trouble:
-        return "sudo systemctl restart docker"
-    return "sudo systemctl start docker"
+    return next((mend for words, mend in _DOCKER_MENDS if words in trouble), "sudo systemctl start docker")
 
 
 def _clock(facts: Facts, skew_s: float | None) -> Check:

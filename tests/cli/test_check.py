@@ -14,6 +14,7 @@ import docker
 import pytest
 from pydantic import TypeAdapter
 
+from gyoza_tui.backends.docker.place import USUAL
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import HeartbeatRequest
@@ -64,6 +65,10 @@ def test_as_a_person_reads_it(verb: Verb, served: ServerThread) -> None:
     assert "\x1b" not in told.out
 
 
+def _no_such_socket(*_: object) -> None:
+    raise FileNotFoundError(2, "No such file or directory")
+
+
 @pytest.mark.parametrize("by_name", [True, False])
 def test_where_only_local_ops_are_set_up_docker_is_no_need(
     verb: Verb, served: ServerThread, clean_environment: Path, monkeypatch: pytest.MonkeyPatch, *, by_name: bool
@@ -74,7 +79,7 @@ def test_where_only_local_ops_are_set_up_docker_is_no_need(
     before = _checks(verb)[1]["docker"]
     if not by_name:
         monkeypatch.delenv("DOCKER_HOST")
-        monkeypatch.setattr("docker.utils.utils.DEFAULT_UNIX_SOCKET", "http+" + NO_DOCKER)
+        monkeypatch.setattr("gyoza_tui.backends.docker.engine.connect_unix", _no_such_socket)
     code, found = _checks(verb)
     assert (code, found["docker"].state) == ((1, "failed") if by_name else (0, "warning"))
     assert found["docker"].mend == before.mend
@@ -218,7 +223,10 @@ def _an_engine(docker_engine: docker.APIClient, _no_engine: None, monkeypatch: p
 @pytest.mark.usefixtures("_an_engine")
 def test_docker(verb: Verb) -> None:
     _, found = _checks(verb)
-    assert (found["docker"].state, found["docker"].text) == ("ok", "answers and starts containers")
+    assert (found["docker"].state, found["docker"].text) == (
+        "ok",
+        f"answers and starts containers at {ENGINE or USUAL}",
+    )
 
 
 @pytest.mark.docker
@@ -268,7 +276,10 @@ def test_an_engine_that_answers_and_starts_nothing(
     monkeypatch.setenv("DOCKER_HOST", ENGINE or "unix:///var/run/docker.sock")
     monkeypatch.setenv("GYOZA_DOCKER_NETWORK", "none")
     _, found = _checks(verb)
-    assert (found["docker"].state, found["docker"].text) == ("ok", "answers and starts containers")
+    assert (found["docker"].state, found["docker"].text) == (
+        "ok",
+        f"answers and starts containers at {ENGINE or USUAL}",
+    )
     monkeypatch.setenv("GYOZA_DOCKER_NETWORK", "gyoza-no-such-network")
     code, found = _checks(verb)
     assert (code, found["docker"].state) == (1, "failed")
@@ -285,3 +296,26 @@ def test_other_workers_of_this_machine_are_warned_of(verb: Verb, served: ServerT
     with contextlib.closing(StateDir.open(clean_environment / "state", "by-lock")):
         found = _checks(verb)[1]["workers"]
     assert (found.state, found.text.partition(" runs")[0]) == ("warning", "worker by-beat, by-lock")
+
+
+@pytest.mark.parametrize(
+    ("settings", "text", "mend"),
+    [
+        ({"DOCKER_HOST": "ssh://me@box"}, "DOCKER_HOST ssh://me@box: an engine behind ssh", "ssh -NL"),
+        ({"DOCKER_HOST": "junk://x"}, "DOCKER_HOST junk://x is not the address of an engine", "unset DOCKER_HOST"),
+        ({"DOCKER_HOST": "tcp://box"}, "is not the address of an engine", "tcp://host:2376"),
+        (
+            {"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY": "1"},
+            "ca.pem, cert.pem, key.pem",
+            "DOCKER_CERT_PATH",
+        ),
+        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "gone"}, "the Docker context gone does not exist", "DOCKER_HOST="),
+    ],
+)
+def test_an_engine_that_cannot_be_used_has_its_own_remedy(
+    verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], text: str, mend: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    found = _checks(verb)[1]["docker"]
+    assert (found.state, text in found.text, mend in found.mend) == ("failed", True, True), found

@@ -262,3 +262,9 @@ def test_a_second_worker_of_this_machine() -> None:
         "worker gpu-b runs on this machine as well: each offers all of it",
     )
     assert "GYOZA_RESERVE_VRAM_MB" in check.mend
+
+
+def test_check_names_the_engines_socket_and_context() -> None:
+    known = _WELL._replace(docker_at="unix:///mine.sock (Docker context mine)")
+    found = _asked("docker", known, backends={"docker": None})
+    assert found.text == "answers and starts containers at unix:///mine.sock (Docker context mine)"

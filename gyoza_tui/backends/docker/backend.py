@@ -220,7 +220,7 @@ class DockerBackend:
         return creation.masked(inspected)
 
     def shell(self, handle: Handle) -> tuple[str, ...]:
-        return ("docker", "--host", self._engine.address, "exec", "-it", str(handle["id"]), "/bin/sh")
+        return ("docker", *self._engine.place.flags, "exec", "-it", str(handle["id"]), "/bin/sh")
 
     def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
         return self._containers.frozen(labels)

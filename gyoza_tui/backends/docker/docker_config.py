@@ -32,11 +32,14 @@ class DockerConfig(NamedTuple):
         return found if isinstance(found, str) else ""
 
 
+def folder(environment: Mapping[str, str]) -> Path:
+    home = environment.get("HOME") or str(Path.home())
+    return Path(environment.get("DOCKER_CONFIG") or Path(home, ".docker"))
+
+
 def read(environment: Mapping[str, str]) -> DockerConfig:
     """Of the directory that DOCKER_CONFIG names, or ~/.docker. Raises DockerConfigError."""
-    home = environment.get("HOME") or str(Path.home())
-    folder = Path(environment.get("DOCKER_CONFIG") or Path(home, ".docker"))
-    config = DockerConfig(folder, {})
+    config = DockerConfig(folder(environment), {})
     try:
         content = json.loads(config.path.read_bytes())
     except FileNotFoundError:
@@ -47,4 +50,4 @@ def read(environment: Mapping[str, str]) -> DockerConfig:
         raise DockerConfigError(f"{config.path} is no JSON: {error}; correct it, or remove it") from error
     if not isinstance(content, dict):
         raise DockerConfigError(f"{config.path} is no JSON object; correct it, or remove it")
-    return DockerConfig(folder, content)
+    return config._replace(content=content)

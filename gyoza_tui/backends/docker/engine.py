@@ -24,12 +24,12 @@ import urllib3
 from docker.errors import APIError, DockerException, NotFound
 from docker.tls import TLSConfig
 from docker.transport import UnixHTTPAdapter
-from docker.utils import kwargs_from_env, parse_host
 
 from gyoza_tui.backends.base import BackendBroken, BackendError, BackendUnavailable, DiskFull
-from gyoza_tui.backends.docker import engine_process
+from gyoza_tui.backends.docker import engine_process, place
 from gyoza_tui.backends.docker.ends import parse_time
 from gyoza_tui.backends.docker.json_lines import json_lines
+from gyoza_tui.backends.docker.place import Place
 from gyoza_tui.backends.docker.refusals import Meaning, meaning
 from gyoza_tui.backends.docker.stream import RawStream, connect_unix
 from gyoza_tui.backends.docker.trouble import Troubles
@@ -50,17 +50,24 @@ class Engine:
         self._lock = threading.Lock()
         self._clients: dict[float, docker.APIClient] = {}
         self._version: str | None = None
+        self._place: Place | None = None
         self.troubles = Troubles()
 
     @property
-    def address(self) -> str:
-        """As a person writes it: `unix:///var/run/docker.sock`."""
-        return self._environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    def place(self) -> Place:
+        """Where it is, once that is known for as long as this lives. Raises BackendUnavailable."""
+        if self._place is None:
+            self._place = place.find(self._environment)
+        return self._place
 
     @property
     def socket_path(self) -> str | None:
-        """Of an engine on this machine; None for one behind a network address."""
-        return urlsplit(self.address).path if self.address.startswith("unix://") else None
+        """Of an engine on this machine; None for one behind a network address, or where it cannot be found out."""
+        try:
+            address = self.place.address
+        except BackendUnavailable:
+            return None
+        return urlsplit(address).path if address.startswith("unix://") else None
 
     @contextmanager
     def api(self, timeout_s: float = CALL_TIMEOUT_S, *, costly: bool = False) -> Iterator[docker.APIClient]:
@@ -104,7 +111,7 @@ class Engine:
             cause = "connection refused: is the engine running?"
         else:
             cause = text or type(error).__name__
-        return BackendUnavailable(f"Docker does not answer at {self.address}: {cause}")
+        return BackendUnavailable(f"Docker does not answer at {self.place}: {cause}")
 
     def ping(self) -> None:
         """Ask for a sign of life over a connection of its own: an engine that is going down closes its door first,
@@ -118,7 +125,7 @@ class Engine:
                 raise self.unavailable(error) from error
         if status != 200:
             self.troubles.note()
-            raise BackendUnavailable(f"Docker at {self.address} answers {status}: {words.decode(errors='replace')}")
+            raise BackendUnavailable(f"Docker at {self.place} answers {status}: {words.decode(errors='replace')}")
 
     def stream(
         self,
@@ -211,9 +218,12 @@ class Engine:
         with self._lock:
             client = self._clients.get(timeout_s)
             if client is None:
-                client = docker.APIClient(
-                    **self._settings(), version=version, timeout=int(timeout_s), max_pool_size=_POOL_SIZE
-                )
+                try:
+                    client = docker.APIClient(
+                        **self.place.settings, version=version, timeout=int(timeout_s), max_pool_size=_POOL_SIZE
+                    )
+                except (ValueError, TypeError, AttributeError) as error:  # of the logins, which it reads at once
+                    raise BackendUnavailable(f"this user's Docker config.json is damaged: {error!r}") from error
                 if (path := self.socket_path) is not None:
                     client.mount("http+docker://", _OnePool(f"http+unix://{path}", int(timeout_s)))
                 self._clients[timeout_s] = client
@@ -228,23 +238,17 @@ class Engine:
                 except OSError as error:
                     raise self.unavailable(error) from error
                 except (ValueError, KeyError, TypeError) as error:
-                    raise BackendUnavailable(f"what answers at {self.address} is not a Docker engine") from error
+                    raise BackendUnavailable(f"what answers at {self.place} is not a Docker engine") from error
         return self._version
 
-    def _settings(self) -> dict[str, Any]:
-        return dict(kwargs_from_env(self._environment)) if self._environment else {}
-
     def _connect(self) -> socket.socket:
-        settings = self._settings()
-        tls = settings.get("tls")
-        address = urlsplit(parse_host(settings.get("base_url"), False, bool(tls)))
+        tls = self.place.tls
+        address = urlsplit(self.place.url)
         if address.scheme == "http+unix":
             return connect_unix(address.path, PROBE_TIMEOUT_S)
-        if address.scheme not in ("http", "https"):
-            raise OSError(f"DOCKER_HOST={self.address}: only unix:// and tcp:// are supported")
         connection = socket.create_connection((address.hostname or "", address.port or 2375), PROBE_TIMEOUT_S)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if isinstance(tls, TLSConfig):
+        if tls is not None:
             return _tls_context(tls).wrap_socket(connection, server_hostname=address.hostname)
         return connection
 

@@ -67,4 +67,4 @@ class EngineIdentities:
         return known[1]
 
     def _asked(self) -> EngineIdentity:
-        return EngineIdentity(*self._engine.identity(), self._engine.address)
+        return EngineIdentity(*self._engine.identity(), self._engine.place.address)
