@@ -213,17 +213,18 @@ def test_a_large_body_is_read_as_a_small_one(gyoza: Cluster) -> None:
     big = {"text": "x" * 100_000, "\u00fc": ["\u00fc", 1.5, True, None]}
     assert gyoza.submit(inputs=big)["inputs"] == big
     faults = {
-        b"[" + b"[]," * JSON_BRACKETS_MAX + b"0]",
-        b"1e999",
-        b"NaN",
-        b'"\\ud800"',
-        b"[" * 70 + b"]" * 70,
-        b"9" * 5000,
+        b"[" + b"[]," * JSON_BRACKETS_MAX + b"0]": "more than 1000000 lists and objects",
+        b"1e999": "inf is not a JSON number",
+        b"NaN": "expected value",
+        b'"\\ud800"': "hex escape",
+        b"[" * 70 + b"]" * 70: "nested deeper",
+        b"9" * 5000: "number out of range",
     }
-    for value in faults:
+    for value, words in faults.items():
         body = b'{"image":"busybox","inputs":{"a":%s,"b":"%s"}}' % (value, b"x" * 100_000)
         reply = gyoza.client.post("/runs", content=body, headers={"Content-Type": "application/json"})
         assert (reply.status_code, reply.json()["code"]) == (422, "invalid")
+        assert words in reply.json()["detail"]
     said = gyoza.post("/runs", {"image": "busybox", "priority": "high", "timeout_s": -1, "inputs": big}, 422)["detail"]
     assert "priority: " in said
     assert "timeout_s: " in said
