@@ -16,6 +16,7 @@ from gyoza_tui.models.clock import Clock
 from gyoza_tui.server.claims import Claims
 from gyoza_tui.server.database import Database, Transaction
 from gyoza_tui.server.moments import Moments
+from gyoza_tui.server.reservations import Reservations
 from gyoza_tui.server.roster import Roster
 
 _T = TypeVar("_T")
@@ -32,6 +33,8 @@ class Timings:
     failover_s: float = 120.0
     unlisted_s: float = 60.0
     """After which a run that no beat lists goes back."""
+    passed_over_s: float = 60.0
+    """After which a run that others pass gets a worker reserved; 0: never."""
     secret_env_s: float = 7 * DAY_S
     """How long a run that FAILED or was CANCELLED keeps the values of its secret_env."""
 
@@ -87,6 +90,7 @@ class Hub:
         self.claims = Claims()
         self.feeds = Feeds()
         self.roster = Roster(self.moments.boot(), timings.lease_s)
+        self.reservations = Reservations(timings.passed_over_s)
         self.spared_until = self.moments.boot() + timings.failover_s
         """Boot time before which nobody is evicted."""
         self.work_changed = False

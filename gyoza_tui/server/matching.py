@@ -143,6 +143,10 @@ def give_out(hub: Hub, tx: Transaction) -> None:
     heads = {head.need: head for head in tx.connection.execute(_HEADS, {"due": hub.moments.due()})}
     needs = _readable(heads)
     rooms = Rooms(hub.roster, tx.connection, hub.moments)
+    paused, now = _paused(hub, tx), hub.moments.boot()
+    firsts = [(_waiting(head, paused), needs[text]) for text, head in heads.items()]
+    if hub.reservations.due(now):
+        hub.reservations.reserve(firsts, rooms, now)
     fitting = rooms.fitting(needs, {claim.worker_id for claim in claims.values()})
     offers = [
         Offer(key, rooms[c.worker_id], c.request.max, None if c.request.only is None else frozenset(c.request.only))
@@ -151,9 +155,10 @@ def give_out(hub: Hub, tx: Transaction) -> None:
     ]
     if not offers:
         return
-    paused = _paused(hub, tx)
     queues = {needs[text]: _queue(hub, tx, heads[text], offers, paused) for text in set().union(*fitting.values())}
-    if matches := match(queues, offers, rooms):
+    if matches := match(queues, offers, rooms, hub.reservations.of(firsts)):
+        unnamed = [one.rank for one in matches if claims[one.key].request.only is None]
+        hub.reservations.note((run for run, _ in firsts), unnamed, {one.run_id for one in matches}, now)
         with tx.part():
             _assign(hub, tx, claims, matches)
 
@@ -205,8 +210,7 @@ def _queue(
     page: Sequence[Row[Any]] = [head]
     while page:
         for row in page:
-            given_back_by = frozenset(paused.get(row.id, ()))
-            yield Waiting(row.id, _rank(row), given_back_by, row.avoid_worker, alone=row.alone_s > 0)
+            yield _waiting(row, paused)
         asked = {"need": head.need, "due": due, "priority": page[-1].priority, "seq": page[-1].seq}
         fitting = [offer for offer in offers if offer.slots > 0 and offer.room.fits(need)]
         if any(offer.only is None for offer in fitting):
@@ -214,6 +218,11 @@ def _queue(
         else:
             named = list(frozenset().union(*(offer.only for offer in fitting if offer.only)))
             page = sorted(tx.connection.execute(_NAMED_BEHIND, asked | {"named": named}), key=_rank)
+
+
+def _waiting(row: Row[Any], paused: dict[str, set[str]]) -> Waiting:
+    given_back_by = frozenset(paused.get(row.id, ()))
+    return Waiting(row.id, _rank(row), given_back_by, row.avoid_worker, alone=row.alone_s > 0)
 
 
 def _rank(row: Row[Any]) -> tuple[int, int]:

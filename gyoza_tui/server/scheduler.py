@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -122,9 +122,27 @@ class Room:
         c = need.constraints
         if not self.takes_work or self.slots < 1 or not self.speaks(need):
             return False
-        if (c.cpu or 0) > self.cpu or (c.ram_mb or 0) > self.ram_mb:
+        if (c.cpu and c.cpu > self.cpu) or (c.ram_mb and c.ram_mb > self.ram_mb):
             return False
         return self.gpus_for(need) != []
+
+    def missing(self, need: Need) -> float:
+        """How much has to end before it fits: parts of what this worker has, summed; the least is reached first."""
+        c, (cpu, ram_mb) = need.constraints, self.whole
+        parts = [max(0, (c.cpu or 0) - self.cpu) / max(1, cpu), max(0, (c.ram_mb or 0) - self.ram_mb) / max(1, ram_mb)]
+        gpus = self.gpus_for(need, [gpu.without_runs() for gpu in self.gpus])
+        if gpus:
+            now = [gpu for gpu in self.gpus if any(gpu.id == each.id for each in gpus)]
+            parts.append(min(max(0, (c.vram_mb or g.vram_mb) - g.free_mb) / max(1, g.vram_mb) for g in now))
+        return sum(parts) + (self.slots < 1)
+
+    def keep_for(self, need: Need) -> None:
+        """Take what the run needs out of what others may get, though it is not free yet."""
+        fitting = self.gpus_for(need, [gpu.without_runs() for gpu in self.gpus])
+        ids = [gpu.id for gpu in fitting or ()]
+        kept = max((gpu for gpu in self.gpus if gpu.id in ids), key=lambda gpu: gpu.free_mb, default=None)
+        constraints = need.constraints.model_copy(update={"gpu_id": kept.id} if kept else {})
+        self.take(constraints, need.backend)
 
     def best_gpu(self, need: Need) -> GpuRoom | None:
         """The smallest GPU that does, so that a small run leaves the big one alone; of equal ones the least used."""
@@ -185,28 +203,50 @@ class Match:
     """Of the offer."""
     constraints: Constraints
     """The run's, with the GPU that was chosen."""
+    rank: tuple[int, int] = field(default=(0, 0), compare=False)
 
 
-def match(queues: Mapping[Need, Iterator[Waiting]], offers: list[Offer], rooms: Iterable[Room]) -> list[Match]:
+def match(
+    queues: Mapping[Need, Iterator[Waiting]],
+    offers: list[Offer],
+    rooms: Iterable[Room],
+    reserved: Sequence[tuple[str, Waiting, Need]] = (),
+) -> list[Match]:
     """Give each run, by rank, to the best fitting offer.
 
     `queues` hold the waiting runs of each need by rank; one is read no further once no offer has room for its need.
     `rooms`: every worker, offering or not; looked at, as a whole and again, only where a run needs it.
+    `reserved`: workers, each with the run for which it is kept: runs of lower rank get the rest of it.
     """
     matches: list[Match] = []
     heads: list[tuple[tuple[int, int], int, Waiting, Need]] = []
     for order, (need, queue) in enumerate(queues.items()):
         _push(heads, order, need, queue, offers)
+    kept_for = {run.run_id: worker_id for worker_id, run, _ in reserved}
+    for _, run, need in reserved:
+        heapq.heappush(heads, (run.rank, -1, run, need))
+    seen: set[str] = set()
     while heads and any(offer.slots > 0 for offer in offers):
         _, order, run, need = heapq.heappop(heads)
-        fitting = [offer for offer in offers if _suits(offer, run, need, rooms)]
+        fitting = [] if run.run_id in seen else [offer for offer in offers if _suits(offer, run, need, rooms)]
         if fitting:
             best = min(fitting, key=lambda offer: (*offer.room.unfitness(need), offer.key))
             matches.append(_given(best, run, need))
         elif run.alone:
             _drain(run, need, rooms)
-        _push(heads, order, need, queues[need], offers)
+        elif order < 0:
+            _keep(kept_for[run.run_id], need, offers)
+        seen.add(run.run_id)
+        if order >= 0:
+            _push(heads, order, need, queues[need], offers)
     return matches
+
+
+def _keep(worker_id: str, need: Need, offers: list[Offer]) -> None:
+    """A claim for runs that it names is answered all the same."""
+    own = [offer for offer in offers if offer.room.worker_id == worker_id]
+    if own and all(offer.only is None for offer in own):
+        own[0].room.keep_for(need)
 
 
 def _push(
@@ -225,7 +265,7 @@ def _given(offer: Offer, run: Waiting, need: Need) -> Match:
     constraints = need.constraints.model_copy(update={"gpu_id": gpu.id} if gpu else {})
     offer.room.take(constraints, need.backend, alone=run.alone)
     offer.slots -= 1
-    return Match(run.run_id, offer.key, constraints)
+    return Match(run.run_id, offer.key, constraints, run.rank)
 
 
 def _suits(offer: Offer, run: Waiting, need: Need, everyone: Iterable[Room]) -> bool:

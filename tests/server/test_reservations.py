@@ -1,0 +1,55 @@
+"""A run that needs much of a worker gets one although smaller ones keep coming."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gyoza_tui.server.hub import Timings
+from tests.server.cluster import Cluster, Worker, cluster
+
+SMALL, BIG = {"cpu": 4}, {"cpu": 8}
+
+
+def filled(gyoza: Cluster) -> tuple[Worker, list[dict[str, Any]]]:
+    """A worker of eight cores with two small runs, a big one that waits, and many small ones after it."""
+    worker = gyoza.worker()
+    for _ in range(2):
+        gyoza.submit(constraints=SMALL)
+    runs = worker.take(2)
+    gyoza.submit(id="big", constraints=BIG)
+    for _ in range(20):
+        gyoza.submit(constraints=SMALL)
+    return worker, runs
+
+
+def turn(gyoza: Cluster, worker: Worker, runs: list[dict[str, Any]], seconds: float = 10) -> list[dict[str, Any]]:
+    """The older run ends, and what the worker gets for it comes last."""
+    done, *rest = runs
+    worker.start(done)
+    worker.report(done, "COMPLETED")
+    worker.forget(done)
+    gyoza.clock.advance(seconds)
+    worker.beat()
+    gyoza.tick()
+    return [*rest, *worker.take(2)]
+
+
+def rounds_until_big(gyoza: Cluster) -> int:
+    worker, runs = filled(gyoza)
+    for number in range(15):
+        runs = turn(gyoza, worker, runs)
+        if any(run["id"] == "big" for run in runs):
+            return number
+        if not runs:
+            runs = worker.take(2)
+    return 99
+
+
+def test_a_big_run_gets_a_worker_once_it_was_passed_for_a_minute(gyoza: Cluster) -> None:
+    assert 6 <= rounds_until_big(gyoza) <= 9
+
+
+def test_it_starves_where_nothing_is_reserved(tmp_path: Path) -> None:
+    with cluster(tmp_path / "db", timings=Timings(passed_over_s=0)) as gyoza:
+        assert rounds_until_big(gyoza) == 99
