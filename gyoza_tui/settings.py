@@ -214,6 +214,8 @@ class Settings(BaseSettings):
     """`serve`: the database, as `sqlite:///path`. Default: `server.db` under the state directory."""
     secret_env_days: float = Field(default=7, ge=0, le=3650, allow_inf_nan=False)
     """`serve`: days that a run that failed or was cancelled keeps its secret values, so that it can be retried."""
+    passed_over_s: float = Field(default=60, ge=0, le=86400, allow_inf_nan=False)
+    """`serve`: seconds that smaller runs may pass a large one before a worker is reserved for it; 0: never."""
     work_key_file: LocalPath | None = None
     """`serve`: a file with the key for workers. `GYOZA_API_KEY` or `GYOZA_API_KEY_FILE` is the administrator's then."""
     submit_key_file: LocalPath | None = None

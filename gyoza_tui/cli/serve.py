@@ -65,7 +65,7 @@ def serve(
                 submit_key=_key(settings.submit_key_file),
                 own_files=own_files,
                 log_level=settings.server_log_level,
-                timings=Timings(secret_env_s=settings.secret_env_days * DAY_S),
+                timings=Timings(secret_env_s=settings.secret_env_days * DAY_S, passed_over_s=settings.passed_over_s),
                 ready=lambda url: say(_welcome(url, own_files)),
             )
         )

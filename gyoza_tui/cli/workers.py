@@ -118,6 +118,7 @@ def _described(worker: WorkerView, times: Times) -> Iterator[str]:
         "tags": ", ".join(worker.tags),
         "backends": ", ".join(worker.backends),
         "ops": ", ".join(f"local://{op}" for op in worker.ops),
+        "reserved": (worker.reserved or "").removeprefix("reserved "),
         "runs": f"{len(worker.running_ops)}" + ("" if worker.max_runs is None else f" of at most {worker.max_runs}"),
     }
     for name, value in facts.items():

@@ -155,6 +155,8 @@ class WorkerView(Wire):
     hostname: str | None = None
     version: str | None = None
     max_runs: int | None = None
+    reserved: str | None = None
+    """For which run it is kept free of others, and since when."""
 
 
 class Health(Wire):

@@ -252,17 +252,20 @@ def options_from_environment(
         api_key=environment.get("GYOZA_API_KEY") or _key_of("GYOZA_API_KEY_FILE", environment),
         work_key=_key_of("GYOZA_WORK_KEY_FILE", environment),
         submit_key=_key_of("GYOZA_SUBMIT_KEY_FILE", environment),
-        timings=Timings(secret_env_s=_days("GYOZA_SECRET_ENV_DAYS", environment) * DAY_S),
+        timings=Timings(
+            secret_env_s=_number("GYOZA_SECRET_ENV_DAYS", environment, 7, 3650) * DAY_S,
+            passed_over_s=_number("GYOZA_PASSED_OVER_S", environment, 60, 86400),
+        ),
         log_level=(log_level or environment.get("GYOZA_SERVER_LOG_LEVEL", "warning")).lower(),
     )
 
 
-def _days(variable: str, environment: dict[str, str]) -> float:
-    text = environment.get(variable, "7")
+def _number(variable: str, environment: dict[str, str], default: float, most: float) -> float:
+    text = environment.get(variable, str(default))
     with contextlib.suppress(ValueError):
-        if 0 <= (days := float(text)) <= 3650:
-            return days
-    raise ServerError(f"{variable} is {text[:40]!a}: write a number from 0 to 3650")
+        if 0 <= (number := float(text)) <= most:
+            return number
+    raise ServerError(f"{variable} is {text[:40]!a}: write a number from 0 to {most:g}")
 
 
 def _key_of(variable: str, environment: dict[str, str]) -> str | None:

@@ -48,6 +48,14 @@ class Reservations:
         held = {reservation.run.run_id: worker_id for worker_id, reservation in self.by_worker.items()}
         return [(held[run.run_id], run, need) for run, need in firsts if run.run_id in held]
 
+    def words(self, worker_id: str, now: float) -> str | None:
+        if (reservation := self.by_worker.get(worker_id)) is None:
+            return None
+        return f"reserved for {reservation.run.run_id} since {max(0.0, now - reservation.since):.0f} s"
+
+    def worker_of(self, run_id: str) -> str | None:
+        return next((worker for worker, each in self.by_worker.items() if each.run.run_id == run_id), None)
+
     def reserve(self, firsts: Iterable[tuple[Waiting, Need]], rooms: Iterable[Room], now: float) -> None:
         """Keep what still holds, and reserve a worker for each run that was passed too long; `firsts` of all needs."""
         self._looked_at = now

@@ -151,6 +151,8 @@ class Placements:
             return f"waits {max(1, round((run.not_before - self._due) / 1e6))} s before its next attempt"
         if (holder := self._holder(run.id)) is not None:
             return f"waits until worker {holder} has let its last attempt go"
+        if (reserved := self._hub.reservations.worker_of(run.id)) is not None:
+            return f"worker {reserved} is reserved for it: waits until enough of the runs there have ended"
         key = run.need, run.alone_s > 0
         if key not in self._words:
             free = rooms.all_rooms(self._hub.roster, self._connection, self._hub.moments).values()

@@ -42,6 +42,7 @@ def _view(hub: Hub, known: Known, room: Room) -> WorkerView:
         hostname=report.hostname,
         version=report.version,
         max_runs=report.max_runs,
+        reserved=hub.reservations.words(known.worker_id, hub.moments.boot()),
     )
 
 

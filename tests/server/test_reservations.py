@@ -50,6 +50,29 @@ def test_a_big_run_gets_a_worker_once_it_was_passed_for_a_minute(gyoza: Cluster)
     assert 6 <= rounds_until_big(gyoza) <= 9
 
 
+def test_a_reservation_is_shown_and_ends_with_its_run(gyoza: Cluster) -> None:
+    worker, runs = filled(gyoza)
+    for _ in range(8):
+        if gyoza.get("/workers/w1")["reserved"]:
+            break
+        runs = turn(gyoza, worker, runs)
+    assert gyoza.get("/workers/w1")["reserved"].startswith("reserved for big since ")
+    waits = "worker w1 is reserved for it: waits until enough of the runs there have ended"
+    assert gyoza.run("big")["placement"] == waits
+    named = gyoza.submit(constraints={"cpu": 1})
+    assert worker.claim(5) == [], "half of it is free, and kept"
+    urgent = gyoza.submit(priority=9, constraints={"cpu": 3})
+    assert [run["id"] for run in worker.take(5)] == [urgent["id"]], "a higher priority goes first"
+    [asked_for] = worker.claim(5, only=[named["id"]])
+    assert asked_for["id"] == named["id"], "so does a run asked for"
+    worker.listed.append({name: asked_for[name] for name in ("id", "attempt", "lease")})
+    gyoza.patch("big", state="CANCELLED")
+    gyoza.clock.advance(2)
+    worker.beat()
+    worker.claim(1)
+    assert gyoza.get("/workers/w1")["reserved"] is None
+
+
 def test_it_starves_where_nothing_is_reserved(tmp_path: Path) -> None:
     with cluster(tmp_path / "db", timings=Timings(passed_over_s=0)) as gyoza:
         assert rounds_until_big(gyoza) == 99

@@ -233,7 +233,11 @@ def test_a_worker_shows_what_it_has_and_what_is_free(gyoza: Cluster) -> None:
     )
     run = running(gyoza, worker, constraints={"cpu": 1, "vram_mb": 3000})
     shown = gyoza.get("/workers/w1")
-    assert shown["free"] == {"cpu_cores": 3, "ram_mb": 100, "gpus": [{"id": 0, "vram_mb": 5000, "tags": ["rtx"]}]}
+    assert shown["free"] == {
+        "cpu_cores": 3,
+        "ram_mb": 100,
+        "gpus": [{"id": 0, "vram_mb": 5000, "foreign_mb": 0, "tags": ["rtx"]}],
+    }
     assert (shown["hostname"], shown["tags"], shown["max_runs"]) == ("box", ["lab"], 2)
     assert [op["id"] for op in shown["running_ops"]] == [run["id"]]
     assert gyoza.run(run["id"])["execution_summary"]["gpu_id"] == 0
