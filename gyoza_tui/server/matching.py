@@ -144,7 +144,7 @@ def give_out(hub: Hub, tx: Transaction) -> None:
     needs = _readable(heads)
     rooms = Rooms(hub.roster, tx.connection, hub.moments)
     paused, now = _paused(hub, tx), hub.moments.boot()
-    firsts = [(_waiting(head, paused), needs[text]) for text, head in heads.items()]
+    firsts = [(_waiting(heads[text], paused), need) for text, need in needs.items()]
     if hub.reservations.due(now):
         hub.reservations.reserve(firsts, rooms, now)
     fitting = rooms.fitting(needs, {claim.worker_id for claim in claims.values()})
