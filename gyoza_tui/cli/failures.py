@@ -71,7 +71,8 @@ def of_http(error: httpx.HTTPError, server: str) -> CliError:
                 ExitCode.UNREACHABLE,
             )
         case Meaning.UNAUTHORIZED:
-            return usage(f"the server {server} refuses the key: {words(error)}, or --api-key-file")
+            advice = words(error).partition(": ")[2]
+            return usage(f"the server {server} refuses the key: {advice}, or --api-key-file")
         case Meaning.FORBIDDEN:
             return usage(f"the server {server} refuses it: {words(error)}")
         case _:

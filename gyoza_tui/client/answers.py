@@ -126,9 +126,10 @@ def _said(error: httpx.HTTPError) -> str:
 
 
 def _key_words(error: httpx.HTTPStatusError) -> str:
-    detail = _detail(error)
-    mend = "set GYOZA_API_KEY or GYOZA_API_KEY_FILE"
-    return f"{detail}; {mend}" if detail else mend
+    """What to do, with the file of the right key if the server names it."""
+    _, _, file = (_detail(error) or "").partition("; ")
+    advice = "set GYOZA_API_KEY or GYOZA_API_KEY_FILE"
+    return f"{file}; {advice}" if file else advice
 
 
 def trouble(error: httpx.HTTPError) -> Trouble:

@@ -248,10 +248,14 @@ def _read(path: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace the file's content, atomically and durably."""
+    """Replace the file's content, atomically and durably; other users cannot read it."""
     part = path.with_name(path.name + ".part")
-    with part.open("w") as file:
+    with open(part, "w", opener=_private) as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)

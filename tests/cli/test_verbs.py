@@ -104,7 +104,7 @@ def test_a_wrong_key_is_configuration(verb: Verb, served: ServerThread, monkeypa
     monkeypatch.setenv("GYOZA_API_KEY", "wrong-key")
     said = verb("runs")
     assert said.code == 2
-    assert "refuses the key" in said.err
+    assert "refuses the key: set GYOZA_API_KEY or GYOZA_API_KEY_FILE, or --api-key-file" in said.err
     assert "wrong-key" not in said.err
 
 
