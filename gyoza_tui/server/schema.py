@@ -139,7 +139,8 @@ attempts: Final = Table(
     Column("restarted_at", Integer),
     Column("run_seq", Integer, nullable=False, default=0),
     Index("attempts_restarted", "worker_id", "restarted_at", sqlite_where=text("restarted_at IS NOT NULL")),
-    Index("attempts_held", "worker_id", sqlite_where=text("held = 1")),
+    # with `held` as a column too: of two indexes by worker SQLite takes the one with more equalities
+    Index("attempts_held", "held", "worker_id", sqlite_where=text("held = 1")),
     Index("attempts_worker", "worker_id", "run_seq"),
 )
 """`held`: the worker's resources are counted for it. `taken_back`: by the server, from a worker not heard of; its last

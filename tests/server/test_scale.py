@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from gyoza_tui.server import run_list
+from gyoza_tui.server.roster import held_attempts
 from tests.server.cluster import Cluster, Worker, cluster
 from tests.server.version_1 import Version1
 
@@ -154,6 +155,28 @@ def test_a_database_of_version_1_knows_its_queue_and_whose_runs_they_are(tmp_pat
         assert list(waiting(tmp_path / "db").values()) == [3]
         assert [run["id"] for run in gyoza.get("/runs", worker_id="w1")] == ["done2", "done1", "done0"]
         assert gyoza.worker("w2").beat()["queued"] == 3
+
+
+@pytest.mark.parametrize("upgraded", [False, True], ids=["new", "version 1"])
+def test_a_beat_reads_no_attempt_that_its_worker_has_ended(tmp_path: Path, upgraded: bool) -> None:
+    if upgraded:
+        Version1(tmp_path / "db").close()
+    with cluster(tmp_path / "db") as gyoza:
+        worker = gyoza.worker()
+        with statements() as seen:
+            worker.beat()
+            with gyoza.hub.database.reading() as connection:
+                held_attempts(connection, ["w1"])
+    with sqlite3.connect(tmp_path / "db") as file:
+        steps = [
+            step
+            for statement, parameters in seen
+            if statement.startswith("SELECT") and "attempts.held = 1" in statement
+            for *_, step in file.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            if "attempts" in step
+        ]
+    assert steps
+    assert all("attempts_held" in step for step in steps), steps
 
 
 def test_a_worker_is_read_again_only_when_a_row_of_it_has_changed(gyoza: Cluster) -> None:
