@@ -519,7 +519,9 @@ def test_a_worker_killed_while_it_stopped_the_op_that_filled_a_disk_still_says_w
     rig.close()
 
 
-def test_a_run_waits_for_the_room_of_one_that_has_ended_until_that_is_cleaned_up(rig: Rig) -> None:
+def test_a_run_waits_for_the_room_of_one_that_has_ended_until_that_is_cleaned_up(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The server counts a run no longer once it has its end, which is before its container is removed."""
     cores = rig.runtime.context.resources.cpu_cores
     ended = rig.row("ended", constraints={"cpu": cores})
@@ -528,9 +530,17 @@ def test_a_run_waits_for_the_room_of_one_that_has_ended_until_that_is_cleaned_up
     rig.beat()
     claimed = OpRun(id="next", image="op", attempt=1, lease="l2", constraints=Constraints(cpu=cores))
     assert rig.claim.take(Claimed([claimed], SERVER_ID)) == 1, "it is kept"
+    looks: list[str | None] = []
+    lacks = rig.runtime.admission.lacks
+
+    def noted(run: OpRun, active: list[RunRow]) -> str | None:
+        looks.append(lacks(run, active))
+        return looks[-1]
+
+    monkeypatch.setattr(rig.runtime.admission, "lacks", noted)
     rig.backend.known["op"] = FakeOp()
     begun = rig.backend.pulled
-    until(lambda: rig.worker.slots.count == 1, "its thread waits")
+    until(lambda: len(looks) > 1 or begun, "its thread has looked twice for room")
     assert begun == []
     rig.journal.update(ended.key, cleaned=True)
     until(lambda: begun, "it begins")
