@@ -125,6 +125,7 @@ CALLS: dict[str, Callable[[Backend], object]] = {
     "started_at": lambda backend: backend.started_at(HANDLE),
     "stop": lambda backend: backend.stop(HANDLE, 0),
     "usage": lambda backend: backend.usage(HANDLE),
+    "owner": lambda backend: backend.owner(1, [HANDLE]),
     "written": lambda backend: backend.written(HANDLE),
     "fetch": lambda backend: backend.fetch(HANDLE, "output.json", 1),
     "renewed": lambda backend: backend.renewed(HANDLE),
@@ -137,7 +138,7 @@ CALLS: dict[str, Callable[[Backend], object]] = {
 }
 WITHOUT_ATTEMPT = {
     "capabilities", "check", "gpu_trouble", "disks", "refuses", "ops", "op_dir", "image_id", "pull", "frozen", "find",
-    "prune",
+    "prune", "owner",
 }  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from gyoza_tui.backends.base import (
     Stream,
     VanishedHandle,
 )
+from gyoza_tui.backends.docker.engine import Engine
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo
 from tests.backends.docker_ops import DockerOps, joined
@@ -181,11 +182,23 @@ def test_the_wait_begun_before_the_start_sees_the_end(plain: DockerOps) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "code", "signal"), [("exit 7", 7, None), ("kill -TERM $$; sleep 9", 143, "SIGTERM")]
+    ("script", "code", "signal"),
+    [("exit 7", 7, None), ("kill -TERM $$; sleep 9", 143, None), ("kill -KILL $$; sleep 9", 137, "SIGKILL")],
 )
 def test_the_ops_own_end_is_told_as_it_was(plain: DockerOps, script: str, code: int, signal: str | None) -> None:
     _, _, end = plain.run(script)
     assert (end.code, end.signal, end.oom, end.machine_fault) == (code, signal, False, None)
+    assert not end.from_outside
+
+
+def test_an_op_that_ended_before_it_had_started_was_sent_no_signal(plain: DockerOps) -> None:
+    """The engine records the start of a short op after its end."""
+    handle, _, end = plain.run("exit 143")
+    engine = Engine()
+    assert end.finished_at is not None
+    assert not engine.signalled(handle["id"], since=end.finished_at + 0.01, until=end.finished_at)
+    with pytest.raises(BackendError):
+        engine.signalled(handle["id"], since=float("nan"), until=end.finished_at)
 
 
 def test_a_stop_reaches_what_ignores_sigterm(plain: DockerOps) -> None:
@@ -324,6 +337,7 @@ def test_a_worker_that_is_not_root_reads_and_leaves_nothing(docker_engine: docke
             os.setgroups([group])
             os.setgid(65534)
             os.setuid(65534)
+            os.environ["HOME"] = str(tmp_path)  # the configuration of Docker's client is in it
             words = _as_somebody(tmp_path)
         finally:
             os.write(writer, words.encode())

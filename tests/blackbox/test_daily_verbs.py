@@ -95,7 +95,7 @@ def test_a_run_at_work_is_seen_by_every_verb(desk: Desk) -> None:
             ["begun", "to-stderr", '{"type": "PROGRESS", "msg": 42}', "ended"]
         )
         house.ended(run)
-        until(lambda: f"{run.id} COMPLETED" in watch.out.read_text(), "the end in the watched list")
+        until(lambda: f"COMPLETED  {run.id[:8]}" in watch.out.read_text(), "the end in the watched list")
         until(lambda: '"COMPLETED"' in feed.out.read_text(), "the end in the feed")
         for each in (watch, feed):
             each.process.send_signal(signal.SIGINT)
@@ -116,7 +116,8 @@ def test_what_failed_is_retried_and_its_attempts_told_apart(desk: Desk) -> None:
     assert "failed: op_error, exit 7" in shown
     assert "    | no such thing" in shown
     assert "this would retry 1 run: 1 FAILED" in desk("retry", "--failed", "--topic", "mended", code=2)
-    assert desk("retry", "--failed", "--topic", "mended", "--yes") == f"{run.id} PENDING, attempt 2\n"
+    retried = desk("retry", "--failed", "--topic", "mended", "--yes")
+    assert re.fullmatch(f"{run.id} (PENDING|ASSIGNED), attempt 2\n", retried), "its worker may be waiting for it"
     assert desk.house.ended(run).state is RunState.COMPLETED
     assert desk("logs", run.id) == "attempt 2\n"
     assert desk("logs", run.id, "--attempt", "1", "--grep", "attempt") == "attempt 1\n"

@@ -194,10 +194,16 @@ class Engine:
                 return None if pid is None else engine_process.began_at(pid)
 
     def signalled(self, container: str, since: float, until: float) -> bool:
-        """Whether a signal was sent to the container in that time, as far as the engine still knows."""
+        """Whether a signal was sent to the container in that time, as far as the engine still knows.
+
+        The engine may record that a short op ended before it had started.
+        """
+        since = min(since, until)
         filters = json.dumps({"type": ["container"], "container": [container], "event": ["kill"]})
         query = {"filters": filters, "since": f"{since:.9f}", "until": f"{until:.9f}"}
         with self.stream("GET", "/events", query, timeout_s=QUICK_TIMEOUT_S) as events:
+            if events.status != 200:
+                raise self.refused(events.read_all(4096).decode(errors="replace"), events.status)
             try:
                 return any(True for _ in json_lines(events))
             except OSError as error:
