@@ -24,6 +24,7 @@ from gyoza_tui.backends.base import (
     Stream,
     VanishedHandle,
 )
+from gyoza_tui.backends.docker.ends import read_state
 from gyoza_tui.backends.docker.engine import Engine
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo
@@ -191,18 +192,33 @@ def test_the_ops_own_end_is_told_as_it_was(plain: DockerOps, script: str, code: 
     assert not end.from_outside
 
 
-def test_an_op_that_ended_before_it_had_started_was_sent_no_signal(plain: DockerOps) -> None:
-    """The engine records the start of a short op after its end."""
-    handle, _, end = plain.run("exit 143")
+def test_signals_are_found_next_to_the_end_and_beyond_it_are_not(
+    plain: DockerOps, docker_engine: docker.APIClient
+) -> None:
+    """The engine notes a signal up to some milliseconds after the end that it caused, and a start after a short op."""
     engine = Engine()
-    assert end.finished_at is not None
-    assert not engine.signalled(handle["id"], since=end.finished_at + 0.01, until=end.finished_at)
+    for _ in range(8):
+        handle = plain.started("exec sleep 100")
+        docker_engine.kill(handle["id"], signal="KILL")
+        docker_engine.wait(handle["id"])
+        end = read_state(docker_engine.inspect_container(handle["id"])["State"])
+        assert isinstance(end, Exit)
+        assert end.started_at is not None
+        assert end.finished_at is not None
+        assert engine.signalled(handle["id"], end.started_at, end.finished_at)
+    handle, _, own = plain.run("exit 143")
+    assert own.finished_at is not None
+    assert not engine.signalled(handle["id"], own.finished_at + 0.01, own.finished_at)
     with pytest.raises(BackendError):
-        engine.signalled(handle["id"], since=float("nan"), until=end.finished_at)
+        engine.signalled(handle["id"], since=float("nan"), until=float("nan"))
 
 
 def test_a_stop_reaches_what_ignores_sigterm(plain: DockerOps) -> None:
-    handle = plain.started("trap '' TERM; sleep 1000 & while :; do sleep 0.1; done")
+    handle = plain.shell("trap '' TERM; echo deaf; sleep 1000 & while :; do sleep 0.1; done")
+    output = plain.backend.output(handle, None)
+    plain.backend.start(handle)
+    assert next(iter(output)).data == b"deaf\n"
+    output.close()
     began = time.monotonic()
     plain.backend.stop(handle, 1)
     assert time.monotonic() - began < 5

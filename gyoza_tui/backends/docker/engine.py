@@ -40,6 +40,8 @@ QUICK_TIMEOUT_S: Final = 10.0
 PROBE_TIMEOUT_S: Final = 2.2
 """Of each of the two waits of a ping (connect, answer), which together stay under 5 s."""
 _POOL_SIZE: Final = 256
+_EVENT_SLACK_S: Final = 0.2
+"""How far events may be from the engine's record: it notes a signal after what that ended, a start after a short op."""
 
 
 class Engine:
@@ -194,11 +196,8 @@ class Engine:
                 return None if pid is None else engine_process.began_at(pid)
 
     def signalled(self, container: str, since: float, until: float) -> bool:
-        """Whether a signal was sent to the container in that time, as far as the engine still knows.
-
-        The engine may record that a short op ended before it had started.
-        """
-        since = min(since, until)
+        """Whether a signal was sent to the container in that time, as far as the engine still knows."""
+        since, until = min(since, until - _EVENT_SLACK_S), until + _EVENT_SLACK_S
         filters = json.dumps({"type": ["container"], "container": [container], "event": ["kill"]})
         query = {"filters": filters, "since": f"{since:.9f}", "until": f"{until:.9f}"}
         with self.stream("GET", "/events", query, timeout_s=QUICK_TIMEOUT_S) as events:
