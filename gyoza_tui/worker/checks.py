@@ -215,7 +215,7 @@ _DOCKER_MENDS: Final = (
         "no such socket",
         "install Docker, or sudo systemctl start docker, or say where it listens: DOCKER_HOST=unix:///path",
     ),
-    ("behind ssh", "ssh -NL /tmp/d.sock:/var/run/docker.sock user@host, and DOCKER_HOST=unix:///tmp/d.sock"),
+    ("behind ssh", "ssh -NL ~/d.sock:/var/run/docker.sock user@host, and DOCKER_HOST=unix://$HOME/d.sock"),
     (
         "not the address of an engine",
         "DOCKER_HOST=unix:///var/run/docker.sock or tcp://host:2376, or unset DOCKER_HOST",

@@ -1,8 +1,8 @@
 """What a run gets of this machine's directories, and the proof that it got that.
 
-Whoever may write above a path can lead it elsewhere at any moment. So a path is followed once, when the container is
-made; what it led to is opened without following a link, and staged until the container has it. After the start the
-container's own mounts are compared with it, for where it cannot be staged.
+A process that may write above a path can lead it elsewhere at any moment. So a path is followed once, when the
+container is made; what it led to is opened without following a link, and staged until the container has it. After the
+start the container's own mounts are compared with it, for where it cannot be staged.
 """
 
 from __future__ import annotations
