@@ -16,11 +16,11 @@ run: setup
 # Three files at a time, for many wait, but for those that measure how soon a terminal shows what, and how full the slots are.
 # In the order of their names: the files with the fewest tests are the slowest, and must not be the last.
 test: lint
-	@failed=0; $(PYTEST) -rs -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE)) || failed=1; \
-	$(PYTEST) -rs $(ALONE) || failed=1; exit $$failed
+	@failed=0; $(PYTEST) -rfEs -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE)) || failed=1; \
+	$(PYTEST) -rfEs $(ALONE) || failed=1; exit $$failed
 
 test-long: setup
-	@exec $(PYTEST) -rs -m long --timeout 1800
+	@exec $(PYTEST) -rfEs -m long --timeout 1800
 
 lint: setup
 	@$(BIN)/ruff check .
