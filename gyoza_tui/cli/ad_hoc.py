@@ -16,7 +16,7 @@ _DURATION: Final = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:
 _SECONDS: Final = re.compile(r"[0-9.]+")
 """A number alone: of no other unit may the name be left out."""
 
-Cpu = Annotated[int | None, typer.Option(metavar="N", help="Cores.")]
+Cpu = Annotated[float | None, typer.Option(metavar="N", help="Cores: 2, 0.5.")]
 Ram = Annotated[str | None, typer.Option(metavar="SIZE", help="Memory: 512 (MiB), 512m, 4g.")]
 Vram = Annotated[str | None, typer.Option(metavar="SIZE", help="Memory of one GPU.")]
 Gpu = Annotated[int | None, typer.Option(metavar="I", help="The GPU of that index; all of it without --vram.")]
@@ -35,7 +35,7 @@ class AdHoc:
     """As typed; None or empty: not given."""
 
     command: list[str] | None = None
-    cpu: int | None = None
+    cpu: float | None = None
     ram: str | None = None
     vram: str | None = None
     gpu: int | None = None

@@ -32,6 +32,7 @@ TIMEOUT_S_MAX: Final = 366 * 24 * 3600
 TROUBLES_MAX: Final = 96
 """A beat lists at most so many backends and GPUs in trouble."""
 TROUBLE_WORDS_MAX: Final = 500
+FEATURES_MAX: Final = 64
 RUNS_PER_CLAIM_MAX: Final = 64
 RUNS_LISTED_MAX: Final = 4096
 """Runs that one beat or claim can list."""

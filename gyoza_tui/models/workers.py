@@ -8,12 +8,14 @@ from typing import Any
 from pydantic import AwareDatetime, Field
 
 from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.cores import Cores
 from gyoza_tui.models.definitions import Tags
 from gyoza_tui.models.identity import Id
 from gyoza_tui.models.limits import (
     AWAY_S_MAX,
     CLAIM_WAIT_S_MAX,
     CPU_MAX,
+    FEATURES_MAX,
     GPU_ID_MAX,
     MEMORY_MB_MAX,
     RUNS_LISTED_MAX,
@@ -47,6 +49,12 @@ class Verdict(StrEnum):
     """This server does not know the run: never stops anything."""
 
 
+class Feature(StrEnum):
+    """What changes the meaning of a message, and is told only to a peer that names it; others may be unknown here."""
+
+    FRACTIONAL_CPU = "fractional_cpu"
+
+
 class GpuReport(Wire):
     id: int = Field(ge=0, le=GPU_ID_MAX)
     vram_mb: int = Field(default=0, ge=0, le=MEMORY_MB_MAX)
@@ -56,7 +64,7 @@ class GpuReport(Wire):
 
 
 class ResourcesReport(Wire):
-    cpu_cores: int = Field(default=0, ge=0, le=CPU_MAX)
+    cpu_cores: Cores = 0
     ram_mb: int = Field(default=0, ge=0, le=MEMORY_MB_MAX)
     gpus: list[GpuReport] = Field(default_factory=list, max_length=64)
 
@@ -98,6 +106,8 @@ class HeartbeatRequest(Wire):
     trouble: dict[str, str] = Field(default_factory=dict, max_length=TROUBLES_MAX)
     """What this machine has and cannot use now, `docker` or `GPU 0`, and why."""
     away_s: float | None = Field(default=None, ge=0, le=AWAY_S_MAX)
+    features: list[str] = Field(default_factory=list, max_length=FEATURES_MAX)
+    """What this worker understands beyond the first version: see `Feature`."""
 
 
 class RunVerdict(Wire):

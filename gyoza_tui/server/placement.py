@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from gyoza_tui.models.cores import cores
 from gyoza_tui.server.scheduler import Need, Room
 
 _TROUBLES_SHOWN: Final = 2
@@ -38,16 +39,18 @@ def _never(need: Need, known: list[Room]) -> str | None:
         able = [room for room in able if need.op in room.ops]
         if not able:
             return f"needs a worker whose owner lists {need.backend}://{need.op}; none is known"
+    able = [room for room in able if room.understands(need)]
+    if not able:
+        return f"needs cpu {c.cpu}; no worker known is new enough to give out parts of a core"
     able = [room for room in able if room.speaks(need)]
     if not able:
         return f"needs a worker (or a GPU) tagged {', '.join(sorted(need.tags))}; none is known"
-    for asked, unit, most in (
-        (c.cpu, "cpu", max(room.cpu for room in able)),
-        (c.ram_mb, "ram", max(room.ram_mb for room in able)),
-    ):
-        if asked and asked > most:
-            suffix = " MB" if unit == "ram" else ""
-            return f"needs {unit} {asked}{suffix}; the largest worker known has {most}{suffix}"
+    most = max(room.cpu_tenths for room in able)
+    if c.cpu_tenths > most:
+        return f"needs cpu {c.cpu}; the largest worker known has {cores(most)}"
+    most = max(room.ram_mb for room in able)
+    if c.ram_mb and c.ram_mb > most:
+        return f"needs ram {c.ram_mb} MB; the largest worker known has {most} MB"
     return _gpu_never(need, able)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, select
 
 from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.cores import tenths
 from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.limits import CPU_MAX
 from gyoza_tui.models.workers import WorkerState
@@ -157,12 +158,13 @@ def _room(roster: Roster, known: Known, counted: list[Counted], moments: Moments
     report = known.report
     room = Room(
         worker_id=known.worker_id,
-        cpu=report.resources.cpu_cores,
+        cpu_tenths=tenths(report.resources.cpu_cores),
         ram_mb=report.resources.ram_mb,
         gpus=[GpuRoom(g.id, g.vram_mb, g.foreign_mb, frozenset(g.tags)) for g in report.resources.gpus],
         tags=frozenset(report.tags),
         backends=frozenset(report.backends),
         ops=frozenset(report.ops),
+        features=frozenset(report.features),
         trouble=report.trouble,
         slots=CPU_MAX if report.max_runs is None else report.max_runs,
         takes_work=_takes_work(roster, known, moments.boot()),

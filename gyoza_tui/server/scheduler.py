@@ -13,6 +13,7 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import OpSpec
 from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.images import DOCKER, ImageRef
+from gyoza_tui.models.workers import Feature
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +55,7 @@ class Room:
     """A worker's free resources; changed as runs are given to it."""
 
     worker_id: str
-    cpu: int
+    cpu_tenths: int
     ram_mb: int
     gpus: list[GpuRoom]
     tags: frozenset[str]
@@ -64,6 +65,8 @@ class Room:
     """How many runs more; a large number when the worker names no limit."""
     takes_work: bool
     """Heard of within its lease, and neither paused, draining nor away."""
+    features: frozenset[str] = frozenset()
+    """What it understands beyond the first version."""
     trouble: Mapping[str, str] = field(default_factory=dict)
     """What it has and cannot use now, and why."""
     active: int = 0
@@ -74,16 +77,21 @@ class Room:
     closed: set[str] = field(default_factory=set)
     """Backends that a run has, or waits to have, to itself."""
     whole: tuple[int, int] = field(init=False)
-    """Cores and memory as if nothing ran on it."""
+    """Tenths of cores, and memory, as if nothing ran on it."""
 
     def __post_init__(self) -> None:
-        self.whole = self.cpu, self.ram_mb
+        self.whole = self.cpu_tenths, self.ram_mb
 
     def speaks(self, need: Need) -> bool:
-        """Whether backend, op and tags suit, whatever is free."""
+        """Whether backend, op and tags suit, and it understands what is asked, whatever is free."""
+        if not self.understands(need):
+            return False
         if need.backend not in self.backends or (need.op is not None and need.op not in self.ops):
             return False
         return need.tags <= self.tags or any(need.tags <= self.tags | gpu.tags for gpu in self.gpus)
+
+    def understands(self, need: Need) -> bool:
+        return Feature.FRACTIONAL_CPU in self.features or not need.constraints.cpu_tenths % 10
 
     def gpus_for(self, need: Need, gpus: Iterable[GpuRoom] | None = None) -> list[GpuRoom] | None:
         """The GPUs that could take it now, or were they as in `gpus`; None when it needs none."""
@@ -109,27 +117,28 @@ class Room:
     def could_fit(self, need: Need) -> bool:
         """Whether it fits once what runs here has ended."""
         c, (cpu, ram_mb) = need.constraints, self.whole
-        if not self.takes_work or not self.speaks(need) or (c.cpu or 0) > cpu or (c.ram_mb or 0) > ram_mb:
+        if not self.takes_work or not self.speaks(need) or c.cpu_tenths > cpu or (c.ram_mb or 0) > ram_mb:
             return False
         return self.gpus_for(need, [gpu.without_runs() for gpu in self.gpus]) != []
 
     def is_large_enough(self, need: Need) -> bool:
         """Whether it has all of it, on a room on which nothing runs."""
         c = need.constraints
-        return (c.cpu or 0) <= self.cpu and (c.ram_mb or 0) <= self.ram_mb and self.gpus_for(need) != []
+        return c.cpu_tenths <= self.cpu_tenths and (c.ram_mb or 0) <= self.ram_mb and self.gpus_for(need) != []
 
     def has_room(self, need: Need) -> bool:
         c = need.constraints
         if not self.takes_work or self.slots < 1 or not self.speaks(need):
             return False
-        if (c.cpu and c.cpu > self.cpu) or (c.ram_mb and c.ram_mb > self.ram_mb):
+        if (c.cpu and c.cpu_tenths > self.cpu_tenths) or (c.ram_mb and c.ram_mb > self.ram_mb):
             return False
         return self.gpus_for(need) != []
 
     def missing(self, need: Need) -> float:
         """How much has to end before it fits: parts of what this worker has, summed; the least is reached first."""
         c, (cpu, ram_mb) = need.constraints, self.whole
-        parts = [max(0, (c.cpu or 0) - self.cpu) / max(1, cpu), max(0, (c.ram_mb or 0) - self.ram_mb) / max(1, ram_mb)]
+        cpu_missing, ram_missing = c.cpu_tenths - self.cpu_tenths, (c.ram_mb or 0) - self.ram_mb
+        parts = [max(0, cpu_missing) / max(1, cpu), max(0, ram_missing) / max(1, ram_mb)]
         gpus = self.gpus_for(need, [gpu.without_runs() for gpu in self.gpus])
         if gpus:
             now = [gpu for gpu in self.gpus if any(gpu.id == each.id for each in gpus)]
@@ -154,15 +163,15 @@ class Room:
         cpu, ram_mb = self.whole
         on_gpu = gpu.unfitness()[:-1] if gpu else (max((g.gib for g in self.gpus), default=0), 0, 0)
         # machines are of one size although a kernel took some MB more of one of them
-        size = cpu.bit_length() if c.cpu else 0, ram_mb.bit_length() if c.ram_mb else 0
-        return *on_gpu, *size, self.active, -self.cpu if c.cpu else 0, -self.ram_mb if c.ram_mb else 0
+        size = (cpu // 10).bit_length() if c.cpu else 0, ram_mb.bit_length() if c.ram_mb else 0
+        return *on_gpu, *size, self.active, -self.cpu_tenths if c.cpu else 0, -self.ram_mb if c.ram_mb else 0
 
     def take(self, constraints: Constraints, backend: str, *, alone: bool = False) -> None:
         """Count an attempt's resources; a GPU that is no longer reported counts nowhere."""
         self.on[backend] += 1
         if alone:
             self.closed.add(backend)
-        self.cpu -= constraints.cpu or 0
+        self.cpu_tenths -= constraints.cpu_tenths
         self.ram_mb -= constraints.ram_mb or 0
         self.slots -= 1
         self.active += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from gyoza_tui.models.cores import cores
 from gyoza_tui.models.workers import GpuReport, ResourcesReport, WorkerState, WorkerView
 from gyoza_tui.server import rooms
 from gyoza_tui.server.errors import worker_unknown
@@ -33,7 +34,7 @@ def _view(hub: Hub, known: Known, room: Room) -> WorkerView:
         state=_state(hub, known),
         last_seen=to_utc(known.seen_at),
         resources=report.resources,
-        free=ResourcesReport(cpu_cores=max(0, room.cpu), ram_mb=max(0, room.ram_mb), gpus=gpus),
+        free=ResourcesReport(cpu_cores=cores(max(0, room.cpu_tenths)), ram_mb=max(0, room.ram_mb), gpus=gpus),
         tags=report.tags,
         backends=report.backends,
         ops=report.ops,

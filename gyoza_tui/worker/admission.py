@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gyoza_tui.backends.base import BackendError
 from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.cores import cores, tenths
 from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.images import ImageRef
@@ -145,13 +146,13 @@ class Admission:
     def _resource_refusal(
         self, wants: Constraints, active: list[RunRow], offered: Resources, foreign_mb: Callable[[int], int]
     ) -> str | None:
-        for name, wanted, total in (
-            ("cpu", wants.cpu, offered.cpu_cores),
-            ("ram_mb", wants.ram_mb, offered.ram_mb),
-        ):
-            held = sum(getattr(row.run.constraints, name) or 0 for row in active)
-            if wanted and held + wanted > total:
-                return f"needs {name} {wanted}; {max(0, total - held)} of {total} are free"
+        held = sum(row.run.constraints.cpu_tenths for row in active)
+        if wants.cpu and held + wants.cpu_tenths > tenths(offered.cpu_cores):
+            left = cores(max(0, tenths(offered.cpu_cores) - held))
+            return f"needs cpu {wants.cpu}; {left} of {offered.cpu_cores} are free"
+        held = sum(row.run.constraints.ram_mb or 0 for row in active)
+        if wants.ram_mb and held + wants.ram_mb > offered.ram_mb:
+            return f"needs ram_mb {wants.ram_mb}; {max(0, offered.ram_mb - held)} of {offered.ram_mb} are free"
         if not wants.wants_gpu:
             return None
         return self._gpu_refusal(wants, _gpu_rooms(active, offered, foreign_mb))

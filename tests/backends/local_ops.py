@@ -81,7 +81,7 @@ class Bench:
         *,
         env: Mapping[str, str] | None = None,
         ram_mb: int | None = None,
-        cpu: int | None = None,
+        cpu: float | None = None,
         gpu: GpuInfo | None = None,
         name: str = "",
         command: tuple[str, ...] | None = None,

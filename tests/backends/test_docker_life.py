@@ -271,10 +271,10 @@ def test_an_image_without_a_command_is_not_executable(plain: DockerOps, docker_e
 
 def test_walls_and_limits_as_the_engine_has_them(plain: DockerOps, docker_engine: docker.APIClient) -> None:
     handle = plain.backend.create(
-        plain.spec("true", constraints=Constraints(cpu=2, ram_mb=64), env={"TOKEN": "s3cret"})
+        plain.spec("true", constraints=Constraints(cpu=0.7, ram_mb=64), env={"TOKEN": "s3cret"})
     )
     host = docker_engine.inspect_container(handle["id"])["HostConfig"]
-    assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (2 * 10**9, 64 << 20, 64 << 20)
+    assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (700_000_000, 64 << 20, 64 << 20)
     assert (host["PidsLimit"], host["ShmSize"], host["OomScoreAdj"]) == (4096, 1024 << 20, 500)
     assert (host["CapDrop"], host["CapAdd"], host["SecurityOpt"]) == (["ALL"], None, ["no-new-privileges"])
     assert (host["Init"], host["AutoRemove"], host["NetworkMode"]) == (True, False, "none")

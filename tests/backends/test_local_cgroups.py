@@ -65,10 +65,10 @@ def test_limits_are_written_in_the_words_of_each_version(
     tmp_path: Path, version: int, expected: dict[str, str]
 ) -> None:
     groups = Cgroups(dict.fromkeys(("memory", "cpu", "pids"), tmp_path), version)
-    assert groups.make("g", Limits(memory_mb=64, cpu=2, pids=9)) == [str(tmp_path / "g")]
+    assert groups.make("g", Limits(memory_mb=64, cpu_tenths=20, pids=9)) == [str(tmp_path / "g")]
     assert {file.name: file.read_text() for file in (tmp_path / "g").iterdir()} == expected
 
 
 def test_no_limit_asked_for_is_no_group(tmp_path: Path) -> None:
-    assert Cgroups({"memory": tmp_path}).make("g", Limits(cpu=2)) == []
+    assert Cgroups({"memory": tmp_path}).make("g", Limits(cpu_tenths=20)) == []
     assert list(tmp_path.iterdir()) == []

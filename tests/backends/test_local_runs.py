@@ -453,12 +453,12 @@ def test_a_child_killed_for_memory_is_a_warning(bench: Bench) -> None:
 def test_cpu_is_held_by_a_quota(bench: Bench) -> None:
     if "cpu (cgroup)" not in bench.backend.capabilities.limits:
         pytest.skip("no cpu cgroup may be made here")
-    handle = bench.create("hold", cpu=1)
+    handle = bench.create("hold", cpu=0.5)
     groups = bench.backend.describe(handle)["cgroups"]
     quota = [
         p.read_text().split()[0] for g in groups for p in Path(g).glob("cpu.[cm][fa][sx]*") if "period" not in p.name
     ]
-    assert "100000" in quota
+    assert "50000" in quota
 
 
 def test_without_cgroups_memory_is_held_by_rlimit(bench: Bench, tmp_path: Path) -> None:

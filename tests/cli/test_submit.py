@@ -24,7 +24,7 @@ from gyoza_tui.models.definitions import InputSpec, OpDefinition, ValueType
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
-from gyoza_tui.models.workers import ClaimRequest
+from gyoza_tui.models.workers import ClaimRequest, Feature, HeartbeatRequest
 from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.log_spool import LogSpool
 from gyoza_tui.worker.state_dir import StateDir
@@ -150,17 +150,17 @@ def test_a_command_stands_behind_dashes_only(verb: Verb, served: ServerThread) -
 def test_every_flag_of_an_ad_hoc_run(verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "from here")
     said = verb(
-        *("submit", "busybox", "--cpu", "2", "--ram", "4g", "--vram", "512m", "--gpu", "1", "--tag", "a", "--tag", "b"),
-        *("--env", "A=x=y", "--env", "E=", "--secret-env", "TOKEN", "--secret-env", "B=b", "--retry", "2"),
-        *("--timeout", "1h30m", "--priority", "-3"),
+        *("submit", "busybox", "--cpu", "1.5", "--ram", "4g", "--vram", "512m", "--gpu", "1"),
+        *("--tag", "a", "--tag", "b", "--env", "A=x=y", "--env", "E=", "--secret-env", "TOKEN", "--secret-env", "B=b"),
+        *("--retry", "2", "--timeout", "1h30m", "--priority", "-3"),
     )
     assert said.code == 0, said.err
     run = run_of(served, said.out)
-    assert run.constraints.model_dump() == {"cpu": 2, "ram_mb": 4096, "vram_mb": 512, "gpu_id": 1}
+    assert run.constraints.model_dump() == {"cpu": 1.5, "ram_mb": 4096, "vram_mb": 512, "gpu_id": 1}
     assert (run.tags, run.env, run.secret_env) == (["a", "b"], {"A": "x=y", "E": ""}, {"TOKEN": "***", "B": "***"})
     assert (run.retry_policy.max_attempts, run.timeout_s, run.priority) == (3, 5400, -3)
-    served.client.heartbeat(worker_id="w", resources={"cpu_cores": 4, "ram_mb": 8192, "gpus": [
-        {"id": 1, "vram_mb": 1000}]}, tags=["a", "b"])  # fmt: skip
+    served.client.beat(HeartbeatRequest.model_validate({"worker_id": "w", "tags": ["a", "b"], "features": list(Feature),
+        "resources": {"cpu_cores": 4, "ram_mb": 8192, "gpus": [{"id": 1, "vram_mb": 1000}]}}))  # fmt: skip
     (claimed,) = until(lambda: served.client.claim("w", ClaimRequest(max=1, wait_s=5)).runs, "the run to take")
     assert claimed.secret_env == {"TOKEN": "from here", "B": "b"}
 
@@ -182,7 +182,7 @@ def test_times(text: str, seconds: float) -> None:
         (["--timeout", "0"], "--timeout: Input should be greater than 0"),
         (["--ram", "4t"], "write it in MiB as 512, or as 512m or 4g"),
         (["--ram", "-1"], "write it in MiB as 512, or as 512m or 4g"),
-        (["--cpu", "-1"], "--cpu: Input should be greater than or equal to 0"),
+        (["--cpu", "-1"], "--cpu: must be a number of cores between 0 and 4096"),
         (["--cpu", "x"], "--cpu"),
         (["--env", "A"], "--env 'A': write it as NAME=value"),
         (["--env", "1=x"], "--env: '1' cannot name an environment variable"),

@@ -72,7 +72,7 @@ def test_a_default_must_fit_its_type() -> None:
     [
         {"cpu": -1},
         {"cpu": 10**10},
-        {"cpu": 1.5},
+        {"cpu": 1.25},
         {"cpu": True},
         {"ram_mb": float("nan")},
         {"ram_mb": "12"},

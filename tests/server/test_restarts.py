@@ -212,7 +212,7 @@ def test_neighbours_are_found_without_reading_every_attempt_of_the_worker(gyoza:
 
 def _room(worker_id: str, cpu: int, *backends: str) -> Room:
     empty: frozenset[str] = frozenset()
-    room = Room(worker_id, cpu, 8000, [], empty, frozenset({"docker"}), empty, 8, True)
+    room = Room(worker_id, cpu * 10, 8000, [], empty, frozenset({"docker"}), empty, 8, True)
     for backend in backends:
         room.take(Constraints(cpu=1), backend)
     return room

@@ -120,6 +120,7 @@ def test_placement_says_why_a_run_waits(gyoza: Cluster) -> None:
     gyoza.worker(resources={"cpu_cores": 8, "ram_mb": 8192, "gpus": gpus}, backends=["docker", "local"], ops=["a"])
     assert why(constraints={"vram_mb": 24000}) == "needs vram 24000 MB; the largest GPU known has 16384 MB"
     assert why(constraints={"cpu": 9}) == "needs cpu 9; the largest worker known has 8"
+    assert why(constraints={"cpu": 0.5}) == "needs cpu 0.5; no worker known is new enough to give out parts of a core"
     assert "GPU 3" in why(constraints={"gpu_id": 3})
     assert "tagged gold" in why(tags=["gold"])
     assert "local://b" in why(image="local://b")
@@ -158,6 +159,7 @@ BAD_BODIES = [
     b'{"image":"busybox","priority":' + b"9" * 400 + b"}",
     b'{"image":"busybox","constraints":{"cpu":-1}}',
     b'{"image":"busybox","constraints":{"cpu":true}}',
+    b'{"image":"busybox","constraints":{"cpu":0.25}}',
     b'{"image":"busybox","timeout_s":-1}',
     b'{"image":"Busy Box; rm -rf /"}',
     b'{"image":"busybox","id":"../../etc"}',

@@ -19,10 +19,10 @@ def room(worker_id: str = "w", cpu: int = 8, ram_mb: int = 8000, **more: Any) ->
         "slots": 64,
         "takes_work": True,
     }
-    return Room(worker_id, cpu, ram_mb, gpus, **(fields | more))
+    return Room(worker_id, cpu * 10, ram_mb, gpus, **(fields | more))
 
 
-def need(image: str = "docker", tags: set[str] | None = None, **constraints: int) -> Need:
+def need(image: str = "docker", tags: set[str] | None = None, **constraints: Any) -> Need:
     return Need(image, None, Constraints(**constraints), frozenset(tags or set()))
 
 
@@ -58,6 +58,21 @@ def test_never_more_than_is_free() -> None:
         len(matched({need(): [Waiting(str(n), (0, n)) for n in range(9)]}, [Offer(1, shared, 2), Offer(2, shared, 2)]))
         == 3
     )
+
+
+def test_ten_tenths_are_a_core() -> None:
+    waiting = {need(cpu=0.1): [Waiting(str(n), (0, n)) for n in range(12)]}
+    new = room(cpu=1, features=frozenset({"fractional_cpu"}))
+    assert len(matched(waiting, [Offer(1, new, 64)])) == 10
+    assert new.cpu_tenths == 0
+
+
+def test_a_part_of_a_core_goes_to_no_worker_that_does_not_know_it() -> None:
+    old, new = room("old"), room("new", features=frozenset({"fractional_cpu"}))
+    waiting = {need(cpu=0.5): [Waiting("part", (-9, 1))], need(cpu=1): [Waiting("whole", (0, 2))]}
+    assert matched(waiting, [Offer(1, old, 9)]) == [("whole", 1)]
+    waiting = {need(cpu=0.5): [Waiting("part", (-9, 1))]}
+    assert matched(waiting, [Offer(1, old, 9), Offer(2, new, 9)]) == [("part", 2)]
 
 
 def test_a_small_run_leaves_the_big_gpu_alone() -> None:
@@ -152,7 +167,7 @@ def test_paused_only_and_avoided() -> None:
     assert matched({key: [Waiting("a", (0, 1), paused_for=frozenset({"w"}))]}, [Offer(1, w, 1)]) == []
     assert matched({key: [Waiting("a", (0, 1))]}, [Offer(1, w, 1, only=frozenset({"b"}))]) == []
     assert matched({key: [Waiting("a", (0, 1), avoid="w")]}, [Offer(1, w, 1)], other) == []
-    other.cpu = 4
+    other.cpu_tenths = 40
     assert matched({key: [Waiting("a", (0, 1), avoid="w")]}, [Offer(1, w, 1)], other) == [("a", 1)]
 
 
@@ -174,3 +189,6 @@ def test_a_need_survives_its_text() -> None:
     again = Need.loads(one.dumps())
     assert (again.backend, again.op, again.constraints, again.tags) == (one.backend, one.op, one.constraints, one.tags)
     assert again.dumps() == one.dumps()
+    assert '"local", "train", 1, ' in one.dumps(), "as servers of before wrote it"
+    part = Need("local", "train", Constraints(cpu=0.5), frozenset())
+    assert Need.loads(part.dumps()).constraints.cpu == 0.5

@@ -19,8 +19,9 @@ WORKERS: dict[str, dict[str, Any]] = {
     "small": {"cpu_cores": 2, "ram_mb": 4000, "gpus": []},
     "gpu": {"cpu_cores": 4, "ram_mb": 8000, "gpus": [{"id": 0, "vram_mb": 8000}, {"id": 1, "vram_mb": 16000}]},
 }
+FEATURES = {"small": [], "gpu": ["fractional_cpu"]}
 # few shapes, each too large for a worker to take many of: runs must compete
-CONSTRAINTS: st.SearchStrategy[dict[str, int]] = st.sampled_from(
+CONSTRAINTS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"cpu": 2},
         {"cpu": 2},
@@ -29,6 +30,7 @@ CONSTRAINTS: st.SearchStrategy[dict[str, int]] = st.sampled_from(
         {"cpu": 1, "vram_mb": 9000, "gpu_id": 1},
         {},
         {"cpu": 5},
+        {"cpu": 0.7},
     ]
 )
 NAMES = st.sampled_from(sorted(WORKERS))
@@ -57,7 +59,7 @@ class Server(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         for name, resources in WORKERS.items():
-            self.workers[name] = self.gyoza.worker(name, resources=resources)
+            self.workers[name] = self.gyoza.worker(name, resources=resources, features=FEATURES[name])
 
     # What people do
 
@@ -187,10 +189,11 @@ class Server(RuleBasedStateMachine):
             cpu, ram, vram = 0, 0, defaultdict[int, int](int)
             for run in self._owned(name):
                 constraints = next(a for a in run["attempts"] if a["attempt"] == run["current_attempt"])["constraints"]
-                cpu += constraints["cpu"] or 0
+                assert isinstance(constraints["cpu"], int | None) or FEATURES[name]
+                cpu += round((constraints["cpu"] or 0) * 10)
                 ram += constraints["ram_mb"] or 0
                 vram[constraints["gpu_id"]] += constraints["vram_mb"] or 0
-            assert cpu <= resources["cpu_cores"]
+            assert cpu <= resources["cpu_cores"] * 10
             assert ram <= resources["ram_mb"]
             totals = {gpu["id"]: gpu["vram_mb"] for gpu in resources["gpus"]}
             assert all(used <= totals.get(gpu, 0) for gpu, used in vram.items())

@@ -68,6 +68,8 @@ def _active(**constraints: Any) -> RunRow:
         ({"gpu_id": 1, "vram_mb": 1}, {"gpu_id": 1}, "GPU 1 has 0 free"),
         ({"gpu_id": 1}, {"gpu_id": 1}, "needs all of GPU 1; it is in use"),
         ({}, {"cpu": 8, "ram_mb": 16_000}, None),
+        ({"cpu": 0.3}, {"cpu": 7.7}, None),
+        ({"cpu": 0.4}, {"cpu": 7.7}, "needs cpu 0.4; 0.3 of 8 are free"),
     ],
 )
 def test_sums_are_checked(pool: BackendPool, wants: dict[str, Any], holds: dict[str, Any], refused: str | None) -> None:

@@ -41,7 +41,7 @@ def host_config(spec: Spec, options: BackendOptions, volumes: Iterable[Volume], 
     return HostConfig(
         version="1.41",
         init=True,
-        nano_cpus=need.cpu * 10**9 if need.cpu else None,
+        nano_cpus=need.cpu_tenths * 10**8 or None,
         mem_limit=memory,
         memswap_limit=memory,
         pids_limit=options.pids_limit,

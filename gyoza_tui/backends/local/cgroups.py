@@ -19,7 +19,7 @@ class Limits(NamedTuple):
     """What one attempt may use; None: no limit."""
 
     memory_mb: int | None = None
-    cpu: int | None = None
+    cpu_tenths: int | None = None
     pids: int | None = None
 
 
@@ -35,7 +35,7 @@ class Cgroups(NamedTuple):
 
     def make(self, name: str, limits: Limits) -> list[str]:
         """The groups of an attempt, with its limits; made again they are the same. Raises OSError."""
-        wanted = {"memory": limits.memory_mb, "cpu": limits.cpu, "pids": limits.pids}
+        wanted = {"memory": limits.memory_mb, "cpu": limits.cpu_tenths, "pids": limits.pids}
         made: dict[str, None] = {}
         try:
             for controller, value in wanted.items():
@@ -56,7 +56,7 @@ class Cgroups(NamedTuple):
 
     def _settings(self, controller: str, value: int) -> list[tuple[str, str]]:
         """Files and their texts; a `?` marks one that a kernel may lack (accounting of swap)."""
-        memory, quota = str(value * MIB), str(value * _CPU_PERIOD_US)
+        memory, quota = str(value * MIB), str(value * _CPU_PERIOD_US // 10)
         if controller == "pids":
             return [("pids.max", str(value))]
         if self.version == 2:

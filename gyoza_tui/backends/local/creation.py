@@ -51,7 +51,7 @@ class Creation:
         if control.path.exists():
             return control
         op = self._allowed(spec)
-        limits = Limits(spec.constraints.ram_mb, spec.constraints.cpu, self._options.pids_limit)
+        limits = Limits(spec.constraints.ram_mb, spec.constraints.cpu_tenths or None, self._options.pids_limit)
         try:
             groups = self._cgroups().make(f"{self._prefix}-{spec.name}", limits)
         except OSError as error:

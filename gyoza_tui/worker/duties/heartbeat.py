@@ -14,6 +14,7 @@ from gyoza_tui.client.endpoints import HEARTBEAT
 from gyoza_tui.models.limits import RUNS_LISTED_MAX, TROUBLE_WORDS_MAX
 from gyoza_tui.models.workers import (
     PROTOCOL,
+    Feature,
     GpuReport,
     HeartbeatRequest,
     ResourcesReport,
@@ -121,6 +122,7 @@ class Heartbeat(Duty):
             backends=runtime.pool.available,
             ops=runtime.pool.ops,
             trouble={name: words[:TROUBLE_WORDS_MAX] for name, words in runtime.pool.troubles.items()},
+            features=list(Feature),
             away_s=runtime.settings.away_s if runtime.mode.state is WorkerState.AWAY else None,
         )
 
