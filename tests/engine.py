@@ -116,7 +116,7 @@ class PrivateEngine:
         self._signal(signal.SIGCONT)
 
     def destroy(self) -> None:
-        with contextlib.suppress(ProcessLookupError, AssertionError):
+        with contextlib.suppress(ProcessLookupError, AssertionError, subprocess.TimeoutExpired):
             self.thaw()
             self.stop()
         self.kill_containers()
@@ -140,7 +140,8 @@ class PrivateEngine:
             if process.info["status"] != psutil.STATUS_ZOMBIE and any(
                 str(self.root) in part for part in process.info["cmdline"] or []
             ):
-                found += [process, *process.children(recursive=True)] if process.pid != os.getpid() else []
+                with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile
+                    found += [process, *process.children(recursive=True)] if process.pid != os.getpid() else []
         return found
 
     def _answers(self) -> bool:
