@@ -75,14 +75,17 @@ class Admission:
         active = list(active)
         if why := self._mode.refusal:
             return why
-        return self._backend_refusal(run) or self.lacks(run, active)
+        # first: who writes above a path decides where it leads now
+        return volume_overlap(run, active) or self._backend_refusal(run) or self._lacks_room(run, active)
 
     def lacks(self, run: OpRun, active: list[RunRow]) -> str | None:
-        """Which room it does not have next to these runs; None when it has all."""
+        """What it does not have next to these runs; None when it has all."""
+        return self._lacks_room(run, active) or volume_overlap(run, active)
+
+    def _lacks_room(self, run: OpRun, active: list[RunRow]) -> str | None:
         if len(active) >= self.max_runs:
             return f"all {self.max_runs} slots are taken"
-        taken = self._resource_refusal(run.constraints, active, self.offered, self._foreign_mb)
-        return taken or volume_overlap(run, active)
+        return self._resource_refusal(run.constraints, active, self.offered, self._foreign_mb)
 
     def could_take(self, run: OpRun) -> bool:
         """Whether it may start here some time: an engine that has answered once comes back, however long it is away,
@@ -120,10 +123,10 @@ class Admission:
         trouble = self._pool.trouble[name]
         return f"{name}: {trouble}" if trouble else None
 
-    def never_takes(self, run: OpRun) -> bool:
-        """Whether what this worker has and may do rules the run out for good."""
+    def never_takes(self, run: OpRun, active: Iterable[RunRow]) -> bool:
+        """Whether what this worker has and may do rules the run out for good, whatever else runs."""
         try:
-            return self._never(run) is not None
+            return self._never(run) is not None and not volume_overlap(run, active)
         except BackendError:
             return False
 

@@ -189,3 +189,16 @@ def test_a_gpu_that_starts_nothing_is_not_offered_and_may_come_back(tmp_path: Pa
     assert admission.refusal(_run(gpu_id=0), []) is None
     assert admission.refusal(_run(cpu=1), []) is None
     assert admission.could_take(_run(gpu_id=1))
+
+
+def test_a_neighbour_that_leads_a_volume_elsewhere_has_it_refused_for_now_only(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x").symlink_to("/etc")
+    pool = _pool(FakeBackend(), tmp_path)
+    wants = OpRun(id="r", image="op", attempt=1, volumes={str(tmp_path / "data" / "x"): "/data"})
+    other = OpRun(id="other", image="op", attempt=1, volumes={str(tmp_path / "data"): "/data"})
+    beside = [RunRow(1, "s", other, "n", "docker", 0.0)]
+    admission = _admission(pool)
+    assert "one inside the other" in str(admission.refusal(wants, beside))
+    assert not admission.never_takes(wants, beside)
+    assert admission.never_takes(wants, [])

@@ -100,7 +100,7 @@ class Claim(Duty):
         else:
             runtime.journal.update(row.key, cleaned=True)
             giving_back = JournalRecord.giving_back(
-                row, runtime.context.worker_id, refusal, final=runtime.admission.never_takes(run)
+                row, runtime.context.worker_id, refusal, final=runtime.admission.never_takes(run, active)
             )
             runtime.journal.finish(row.key, Outcome.RELEASED, refusal, [giving_back])
             runtime.notices.say(f"{run.id} given back: {refusal}", "warning", run=run.id, state="released")
