@@ -41,22 +41,31 @@ class Reason(NamedTuple):
         return self.cause in _WRONG
 
 
+_NO_TROUBLE = (None, UNCHECKED)
 _WRONG = {Cause.NAME_HELD, Cause.KEY_REFUSED, Cause.UNREACHABLE, Cause.DISK_FULL, Cause.ENGINE_DOWN, Cause.GPU_OUT}
 
 
 def why_nothing_runs(
     snapshot: Snapshot, zone: tzinfo | None, *, why_queued: str = "", to_submit: str = ""
 ) -> tuple[Reason, ...]:
-    """All that is in the way, the one to resolve first first; without any, that there is no work.
+    """All that is in the way, the one to resolve first first; then, where some run could start, what is waited for.
 
     `why_queued` is the server's reason why a run waits, `to_submit` the command that submits one.
     """
-    return _in_the_way(snapshot, zone) or (_waiting(snapshot, why_queued, to_submit),)
+    found = _in_the_way(snapshot, zone)
+    return (*found, _waiting(snapshot, why_queued, to_submit)) if _some_could_run(snapshot, found) else found
 
 
 def none_is_for_this_worker(snapshot: Snapshot) -> bool:
-    """Whether runs wait at the server though nothing here is in the way of them."""
-    return bool(snapshot.link.queued) and not _in_the_way(snapshot, None)
+    """Whether runs wait at the server though this worker could run some."""
+    return bool(snapshot.link.queued) and _some_could_run(snapshot, _in_the_way(snapshot, None))
+
+
+def _some_could_run(snapshot: Snapshot, in_the_way: tuple[Reason, ...]) -> bool:
+    """A GPU that is out leaves the runs without one, an engine that is down those of another engine."""
+    an_engine_is_well = any(trouble in _NO_TROUBLE for trouble in snapshot.backends.values())
+    partial = {Cause.GPU_OUT, Cause.ENGINE_DOWN} if an_engine_is_well else {Cause.GPU_OUT}
+    return all(reason.cause in partial for reason in in_the_way)
 
 
 def _in_the_way(snapshot: Snapshot, zone: tzinfo | None) -> tuple[Reason, ...]:
@@ -115,7 +124,7 @@ def _machine(snapshot: Snapshot) -> list[Reason]:
     if snapshot.disk is not None:
         reasons.append(Reason(Cause.DISK_FULL, plain_line(snapshot.disk).removeprefix(f"{Cause.DISK_FULL}: ")))
     for name, trouble in snapshot.backends.items():
-        if trouble not in (None, UNCHECKED):
+        if trouble not in _NO_TROUBLE:
             reasons.append(Reason(Cause.ENGINE_DOWN, f"{name}: {plain_line(trouble)}"))
     for gpu, words in snapshot.gpu_trouble.items():
         reasons.append(Reason(Cause.GPU_OUT, f"GPU {gpu} is not offered: {plain_line(words)}"))

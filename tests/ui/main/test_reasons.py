@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.reasons import Cause, why_nothing_runs
+from gyoza_tui.ui.reasons import Cause, none_is_for_this_worker, why_nothing_runs
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.snapshot import UNCHECKED, Outcome, Snapshot
 from tests.ui.fake_control import BOOT, FakeControl, snapshot
@@ -157,3 +158,24 @@ def test_an_empty_queue_says_what_to_type() -> None:
             assert "the server's queue is empty  type in another terminal: .venv/bin/gyoza-tui submit" in shown.text()
 
     asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("trouble", "waits"),
+    [
+        ({"backends": {"docker": "no socket", "local": None}}, True),
+        ({"backends": {"docker": "no socket", "local": "no shell"}}, False),
+        ({"backends": {"docker": "no socket"}}, False),
+        ({"gpu_trouble": {1: "no driver"}}, True),
+        ({"backends": {"docker": "no socket", "local": None}, "state": WorkerState.PAUSED}, False),
+    ],
+    ids=["one engine down", "both down", "the only one down", "a GPU out", "paused too"],
+)
+def test_what_is_in_the_way_of_some_runs_does_not_hide_what_the_others_wait_for(
+    trouble: dict[str, Any], waits: bool
+) -> None:
+    empty = snapshot(link=WELL.link._replace(queued=0), **trouble)
+    *others, last = why_nothing_runs(empty, None, to_submit="gyoza-tui submit chat")
+    assert (last.act == "type in another terminal: gyoza-tui submit chat") == waits
+    assert Cause.WAITING not in {reason.cause for reason in others}
+    assert none_is_for_this_worker(snapshot(**trouble)) == waits

@@ -46,7 +46,7 @@ def test_name_held(snap_compare: SnapCompare) -> None:
 
 
 def test_docker_down(snap_compare: SnapCompare) -> None:
-    """docker ✗ in the header with the reason; the list says that the engine is down."""
+    """docker ✗ in the header with the reason; the list says that the engine is down, and that local ops could run."""
     snap_compare(picture(load("docker_down"), ROWS))
 
 
