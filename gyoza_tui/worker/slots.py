@@ -44,6 +44,8 @@ class Slots:
         self._held: dict[int, Again] = {}
         self._said_held: set[int] = set()
         """Runs that were said to be held, and not found within reach since."""
+        self._said: dict[int, str] = {}
+        """What was said last of a run whose pipeline is tried again."""
         self._asked: dict[int, Intent] = {}
         """Intents on their way into the journal."""
         self._filled: dict[int, str] = {}
@@ -127,6 +129,7 @@ class Slots:
 
     def room_again(self) -> None:
         """Let every run go on that waits for room on a disk."""
+        self._said.clear()
         for key in list(self._running):
             self.wake(key)
 
@@ -205,6 +208,7 @@ class Slots:
         self._pulls.pop(row.key, None)
         self._held.pop(row.key, None)
         self._said_held.discard(row.key)
+        self._said.pop(row.key, None)
         if not any(other.run_id == row.run_id for other in self._runtime.active()):
             self._runtime.context.remove_running_op(row.run_id)
 
@@ -270,14 +274,21 @@ class Slots:
         services = self._running.get(row.key)
         if services is not None and services.lacks_room(error):
             words = f"{row.run_id} waits for room on a disk, its op goes on: {error}"
-            self._runtime.notices.say(words, "warning", run=row.run_id)
+            if self._is_news(row, words):
+                self._runtime.notices.say(words, "warning", run=row.run_id)
             return
         now = self._runtime.journal.get(row.key)
         if isinstance(error, BackendError) and (now is None or now.outcome is not None):
             return
-        trace = "".join(traceback.format_exception(error))
         text = f"{row.run_id}: {_words(error)}"
-        self._runtime.notices.say(text, "error", run=row.run_id, traceback=trace)
+        if self._is_news(row, text):
+            trace = "".join(traceback.format_exception(error))
+            self._runtime.notices.say(text, "error", run=row.run_id, traceback=trace)
+
+    def _is_news(self, row: RunRow, words: str) -> bool:
+        """Whether they are others than at the try before."""
+        before, self._said[row.key] = self._said.get(row.key), words
+        return words != before
 
     def _show(self, row: RunRow, error: Exception) -> None:
         """While the row is not at its end, for the pipeline will be run again."""

@@ -16,6 +16,7 @@ from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
+from gyoza_tui.worker.execution_pipeline import ExecutionContext
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
 from tests.scripted_server import SERVER_ID, ScriptedServer
@@ -177,12 +178,25 @@ def test_what_has_started_keeps_its_result_while_the_disk_is_full(rig: Rig, monk
     for name in ("finish", "events"):
         monkeypatch.setattr(rig.journal, name, in_room(getattr(rig.journal, name)))
     row = rig.row("room")
+    tries: list[ExecutionContext] = []
+    run = rig.runtime.pipeline.run
+
+    def counted(ctx: ExecutionContext) -> ExecutionContext:
+        tries.append(ctx)
+        return run(ctx)
+
+    monkeypatch.setattr(rig.runtime.pipeline, "run", counted)
     _slots(rig).start(row)
     until(lambda: _slots(rig).again(row.key), "that it waits for room")
     op.go.set()
     until(lambda: rig.backend.containers[row.name].exit, "its end")
     assert rig.now(row).outcome is None
-    assert "waits for room on a disk" in rig.said()
+    monkeypatch.setattr("gyoza_tui.worker.slots._AGAIN_S", 0.01)
+    _slots(rig).wake(row.key)
+    until(lambda: len(tries) > 3, "that it is tried again and again")
+    assert rig.said().count("waits for room on a disk") == 1
+    _slots(rig).room_again()
+    until(lambda: rig.said().count("waits for room on a disk") == 2, "that the room was not enough")
     full.clear()
     _slots(rig).room_again()
     until(lambda: rig.now(row).cleaned, "the end", 4)
