@@ -123,8 +123,9 @@ def _step(step: Step) -> str:
     from gyoza_tui.cli.terminal import duration
     from gyoza_tui.models.steps import step_word
 
-    return f"{visible(step_word(step.name))} " + (
-        "goes on" if step.ended_at is None else duration(step.ended_at - step.began_at)
+    time = "goes on" if step.ended_at is None else duration(step.ended_at - step.began_at)
+    return f"{visible(step_word(step.name))} {time}" + (
+        f" (not done: {visible(step.not_done)})" if step.not_done else ""
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Protocol, TypeVar
 
 _WORDS: Final = {
     "prepare_inputs": "inputs",
@@ -12,6 +13,22 @@ _WORDS: Final = {
     "complete_oprun": "complete",
     "cleanup_op_dir": "cleanup",
 }
+_AFTERWARDS: Final = ("complete_oprun", "cleanup_op_dir")
+"""What is done after every end: it reports, and tidies up."""
+
+
+class _Step(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_S = TypeVar("_S", bound=_Step)
+
+
+def ended_in(entered: Iterable[_S]) -> _S | None:
+    """The step that an attempt did not get done, of those that it went into, where it ended without success."""
+    steps = list(entered)
+    return next(reversed([step for step in steps if step.name not in _AFTERWARDS] or steps), None)
 
 
 def step_word(name: str) -> str:

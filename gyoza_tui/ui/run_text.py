@@ -14,7 +14,7 @@ from gyoza_tui.models.states import EventType
 from gyoza_tui.models.timeline import folded
 from gyoza_tui.ui.format import UNKNOWN, duration, took
 from gyoza_tui.ui.outside import one_line, plain_line
-from gyoza_tui.ui.steps import current_step, next_try, step_word
+from gyoza_tui.ui.steps import current_step, next_try, sign, step_word
 from gyoza_tui.worker.control import LogLine, RunDetails
 from gyoza_tui.worker.snapshot import Exit, Outcome, Phase, RunRow, RunView, StepView, phase_of
 
@@ -113,17 +113,14 @@ def _step(step: StepView, view: RunView, now: float, zone: tzinfo | None) -> Con
     name = f"{step_word(step.name):<{_STEP}}"
     if step.began_at is None:
         return Content.styled(f"· {name}", "dim")
-    at = (f"  {_clock(step.began_at, zone)}", "dim")
-    if step.ended_at is None and view.row.outcome is None:
-        line = Content.assemble(f"► {name} {duration(now - step.began_at):>{_TOOK}}", at)
-        if view.again is not None and step is current_step(view):
-            wrong = f"  {next_try(view.again, now)}: {view.again.why}"
-            line = Content.assemble(line, _cut(wrong, _JSON_LINE).stylize("$text-warning"))
-        return line
+    under_way = step.ended_at is None and view.row.outcome is None
     time = UNKNOWN if step.ended_at is None else took(step.ended_at - step.began_at)
-    if step is current_step(view) and view.row.outcome is Outcome.FAILED:
-        return Content.assemble(("✗", "$text-error"), f" {name} {time:>{_TOOK}}", at)
-    return Content.assemble(f"✓ {name} {time:>{_TOOK}}", at)
+    time = duration(now - step.began_at) if under_way else time
+    line = Content.assemble(sign(view, step), f" {name} {time:>{_TOOK}}", (f"  {_clock(step.began_at, zone)}", "dim"))
+    if under_way and view.again is not None and step is current_step(view):
+        wrong = f"  {next_try(view.again, now)}: {view.again.why}"
+        line = Content.assemble(line, _cut(wrong, _JSON_LINE).stylize("$text-warning"))
+    return line
 
 
 def _events(events: Sequence[Event], row: RunRow, zone: tzinfo | None) -> Iterator[Content]:

@@ -10,10 +10,9 @@ from textual.content import Content
 from gyoza_tui.models import steps
 from gyoza_tui.ui.format import duration, part_of, took
 from gyoza_tui.ui.outside import one_line
-from gyoza_tui.worker.snapshot import Again, Outcome, PullProgress, RunView, StepView
+from gyoza_tui.ui.phases import LOOKS
+from gyoza_tui.worker.snapshot import Again, Outcome, Phase, PullProgress, RunView, StepView
 
-_AFTERWARDS: Final = ("complete_oprun", "cleanup_op_dir")
-"""What is done after every end: it reports, and tidies up."""
 _MB: Final = 1024 * 1024
 
 
@@ -23,11 +22,22 @@ def step_word(name: str) -> str:
 
 
 def current_step(view: RunView) -> StepView | None:
-    """The step that it is in, or ended in; of a failed one the step that failed."""
+    """The step that it is in, or ended in; without success the one that was not done."""
     begun = [step for step in view.steps if step.began_at is not None]
-    if view.row.outcome is Outcome.FAILED:
-        begun = [step for step in begun if step.name not in _AFTERWARDS] or begun
+    if view.row.outcome not in (None, Outcome.COMPLETED):
+        return steps.ended_in(begun)
     return begun[-1] if begun else None
+
+
+def sign(view: RunView, step: StepView) -> Content:
+    """Whether it is done, under way or to come; where the run ended without success, how."""
+    outcome, here = view.row.outcome, step is current_step(view)
+    if here and outcome not in (None, Outcome.COMPLETED):
+        look = LOOKS[Phase[outcome.name]]
+        return Content.styled(look.glyph, look.style)
+    if here and step.ended_at is None and outcome is None:
+        return Content("►")
+    return Content("·" if step.began_at is None else "✓")
 
 
 def next_try(again: Again, now: float) -> str:
@@ -39,7 +49,7 @@ def next_try(again: Again, now: float) -> str:
 def steps_line(view: RunView, now: float, cells: int) -> Content:
     """As much of all its steps as goes into so many cells; `now` in UTC seconds."""
     here = current_step(view)
-    signs = [_sign(view, step, step is here) for step in view.steps]
+    signs = [sign(view, step) for step in view.steps]
     words = [step_word(step.name) for step in view.steps]
     where = _where(view, here, now)
     between = "  " if view.steps and where else ""
@@ -77,13 +87,3 @@ def _with_time(word: str, step: StepView) -> str:
     if step.began_at is None or step.ended_at is None:
         return word
     return f"{word} {took(step.ended_at - step.began_at)}"
-
-
-def _sign(view: RunView, step: StepView, here: bool) -> Content:
-    if here and view.row.outcome is Outcome.FAILED:
-        return Content.styled("✗", "$text-error")
-    if here and step.ended_at is None and view.row.outcome is None:
-        return Content("►")
-    if step.began_at is not None:
-        return Content("✓")
-    return Content("·")

@@ -10,8 +10,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gyoza_tui.models.steps import ended_in
 from gyoza_tui.worker import journal_secrets
 from gyoza_tui.worker.journal_file import set_aside_beside
+from gyoza_tui.worker.run_row import Outcome
 
 
 def secrets_of(journal: Path, run_id: str) -> tuple[str, ...] | None:
@@ -50,22 +52,28 @@ class Step(NamedTuple):
     name: str
     began_at: float
     ended_at: float | None
+    not_done: str = ""
+    """The attempt's outcome, at the step in which it ended without success."""
 
 
 def steps_of(journal: Path, run_id: str) -> dict[int, list[Step]]:
     """The steps of each attempt of a run, as often as each was gone into."""
     found = _look(
         journal,
-        "SELECT runs.attempt, steps.step, steps.began_at, runs.left_at FROM runs JOIN steps ON steps.run = runs.key"
+        "SELECT runs.attempt, steps.step, steps.began_at, runs.left_at, runs.outcome"
+        " FROM runs JOIN steps ON steps.run = runs.key"
         " WHERE runs.run_id = ? ORDER BY runs.key, steps.began_at, steps.rowid",
         run_id,
     )
-    steps: dict[int, list[Step]] = {}
-    for attempt, entries in groupby(found, key=itemgetter(0)):
-        each = [(step, began_at, left_at) for _, step, began_at, left_at in entries]
-        ends = [began_at for _, began_at, _ in each[1:]] + [each[-1][2]]
-        steps[attempt] = [Step(step, began_at, end) for (step, began_at, _), end in zip(each, ends, strict=True)]
-    return steps
+    return {attempt: _steps(list(entries)) for attempt, entries in groupby(found, key=itemgetter(0))}
+
+
+def _steps(entries: list[Any]) -> list[Step]:
+    ends = [began_at for _, _, began_at, _, _ in entries[1:]] + [entries[-1][3]]
+    steps = [Step(step, began_at, end) for (_, step, began_at, _, _), end in zip(entries, ends, strict=True)]
+    outcome = entries[-1][4]
+    last = None if outcome in (None, Outcome.COMPLETED) else ended_in(steps)
+    return [step._replace(not_done=outcome) if step is last else step for step in steps]
 
 
 def _secrets_of(journal: Path, run_id: str) -> set[str] | None:

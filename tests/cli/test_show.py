@@ -101,3 +101,14 @@ def test_the_steps_of_a_worker_of_this_machine(verb: Verb, served: ServerThread,
     Actor(served.client, "elsewhere").complete("other")
     assert re.search(r"^  steps: inputs \S+s, container \S+s$", verb("show", "abc").out, re.MULTILINE)
     assert "steps" not in verb("show", "other").out
+
+
+def test_the_step_that_was_not_done(verb: Verb, served: ServerThread, journal: Journal) -> None:
+    row = journal.take("s", OpRun(id="gone", image="busybox", attempt=1, lease="l"), "docker")
+    for step in ("pull_latest_image", "cleanup_op_dir"):
+        journal.begin_step(row.key, step)
+    journal.finish(row.key, Outcome.RELEASED, "no such registry", [])
+    journal.close()
+    Actor(served.client, "desk").complete("gone")
+    shown = verb("show", "gone").out
+    assert re.search(r"^  steps: image \S+s \(not done: released\), cleanup goes on$", shown, re.MULTILINE)

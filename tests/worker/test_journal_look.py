@@ -60,16 +60,20 @@ def test_the_steps_of_each_attempt(path: Path) -> None:
     journal = Journal(path, clock)
     first = journal.take("s", OpRun(id="r1", image="op", attempt=1, lease="l"), "docker")
     begun = clock.utc().timestamp()
-    for step in ("prepare_inputs", "run_container"):
+    for step in ("prepare_inputs", "pull_latest_image", "cleanup_op_dir"):
         journal.begin_step(first.key, step)
         clock.turn(2)
-    journal.finish(first.key, Outcome.FAILED, "", [])
+    journal.finish(first.key, Outcome.RELEASED, "", [])
     journal.update(first.key, cleaned=True)
     second = journal.take("s", OpRun(id="r1", image="op", attempt=2, lease="m"), "docker")
     journal.begin_step(second.key, "prepare_inputs")
     assert steps_of(path, "r1") == {
-        1: [Step("prepare_inputs", begun, begun + 2), Step("run_container", begun + 2, begun + 4)],
-        2: [Step("prepare_inputs", begun + 4, None)],
+        1: [
+            Step("prepare_inputs", begun, begun + 2),
+            Step("pull_latest_image", begun + 2, begun + 4, not_done="released"),
+            Step("cleanup_op_dir", begun + 4, begun + 6),
+        ],
+        2: [Step("prepare_inputs", begun + 6, None)],
     }
     assert steps_of(path, "r2") == steps_of(path.with_name("none.db"), "r1") == {}
     journal.close()

@@ -585,6 +585,23 @@ def test_the_title_says_where_the_run_is_in_as_many_cells_as_there_are(cells: in
     assert steps_line(at_step(3), NOW, cells).plain == shown
 
 
+@pytest.mark.parametrize(
+    ("outcome", "shown"),
+    [
+        (Outcome.FAILED, "✓inputs 4.2s ✗image 4.2s ·start ·container ·complete ✓cleanup 4.2s"),
+        (Outcome.RELEASED, "✓inputs 4.2s «image 4.2s ·start ·container ·complete ✓cleanup 4.2s"),
+        (Outcome.CANCELLED, "✓inputs 4.2s ⊘image 4.2s ·start ·container ·complete ✓cleanup 4.2s"),
+    ],
+)
+def test_a_step_that_was_not_done_has_no_tick(outcome: Outcome, shown: str) -> None:
+    at_image = at_step(2)
+    inputs, image, *later = at_image.steps
+    cleanup = later.pop()._replace(began_at=image.began_at, ended_at=image.ended_at)
+    steps = (inputs, image, *(step._replace(began_at=None, ended_at=None) for step in later), cleanup)
+    ended = at_image._replace(steps=steps, row=at_image.row._replace(outcome=outcome))
+    assert steps_line(ended, NOW, 200).plain == shown
+
+
 def test_while_an_image_is_pulled_the_title_says_how_much() -> None:
     def wide(pull: PullProgress, again: Again | None = None) -> str:
         return steps_line(at_step(1, pull)._replace(again=again), NOW, 200).plain
