@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import socket
-import stat
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Secret
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gyoza_tui import env_files
+from gyoza_tui.key_files import can_be_key, chosen_key
 from gyoza_tui.models.faults import SettingsError as SettingsError
 from gyoza_tui.models.identity import check_id
 from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX
@@ -45,7 +44,6 @@ _FLAGS = {"server_url": "--server", "server_host": "--host", "server_port": "--p
 """Of the settings whose flag has another name than they."""
 OF_ENV_FILE = "of_env_file"
 """By this name, which is no setting, `Settings` takes the variables of a file."""
-_KEY_MAX = 4096
 
 
 def default_worker_id() -> str:
@@ -127,7 +125,7 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     """The server's API key. Better in a file: `GYOZA_API_KEY_FILE`."""
     api_key_file: LocalPath | None = None
-    """A file that holds the API key, readable by its owner alone."""
+    """A file that holds the API key, readable by its owner alone. It counts before `GYOZA_API_KEY`."""
     ca_file: LocalPath | None = None
     """A file of certificates (PEM) that are trusted for `https://`, in addition to those of the system."""
     worker_id: Annotated[str, AfterValidator(check_id)] = Field(default_factory=default_worker_id)
@@ -224,7 +222,7 @@ class Settings(BaseSettings):
     @field_validator("api_key")
     @classmethod
     def _api_key(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None and not _can_be_key(key.get_secret_value()):
+        if key is not None and not can_be_key(key.get_secret_value()):
             raise ValueError("a key is one line of printable ASCII, at most 4096 characters")
         return key
 
@@ -289,9 +287,7 @@ class Settings(BaseSettings):
 
     def key(self) -> str | None:
         """The API key from its file or its setting; SettingsError when the file cannot be read or is empty."""
-        if self.api_key_file is None:
-            return self.api_key.get_secret_value() if self.api_key else None
-        return read_key_file(self.api_key_file)
+        return chosen_key(self.api_key_file, self.api_key.get_secret_value() if self.api_key else None)
 
 
 def config_file() -> Path:
@@ -307,26 +303,6 @@ def _users(directory: Callable[..., str]) -> Path:
         return Path(directory("gyoza-tui", appauthor=False))
     except RuntimeError:
         raise SettingsError(f"user {os.getuid()} has no home directory: set HOME") from None
-
-
-def read_key_file(path: Path) -> str:
-    """The first line of a key file; SettingsError in words when there is none to be had."""
-    try:
-        with path.open("rb") as file:
-            mode, content = os.fstat(file.fileno()).st_mode, file.read(_KEY_MAX + 1)
-    except OSError as error:
-        raise SettingsError(f"the key file {path} cannot be read: {error.strerror}") from None
-    key = content.strip().decode(errors="replace")
-    if len(content) > _KEY_MAX or not _can_be_key(key):
-        raise SettingsError(f"the key file {path} must hold one line of printable ASCII: the key")
-    if stat.S_IMODE(mode) & 0o077:
-        print(f"warning: others can read the key file {path}: chmod 600 {path}", file=sys.stderr)
-    return key
-
-
-def _can_be_key(text: str) -> bool:
-    """Whether an HTTP header can carry it."""
-    return 0 < len(text) <= _KEY_MAX and text.isascii() and text.isprintable()
 
 
 def nearest(name: str, names: list[str]) -> str:

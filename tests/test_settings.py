@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from gyoza_tui.key_files import read_key_file
 from gyoza_tui.settings import (
     Settings,
     SettingsError,
     default_worker_id,
     load,
-    read_key_file,
 )
 
 

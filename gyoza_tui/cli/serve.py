@@ -80,7 +80,7 @@ def _welcome(url: str, own_files: OwnFiles | None) -> str:
 
 
 def _key(file: Path | None) -> str | None:
-    from gyoza_tui.settings import read_key_file
+    from gyoza_tui.key_files import read_key_file
 
     return None if file is None else read_key_file(file)
 

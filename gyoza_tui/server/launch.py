@@ -19,6 +19,7 @@ import platformdirs
 import uvicorn
 from fastapi import FastAPI
 
+from gyoza_tui.key_files import chosen_key
 from gyoza_tui.models.faults import SettingsError
 from gyoza_tui.models.loopback import is_loopback
 from gyoza_tui.own_server import Announcement, OwnFiles, files_of_serve, made_key
@@ -249,9 +250,9 @@ def options_from_environment(
         host=host or environment.get("GYOZA_SERVER_HOST", "127.0.0.1"),
         port=int(text) if port is None else port,
         database=environment.get("GYOZA_DATABASE") or default_database(),
-        api_key=environment.get("GYOZA_API_KEY") or _key_of("GYOZA_API_KEY_FILE", environment),
-        work_key=_key_of("GYOZA_WORK_KEY_FILE", environment),
-        submit_key=_key_of("GYOZA_SUBMIT_KEY_FILE", environment),
+        api_key=_key("GYOZA_API_KEY_FILE", environment, environment.get("GYOZA_API_KEY")),
+        work_key=_key("GYOZA_WORK_KEY_FILE", environment),
+        submit_key=_key("GYOZA_SUBMIT_KEY_FILE", environment),
         timings=Timings(
             secret_env_s=_number("GYOZA_SECRET_ENV_DAYS", environment, 7, 3650) * DAY_S,
             passed_over_s=_number("GYOZA_PASSED_OVER_S", environment, 60, 86400),
@@ -268,17 +269,12 @@ def _number(variable: str, environment: dict[str, str], default: float, most: fl
     raise ServerError(f"{variable} is {text[:40]!a}: write a number from 0 to {most:g}")
 
 
-def _key_of(variable: str, environment: dict[str, str]) -> str | None:
-    path = environment.get(variable)
-    if path is None:
-        return None
+def _key(file_variable: str, environment: dict[str, str], key: str | None = None) -> str | None:
+    named = environment.get(file_variable)
     try:
-        key = Path(path).read_text().strip()
-    except (OSError, UnicodeError):
-        raise ServerError(f"{variable}: {path[:200]!a} cannot be read") from None
-    if not key:
-        raise ServerError(f"{variable}: {path[:200]!a} is empty")
-    return key
+        return chosen_key(Path(named).expanduser() if named else None, key)
+    except (SettingsError, RuntimeError) as error:
+        raise ServerError(f"{file_variable}: {error}") from None
 
 
 def start(

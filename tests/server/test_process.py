@@ -268,6 +268,7 @@ def test_explicit_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyP
         "GYOZA_SERVER_HOST": "::1",
         "GYOZA_SERVER_PORT": "6000",
         "GYOZA_DATABASE": "sqlite:////tmp/x.db",
+        "GYOZA_API_KEY": "from-variable",
         "GYOZA_API_KEY_FILE": str(tmp_path / "key"),
         "GYOZA_SERVER_LOG_LEVEL": "INFO",
     }.items():
@@ -276,9 +277,15 @@ def test_explicit_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyP
     assert (found.host, found.port, found.database) == ("::1", 6000, "sqlite:////tmp/x.db")
     assert (found.api_key, found.log_level) == ("from-file", "info")
     assert "from-file" not in repr(found)
+    monkeypatch.delenv("GYOZA_API_KEY_FILE")
+    assert options_from_environment().api_key == "from-variable"
     assert options_from_environment(port=0, host="localhost").host == "localhost"
     monkeypatch.setenv("GYOZA_SERVER_PORT", "many")
     with pytest.raises(ServerError, match="GYOZA_SERVER_PORT"):
+        options_from_environment()
+    monkeypatch.setenv("GYOZA_SERVER_PORT", "6000")
+    monkeypatch.setenv("GYOZA_WORK_KEY_FILE", str(tmp_path / "none"))
+    with pytest.raises(ServerError, match=r"GYOZA_WORK_KEY_FILE: the key file .*none cannot be read: No such file"):
         options_from_environment()
     with pytest.raises(ServerError, match="one process"):
         start(workers=4)
