@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 from string import Template
@@ -13,6 +14,7 @@ import typer
 
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, usage
+from gyoza_tui.cli.run_op import OPS
 
 EXAMPLES = examples("gyoza-tui init my-op", "gyoza-tui init my-op --no-docker")
 _ROOT: Final = Path(__file__).parents[1]
@@ -20,7 +22,7 @@ _TEMPLATES: Final = _ROOT / "op_template"
 _HELPER: Final = "gyoza_op.py"
 _ALWAYS: Final = {"op.py": "op.py.txt", "gyoza.yml": "gyoza.yml", "test_op.py": "test_op.py.txt"}
 _DOCKER: Final = {"Dockerfile": "Dockerfile"}
-_NO_DOCKER: Final = {"ops.toml": "ops.toml"}
+_NO_DOCKER: Final = {OPS: "ops.toml"}
 
 
 def init(
@@ -53,7 +55,9 @@ def init(
         raise CliError(f"{directory} cannot be written: {error.strerror}") from None
     for name in sorted([*files, _HELPER]):
         terminal.out(visible(directory / name))
-    terminal.hint(f"run {directory} text=hello")
+    terminal.hint(shlex.join(["run", str(directory), "text=hello"]))
+    if no_docker:
+        terminal.hint(shlex.join(["--ops-file", str(directory / OPS)]), "for a worker with it")
 
 
 def image_name(text: str) -> str:

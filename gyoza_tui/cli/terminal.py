@@ -74,10 +74,10 @@ def agreed(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def hint(command: str) -> None:
+def hint(command: str, why: str = "next") -> None:
     """After an action: what one may want to type next. For a person at a terminal only."""
     if sys.stderr.isatty():
-        say(f"next: gyoza-tui {command}")
+        say(f"{why}: gyoza-tui {command}")
 
 
 def out(text: str = "") -> None:

@@ -87,6 +87,15 @@ def test_without_docker_it_is_a_command_of_this_machine(verb: Verb) -> None:
     assert verb("run", "my {op}", "text=3", "times=2").out.splitlines()[-1] == 'text = "3 3"'
 
 
+def test_it_names_what_to_type_next(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert verb("init", "my-op").err == "next: gyoza-tui run my-op text=hello\n"
+    assert verb("init", "my {op}", "--no-docker").err.splitlines() == [
+        "next: gyoza-tui run 'my {op}' text=hello",
+        "for a worker with it: gyoza-tui --ops-file 'my {op}/ops.toml'",
+    ]
+
+
 def test_nothing_is_written_over(verb: Verb) -> None:
     Path("my-op").mkdir()
     (Path("my-op") / "op.py").write_text("mine")
