@@ -35,8 +35,8 @@ KEYS: Final = {
     "pageup": "\x1b[5~", "pagedown": "\x1b[6~", "ctrl+c": "\x03", "ctrl+p": "\x10", "ctrl+q": "\x11", "ctrl+z": "\x1a",
 }  # fmt: skip
 """What a terminal sends for a key that has a name."""
-_STATE: Final = 4
-"""Where the word for a run's state begins."""
+_ROW: Final = re.compile(r"^[▌ ] [^ ] [A-Z]")
+"""The cursor, a sign and the word for a run's state."""
 SIZE: Final = (120, 40)
 HISTORY: Final = 16
 LINES: Final = 300
@@ -259,7 +259,7 @@ class Seat:
         """The rows of the run list in sight, without why nothing runs."""
         lines = self.session.lines
         begin = next(y for y, line in enumerate(lines) if line.startswith("── Runs")) + 2
-        return [line for line in lines[begin : self._log_begin(lines)] if line[_STATE : _STATE + 1].isupper()]
+        return [line for line in lines[begin : self._log_begin(lines)] if _ROW.match(line)]
 
     @property
     def cursor(self) -> str:

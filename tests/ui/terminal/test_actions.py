@@ -17,7 +17,12 @@ from tests.ui.terminal.seat import Seat, seat_at
 from tests.waiting import until
 
 PROVEN_BY = (of_log, of_runs, of_screen)
-CASES = [(action, key) for action in ACTIONS for key in action.keys.split(",")]
+CASES = [
+    pytest.param(action, key, marks=[pytest.mark.long] if n else [])
+    for action in ACTIONS
+    for n, key in enumerate(action.keys.split(","))
+]
+"""An action's other keys differ in their binding alone, which the table's own tests know."""
 
 
 @pytest.fixture(scope="module")

@@ -226,8 +226,7 @@ def suspend(seat: Seat, act: Act) -> None:
     run = seat.reader()
     act()
     seat.shows("Leave the screen?")
-    seat.type("y")
-    seat.shows("Enter opens it again")
+    seat.sends(lambda: seat.type("y"), b"Enter opens it again")
     assert not seat.session.on_screen
     assert seat.containers(run)
     assert seat.state == WorkerState.CLAIMING
