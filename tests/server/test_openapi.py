@@ -29,8 +29,19 @@ schema = schemathesis.pytest.from_fixture("api")
 
 
 @schema.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_as_documented(case: Any) -> None:
+    _answers_as_documented(case)
+
+
+@pytest.mark.long
+@schema.parametrize()
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_operation_answers_as_documented_again_and_again(case: Any) -> None:
+    _answers_as_documented(case)
+
+
+def _answers_as_documented(case: Any) -> None:
     if case.path.endswith(("/claim", "/topics/{topic}/events")):
         _without_waiting(case)
     case.call_and_validate(excluded_checks=UNSUITABLE)

@@ -9,9 +9,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.server.cluster import Cluster, Worker, cluster
 
@@ -223,10 +231,14 @@ def _age(run: dict[str, Any]) -> tuple[int, ...]:
     return tuple(-ord(character) for character in run["created_at"])
 
 
-TestServer = Server.TestCase
-TestServer.settings = settings(
-    max_examples=12,
-    stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@pytest.mark.parametrize("histories", [5, pytest.param(100, marks=[pytest.mark.long])])
+def test_what_must_hold_after_any_history(histories: int) -> None:
+    run_state_machine_as_test(
+        Server,
+        settings=settings(
+            max_examples=histories,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
