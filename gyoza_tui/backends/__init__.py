@@ -12,7 +12,7 @@ from gyoza_tui.models.images import DOCKER, LOCAL
 
 def _docker(options: BackendOptions) -> Backend:
     def make() -> Backend:
-        from gyoza_tui.backends.docker import DockerBackend
+        from gyoza_tui.backends.docker.backend import DockerBackend
 
         return DockerBackend(options)
 

@@ -20,7 +20,7 @@ from gyoza_tui.backends.base import (
     Stream,
     StreamMark,
 )
-from gyoza_tui.backends.docker import DockerBackend
+from gyoza_tui.backends.docker.backend import DockerBackend
 from tests.images import BUSYBOX
 from tests.waiting import until
 

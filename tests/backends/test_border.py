@@ -32,6 +32,7 @@ from tests.worker.fake_backend import FakeBackend
 
 _MADE = """
 import sys
+from gyoza_tui.backends.docker import docker_config, place
 from gyoza_tui.settings import load
 from gyoza_tui.worker.runner import Worker
 worker = Worker(load())

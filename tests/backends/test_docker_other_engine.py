@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from gyoza_tui.backends.base import AttemptElsewhere, Handle, Phase
-from gyoza_tui.backends.docker import DockerBackend
+from gyoza_tui.backends.docker.backend import DockerBackend
 from gyoza_tui.backends.docker.engine import Engine
 from gyoza_tui.backends.docker.identity import EngineIdentities
 from tests.backends.docker_ops import DockerOps

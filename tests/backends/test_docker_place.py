@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from gyoza_tui.backends.base import AttemptElsewhere, BackendUnavailable, Phase
-from gyoza_tui.backends.docker import DockerBackend
+from gyoza_tui.backends.docker.backend import DockerBackend
 from gyoza_tui.backends.docker.engine import Engine
 from gyoza_tui.backends.docker.place import USUAL, find
 from tests.backends.docker_ops import DockerOps

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.backends.base import Exit, Handle, Phase, State
-from gyoza_tui.backends.docker import DockerBackend
+from gyoza_tui.backends.docker.backend import DockerBackend
 from tests.backends.docker_ops import DockerOps
 from tests.engine import PrivateEngine
 from tests.waiting import until

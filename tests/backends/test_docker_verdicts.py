@@ -17,7 +17,7 @@ from gyoza_tui.backends.base import (
     Stream,
     StreamMark,
 )
-from gyoza_tui.backends.docker import DockerBackend
+from gyoza_tui.backends.docker.backend import DockerBackend
 from gyoza_tui.backends.docker.end_notice import Death
 from gyoza_tui.backends.docker.ends import read_state
 from gyoza_tui.backends.docker.engine import Engine

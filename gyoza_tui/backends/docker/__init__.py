@@ -1,5 +1,1 @@
-"""Ops as containers of a Docker engine."""
-
-from gyoza_tui.backends.docker.backend import DockerBackend
-
-__all__ = ["DockerBackend"]
+"""Ops as containers of a Docker engine. Importing it loads nothing of it."""

@@ -9,15 +9,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-
-from docker.errors import DockerException
-from docker.tls import TLSConfig
-from docker.utils import parse_host
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gyoza_tui.backends.base import BackendUnavailable
 from gyoza_tui.backends.docker import docker_config
 from gyoza_tui.backends.docker.docker_config import DockerConfig, DockerConfigError
+
+if TYPE_CHECKING:
+    from docker.tls import TLSConfig
 
 USUAL: Final = "unix:///var/run/docker.sock"
 _DEFAULT: Final = "default"
@@ -44,6 +43,8 @@ class Place(NamedTuple):
     @property
     def url(self) -> str:
         """The address as docker-py writes it."""
+        from docker.utils import parse_host
+
         return str(parse_host(self.address, False, bool(self.tls)))
 
     def __str__(self) -> str:
@@ -52,6 +53,8 @@ class Place(NamedTuple):
 
 def find(environment: Mapping[str, str]) -> Place:
     """Raises BackendUnavailable, with the name of what is wrong, where it is given and cannot be used."""
+    from docker.errors import DockerException
+
     try:
         place, named_by = _found(environment)
     except (DockerConfigError, OSError, ValueError, DockerException) as error:
@@ -95,6 +98,8 @@ def _tls_of(environment: Mapping[str, str]) -> TLSConfig | None:
 
 def _tls(folder: Path, *, verify: bool) -> TLSConfig | None:
     """Of what is there of the authority's certificate, ours and its key."""
+    from docker.tls import TLSConfig
+
     ca, cert, key = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
     ours = (str(cert), str(key)) if cert.is_file() and key.is_file() else None
     if ours is None and not ca.is_file():
