@@ -16,6 +16,7 @@ import httpx
 
 from gyoza_tui.backends import BACKENDS
 from gyoza_tui.backends.base import AttemptElsewhere, Backend, BackendError
+from gyoza_tui.backends.docker import docker_config, place
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import error_code, trouble, words
 from gyoza_tui.models.clock import SystemClock
@@ -94,13 +95,12 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
         settings.unread_env_file,
         settings.key_in_clear_to,
         _other_workers(settings, known),
+        logins_trouble=docker_config.trouble(os.environ),
         docker_at=_docker_at(),
     )
 
 
 def _docker_at() -> str:
-    from gyoza_tui.backends.docker import place
-
     try:
         return str(place.find(os.environ))
     except BackendError:

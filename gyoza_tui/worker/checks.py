@@ -104,6 +104,8 @@ class Asked(NamedTuple):
     """The other machine to which the key goes unencrypted."""
     other_workers: tuple[str, ...] = ()
     """Those that run on this machine as well."""
+    logins_trouble: str = ""
+    """Why the Docker CLI's logins are not used; empty when they are."""
     docker_at: str = ""
     """The engine's socket, and the Docker context that names it; empty where that is not known."""
 
@@ -128,6 +130,8 @@ def _checks(facts: Facts, asked: Asked | None, *, own_ops: bool) -> Iterator[Che
             own_ops=own_ops,
             probed_at=None if asked is None else asked.docker_at,
         )
+    if asked is not None:
+        yield from _logins(asked.logins_trouble)
     yield _gpus(facts.hardware, facts.gpu_trouble, facts.foreign)
     if asked is not None:
         yield _gpu_runtime(facts, asked.gpu_trouble)
@@ -203,6 +207,12 @@ def _backend(name: str, trouble: str | None, held: tuple[str, ...], *, own_ops: 
         return Check(name, CheckState.FAILED, trouble)
     does_without = own_ops and _NO_DOCKER in trouble
     return Check(name, CheckState.WARNING if does_without else CheckState.FAILED, trouble, _docker_mend(trouble))
+
+
+def _logins(trouble: str) -> Iterator[Check]:
+    if trouble:
+        mend = "make it readable and whole, or name the directory of another: DOCKER_CONFIG=path"
+        yield Check("logins", CheckState.WARNING, trouble, mend)
 
 
 _NO_DOCKER: Final = "unix:///var/run/docker.sock: there is no such socket"

@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 
 from gyoza_tui import __version__
 from gyoza_tui.backends.base import Backend
+from gyoza_tui.backends.docker import docker_config
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock, SystemClock
 from gyoza_tui.server_access import client_of
@@ -205,6 +206,8 @@ class Worker:
             runtime.notices.say(warning, "warning")
         if host := runtime.settings.key_in_clear_to:
             runtime.notices.say(f"the key goes unencrypted to {host}: name it by https://", "warning")
+        if logins := docker_config.trouble(os.environ):
+            runtime.notices.say(logins, "warning")
         if not runtime.session.claims:
             runtime.mode.pause(True)
         if self._new_journal:

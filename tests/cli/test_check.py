@@ -87,6 +87,20 @@ def test_where_only_local_ops_are_set_up_docker_is_no_need(
     assert _checks(verb)[1]["docker"].state == "failed"
 
 
+def test_logins_that_cannot_be_read_are_warned_of(
+    verb: Verb, served: ServerThread, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where HOME is another user's: the CLI goes on without them too."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(clean_environment))
+    (clean_environment / "config.json").mkdir()
+    logins = _checks(verb)[1]["logins"]
+    assert (logins.state, logins.text) == (
+        "warning",
+        f"{clean_environment}/config.json cannot be read: Is a directory; no Docker login is used",
+    )
+    assert "DOCKER_CONFIG=" in logins.mend
+
+
 def test_no_server(verb: Verb) -> None:
     code, found = _checks(verb, "--server", "http://127.0.0.1:1")
     assert (code, found["server"].state, found["key"].state) == (1, "failed", "waiting")

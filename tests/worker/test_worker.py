@@ -120,6 +120,15 @@ def test_inputs_reach_the_op(bench: Bench) -> None:
     _ended(bench.server.client, run.id, RunState.COMPLETED)
 
 
+def test_that_no_docker_login_is_used_is_said_once(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").mkdir()
+    said = [notice.text for notice in bench.worker().runtime.notices.recent()]
+    assert said.count(f"{tmp_path}/config.json cannot be read: Is a directory; no Docker login is used") == 1
+
+
 def test_a_directory_that_cannot_be_removed_keeps_no_slot(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.backend.known["op"] = FakeOp()
     worker = bench.worker(max_runs=1)

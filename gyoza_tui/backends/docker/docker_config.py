@@ -16,7 +16,9 @@ class DockerConfig(NamedTuple):
     folder: Path
     """Where it is, and the contexts next to it."""
     content: dict[str, Any]
-    """Empty where there is none."""
+    """Empty where there is none that can be read."""
+    trouble: str = ""
+    """Why it cannot be read, in words; then there are no logins and no contexts, as for the CLI."""
 
     @property
     def path(self) -> Path:
@@ -37,15 +39,23 @@ def folder(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("DOCKER_CONFIG") or Path(home, ".docker"))
 
 
+def trouble(environment: Mapping[str, str]) -> str:
+    """Why it is not used, in words; empty where it is."""
+    try:
+        return read(environment).trouble
+    except DockerConfigError as error:
+        return str(error)
+
+
 def read(environment: Mapping[str, str]) -> DockerConfig:
-    """Of the directory that DOCKER_CONFIG names, or ~/.docker. Raises DockerConfigError."""
+    """Of the directory that DOCKER_CONFIG names, or ~/.docker. Raises DockerConfigError for what cannot be used."""
     config = DockerConfig(folder(environment), {})
     try:
         content = json.loads(config.path.read_bytes())
     except FileNotFoundError:
         return config
     except OSError as error:
-        raise DockerConfigError(f"{config.path} cannot be read: {error.strerror}; make it readable") from error
+        return config._replace(trouble=f"{config.path} cannot be read: {error.strerror}; no Docker login is used")
     except (ValueError, RecursionError) as error:
         raise DockerConfigError(f"{config.path} is no JSON: {error}; correct it, or remove it") from error
     if not isinstance(content, dict):
