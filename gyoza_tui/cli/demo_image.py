@@ -32,20 +32,20 @@ class NoImage(Exception):
 
 def ensure() -> str:
     """The image's name; made when the engine does not have it. NoImage when there is no engine, or no way."""
-    import docker
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
     from gyoza_tui.backends.base import BackendUnavailable
     from gyoza_tui.backends.docker import place
+    from gyoza_tui.backends.docker.client import Client
 
     name = f"gyoza-demo:{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}-{_fingerprint()}"
     try:
-        client = docker.DockerClient(**place.find(os.environ).settings, timeout=ANSWER_S)
+        client = Client(**place.find(os.environ).settings, timeout=ANSWER_S)
         try:
-            if not client.images.list(name=name):
-                client.api.timeout = ENGINE_S
-                _make(client.api, name)
+            if not client.images(name=name):
+                client.timeout = ENGINE_S
+                _make(client, name)
         finally:
             client.close()
     except APIError as error:

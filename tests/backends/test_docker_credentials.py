@@ -14,7 +14,12 @@ from typing import Any
 import pytest
 
 from gyoza_tui.backends.base import PullCancelled, PullFailed
-from gyoza_tui.backends.docker.credentials import login
+from gyoza_tui.backends.docker import docker_config
+from gyoza_tui.backends.docker.client import Client
+from gyoza_tui.backends.docker.credentials import login, logins
+from gyoza_tui.backends.docker.place import USUAL, find
+from tests.backends.local_ops import alive
+from tests.waiting import until
 
 _SERVER = "registry.test:5000"
 _USER = {"ServerURL": _SERVER, "Username": "me", "Secret": "s3"}
@@ -100,8 +105,7 @@ def test_a_helper_that_hangs_is_ended_with_its_children(helper: Helper, tmp_path
         _login(cancel)
     assert time.monotonic() - began < 5
     child = int((tmp_path / "child").read_text())
-    state = Path(f"/proc/{child}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    until(lambda: not alive(child), "the end of its child", 5)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +113,10 @@ def test_a_helper_that_hangs_is_ended_with_its_children(helper: Helper, tmp_path
     [
         ("{not json", "config.json is no JSON"),
         ("[]", "config.json is no JSON object"),
-        ('{"auths": {"registry.test:5000": {"auth": "%%%"}}}', "damaged"),
-        ('{"auths": {"registry.test:5000": 5}}', "Invalid configuration"),
+        ('{"auths": {"registry.test:5000": {"auth": "%%%"}}}', "registry.test:5000"),
+        ('{"auths": {"https://registry.test:5000/v1/": {"auth": "bm8gY29sb24="}}}', "https://registry.test:5000/v1/"),
+        ('{"auths": {"registry.test:5000": {"auth": 5}}}', "registry.test:5000"),
+        ('{"auths": {"registry.test:5000": 5}}', "registry.test:5000"),
         ('{"auths": []}', None),
         ("{}", None),
     ],
@@ -123,4 +129,64 @@ def test_a_file_that_cannot_be_used_is_named(config: Path, content: str, words: 
         with pytest.raises(PullFailed) as failed:
             _login()
         assert words in str(failed.value)
-        assert str(config) in str(failed.value) or words == "Invalid configuration"
+        assert str(config) in str(failed.value)
+        if "auths" in content:
+            assert f"the entry {words} in {config} is damaged; `docker login {_SERVER}` writes" in str(failed.value)
+
+
+def test_a_damaged_login_is_no_matter_to_other_registries(config: Path) -> None:
+    entry = base64.b64encode(b"you:s4").decode()
+    config.write_text(json.dumps({"auths": {"damaged.test": {"auth": "%%%"}, "odd": 5, _SERVER: {"auth": entry}}}))
+    assert _login()["username"] == "you"
+    assert login("public.test/op", lambda _what: None, threading.Event()) == {}
+    found, faults = logins(lambda _what: None, threading.Event())
+    assert set(found) == {_SERVER}
+    assert [fault.partition(" in ")[0] for fault in faults] == ["the entry damaged.test", "the entry odd"]
+
+
+def test_the_engine_is_asked_whatever_the_logins_are(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text(
+        json.dumps({"auths": {_SERVER: {"auth": "%%%"}}, "credsStore": "gone", "HttpHeaders": {"A": "b"}})
+    )
+    client = Client("tcp://localhost:1", version="1.41")
+    headers: dict[str, Any] = {}
+    client._set_auth_headers(headers)
+    assert headers == {}
+    assert client._general_configs["HttpHeaders"] == {"A": "b"}
+
+
+def test_without_a_file_that_can_be_read_there_are_no_logins(config: Path) -> None:
+    config.mkdir()
+    assert _login() is None
+    trouble = f"{config} cannot be read: Is a directory; no Docker login is used"
+    assert docker_config.trouble({"DOCKER_CONFIG": str(config.parent)}) == trouble
+    assert find({"DOCKER_CONFIG": str(config.parent)}).address == USUAL
+
+
+_HUB = "https://index.docker.io/v1/"
+
+
+def test_the_logins_that_a_build_may_need(helper: Helper, config: Path) -> None:
+    helper(
+        f"""if [ $1 = list ]; then echo '{{"{_HUB}": "me"}}'; exit; fi
+        read server; [ $server = {_HUB} ] || {{ echo credentials not found in native keychain; exit 1; }}
+        echo '{json.dumps(_USER)}'"""
+    )
+    entry = {"auth": base64.b64encode(b"you:s4").decode()}
+    config.write_text(json.dumps({"credsStore": "mine", "auths": {_SERVER: entry, "none.test": {}}}))
+    found, faults = logins(lambda _what: None, threading.Event())
+    hub = {"ServerAddress": _HUB, "Username": "me", "Password": "s3"}
+    assert found.pop(_SERVER)["password"] == "s4"
+    assert found == {_HUB: hub, "docker.io": hub}
+    assert faults == []
+
+
+def test_a_helper_that_fails_is_named_once_to_a_build(helper: Helper, config: Path) -> None:
+    helper("exit 3")
+    config.write_text(json.dumps({"credsStore": "mine", "auths": {"a.test": {}, "b.test": {}}}))
+    waits: list[str] = []
+    assert logins(waits.append, threading.Event()) == (
+        {},
+        ["the credential helper docker-credential-mine ended with exit code 3: no message"],
+    )
+    assert len(waits) == 3

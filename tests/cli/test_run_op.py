@@ -22,6 +22,7 @@ import pytest
 
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
+from tests.backends.local_ops import alive
 from tests.cli.conftest import Verb
 from tests.commands import COMMAND, Started, environment, installed
 from tests.engine import PrivateEngine
@@ -357,6 +358,45 @@ def test_a_build_that_fails_tells_what_it_said(verb: Verb, docker_engine: docker
     assert "  | Step 2/2 : COPY missing.py /" in said.err
     (tmp_path / "Dockerfile").write_text("FRM x\n")
     assert "cannot be built: " in verb("run").err
+
+
+@pytest.fixture
+def helper(docker_engine: docker.APIClient, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A credential helper that hangs, for a build in `bare`; its process is in `asked`."""
+    program = tmp_path / "docker-credential-hangs"
+    program.write_text(
+        f"#!/bin/sh\necho $$ > {tmp_path}/asked.new; mv {tmp_path}/asked.new {tmp_path}/asked; sleep 1000\n"
+    )
+    program.chmod(0o755)
+    (tmp_path / "config.json").write_text('{"credsStore": "hangs"}')
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "Dockerfile").write_text(f'FROM {BUSYBOX}\nENTRYPOINT ["true"]\n')
+    yield {"DOCKER_CONFIG": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    if docker_engine.images("gyoza-try-bare"):
+        docker_engine.remove_image("gyoza-try-bare")
+
+
+@pytest.mark.docker
+def test_a_build_waits_for_no_credential_helper_for_ever(
+    verb: Verb, helper: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gyoza_tui.cli.image_build.HELPERS_S", 0.3)
+    for name, value in helper.items():
+        monkeypatch.setenv(name, value)
+    said = verb("run", "bare")
+    named = "warning: the credential helper docker-credential-hangs was ended: it did not answer; building without"
+    assert named in said.err
+    assert said.code == 0, said.err
+    assert not alive(int((tmp_path / "asked").read_text()))
+
+
+@pytest.mark.docker
+def test_ctrl_c_ends_the_credential_helper_of_a_build(helper: dict[str, str], tmp_path: Path) -> None:
+    with Started(tmp_path, "run", "bare", env=helper) as command:
+        until((tmp_path / "asked").exists, "the helper is asked")
+        command.process.send_signal(signal.SIGINT)
+        assert command.process.wait(10) == 130
+    assert not alive(int((tmp_path / "asked").read_text()))
 
 
 @pytest.mark.docker

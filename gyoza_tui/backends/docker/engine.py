@@ -27,6 +27,7 @@ from docker.transport import UnixHTTPAdapter
 
 from gyoza_tui.backends.base import BackendBroken, BackendError, BackendUnavailable, DiskFull
 from gyoza_tui.backends.docker import engine_process, place
+from gyoza_tui.backends.docker.client import Client
 from gyoza_tui.backends.docker.ends import parse_time
 from gyoza_tui.backends.docker.json_lines import json_lines
 from gyoza_tui.backends.docker.place import Place
@@ -224,10 +225,10 @@ class Engine:
             client = self._clients.get(timeout_s)
             if client is None:
                 try:
-                    client = docker.APIClient(
+                    client = Client(
                         **self.place.settings, version=version, timeout=int(timeout_s), max_pool_size=_POOL_SIZE
                     )
-                except (ValueError, TypeError, AttributeError) as error:  # of the logins, which it reads at once
+                except (ValueError, TypeError, AttributeError) as error:  # of the proxies, which it reads at once
                     raise BackendUnavailable(f"this user's Docker config.json is damaged: {error!r}") from error
                 if (path := self.socket_path) is not None:
                     client.mount("http+docker://", _OnePool(f"http+unix://{path}", int(timeout_s)))
