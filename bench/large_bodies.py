@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from bench.report import report
-from gyoza_tui.models.limits import KIB, MIB
+from gyoza_tui.models.limits import JSON_BRACKETS_MAX, KIB, MIB
 from tests.server.process import server_process
 
 BOUND_MS = 250
@@ -93,6 +93,7 @@ def repeated(item: bytes, size: int) -> bytes:
 def main() -> None:
     outputs = repeated(RECORD, int(6.6 * MIB))
     too_much, brackets = repeated(RECORD, 9 * MIB - KIB), repeated(b"[]", 9 * MIB - KIB)
+    lists = repeated(b"[]", 3 * (JSON_BRACKETS_MAX - KIB))
     waits: dict[str, float] = {}
     with (
         tempfile.TemporaryDirectory(prefix="gyoza-bench-") as root,
@@ -112,6 +113,9 @@ def main() -> None:
             "refused, 9 MiB": lambda: send(client, run, b'{"type":"COMPLETED","payload":{"a":' + too_much + b"}", 422),
             "refused, brackets": lambda: send(
                 client, run, b'{"type":"COMPLETED","payload":{"a":' + brackets + b"}", 422
+            ),
+            "refused, a million lists": lambda: send(
+                client, run, b'{"type":"INFO","payload":{"a":' + lists + b"}", 422
             ),
             "taken, 6.6 MiB": lambda: send(client, run, b'{"type":"COMPLETED","payload":{"a":' + outputs + b"}", 200),
             f"{READERS} GET of it": lambda: list(threads.map(read, range(READERS))),

@@ -29,7 +29,6 @@ from gyoza_tui.server.origins import OwnPagesOnly
 from gyoza_tui.server.routes import definitions, health, runs, topics, workers
 
 _LOG = logging.getLogger(__name__)
-_FAULTS_SHOWN = 20
 
 _ABOUT = """The single source of truth of a gyoza cluster: op definitions, runs and their timelines, workers.
 
@@ -105,7 +104,7 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
 async def _not_valid(_request: Request, error: Exception) -> JSONResponse:
     """All faults at once, without what was sent: it may be a secret."""
     assert isinstance(error, RequestValidationError)
-    faults = [_fault(one) for one in error.errors()[:_FAULTS_SHOWN]]
+    faults = [_fault(one) for one in error.errors()]
     return _answer(422, "; ".join(faults), ErrorCode.INVALID)
 
 

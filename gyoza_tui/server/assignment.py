@@ -10,6 +10,7 @@ from sqlalchemy import select
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.states import Cause, EventType, RunState
 from gyoza_tui.server import retries, schema
+from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.run_change import Entry, RunChange
 
 PAUSE_S = 60.0
@@ -36,7 +37,7 @@ def assign(run: RunChange, worker_id: str, instance_id: str | None, constraints:
     payload: dict[str, Any] = {"worker_id": worker_id}
     if constraints.gpu_id is not None:
         payload["gpu_id"] = constraints.gpu_id
-    run.record(number, Entry(EventType.ASSIGNED, f"assigned to {worker_id}", payload))
+    run.record(number, Entry(EventType.ASSIGNED, f"assigned to {worker_id}", ObjectText.of(payload)))
 
 
 def start(run: RunChange, entry: Entry) -> None:

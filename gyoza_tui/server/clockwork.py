@@ -15,6 +15,7 @@ from gyoza_tui.server import assignment, ends, schema, secret_env, workers
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.roster import held_attempts
 from gyoza_tui.server.run_change import Entry, RunChange
 
@@ -117,7 +118,7 @@ class Clockwork:
                 words = (
                     f"its worker reported no end within {allowed_s:.0f} s of its start; its timeout is {timeout_s:g} s"
                 )
-                failure = Failure(reason=Reason.TIMEOUT, message=words).model_dump(mode="json")
+                failure = ObjectText.of(Failure(reason=Reason.TIMEOUT, message=words).model_dump(mode="json"))
                 run = RunChange(hub, tx, row.id)
                 worker_id = run.attempt.worker_id
                 ends.fail(run, Entry(EventType.FAILED, words, failure), released=False)

@@ -21,7 +21,7 @@ def completed(run: RunChange, number: int, entry: Entry) -> None:
         number,
         state=RunState.COMPLETED,
         progress=dumps(100),
-        outputs=dumps(entry.payload or {}),
+        outputs="{}" if entry.payload is None else entry.payload.text,
         finished_at=run.hub.moments.due(),
         held=False,
         taken_back=False,
@@ -38,7 +38,7 @@ def fail(run: RunChange, entry: Entry, *, released: bool = True) -> None:
     if released:
         run.free(number)
     run.record(number, entry)
-    reason = (entry.payload or {}).get("reason")
+    reason = entry.members.get("reason")
     if reason == Reason.BACKEND_RESTARTED:
         restarts.retry(run, ended, entry.words)
     elif reason in MACHINE_REASONS:
@@ -50,7 +50,7 @@ def fail(run: RunChange, entry: Entry, *, released: bool = True) -> None:
 def _why(run: RunChange, entry: Entry) -> str | None:
     """With what the op said of it itself: a list of runs shows no timeline."""
     try:
-        failure = Failure.model_validate(entry.payload)
+        failure = Failure.model_validate(entry.members)
     except ValidationError:
         return entry.words
     cause = failure.cause(run.last_error())

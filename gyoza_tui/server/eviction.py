@@ -7,6 +7,7 @@ from sqlalchemy import select
 from gyoza_tui.models.failures import Failure, Reason
 from gyoza_tui.models.states import Cause, EventType, RunState
 from gyoza_tui.server import assignment, ends, retries, schema
+from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.run_change import Entry, RunChange
 
 
@@ -16,7 +17,7 @@ def lose(run: RunChange, why: str) -> None:
         assignment.unassign(run, why)
         return
     number, worker_id = run.run.current_attempt, run.attempt.worker_id
-    failure = Failure(reason=Reason.WORKER_LOST, message=why).model_dump(mode="json")
+    failure = ObjectText.of(Failure(reason=Reason.WORKER_LOST, message=why).model_dump(mode="json"))
     run.close(number, RunState.FAILED, why)
     run.free(number)
     if run.run.infra_retries >= retries.policy_of(run).max_infra_retries:

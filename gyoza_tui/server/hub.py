@@ -13,6 +13,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from gyoza_tui.models.clock import Clock
+from gyoza_tui.server.body_reader import BodyReader
 from gyoza_tui.server.claims import Claims
 from gyoza_tui.server.database import Database, Transaction
 from gyoza_tui.server.moments import Moments
@@ -98,17 +99,13 @@ class Hub:
         self.erased = True
         """Set by a change that erased values, which the database's log still holds."""
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="gyoza-read")
-        self._apart = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gyoza-apart")
+        self.bodies = BodyReader()
         with database.reading() as connection:
             self.roster.load(connection)
 
     async def change(self, change: Callable[[Transaction], _T]) -> _T:
         """The result of `change` once it is on disk."""
         return await asyncio.wrap_future(self.database.submit(change))
-
-    async def apart(self, work: Callable[[], _T]) -> _T:
-        """The result of `work`, which takes long; such works are done one after the other, off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._apart, work)
 
     async def read(self, question: Callable[[Connection], _T]) -> _T:
         """The answer of `question`, which sees one state of the database."""
@@ -147,6 +144,6 @@ class Hub:
 
     def close(self) -> None:
         self.stop_waiting()
-        for threads in (self._readers, self._apart):
-            threads.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        self.bodies.close()
         self.database.close()

@@ -8,7 +8,7 @@ from sqlalchemy import Row
 
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.limits import EVENTS_PER_ATTEMPT_MAX
-from gyoza_tui.models.runs import EventReport, EventsAccepted
+from gyoza_tui.models.runs import EventsAccepted
 from gyoza_tui.models.states import EVENT_STATE, OP_EVENTS, OWNED, EventType, RunState
 from gyoza_tui.models.values import json_size
 from gyoza_tui.server import assignment, ends, eviction
@@ -16,15 +16,16 @@ from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, invalid, not_yours
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.moments import to_micros
+from gyoza_tui.server.received import Report
 from gyoza_tui.server.rows import attempt_row, dumps
 from gyoza_tui.server.run_change import Entry, RunChange
 
 SEQ_MAX = 2**53
 
 
-def report(hub: Hub, tx: Transaction, run_id: str, reports: list[EventReport]) -> EventsAccepted:
+def report(hub: Hub, tx: Transaction, run_id: str, reports: list[Report]) -> EventsAccepted:
     """Take one event, or a list of one attempt's in one transaction."""
-    if len({(r.attempt, r.lease, r.worker_id) for r in reports}) > 1:
+    if len({(r.event.attempt, r.event.lease, r.event.worker_id) for r in reports}) > 1:
         raise invalid("a list holds events of one attempt and lease only")
     run = RunChange(hub, tx, run_id)
     taken = [_Report(run, one, alone=len(reports) == 1).take() for one in reports]
@@ -58,14 +59,15 @@ class Fence:
 
 
 class _Report:
-    def __init__(self, run: RunChange, event: EventReport, *, alone: bool) -> None:
+    def __init__(self, run: RunChange, report: Report, *, alone: bool) -> None:
+        event = report.event
         if event.seq is not None and event.seq > SEQ_MAX:
             raise invalid(f"seq is at most {SEQ_MAX}")
         self.run = run
         self.event = event
         self.alone = alone
         t = None if event.t is None else to_micros(event.t)
-        self.entry = Entry(event.type, event.msg, event.payload, t)
+        self.entry = Entry(event.type, event.msg, report.payload, t)
 
     def take(self) -> bool:
         """Whether it was accepted; False for one dropped over the attempt's limit."""
@@ -122,7 +124,8 @@ class _Report:
         if self.entry.type is EventType.PROGRESS:
             self.run.set_attempt(row.attempt, progress=dumps(self.entry.msg))
         else:
-            size = row.events_bytes + json_size([self.entry.msg, self.entry.payload])
+            payload = self.entry.payload
+            size = row.events_bytes + json_size([self.entry.msg, None]) + (0 if payload is None else payload.size)
             if size > EVENTS_PER_ATTEMPT_MAX:
                 return False
             self.run.set_attempt(row.attempt, events_bytes=size)

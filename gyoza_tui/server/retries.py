@@ -14,6 +14,7 @@ from gyoza_tui.server import schema, secret_env
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.moments import Micros
+from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.rows import dumps, loads
 from gyoza_tui.server.run_change import Entry, RunChange
 
@@ -89,7 +90,7 @@ def next_attempt(run: RunChange, cause: Cause, why: str | None, **values: Any) -
     number = (run.tx.connection.execute(highest).scalar() or 0) + 1
     new_attempt(run.tx, run.run.id, number, loads(run.run.spec).get("constraints", {}))
     run.move(RunState.PENDING, cause, current_attempt=number, **values)
-    run.record(number, Entry(EventType.RETRIED, why, {"after_attempt": last}))
+    run.record(number, Entry(EventType.RETRIED, why, ObjectText.of({"after_attempt": last})))
 
 
 def policy_of(run: RunChange) -> RetryPolicy:

@@ -8,9 +8,9 @@ from typing import Final
 from fastapi import Request
 
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.models.runs import RunPatch
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server.errors import Refused
+from gyoza_tui.server.received import Change
 
 SCOPE_KEY: Final = "gyoza.role"
 """Where a request's ASGI scope has the role of its key."""
@@ -75,10 +75,10 @@ def check_route(request: Request) -> None:
         raise _refused(role, acts[0])
 
 
-def check_patch(request: Request, patch: RunPatch) -> None:
-    """Refused (403) when the request's key may not do all that this patch does."""
+def check_patch(request: Request, change: Change) -> None:
+    """Refused (403) when the request's key may not do all that this change does."""
     role = _role(request)
-    for act in _acts_of(patch):
+    for act in _acts_of(change):
         if act not in MAY[role]:
             raise _refused(role, act)
 
@@ -93,10 +93,11 @@ def _refused(role: Role, act: Act) -> Refused:
     return Refused(403, ErrorCode.ROLE, f"a {role} key may not {act}: use a key of the role {able}")
 
 
-def _acts_of(patch: RunPatch) -> list[Act]:
+def _acts_of(change: Change) -> list[Act]:
+    patch = change.patch
     acts = [] if patch.priority is None else [Act.PRIORITIZE]
     match patch.state:
-        case None if patch.outputs is None:
+        case None if change.outputs is None:
             pass
         case RunState.CANCELLED if patch.lease is None:
             acts.append(Act.CANCEL)

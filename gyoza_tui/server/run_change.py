@@ -14,6 +14,7 @@ from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, run_unknown
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.moments import Micros
+from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.rows import attempt_row, dumps, loads, run_row
 
 _MESSAGE_MAX = 2000
@@ -57,13 +58,18 @@ class Entry:
 
     type: EventType
     msg: str | float | None = None
-    payload: dict[str, Any] | None = None
+    payload: ObjectText | None = None
     t: Micros | None = None
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """What a Failure has of the payload."""
+        return {} if self.payload is None else self.payload.members
 
     @property
     def words(self) -> str | None:
         """Its message in words: the payload's, where that has one."""
-        message = (self.payload or {}).get("message")
+        message = self.members.get("message")
         if isinstance(message, str) and message:
             return message
         return None if self.msg is None else str(self.msg)
@@ -135,7 +141,7 @@ class RunChange:
     def record(self, number: int, entry: Entry) -> None:
         """Enter it into the attempt's timeline, with the state that the run has now."""
         now, topic = self.hub.moments.shown(), self.run.topic
-        payload = None if entry.type is EventType.COMPLETED or entry.payload is None else dumps(entry.payload)
+        payload = None if entry.type is EventType.COMPLETED or entry.payload is None else entry.payload.text
         self.tx.connection.execute(
             _RECORD,
             {

@@ -19,6 +19,7 @@ from gyoza_tui.server.errors import Refused, not_yours, run_unknown
 from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.moments import Micros
 from gyoza_tui.server.placement import given_back, placement
+from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.reports import Fence
 from gyoza_tui.server.run_change import Entry, RunChange
 from gyoza_tui.server.scheduler import Need, Room
@@ -177,7 +178,7 @@ class Placements:
 # Changing
 
 
-def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch) -> None:
+def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch, outputs: ObjectText | None) -> None:
     run = RunChange(hub, tx, run_id)
     if change.priority is not None:
         if run.state.terminal and change.state is None:
@@ -185,17 +186,17 @@ def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch) -> None:
         run.set_run(priority=change.priority)
         hub.work_changed = True
     if change.state is not None:
-        _move(run, change)
-    elif change.outputs is not None:
+        _move(run, change, outputs)
+    elif outputs is not None:
         row = Fence(change.worker_id, change.attempt, change.lease).passed(run)
         if run.state.terminal:
             raise Refused(409, ErrorCode.TERMINAL, f"run {run_id} is {run.state} already")
         if row.attempt != run.run.current_attempt or run.state not in OWNED or not row.held:
             raise not_yours(run_id)
-        run.set_attempt(row.attempt, outputs=rows.dumps(change.outputs))
+        run.set_attempt(row.attempt, outputs=outputs.text)
 
 
-def _move(run: RunChange, change: RunPatch) -> None:
+def _move(run: RunChange, change: RunPatch, outputs: ObjectText | None) -> None:
     match change.state:
         case RunState.CANCELLED if change.lease is None:
             if run.state is not RunState.CANCELLED:
@@ -203,7 +204,7 @@ def _move(run: RunChange, change: RunPatch) -> None:
         case RunState.PENDING:
             _to_pending(run, change)
         case RunState.RUNNING | RunState.COMPLETED | RunState.FAILED | RunState.CANCELLED:
-            _as_report(run, change)
+            _as_report(run, change, outputs)
         case _:
             raise Refused(400, ErrorCode.TRANSITION, "only the server assigns a run")
 
@@ -246,7 +247,7 @@ _EVENTS = {
 }
 
 
-def _as_report(run: RunChange, change: RunPatch) -> None:
+def _as_report(run: RunChange, change: RunPatch, outputs: ObjectText | None) -> None:
     """A worker that changes the state instead of sending the event."""
     row = Fence(change.worker_id, change.attempt, change.lease).passed(run)
     if run.state.terminal or row.attempt != run.run.current_attempt or not row.held:
@@ -257,7 +258,7 @@ def _as_report(run: RunChange, change: RunPatch) -> None:
             raise Refused(400, ErrorCode.TRANSITION, words, keep=True)
         raise not_yours(run.run.id, keep=True)
     assert change.state is not None
-    entry = Entry(_EVENTS[change.state], change.reason, change.outputs)
+    entry = Entry(_EVENTS[change.state], change.reason, outputs)
     match change.state:
         case RunState.RUNNING:
             assignment.start(run, entry)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 from sqlalchemy import Connection
 
 from gyoza_tui.models import filters
 from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.limits import FILTER_MAX
-from gyoza_tui.models.runs import EventReport, EventsAccepted, OpRun, RunPatch, RunRequest
+from gyoza_tui.models.runs import EventsAccepted, OpRun, RunRequest
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server import cursors, reports, roles, run_list, runs
 from gyoza_tui.server.errors import invalid
 from gyoza_tui.server.moments import to_micros
+from gyoza_tui.server.received import Change, Reports
 from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_created, reply_list, reply_run
 from gyoza_tui.server.routes.examples import EVENT, EVENT_LIST, PATCHES, RUN
 from gyoza_tui.server.run_list import Wanted
@@ -24,7 +25,6 @@ from gyoza_tui.server.strict_json import READ, StrictRoute
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
 
 RunId = Annotated[str, Path(description="The run's `id`.", examples=["run_abc123"])]
-EventList = Annotated[list[EventReport], Field(min_length=1, max_length=1000)]
 
 
 @router.post("/runs", response_model=OpRun, status_code=201, responses=refusals(409))
@@ -77,19 +77,18 @@ async def get_run(
 
 @router.patch("/runs/{run_id}", response_model=OpRun, responses=refusals(400, 404, 409))
 async def update_run(
-    hub: TheHub, http: Request, run_id: RunId, change: Annotated[RunPatch, READ, Body(openapi_examples=PATCHES)]
+    hub: TheHub, http: Request, run_id: RunId, change: Annotated[Change, READ, Body(openapi_examples=PATCHES)]
 ) -> Response:
     """Cancel (`CANCELLED`), retry (`PENDING` of a run that has ended), change the priority; a worker gives a run
     back with `PENDING` and its lease."""
     roles.check_patch(http, change)
-    await hub.change(lambda tx: runs.patch(hub, tx, run_id, change))
+    await hub.change(lambda tx: runs.patch(hub, tx, run_id, change.patch, change.outputs))
     return await reply_run(hub, run_id)
 
 
 @router.post("/runs/{run_id}/events", response_model=EventsAccepted, responses=refusals(400, 404, 409))
 async def add_event(
-    hub: TheHub, run_id: RunId, report: Annotated[EventReport | EventList, READ, Body(examples=[EVENT, EVENT_LIST])]
+    hub: TheHub, run_id: RunId, report: Annotated[Reports, READ, Body(examples=[EVENT, EVENT_LIST])]
 ) -> Response:
     """One event of an attempt, or a list of one attempt's in one transaction. A `seq` known already does nothing."""
-    several = report if isinstance(report, list) else [report]
-    return reply(await hub.change(lambda tx: reports.report(hub, tx, run_id, several)))
+    return reply(await hub.change(lambda tx: reports.report(hub, tx, run_id, report.several)))
