@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
+import psutil
 import pytest
 
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
+from gyoza_tui.worker import pickle_child
 from tests.blackbox.house import House, WorkerProcess, ends, op_processes
 from tests.images import BUSYBOX
 from tests.waiting import until
@@ -18,22 +21,23 @@ local = pytest.param("local", id="local")
 docker = pytest.param("docker", id="docker", marks=pytest.mark.docker)
 
 DEAF = "trap '' TERM; echo up; (trap '' TERM; while :; do sleep 1; done) & while :; do sleep 1; done"
-COLLECTED = "(printf '{\"a\": [0'; yes ,1 | head -n 7000000 | tr -d '\\n'; echo ']}') > $GYOZA_OUTPUT_JSON; echo up"
-"""14 MiB of JSON, decoded in a process of its own."""
+COLLECTED = "(printf '{\"a\": [0'; yes ,1 | head -n 600000 | tr -d '\\n'; echo ']}') > $GYOZA_OUTPUT_JSON"
+"""1.2 MB of JSON, decoded in a process of its own."""
 
 Begun = tuple[House, WorkerProcess, Callable[..., OpRun]]
 
 
-@pytest.fixture(params=[local, docker])
-def begun(request: pytest.FixtureRequest) -> Begun:
+@pytest.fixture(scope="module", params=[local, docker])
+def begun(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begun]:
     """A worker with one slot, and what submits a script to it."""
     scripts = {"sleep": "echo up; exec sleep 100", "deaf": DEAF, "collected": COLLECTED}
-    if request.param == "docker":
-        made: House = request.getfixturevalue("docker_house")
-        return made, made.worker(1), lambda name: made.script(scripts[name])
-    made = request.getfixturevalue("house")
-    images = {name: made.op(name, "sh", "-c", script) for name, script in scripts.items()}
-    return made, made.worker(1), lambda name: made.client.create_run(images[name])
+    with House(tmp_path_factory.mktemp("house")) as made:
+        if request.param == "docker":
+            made.engine = request.getfixturevalue("docker_engine")
+            yield made, made.worker(1), lambda name: made.script(scripts[name])
+        else:
+            images = {name: made.op(name, "sh", "-c", script) for name, script in scripts.items()}
+            yield made, made.worker(1), lambda name: made.client.create_run(images[name])
 
 
 def cancel(house: House, run: OpRun) -> None:
@@ -78,10 +82,13 @@ def test_an_op_that_ignores_sigterm(begun: Begun) -> None:
     check_cancelled(house, worker, run)
 
 
-def test_at_every_moment_of_the_way_up(begun: Begun) -> None:
+@pytest.mark.parametrize(
+    "steps", [pytest.param((0, 3, 6), id="some"), pytest.param(range(8), id="all", marks=pytest.mark.long)]
+)
+def test_at_moments_of_the_way_up(begun: Begun, steps: Sequence[int]) -> None:
     """From the very assignment until after the start, in steps of 40 ms."""
     house, worker, submit = begun
-    for step in range(8):
+    for step in steps:
         run = submit("sleep")
         house.until_state(run, RunState.ASSIGNED, RunState.RUNNING)
         time.sleep(step * 0.04)
@@ -92,8 +99,18 @@ def test_at_every_moment_of_the_way_up(begun: Begun) -> None:
 def test_while_its_outputs_are_collected(begun: Begun) -> None:
     house, worker, submit = begun
     run = submit("collected")
-    says_up(worker, run)
+
+    def decoding() -> psutil.Process | None:
+        for child in worker.process.children():
+            with contextlib.suppress(psutil.Error):
+                if pickle_child.__file__ in child.cmdline():
+                    return child
+        return None
+
+    decoder = until(decoding, "its outputs are decoded")
+    decoder.suspend()
     cancel(house, run)
+    decoder.resume()
     check_cancelled(house, worker, run)
 
 
@@ -126,3 +143,5 @@ def test_release_by_a_second_signal(begun: Begun) -> None:
     assert not house.containers(worker)
     assert not op_processes(worker)
     cancel(house, run)
+    worker.start()
+    house.until_ready(worker)
