@@ -14,7 +14,8 @@ from gyoza_tui.models.runs import OpRun, TopicEvent
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import WorkerView
 from tests.blackbox.house import House, WorkerProcess
-from tests.commands import Started, installed
+from tests.cli.conftest import Verb
+from tests.commands import Started
 from tests.servers import KEY
 from tests.waiting import until
 
@@ -31,27 +32,40 @@ echo "attempt $GYOZA_ATTEMPT"; [ "$GYOZA_ATTEMPT" != 1 ] && exit; echo 'no such 
 class Desk:
     """A person beside a worker, and how they type."""
 
-    def __init__(self, house: House, worker: WorkerProcess) -> None:
+    def __init__(self, house: House, worker: WorkerProcess, verb: Verb) -> None:
         self.house = house
         self.worker = worker
-        self.env = {"GYOZA_SERVER_URL": house.url, "GYOZA_API_KEY": KEY, "GYOZA_WORKER_ID": worker.id}
+        self._verb = verb
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"GYOZA_SERVER_URL": self.house.url, "GYOZA_API_KEY": KEY, "GYOZA_WORKER_ID": self.worker.id}
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        done = installed(self.house.root, *arguments, env=self.env)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout if code == 0 else done.stderr
+        said = self._verb(*arguments)
+        assert said.code == code, said.out + said.err
+        return said.out if code == 0 else said.err
 
     def started(self, *arguments: str, name: str = "out") -> Started:
         return Started(self.house.root, *arguments, env=self.env, name=name)
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def staffed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with House(tmp_path_factory.mktemp("desk")) as house:
         gate = house.root / "gate"
         house.op("talks", "/bin/sh", "-c", f"GATE={gate}; {TALKS}")
         house.op("fails-once", "/bin/sh", "-c", FAILS_ONCE)
-        yield Desk(house, house.worker(2))
+        house.worker(2)
+        yield house
+
+
+@pytest.fixture
+def desk(staffed: House, verb: Verb, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    made = Desk(staffed, staffed.workers[0], verb)
+    for name, value in (made.env | {"GYOZA_STATE_DIR": str(staffed.root / "state")}).items():
+        monkeypatch.setenv(name, value)
+    return made
 
 
 def test_a_run_at_work_is_seen_by_every_verb(desk: Desk) -> None:
