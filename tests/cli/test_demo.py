@@ -60,6 +60,15 @@ def test_a_server_that_refuses_is_told_and_ends_it(served: ServerThread, state_d
     assert demo.end(ExitCode.DONE) == ExitCode.FAILED
 
 
+def test_a_session_file_that_cannot_be_used_is_told_and_ends_it(served: ServerThread, state_dir: StateDir) -> None:
+    kept = state_dir.root / "demo-session"
+    kept.mkdir()
+    demo, hosting, told = begun(state_dir, served.url, KEY)
+    assert hosting.ended.wait(10)
+    assert told[-1] == f"the demo, whose session is in {kept}, cannot go on: Is a directory"
+    assert demo.end(ExitCode.DONE) == ExitCode.FAILED
+
+
 def test_a_session_of_another_making_is_begun_anew(served: ServerThread, state_dir: StateDir) -> None:
     kept = state_dir.root / "demo-session"
     kept.write_bytes(b"x" * 300 + b"\xff")
