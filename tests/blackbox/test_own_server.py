@@ -51,28 +51,20 @@ def test_the_commands_of_its_user_find_the_key(tmp_path: Path) -> None:
         assert ["GYOZA_API_KEY", "**********", str(key_file)] in [line.split() for line in shown.stdout.splitlines()]
         checked = installed(tmp_path, "check", env=named)
         assert "the server takes it" in checked.stdout
+        refused = installed(tmp_path, "runs", env=named | {"GYOZA_API_KEY": "of-another-server"})
+        assert (refused.returncode, str(key_file) in refused.stderr) == (2, True), refused.stderr
         server.process.terminate()
         assert server.process.wait(10) == 0
     assert os.listdir(key_file.parent) == ["key"]
 
 
-def test_a_wrong_key_is_answered_with_the_name_of_the_file(tmp_path: Path) -> None:
-    with served(tmp_path) as server:
-        url = url_of(server)
-        done = installed(tmp_path, "runs", "--server", url, env={"GYOZA_API_KEY": "of-another-server"})
-    assert done.returncode == 2
-    assert str(tmp_path / "state" / "serve" / "key") in done.stderr
-
-
 def test_a_worker_that_was_first_finds_the_key_later(tmp_path: Path) -> None:
-    with served(tmp_path, name="first") as server:
-        port = port_of(url_of(server))
-        server.process.terminate()
-        server.process.wait(10)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     named = {"GYOZA_SERVER_URL": f"http://localhost:{port}", "GYOZA_HEARTBEAT_S": "0.5", **NO_DOCKER}
     with Started(tmp_path, "--no-ui", env=named, name="worker") as worker:
         until(lambda: "connection refused" in worker.said, "a try")
-        with served(tmp_path, port=port) as server:
+        with served(tmp_path, port=port):
             until(lambda: "the server answers" in worker.said, "its first beat", 30)
 
 
@@ -113,20 +105,3 @@ def _is_free(port: int) -> bool:
     except OSError:
         return True
     return False
-
-
-def test_where_a_key_is_configured_none_is_made(tmp_path: Path) -> None:
-    with served(tmp_path, env={"GYOZA_API_KEY": "configured"}) as server:
-        url = url_of(server)
-        assert httpx.get(f"{url}/runs", headers={"X-API-Key": "configured"}).status_code == 200
-        assert not (tmp_path / "state" / "serve").exists()
-
-
-def test_no_key_serves_this_machine_and_no_web_page(tmp_path: Path) -> None:
-    with served(tmp_path, "--no-key") as server:
-        url = url_of(server)
-        assert httpx.post(f"{url}/runs", json={"image": "busybox"}).status_code == 201
-        foreign = httpx.post(f"{url}/runs", json={"image": "busybox"}, headers={"Origin": "http://evil.example"})
-        assert foreign.status_code == 421
-        assert installed(tmp_path, "runs", "--server", url).returncode == 0
-        assert not (tmp_path / "state" / "serve").exists()

@@ -39,3 +39,17 @@ def test_it_logs_from_the_level_that_is_set(
     assert "not a setting" not in said.err
     monkeypatch.setenv("GYOZA_SERVER_LOG_LEVEL", "loud")
     assert "GYOZA_SERVER_LOG_LEVEL" in verb("serve").err
+
+
+@pytest.mark.parametrize(
+    ("flags", "key", "makes_one"), [([], "", True), (["--no-key"], "", False), ([], "configured", False)]
+)
+def test_it_makes_a_key_unless_one_is_configured_or_none_is_wanted(
+    verb: Verb, monkeypatch: pytest.MonkeyPatch, flags: list[str], key: str, makes_one: bool
+) -> None:
+    served: list[ServerOptions] = []
+    monkeypatch.setattr("gyoza_tui.server.launch.serve", served.append)
+    monkeypatch.setenv("GYOZA_API_KEY", key)
+    assert verb("serve", "--port", "0", *flags).code == 0
+    (options,) = served
+    assert (options.api_key or "", options.own_files is not None) == (key, makes_one)
