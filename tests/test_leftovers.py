@@ -33,8 +33,9 @@ def test_a_failed_test_ends_the_op_that_it_started(
     pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(_FAILS.replace("PIDS", repr(str(tmp_path / "pid"))))
-    result = pytester.runpytest_subprocess("-p", "no:xdist", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
     shim = int((tmp_path / "pid").read_text())
     until(lambda: not alive(shim), "its shim is gone")

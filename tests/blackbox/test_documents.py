@@ -27,7 +27,15 @@ NO_DOCKER: Final = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 RUN: Final = "a1b2c3d4"
 ELSEWHERE: Final = [("--local", "--demo"), ("--local", "--demo", "--no-ui")]
 """In test_demo, which also kills them."""
-LIKE_ANOTHER: Final = [("--local",), ("serve", "--host", "0.0.0.0", "--api-key-file", f"~/{KEY_FILE}")]
+LIKE_ANOTHER: Final = [
+    (),
+    ("--local",),
+    ("--no-ui", "--until-empty"),
+    ("--no-ui", "--max-seconds", "28800"),
+    ("--no-ui", "--worker-id", "gpu-box-b", "--max-runs", "2"),
+    ("serve",),
+    ("serve", "--host", "0.0.0.0", "--api-key-file", f"~/{KEY_FILE}"),
+]
 """With a flag more they are in every test run."""
 
 

@@ -22,7 +22,7 @@ OPS = {
     "fifo": "mkfifo $GYOZA_OUTPUT_JSON",
     "device": "mknod $GYOZA_OUTPUT_JSON c 1 5 || ln -s /dev/zero $GYOZA_OUTPUT_JSON",
     "directory": "mkdir $GYOZA_OUTPUT_JSON",
-    "huge": "(printf '{\"a\": '; head -c 200000000 /dev/zero | tr '\\000' 1; echo '}') > $GYOZA_OUTPUT_JSON",
+    "huge": "printf '{\"a\": ' > $GYOZA_OUTPUT_JSON; truncate -s 200000000 $GYOZA_OUTPUT_JSON",
     "deep": "(printf '{\"a\": '; yes '[' | head -n 200000 | tr -d '\\n') > $GYOZA_OUTPUT_JSON",
     "memo": octal(b"\x80\x02Nr\xff\xff\xff\x1f.") + " > $GYOZA_OUTPUT_PATH",
     "not_utf8": octal(b'{"a": "\xff"}') + " > $GYOZA_OUTPUT_JSON",

@@ -65,6 +65,7 @@ def test_a_restarted_container_is_followed_on(docker_house: House) -> None:
     assert worker.words.count("restarted from outside") == len(runs)
 
 
+@pytest.mark.long
 def test_one_that_was_restarted_while_the_worker_was_away_is_followed_on(docker_house: House) -> None:
     house = docker_house
     assert house.engine is not None

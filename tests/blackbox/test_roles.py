@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gyoza_tui.models.states import EventType, RunState
 from tests.blackbox.house import House, ends
 from tests.servers import SUBMIT_KEY, WORK_KEY
 from tests.waiting import until
 
 
+@pytest.mark.long
 def test_a_worker_with_a_submit_key_says_so_keeps_its_run_and_goes_on_with_a_work_key(
     house: House, tmp_path: Path
 ) -> None:

@@ -86,23 +86,13 @@ def test_a_failure_says_why_and_is_1(desk: Desk) -> None:
     assert "| no such thing" in shown
 
 
-def test_a_run_that_no_worker_takes_says_why(desk: Desk) -> None:
-    run_id = desk("submit", "local://unheard-of").stdout.strip()
-    assert "waits" in desk("show", run_id).stdout
-    assert desk("cancel", run_id).stdout == f"{run_id} CANCELLED\n"
-
-
 def test_cancel_and_follow(desk: Desk) -> None:
     run_id = desk("submit", "local://saves").stdout.strip()
-    follow = subprocess.Popen(
-        [COMMAND, "logs", run_id, "--follow"],
-        env=environment(desk.home, GYOZA_SERVER_URL=desk.url),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    until(lambda: desk("logs", run_id).stdout == "begun\n", "the op's output")
-    assert desk("cancel", run_id).returncode == 0
-    assert follow.communicate(timeout=30)[0] == "begun\nsaved\n"
+    with Started(desk.home, "logs", run_id, "--follow", "--server", desk.url, name="follow") as follow:
+        until(lambda: follow.out.read_text() == "begun\n", "the op's output")
+        assert desk("cancel", run_id).returncode == 0
+        assert follow.process.wait(30) == 0, follow.said
+    assert follow.out.read_text() == "begun\nsaved\n"
     assert desk("cancel", run_id).returncode == 1
     state = json.loads(desk("show", run_id, "--json").stdout)["state"]
     assert state == "CANCELLED"
@@ -120,8 +110,7 @@ def test_interrupted_while_it_waits_is_130_and_the_run_goes_on(desk: Desk) -> No
 
 
 def test_a_reader_that_has_had_enough_is_no_error(desk: Desk) -> None:
-    for _ in range(3):
-        desk("submit", "local://double")
+    desk("submit", "local://double")
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", f"'{COMMAND}' runs --json | head -c 1"],
         env=environment(desk.home, GYOZA_SERVER_URL=desk.url),
@@ -162,18 +151,11 @@ def test_closed_streams_are_no_error(desk: Desk, closed: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
-def test_any_locale(desk: Desk, locale: str) -> None:
-    done = installed(
-        desk.home, "runs", env={"GYOZA_SERVER_URL": desk.url, "LC_ALL": locale, "PYTHONIOENCODING": "ascii"}
-    )
+def test_a_locale_of_ascii_alone(desk: Desk) -> None:
+    done = installed(desk.home, "runs", env={"GYOZA_SERVER_URL": desk.url, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
 
 
-def test_version_and_help(tmp_path: Path) -> None:
+def test_version(tmp_path: Path) -> None:
     assert installed(tmp_path, "--version").stdout.startswith("gyoza-tui 0.")
-    for verb in ("serve", "submit", "runs", "show", "logs", "cancel"):
-        done = installed(tmp_path, verb, "--help")
-        assert done.returncode == 0
-        assert "\x1b" not in done.stdout
     assert os.listdir(tmp_path) == ["config.toml"]
