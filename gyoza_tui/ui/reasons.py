@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.ui.badge import blocked
 from gyoza_tui.ui.format import clock, duration
 from gyoza_tui.ui.outside import plain_line
 from gyoza_tui.worker.snapshot import UNCHECKED, Snapshot
@@ -41,7 +42,6 @@ class Reason(NamedTuple):
         return self.cause in _WRONG
 
 
-_NO_TROUBLE = (None, UNCHECKED)
 _WRONG = {Cause.NAME_HELD, Cause.KEY_REFUSED, Cause.UNREACHABLE, Cause.DISK_FULL, Cause.ENGINE_DOWN, Cause.GPU_OUT}
 
 
@@ -63,8 +63,7 @@ def none_is_for_this_worker(snapshot: Snapshot) -> bool:
 
 def _some_could_run(snapshot: Snapshot, in_the_way: tuple[Reason, ...]) -> bool:
     """A GPU that is out leaves the runs without one, an engine that is down those of another engine."""
-    an_engine_is_well = any(trouble in _NO_TROUBLE for trouble in snapshot.backends.values())
-    partial = {Cause.GPU_OUT, Cause.ENGINE_DOWN} if an_engine_is_well else {Cause.GPU_OUT}
+    partial = {Cause.GPU_OUT} if blocked(snapshot) else {Cause.GPU_OUT, Cause.ENGINE_DOWN}
     return all(reason.cause in partial for reason in in_the_way)
 
 
@@ -124,7 +123,7 @@ def _machine(snapshot: Snapshot) -> list[Reason]:
     if snapshot.disk is not None:
         reasons.append(Reason(Cause.DISK_FULL, plain_line(snapshot.disk).removeprefix(f"{Cause.DISK_FULL}: ")))
     for name, trouble in snapshot.backends.items():
-        if trouble not in _NO_TROUBLE:
+        if trouble not in (None, UNCHECKED):
             reasons.append(Reason(Cause.ENGINE_DOWN, f"{name}: {plain_line(trouble)}"))
     for gpu, words in snapshot.gpu_trouble.items():
         reasons.append(Reason(Cause.GPU_OUT, f"GPU {gpu} is not offered: {plain_line(words)}"))
