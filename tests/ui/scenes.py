@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -282,6 +283,18 @@ def some(scene: Scene, server: ServerThread) -> None:
     scene.until(lambda: scene.percent(train) >= 12, "12 percent of the last")
 
 
+def shared(scene: Scene, server: ServerThread) -> None:
+    """Three GPUs that another program uses too: next to a run, alone, and without that the driver names it."""
+    table = scene.root / "processes"
+    table.write_text(f"0 {os.getpid()} 20480\n1 {os.getpid()} 40960\n2 0 12288\n")
+    os.environ |= {"NVML_STUB_TABLE": str(table), "NVML_STUB_MEMORY": "0,0,0"}
+    train = Orders(server).run("train@2.1.0", "local://train", gpu_id=0, vram_mb=24000, ram_mb=64)
+    used = [20480, 40960, 12288]
+    now = scene.control.snapshot
+    scene.until(lambda: [each.mb for each in now().foreign.values()] == used, "what others use")
+    scene.runs(train)
+
+
 def fates(scene: Scene, server: ServerThread) -> None:
     """A run that went to another worker, one that was given back, and one that outlived its worker."""
     orders = Orders(server)
@@ -366,6 +379,7 @@ SCENES: Final[dict[str, Setting]] = {
     "idle": Setting(),
     "queued": Setting(queued, gpus=2),
     "gpus8": Setting(some, gpus=8, settings={"max_runs": 8}),
+    "shared": Setting(shared, gpus=3),
     "paused": Setting(paused),
     "draining": Setting(draining),
     "fates": Setting(fates, gpus=2, settings={"away_s": 3}, timings=_HASTY),

@@ -30,6 +30,13 @@ def test_eight_gpus(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     snap_compare(picture(load("gpus8"), size))
 
 
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=["wide", "small"])
+def test_shared_gpus(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    """Amber what other programs use: next to the run of GPU 0, on GPU 1 with name, pid and user, on GPU 2 of none that
+    the driver names."""
+    snap_compare(picture(load("shared"), size))
+
+
 def test_narrow(snap_compare: SnapCompare) -> None:
     """One panel, the run list, without key bar; the columns that are left are whole."""
     snap_compare(picture(load("busy"), (60, 20), *_TO_TRAIN))
