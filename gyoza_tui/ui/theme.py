@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from rich.terminal_theme import TerminalTheme
 from textual.app import App
+from textual.color import Color
 from textual.theme import Theme
 
 from gyoza_tui.ui import theme_file
@@ -70,7 +72,7 @@ class _Palette(NamedTuple):
             "block-cursor-foreground": self.background,
             "block-cursor-blurred-background": self.cursor,
             "block-cursor-blurred-foreground": self.foreground,
-            "input-selection-background": self.cursor,
+            "input-selection-background": self.track,
             "scrollbar": self.faint,
             "scrollbar-hover": self.muted,
             "scrollbar-active": self.accent,
@@ -127,23 +129,52 @@ _CONTRAST: Final = _Palette(
     cursor="#00005f",
 )
 
-_DARK_FEW: Final = _DARK._replace(surface="#1c1c1c", panel="#262626", track="#3a3a3a", cursor="#303030")
-_LIGHT_FEW: Final = _LIGHT._replace(surface="#f7f7f7", panel="#e4e4e4", track="#c8c8c8", cursor="#dadada")
-"""For 256 colours and fewer, where the nearest to a faint blue is teal, navy or lavender."""
+_DARK_256: Final = _DARK._replace(surface="#1c1c1c", panel="#262626", track="#3a3a3a", cursor="#303030")
+_LIGHT_256: Final = _LIGHT._replace(surface="#f7f7f7", panel="#e4e4e4", track="#c8c8c8", cursor="#dadada")
+"""Where the nearest to a faint blue is teal, navy or lavender."""
+_DARK_16: Final = _DARK_256._replace(cursor=_DARK.background, faint=_DARK.muted)
+_LIGHT_16: Final = _LIGHT_256._replace(
+    cursor=_LIGHT.background, faint=_LIGHT.muted, primary="#0000aa", warning="#aa00aa"
+)
+_CONTRAST_16: Final = _CONTRAST._replace(cursor=_CONTRAST.background)
+"""Where nothing can be read on the one grey there is for a row, and neither yellow nor cyan on white."""
 
-THEMES: Final = (
-    _DARK.theme("gyoza-dark", dark=True),
-    _LIGHT.theme("gyoza-light", dark=False),
-    _CONTRAST.theme("gyoza-contrast", dark=True),
-)
+
+def _ours(dark: _Palette, light: _Palette, contrast: _Palette) -> tuple[Theme, ...]:
+    return (
+        dark.theme(DEFAULT, dark=True),
+        light.theme("gyoza-light", dark=False),
+        contrast.theme("gyoza-contrast", dark=True),
+    )
+
+
+THEMES: Final = _ours(_DARK, _LIGHT, _CONTRAST)
 """Textual's own stay available in addition to them."""
-THEMES_OF_FEW: Final = (
-    _DARK_FEW.theme("gyoza-dark", dark=True),
-    _LIGHT_FEW.theme("gyoza-light", dark=False),
-    THEMES[-1],
+THEMES_OF_256: Final = _ours(_DARK_256, _LIGHT_256, _CONTRAST)
+THEMES_OF_16: Final = _ours(_DARK_16, _LIGHT_16, _CONTRAST_16)
+"""The same in the shades of a terminal with so many colours."""
+_SHADES: Final = {"truecolor": THEMES, "256": THEMES_OF_256}
+
+
+def _ansi(ground: _Palette, normal: str, bright: str) -> TerminalTheme:
+    def colours(text: str) -> list[tuple[int, int, int]]:
+        return [Color.parse(each).rgb for each in text.split()]
+
+    background, foreground = colours(f"{ground.background} {ground.foreground}")
+    return TerminalTheme(background, foreground, colours(normal), colours(bright))
+
+
+ANSI_ON_DARK: Final = _ansi(
+    _DARK,
+    "#1b222b #f4656d #56c57f #e3b341 #5c8dff #d670d6 #3fb8cf #c9d1d9",
+    "#8d96a3 #ff7b82 #6ff08f #f5d76e #7090ff #f08cf0 #7fe3f2 #ffffff",
 )
-"""The same for a terminal of 256 colours or fewer."""
-_MANY: Final = "truecolor"
+ANSI_ON_LIGHT: Final = _ansi(
+    _LIGHT,
+    "#000000 #b01822 #0a7d1e #8a5a00 #0b4fd0 #a020a0 #00707f #5b6673",
+    "#5b6673 #d0202c #00802a #936300 #2a5fe0 #b41fb4 #007582 #1d232b",
+)
+"""What the colours that a log names look like: all can be read as text, but for black on dark."""
 
 
 def dress(app: App[Any], theme: str | None, chosen_before: Path | None = None) -> None:
@@ -151,6 +182,7 @@ def dress(app: App[Any], theme: str | None, chosen_before: Path | None = None) -
 
     Raises InvalidThemeError.
     """
-    for ours in THEMES if app.console.color_system == _MANY else THEMES_OF_FEW:
+    app.ansi_theme_dark, app.ansi_theme_light = ANSI_ON_DARK, ANSI_ON_LIGHT
+    for ours in _SHADES.get(app.console.color_system or "", THEMES_OF_16):
         app.register_theme(ours)
     app.theme = theme or theme_file.kept(chosen_before, app.available_themes) or DEFAULT

@@ -9,6 +9,7 @@ class Palette(CommandPalette):
     DEFAULT_CSS = """
     Palette { background: transparent; }
     Palette SearchIcon { color: $text-accent; }
+    Palette CommandList > .option-list--option-highlighted { background: $primary-muted; }
     """
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         overflow-y: auto;
         scrollbar-size: 0 1;
         & > .run-list--cursor { background: $block-cursor-blurred-background; }
-        & > .run-list--mark { color: $foreground 50%; }
+        & > .run-list--mark { color: $text-muted; }
         &:focus > .run-list--mark { color: $accent; }
     }
     """

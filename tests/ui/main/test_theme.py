@@ -12,27 +12,35 @@ from typing import Literal
 import pytest
 from rich.color import Color, ColorSystem
 from rich.console import Console
+from rich.terminal_theme import TerminalTheme
 from textual.color import Color as TextualColor
 from textual.theme import Theme
 
 from gyoza_tui.ui import theme_file
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.theme import DEFAULT, THEMES, THEMES_OF_FEW, dress
+from gyoza_tui.ui.theme import ANSI_ON_DARK, ANSI_ON_LIGHT, DEFAULT, THEMES, THEMES_OF_16, THEMES_OF_256, dress
 from tests.ui.main.scene import busy_control
 from tests.ui.main.stage import stage
 from tests.ui.still_clock import StillClock
 
 TEXT = ("foreground", "text-muted", "text-success", "text-warning", "text-error", "text-accent", "primary")
-SYSTEMS = {"16": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT}
+OF_XTERM = "#000 #cd0000 #00cd00 #cdcd00 #00e #cd00cd #00cdcd #e5e5e5 #7f7f7f #f00 #0f0 #ff0 #5c5cff #f0f #0ff #fff"
+OF_VGA = "#000 #a00 #0a0 #a50 #00a #a0a #0aa #aaa #555 #f55 #5f5 #ff5 #55f #f5f #5ff #fff"
 
 
-@pytest.mark.parametrize("colours", SYSTEMS)
-@pytest.mark.parametrize("theme", THEMES_OF_FEW, ids=lambda theme: theme.name)
-def test_no_text_has_the_colour_of_what_it_stands_on(theme: Theme, colours: str) -> None:
+@pytest.mark.parametrize(
+    ("theme", "system"),
+    [
+        *((theme, ColorSystem.STANDARD) for theme in THEMES_OF_16),
+        *((theme, ColorSystem.EIGHT_BIT) for theme in THEMES_OF_256),
+    ],
+    ids=lambda each: each.name,
+)
+def test_no_text_has_the_colour_of_what_it_stands_on(theme: Theme, system: ColorSystem) -> None:
     variables = theme.to_color_system().generate() | theme.variables
 
     def shown(name: str) -> Color:
-        return TextualColor.parse(variables[name]).rich_color.downgrade(SYSTEMS[colours])
+        return TextualColor.parse(variables[name]).rich_color.downgrade(system)
 
     for name in TEXT:
         assert shown(name) != shown("background"), name
@@ -41,7 +49,7 @@ def test_no_text_has_the_colour_of_what_it_stands_on(theme: Theme, colours: str)
     assert len({str(shown(name)) for name in ("text-success", "text-warning", "text-error", "text-accent")}) == 4
 
 
-@pytest.mark.parametrize("theme", THEMES_OF_FEW, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("theme", THEMES_OF_256, ids=lambda theme: theme.name)
 def test_in_256_colours_a_shade_keeps_its_hue(theme: Theme) -> None:
     variables = theme.to_color_system().generate() | theme.variables
     for name in ("background", "surface", "panel", "primary-muted", "block-cursor-blurred-background"):
@@ -51,7 +59,7 @@ def test_in_256_colours_a_shade_keeps_its_hue(theme: Theme) -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "themes"), [("truecolor", THEMES), ("256", THEMES_OF_FEW), ("standard", THEMES_OF_FEW)]
+    ("system", "themes"), [("truecolor", THEMES), ("256", THEMES_OF_256), ("standard", THEMES_OF_16)]
 )
 def test_the_terminal_decides_between_the_shades(
     system: Literal["truecolor", "256", "standard"], themes: tuple[Theme, ...]
@@ -65,13 +73,31 @@ def test_the_terminal_decides_between_the_shades(
     asyncio.run(look())
 
 
-@pytest.mark.parametrize("theme", THEMES_OF_FEW, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("theme", THEMES_OF_16, ids=lambda theme: theme.name)
 def test_in_16_colours_good_is_green_and_bad_is_red(theme: Theme) -> None:
-    numbers = [
-        TextualColor.parse(colour or "").rich_color.downgrade(ColorSystem.STANDARD).number
-        for colour in (theme.error, theme.success, theme.warning)
-    ]
-    assert [number % 8 if number is not None else None for number in numbers] == [1, 2, 3]
+    assert [number_in_16(theme.success or "") % 8, number_in_16(theme.error or "") % 8] == [2, 1]
+
+
+def number_in_16(colour: str) -> int:
+    number = TextualColor.parse(colour).rich_color.downgrade(ColorSystem.STANDARD).number
+    assert number is not None
+    return number
+
+
+@pytest.mark.parametrize("terminal", [OF_XTERM, OF_VGA], ids=["xterm", "vga"])
+@pytest.mark.parametrize("theme", THEMES_OF_16, ids=lambda theme: theme.name)
+def test_in_16_colours_text_can_be_read_as_terminals_have_them(theme: Theme, terminal: str) -> None:
+    variables = theme.to_color_system().generate() | theme.variables
+    seen = [TextualColor.parse(colour) for colour in terminal.split()]
+
+    def ratio(name: str, ground: str) -> float:
+        return contrast(*(seen[number_in_16(variables[each])] for each in (name, ground)))
+
+    for name in ("foreground", "text-muted", "text-warning", "text-error", "text-accent", "text-disabled"):
+        assert ratio(name, "background") >= 4, name
+        assert ratio(name, "block-cursor-blurred-background") >= 4, name
+    assert ratio("foreground", "primary-muted") >= 4, "the palette's chosen line"
+    assert ratio("primary-muted", "background") > 1, "is seen"
 
 
 def contrast(one: TextualColor, other: TextualColor) -> float:
@@ -92,6 +118,24 @@ def test_text_can_be_read(theme: Theme) -> None:
     for name in ("foreground", "text-muted", "text-success", "text-warning", "text-error", "text-accent"):
         ratio = contrast(TextualColor.parse(variables[name]), background)
         assert ratio >= (7 if theme.name == "gyoza-contrast" else 4.5), (name, ratio)
+
+
+@pytest.mark.parametrize(
+    ("named", "worn", "unreadable"),
+    [(ANSI_ON_DARK, THEMES[0], {0}), (ANSI_ON_DARK, THEMES[2], {0}), (ANSI_ON_LIGHT, THEMES[1], set())],
+    ids=["dark", "contrast", "light"],
+)
+def test_the_colours_that_a_log_names_can_be_read(named: TerminalTheme, worn: Theme, unreadable: set[int]) -> None:
+    background = TextualColor.parse(worn.background or "")
+    for number in set(range(16)) - unreadable:
+        ratio = contrast(TextualColor(*named.ansi_colors[number]), background)
+        assert ratio >= 4.5, (number, ratio)
+
+
+@pytest.mark.parametrize("named", [ANSI_ON_DARK, ANSI_ON_LIGHT], ids=["dark", "light"])
+def test_the_colours_that_a_log_names_keep_their_hue_in_16_colours(named: TerminalTheme) -> None:
+    for number in (*range(1, 7), *range(9, 15)):
+        assert number_in_16(TextualColor(*named.ansi_colors[number]).hex) % 8 == number % 8, number
 
 
 def test_our_themes_and_textuals_can_be_worn() -> None:
