@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 
 from gyoza_tui.models.filters import RunFacts, RunFilter, op_name
 from gyoza_tui.worker.control import ControlError, HistoryPage
+from gyoza_tui.worker.journal_damage import UNREADABLE
 from gyoza_tui.worker.journal_file import COLUMNS, row_of
 from gyoza_tui.worker.picture import Picture
 from gyoza_tui.worker.run_row import RunRow
@@ -91,14 +92,19 @@ def _count(db: sqlite3.Connection) -> int:
 
 def _rows(db: sqlite3.Connection, keys: Sequence[int]) -> list[RunRow]:
     query = f"SELECT {', '.join(COLUMNS)} FROM runs WHERE key IN (SELECT value FROM json_each(?))"
-    return [row_of(columns) for columns in db.execute(query, (json.dumps(keys),))]
+    rows = []
+    for columns in db.execute(query, (json.dumps(keys),)):
+        with suppress(*UNREADABLE):
+            rows.append(row_of(columns))
+    return rows
 
 
 def _entered(db: sqlite3.Connection, keys: Iterable[int]) -> dict[int, dict[str, float]]:
     """The first entry of each step that they went into."""
     entered: dict[int, dict[str, float]] = {}
     query = (
-        "SELECT run, step, min(began_at) FROM steps WHERE run IN (SELECT value FROM json_each(?)) GROUP BY run, step"
+        "SELECT run, step, CAST(min(began_at) AS REAL) FROM steps WHERE run IN (SELECT value FROM json_each(?))"
+        " GROUP BY run, step"
     )
     found: Iterable[tuple[Any, ...]] = db.execute(query, (json.dumps(list(keys)),))
     for run, step, began_at in found:

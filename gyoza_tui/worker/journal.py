@@ -49,6 +49,8 @@ _STEPS_MAX: Final = 1000
 _CLOSED: Final = "acked = 1 AND cleaned = 1"
 _OPEN: Final = "(acked = 0 OR cleaned = 0)"
 _OF_OPEN: Final = f"run IN (SELECT key FROM runs WHERE {_OPEN})"
+_ENDED_AT: Final = "CAST(ifnull(outcome_at, claimed_at) AS REAL)"
+"""A number, whatever damage made of it."""
 _OF_RUN: Final = "server_id = ? AND run_id = ?"
 _IS_LAST: Final = (
     "NOT EXISTS (SELECT 1 FROM runs AS later"
@@ -81,9 +83,11 @@ class Journal:
                 self.damage = delete_unreadable(self._opened, lambda: copy_aside(self._db, path, clock))
                 self._memory = self._read()
             self._count_ended()
-            for key, step, at in self._db.execute(f"SELECT run, step, began_at FROM steps WHERE {_OF_OPEN}"):
+            for key, step, at in self._db.execute(
+                f"SELECT run, step, CAST(began_at AS REAL) FROM steps WHERE {_OF_OPEN}"
+            ):
                 self._memory.entered(key, step, at)
-        except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
+        except (sqlite3.DatabaseError, *UNREADABLE) as error:
             self.close()
             raise unusable(path, error) from None
 
@@ -319,7 +323,7 @@ class Journal:
     def ended(self) -> list[tuple[str, float]]:
         """The name and the end of every closed row, newest first."""
         with self._write:
-            found = self._db.execute(f"SELECT name, outcome_at FROM runs WHERE {_CLOSED} ORDER BY outcome_at DESC")
+            found = self._db.execute(f"SELECT name, {_ENDED_AT} FROM runs WHERE {_CLOSED} ORDER BY 2 DESC")
             return [(str(name), float(at)) for name, at in found]
 
     def forget(self, names: Sequence[str]) -> None:
@@ -415,6 +419,6 @@ class Journal:
             )
             outcomes = {Outcome(outcome): int(count) for outcome, count in counted if outcome in list(Outcome)}
             unseen = self._db.execute(
-                "SELECT key, ifnull(outcome_at, claimed_at) FROM runs WHERE outcome = ? AND seen = 0", (Outcome.FAILED,)
+                f"SELECT key, {_ENDED_AT} FROM runs WHERE outcome = ? AND seen = 0", (Outcome.FAILED,)
             )
             self._memory.ended(outcomes, {int(key): float(at) for key, at in unseen})

@@ -10,7 +10,7 @@ from typing import Final
 from gyoza_tui.worker.journal_file import COLUMNS, row_of
 from gyoza_tui.worker.outbox import OutboxRow
 
-UNREADABLE: Final = (ValueError, TypeError, KeyError, RecursionError)
+UNREADABLE: Final = (ValueError, TypeError, RecursionError)
 """What a row that holds something else than was written there raises."""
 _WORDS: Final = (
     "{run_id}, attempt {attempt}: its row in the journal is damaged and was deleted; the journal as it was is kept in "

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
+from pydantic import TypeAdapter
+
 from gyoza_tui import private
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.clock import Clock
@@ -70,7 +72,15 @@ CREATE TABLE log_secrets (name TEXT NOT NULL, value TEXT NOT NULL, UNIQUE (name,
 """From each older version to the next."""
 
 COLUMNS: Final = RunRow._fields
-_FLAGS: Final = tuple(name for name, kind in get_type_hints(RunRow).items() if kind is bool)
+_HINTS: Final = get_type_hints(RunRow)
+_FLAGS: Final = tuple(name for name, kind in _HINTS.items() if kind is bool)
+_MOMENTS: Final = tuple(name for name, kind in _HINTS.items() if kind in (float, float | None))
+_MOMENT_MAX: Final = 253_402_300_800.0
+"""The year 10000; no percentage is more either."""
+_STORED_AS: Final = {name: int if kind in (int, bool) else str for name, kind in _HINTS.items()} | dict.fromkeys(
+    _MOMENTS, float
+)
+_EXIT: Final = TypeAdapter(Exit)
 
 
 class JournalError(Exception):
@@ -195,13 +205,19 @@ def set_aside_beside(path: Path) -> list[Path]:
 def row_of(columns: tuple[Any, ...], run: OpRun | None = None) -> RunRow:
     """The row of its columns; with `run` that one is not parsed."""
     found = dict(zip(COLUMNS, columns, strict=True))
+    for name, value in found.items():
+        if value is not None and not isinstance(value, _STORED_AS[name]):
+            raise TypeError(f"{name} is not what was written there")
+    for name in _MOMENTS:
+        if not 0 <= (found[name] or 0) < _MOMENT_MAX:
+            raise ValueError(f"{name} is not what was written there")
     found["run"] = run or OpRun.model_validate_json(found["run"])
     found["intent"] = Intent(found["intent"])
     found["outcome"] = Outcome(found["outcome"]) if found["outcome"] else None
     found["handle"] = json.loads(found["handle"]) if found["handle"] else None
     if not isinstance(found["handle"], dict | None):
         raise TypeError("the handle is no object")
-    found["exit"] = Exit(**json.loads(found["exit"])) if found["exit"] else None
+    found["exit"] = _EXIT.validate_json(found["exit"]) if found["exit"] else None
     for name in _FLAGS:
         found[name] = bool(found[name])
     return RunRow(**found)

@@ -29,7 +29,9 @@ class OutboxRow(NamedTuple):
 
     @classmethod
     def load(cls, id: int, run: int, seq: int, kind: str, body: str, tried: int) -> OutboxRow:  # noqa: A002
-        model = EventReport if kind == OutboxKind.EVENT else RunPatch
+        if not (isinstance(seq, int) and isinstance(tried, int)):
+            raise TypeError("its numbers are not what was written there")
+        model = EventReport if OutboxKind(kind) is OutboxKind.EVENT else RunPatch
         return cls(id, run, seq, model.model_validate_json(body), tried)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,17 @@ def test_the_history_has_what_is_closed_the_last_end_first(rig: Rig, control: Lo
     page = control.history(RunFilter(), 3)
     assert (_ids(page.runs), page.total) == (["r4", "r3", "r2"], 5)
     assert control.history(RunFilter(), 100).total == 5
+
+
+@pytest.mark.parametrize("damage", ["runs SET claimed_at = 'x' WHERE run_id = 'r1'", "steps SET began_at = 'x'"])
+def test_what_is_damaged_in_the_history_costs_itself_alone(rig: Rig, control: LocalControl, damage: str) -> None:
+    for number in range(3):
+        _close(rig, f"r{number}")
+    with sqlite3.connect(rig.runtime.state_dir.journal) as db:
+        db.execute(f"UPDATE {damage}")
+    db.close()
+    page = control.history(RunFilter(), 3)
+    assert (_ids(page.runs), page.total) == (["r2", "r0"] if "runs" in damage else ["r2", "r1", "r0"], 3)
 
 
 def test_a_view_of_the_history_is_as_full_as_one_of_a_run_at_work(rig: Rig, control: LocalControl) -> None:

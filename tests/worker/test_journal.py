@@ -358,6 +358,16 @@ def test_tables_that_cannot_be_understood_are_damage(path: Path, damage: str) ->
         "UPDATE runs SET outcome = 'dance' WHERE key = 2",
         'UPDATE outbox SET body = \'{"type": "DANCE"}\' WHERE run = 2',
         "UPDATE outbox SET body = '' WHERE run = 2",
+        "UPDATE outbox SET kind = 'dance' WHERE run = 2",
+        "UPDATE outbox SET seq = 'x' WHERE run = 2",
+        "UPDATE outbox SET tried = 'x' WHERE run = 2",
+        'UPDATE runs SET exit = \'{"code": "x"}\' WHERE key = 2',
+        "UPDATE runs SET claimed_at = 'x' WHERE key = 2",
+        "UPDATE runs SET claimed_at = 9e18 WHERE key = 2",
+        "UPDATE runs SET progress_at = -9e999 WHERE key = 2",
+        "UPDATE runs SET parsed = 'x' WHERE key = 2",
+        "UPDATE runs SET name = x'00' WHERE key = 2",
+        "UPDATE runs SET outcome = 'failed', outcome_at = 'x' WHERE key = 2",
     ],
 )
 def test_a_row_that_cannot_be_understood_costs_its_run_alone(path: Path, damage: str) -> None:
@@ -383,16 +393,47 @@ def test_a_row_that_cannot_be_understood_costs_its_run_alone(path: Path, damage:
     again.close()
 
 
-def test_a_damaged_row_of_the_history_is_left_out(path: Path) -> None:
+@pytest.mark.parametrize("damage", ["run = 'x', outcome = 'dance'", "outcome_at = 'x'", "claimed_at = 'x'"])
+def test_a_damaged_row_of_the_history_is_left_out(path: Path, damage: str) -> None:
     _filled(path, rows=3)
     with sqlite3.connect(path) as db:
         db.execute("DELETE FROM outbox")
-        db.execute("UPDATE runs SET acked = 1, cleaned = 1, outcome = 'completed', outcome_at = key")
-        db.execute("UPDATE runs SET run = 'x', outcome = 'dance' WHERE key = 2")
+        db.execute("UPDATE runs SET acked = 1, cleaned = 1, outcome = 'failed', outcome_at = key")
+        db.execute(f"UPDATE runs SET {damage} WHERE key = 2")
     db.close()
     journal = Journal(path, FakeClock())
     assert [row.run_id for row in journal.closed(10)] == ["r2", "r0"]
+    assert len(journal.ended()) == 3, "its log is removed some day"
     assert journal.damage == ()
+    journal.close()
+
+
+def test_what_is_closed_or_refused_is_left_as_it_is_when_another_row_is_damaged(path: Path) -> None:
+    _filled(path, rows=3)
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM outbox WHERE run = 1")
+        db.execute("UPDATE runs SET acked = 1, cleaned = 1, outcome = 'failed', claimed_at = 'x' WHERE key = 1")
+        db.execute("UPDATE runs SET handle = '7' WHERE key = 2")
+        db.execute("UPDATE outbox SET refused = 'no', body = 'x' WHERE run = 3")
+    db.close()
+    journal = Journal(path, FakeClock())
+    assert [row.run_id for row in journal.rows()] == ["r2"]
+    assert [words.partition(",")[0] for words in journal.damage] == ["r1"]
+    assert len(journal.ended()) == 1
+    assert journal.refusals(3) == ["no"]
+    journal.close()
+
+
+def test_a_damaged_time_of_a_step_is_as_none(path: Path) -> None:
+    journal = Journal(path, FakeClock())
+    key = journal.take("server", _run("r1"), "docker").key
+    journal.begin_step(key, "run_container")
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE steps SET began_at = 'x'")
+    db.close()
+    journal = Journal(path, FakeClock())
+    assert journal.memory.steps(key) == {"run_container": 0.0}
     journal.close()
 
 
