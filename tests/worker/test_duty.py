@@ -9,6 +9,7 @@ import pytest
 
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.worker import backoff
+from gyoza_tui.worker.duties import duty as duty_module
 from gyoza_tui.worker.duties.duty import Duty, Keeper
 from gyoza_tui.worker.notices import Notices
 from tests.clock import FakeClock
@@ -96,6 +97,28 @@ def test_a_duty_that_dies_at_once_is_started_again_ever_more_slowly(notices: Not
     assert pauses[5] >= 4
     assert max(pauses) <= backoff.CAP_S
     duty.stop()
+
+
+def test_a_duty_without_a_thread_is_told_and_gets_one_when_there_are_some_again(
+    duty: Mortal, notices: Notices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until(lambda: duty.status.last_ok, "its first tick")
+    start, refused = threading.Thread.start, 2
+
+    def none_left(thread: threading.Thread) -> None:
+        nonlocal refused
+        if refused and thread.name == "mortal":
+            refused -= 1
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(duty_module, "_LOOK_S", 0.01)
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    duty.killers.append(SystemExit())
+    duty.wake()
+    until(lambda: duty.status.deaths == 3 and duty.status.alive and duty.ticks >= 3, "it is at work again")
+    told = [notice.text for notice in notices.recent()]
+    assert len([text for text in told if "ended by RuntimeError: can't start new thread" in text]) == 2, told
 
 
 def test_a_stopped_duty_stays_ended(notices: Notices) -> None:

@@ -63,7 +63,11 @@ class Duty:
         self._began = self._clock.boot()
         self._thread = threading.Thread(target=self._live, name=self.name, daemon=True)
         self.status = self.status._replace(alive=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._killed_by = error
+            raise
 
     def keep_alive(self) -> None:
         """Tell that its thread has died, and start it again when its time has come; by the keeper alone."""
