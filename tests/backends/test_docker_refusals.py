@@ -41,7 +41,8 @@ MACHINES_FAULT = (
         "docker0 failed: could not find bridge docker0: route ip+net: no such network interface"
     ),
     "network nonet not found",
-    "failed to create endpoint x on network n: no available IPv4 addresses on this network's address pools: n (1f2e)",
+    "failed to set up container networking: failed to add interface veth1 to sandbox: check bridge port state",
+    "no available IPv4 addresses on this network's address pools: bridge (1f2e)",
     'could not select device driver "" with capabilities: [[gpu]]',
     _INIT + "error running hook #0: error running hook: exit status 1, stdout: , stderr: Auto-detected mode as "
     "'legacy' nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown",
@@ -49,9 +50,14 @@ MACHINES_FAULT = (
     'exec: "docker-init": executable file not found in $PATH',
     "OCI runtime create failed: runc create failed: fork/exec /proc/self/exe: resource temporarily unavailable",
     "OCI runtime create failed: runc create failed: fork/exec /usr/bin/runc: cannot allocate memory: unknown",
+    "OCI runtime create failed: runc create failed: unable to start container process: pipe2: too many open files",
     "context deadline exceeded",
     "OCI runtime create failed: runc did not terminate successfully: exit status 2: unknown",
     "cgroups: cgroup mountpoint does not exist: unknown",
+    "OCI runtime create failed: runc create failed: no cgroup mount found in mountinfo: unknown",
+    _RUNC + "unable to apply cgroup configuration: mkdir /sys/fs/cgroup/memory/docker/1: permission denied: unknown",
+    "layer does not exist",
+    "open /var/lib/docker/containers/1/config.v2.json: input/output error",
     "error creating overlay mount to /var/lib/docker/overlay2/1/merged: device or resource busy",
 )
 DISK_FULL = (
@@ -60,6 +66,7 @@ DISK_FULL = (
 )
 ENGINE_AWAY = (
     "ttrpc: closed: unknown",
+    "ttrpc: client shutting down: read unix @->@/containerd-shim/moby/1/shim.sock: read: connection reset by peer",
     'connection error: desc = "transport: error while dialing: dial unix:///run/containerd/containerd.sock: timeout"',
     "transport is closing: unavailable",
 )
@@ -94,7 +101,7 @@ def test_the_table_knows_what_engines_say(expected: Meaning, words: str) -> None
     assert meaning(words) is expected
 
 
-@pytest.mark.parametrize("name", ["ttrpc: closed", "no space left on device", "could not find bridge"])
+@pytest.mark.parametrize("name", ["ttrpc: closed", "no space left on device", "layer does not exist"])
 def test_an_ops_own_words_do_not_blame_the_machine(name: str) -> None:
     assert meaning(f"unable to find user {name}: no matching entries in passwd file") is Meaning.OPS_FAULT
     assert meaning(_RUNC + f'exec: "{name}": executable file not found in $PATH: unknown') is Meaning.OPS_FAULT
