@@ -194,9 +194,35 @@ def test_an_output_that_tears_is_a_backend_error_after_what_came() -> None:
     assert next(chunks).data == b"first"
     with pytest.raises(BackendError, match="docker: output gyoza-r1-1-l1 failed unexpectedly: Torn: no frame"):
         next(chunks)
+    with pytest.raises(BackendError, match="covers gyoza-r1-1-l1 failed unexpectedly: Torn: no frame"):
+        output.covers(Exit(0))
     with pytest.raises(BackendError, match="no frame"):
         output.close()
-    assert len(reported) == 2
+    assert len(reported) == 3
+
+
+def test_a_backend_that_cannot_be_made_or_closed_is_a_backend_error() -> None:
+    def none() -> Backend:
+        raise Torn("no library")
+
+    unmade = Border("docker", none)
+    for _ in range(2):
+        with pytest.raises(BackendError, match="docker: check failed unexpectedly: Torn: no library"):
+            unmade.check()
+    unmade.close()
+    backend, _ = _torn(Torn("half a file"))
+    with pytest.raises(BackendError):
+        backend.check()
+    with pytest.raises(BackendError, match="torn: close failed unexpectedly: Torn: half a file"):
+        backend.close()
+
+
+def test_only_so_many_messages_are_remembered() -> None:
+    backend, reported = _torn(Torn("half a file"))
+    for number in [*range(300), 0]:
+        with pytest.raises(BackendError):
+            backend.image_id(f"op:{number}")
+    assert len(reported) == 301, "the first one is told anew"
 
 
 def test_a_border_is_not_put_round_another() -> None:
