@@ -66,6 +66,28 @@ def test_sigterm_answers_every_long_poll_and_ends_within_a_second(tmp_path: Path
             assert feed.result(5).json() == []
 
 
+def test_a_worker_that_knows_whole_cores_only_meets_no_others(tmp_path: Path) -> None:
+    """It reads integers, gets no part of a core, and gets one from the beat on that says it knows them."""
+    with server_process(tmp_path / "db") as server, httpx.Client(base_url=server.url) as http:
+        beat(http)
+        for name, cpu in (("part", "0.5"), ("whole", "2.0")):
+            body = f'{{"image": "busybox", "id": "{name}", "constraints": {{"cpu": {cpu}}}}}'
+            made = http.post("/runs", content=body, headers={"Content-Type": "application/json"})
+            assert f'"cpu":{cpu.removesuffix(".0")},' in made.raise_for_status().text
+        wanted: dict[str, Any] = {"max": 9, "wait_s": 0} | IDENTITY
+        reply = http.post("/workers/w1/claim", json=wanted)
+        assert [run["id"] for run in reply.json()] == ["whole"]
+        assert '"cpu":2,' in reply.text
+        wanted["have"] = [{"id": "whole", "attempt": 1}]
+        assert '"cpu_cores":97,' in http.get("/workers/w1").text
+        beat(http, features=["fractional_cpu"])
+        beat(http)
+        assert http.post("/workers/w1/claim", json=wanted).json() == []
+        beat(http, features=["fractional_cpu"])
+        (run,) = http.post("/workers/w1/claim", json=wanted).json()
+        assert (run["id"], run["constraints"]["cpu"]) == ("part", 0.5)
+
+
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     with server_process(tmp_path / "db") as server:
         server.hang_up()
