@@ -128,6 +128,7 @@ def test_keys_that_cannot_be_used_are_refused_with_words() -> None:
         ({Role.ADMIN: "same", Role.SUBMIT: "same"}, "the admin key and the submit key are the same"),
         ({Role.ADMIN: "a", Role.WORK: "schlüssel"}, "the work key holds characters"),
         ({Role.ADMIN: "\udcff"}, "the admin key holds characters"),
+        ({Role.ADMIN: "key\n"}, "the admin key holds characters"),
         ({Role.WORK: "w"}, "there is a work key but no admin key"),
     ):
         with pytest.raises(ServerError, match=words):
@@ -147,7 +148,8 @@ def test_lease_and_instance_and_secrets_are_in_no_other_answer_than_a_claims(key
     made = keyed.post("/definitions/op/runs", {}, 201)
     run = keyed.submit(secret_env={"TOKEN": "hush"}, event_delivery={"topic": "t"})
     first, second = sorted(worker.take(2), key=lambda one: one["id"] != run["id"])
-    hidden = [first["lease"], second["lease"], worker.identity["instance_id"], "hush"]
+    worker.listed[0]["inputs"] = {"size": "as told by the worker"}
+    hidden = [first["lease"], second["lease"], worker.identity["instance_id"], "hush", "as told by the worker"]
     worker.beat()
     worker.start(first)
     worker.report(first, "INFO", msg="hello")
