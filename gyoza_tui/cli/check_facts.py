@@ -63,7 +63,7 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
     root = worker_dir(settings.state_dir, settings.worker_id)
     state = state_dir_look.look(root)
     found = Found(settings.worker_id, client.base_url)
-    found.link, skew_s, known = _server(settings, client, root, running=bool(state.note))
+    found.link, skew_s, role, known = _server(settings, client, root, running=bool(state.note))
     disks = [state_dir_look.nearest_existing(root)]
     sampler = Sampler(SystemClock())
     found.hardware = sampler.sample()
@@ -95,6 +95,7 @@ def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
         settings.unread_env_file,
         settings.key_in_clear_to,
         _other_workers(settings, known),
+        key_role=role,
         logins_trouble=docker_config.trouble(os.environ),
         docker_at=_docker_at(),
     )
@@ -109,21 +110,24 @@ def _docker_at() -> str:
 
 def _server(
     settings: Settings, client: GyozaClient, root: Path, *, running: bool
-) -> tuple[LinkState, float | None, list[WorkerView]]:
-    """What a beat would find: an answer, the key, the name; then the clocks' difference and the workers known there."""
+) -> tuple[LinkState, float | None, str, list[WorkerView]]:
+    """What a beat would find: an answer, the key, the name; then the clocks' difference, the key's role and the workers
+    known there."""
     skew_s: float | None = None
+    role = ""
     client.open()
     began, began_utc = time.monotonic(), datetime.now(UTC)
     try:
         health = client.health()
         took = time.monotonic() - began
+        role = health.role or ""
         if health.server_time is not None:
             skew_s = (began_utc - health.server_time).total_seconds() + took / 2
         known = client.list_workers()
         held = None if running else _held_by_another(settings, client, root)
     except httpx.HTTPError as error:
-        return LinkState(trouble=words(error), kind=trouble(error)), skew_s, []
-    return LinkState(registered=held is None, name_held=held, beat_at=0.0, latency_ms=took * 1000), skew_s, known
+        return LinkState(trouble=words(error), kind=trouble(error)), skew_s, role, []
+    return LinkState(registered=held is None, name_held=held, beat_at=0.0, latency_ms=took * 1000), skew_s, role, known
 
 
 def _other_workers(settings: Settings, known: list[WorkerView]) -> tuple[str, ...]:

@@ -175,3 +175,5 @@ class Health(Wire):
     protocol: int | None = None
     server_id: str | None = None
     server_time: AwareDatetime | None = None
+    role: str | None = None
+    """Of the key that the request was sent with; None without one that the server takes."""

@@ -104,6 +104,8 @@ class Asked(NamedTuple):
     """The other machine to which the key goes unencrypted."""
     other_workers: tuple[str, ...] = ()
     """Those that run on this machine as well."""
+    key_role: str = ""
+    """What the server says that the key is for; empty where it does not say."""
     logins_trouble: str = ""
     """Why the Docker CLI's logins are not used; empty when they are."""
     docker_at: str = ""
@@ -117,7 +119,7 @@ def checklist(facts: Facts, asked: Asked | None = None, *, own_ops: bool = False
 
 def _checks(facts: Facts, asked: Asked | None, *, own_ops: bool) -> Iterator[Check]:
     yield _server(facts)
-    yield _key(facts)
+    yield _key(facts, "" if asked is None else asked.key_role)
     if asked is not None:
         yield from _encryption(asked.key_in_clear_to)
     if asked is not None:
@@ -173,15 +175,24 @@ def _server(facts: Facts) -> Check:
     return Check("server", CheckState.FAILED, f"{url}: {link.trouble}", mend)
 
 
-def _key(facts: Facts) -> Check:
+_GOOD_FOR: Final = {
+    "admin": "an admin key, good for everything",
+    "work": "a work key, good for a worker",
+    "submit": "a submit key, good for submitting runs and for definitions; a worker needs a work key or the admin key",
+}
+
+
+def _key(facts: Facts, role: str) -> Check:
     link = facts.link
+    if role == "submit":
+        return Check("key", CheckState.FAILED, _GOOD_FOR[role], _ROLE_MEND)
     if link.kind is Trouble.KEY:
         return Check("key", CheckState.FAILED, (link.trouble or "refused").partition(":")[0], _KEY_MEND)
     if link.kind is Trouble.ROLE:
         return Check("key", CheckState.FAILED, link.trouble or "its role does not allow it", _ROLE_MEND)
     if link.beat_at is None and link.name_held is None:
         return Check("key", CheckState.WAITING, "not known before the server answers")
-    return Check("key", CheckState.OK, "the server takes it")
+    return Check("key", CheckState.OK, "the server takes it" + (f": {_GOOD_FOR.get(role, role)}" if role else ""))
 
 
 def _encryption(host: str | None) -> Iterator[Check]:

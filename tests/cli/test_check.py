@@ -24,7 +24,7 @@ from gyoza_tui.worker.state_dir import JOURNAL, StateDir, worker_dir
 from tests.cli.conftest import Verb
 from tests.commands import Started, installed
 from tests.scripted_server import Reply, ScriptedServer, refusal
-from tests.servers import KEY, SUBMIT_KEY, ServerThread
+from tests.servers import KEY, SUBMIT_KEY, WORK_KEY, ServerThread
 from tests.waiting import until
 
 ENGINE = os.environ.get("DOCKER_HOST")
@@ -118,8 +118,21 @@ def test_a_key_that_may_not_work(verb: Verb, served: ServerThread, monkeypatch: 
     monkeypatch.setenv("GYOZA_API_KEY", SUBMIT_KEY)
     code, found = _checks(verb)
     assert (code, found["server"].state, found["key"].state) == (1, "ok", "failed")
-    assert found["key"].text == "a submit key may not claim runs: use a key of the role work or admin"
+    good_for = "a submit key, good for submitting runs and for definitions; a worker needs a work key or the admin key"
+    assert found["key"].text == good_for
     assert "work key" in found["key"].mend
+    with contextlib.closing(StateDir.open(Path("state"), "desk")):
+        assert _checks(verb)[1]["key"].text == good_for, "also while the worker runs, by another key"
+
+
+@pytest.mark.parametrize(
+    ("key", "good_for"), [(KEY, "an admin key, good for everything"), (WORK_KEY, "a work key, good for a worker")]
+)
+def test_what_a_key_is_good_for(
+    verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch, key: str, good_for: str
+) -> None:
+    monkeypatch.setenv("GYOZA_API_KEY", key)
+    assert _checks(verb)[1]["key"].text == f"the server takes it: {good_for}"
 
 
 def test_something_else_at_that_address(verb: Verb) -> None:

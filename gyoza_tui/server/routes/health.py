@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from gyoza_tui import __version__
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.workers import PROTOCOL, Health
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.moments import to_utc
+from gyoza_tui.server.roles import SCOPE_KEY
 from gyoza_tui.server.routes.answers import TheHub, refusals, reply
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/health", response_model=Health, responses={503: refusals()[503]})
-async def health(hub: TheHub) -> Response:
+async def health(hub: TheHub, request: Request) -> Response:
     """Needs no key. 503 when the database has gone from its place."""
     if (trouble := hub.database.trouble) is not None:
         raise Refused(503, ErrorCode.BUSY, trouble)
@@ -26,5 +27,6 @@ async def health(hub: TheHub) -> Response:
             protocol=PROTOCOL,
             server_id=hub.database.server_id,
             server_time=to_utc(hub.moments.shown()),
+            role=request.scope[SCOPE_KEY] if "X-API-Key" in request.headers else None,
         )
     )
