@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
+
+MOMENT_MAX: Final = 253_402_300_800.0
+"""UTC seconds that no moment of ours reaches: the year 10000."""
 
 
 class Clock(Protocol):

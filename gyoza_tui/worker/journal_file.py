@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from gyoza_tui import private
 from gyoza_tui.backends.base import Exit
-from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.clock import MOMENT_MAX, Clock
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
 
@@ -75,8 +75,7 @@ COLUMNS: Final = RunRow._fields
 _HINTS: Final = get_type_hints(RunRow)
 _FLAGS: Final = tuple(name for name, kind in _HINTS.items() if kind is bool)
 _MOMENTS: Final = tuple(name for name, kind in _HINTS.items() if kind in (float, float | None))
-_MOMENT_MAX: Final = 253_402_300_800.0
-"""The year 10000; no percentage is more either."""
+"""And percentages, which are below the greatest moment too."""
 _STORED_AS: Final = {name: int if kind in (int, bool) else str for name, kind in _HINTS.items()} | dict.fromkeys(
     _MOMENTS, float
 )
@@ -209,7 +208,7 @@ def row_of(columns: tuple[Any, ...], run: OpRun | None = None) -> RunRow:
         if value is not None and not isinstance(value, _STORED_AS[name]):
             raise TypeError(f"{name} is not what was written there")
     for name in _MOMENTS:
-        if not 0 <= (found[name] or 0) < _MOMENT_MAX:
+        if not 0 <= (found[name] or 0) < MOMENT_MAX:
             raise ValueError(f"{name} is not what was written there")
     found["run"] = run or OpRun.model_validate_json(found["run"])
     found["intent"] = Intent(found["intent"])

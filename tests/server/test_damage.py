@@ -18,6 +18,7 @@ ODD_META = {
     "DELETE FROM meta WHERE key = 'schema_version'": "nothing as schema_version",
     "UPDATE meta SET value = 'three' WHERE key = 'schema_version'": "'three' as schema_version",
     "UPDATE meta SET value = '-1' WHERE key = 'schema_version'": "'-1' as schema_version",
+    "UPDATE meta SET value = '0' WHERE key = 'schema_version'": "'0' as schema_version",
     "DELETE FROM meta WHERE key = 'server_id'": "nothing as server_id",
     "UPDATE meta SET value = '' WHERE key = 'server_id'": "'' as server_id",
     "DROP TABLE meta": "nothing as schema_version",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import signal
 from typing import Any, Final, NamedTuple, TypeVar
 
 from gyoza_tui.backends.base import Exit
+from gyoza_tui.models.clock import MOMENT_MAX
 
 _MARK: Final = re.compile(r"[0-9a-f]{32}")
 _STARTED: Final = re.compile(rb"([0-9a-z-]+) (\d{1,10}) (\d{1,20})\n")
@@ -108,7 +108,7 @@ def _optional(found: dict[str, Any], name: str, kind: type[_T]) -> _T | None:
 
 def _time(found: dict[str, Any], name: str) -> float | None:
     seconds = found.get(name)
-    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds):
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < MOMENT_MAX:
         return float(seconds)
     if seconds is None:
         return None
