@@ -9,6 +9,7 @@ from gyoza_tui.models.runs import TopicEvent
 from gyoza_tui.models.states import EventType
 from gyoza_tui.server import schema
 from gyoza_tui.server.rows import event_of
+from gyoza_tui.server.stored_json import place
 
 PAGE_BYTES = 8 * MIB
 
@@ -34,7 +35,8 @@ def page(connection: Connection, topic: str, after: int, limit: int) -> tuple[li
         outputs = None
         if row.type == EventType.COMPLETED:
             where = (attempts.c.run_id == row.run_id) & (attempts.c.attempt == row.attempt)
-            outputs = connection.execute(select(attempts.c.outputs).where(where)).scalar()
+            text = connection.execute(select(attempts.c.outputs).where(where)).scalar()
+            outputs = None if text is None else place(text)
         event = event_of(row, outputs)
         found.append(TopicEvent(**dict(event), run_id=row.run_id, attempt=row.attempt))
         last = row.n

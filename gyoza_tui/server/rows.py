@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 from pydantic_core import from_json, to_json
@@ -54,15 +54,15 @@ def constraints_of(attempt: Row[Any]) -> Constraints:
     return Constraints.model_validate_json(attempt.constraints)
 
 
-def event_of(row: Row[Any], outputs: str | None) -> Event:
-    """`outputs`: of the event's attempt, which are the payload of COMPLETED."""
-    payload = outputs if row.type == EventType.COMPLETED else row.payload
+def event_of(row: Row[Any], outputs: dict[str, Any] | None) -> Event:
+    """`outputs`: of the event's attempt, in their place, which are the payload of COMPLETED."""
+    payload = None if row.payload is None else place(row.payload)
     return Event(
         id=row.id,
         type=EventType(row.type),
         t=to_utc(row.sent_at),
         msg=loads(row.msg),
-        payload=None if payload is None else place(payload),
+        payload=outputs if row.type == EventType.COMPLETED else payload,
         state=RunState(row.state),
         received_at=to_utc(row.received_at),
     )
@@ -81,7 +81,9 @@ def _summary(row: Row[Any]) -> ExecutionSummary:
     )
 
 
-def _attempt_of(row: Row[Any], inputs: str, events: list[Event]) -> OpAttempt:
+def _attempt_of(
+    row: Row[Any], inputs: dict[str, Any], outputs: dict[str, Any] | None, events: list[Event]
+) -> OpAttempt:
     return OpAttempt(
         id=row.id,
         op_run_id=row.run_id,
@@ -89,8 +91,8 @@ def _attempt_of(row: Row[Any], inputs: str, events: list[Event]) -> OpAttempt:
         state=RunState(row.state),
         progress=loads(row.progress),
         events=events,
-        inputs=place(inputs),
-        outputs=place(row.outputs),
+        inputs=inputs,
+        outputs=outputs or {},
         execution_summary=_summary(row),
         constraints=constraints_of(row),
         started_at=None if row.started_at is None else to_utc(row.started_at),
@@ -146,16 +148,21 @@ def damaged_run(run: Row[Any], error: Exception) -> OpRun:
 
 
 def whole_run(connection: Connection, run: Row[Any], *, events: bool, placement: str | None) -> OpRun:
-    """The run with its attempts and, unless not wanted, all their events."""
+    """The run with its attempts and, unless not wanted, all their events. Each stored text is checked once."""
     rows = connection.execute(_ATTEMPTS, {"run_id": run.id}).all()
-    timelines = _timelines(connection, run.id, rows) if events else defaultdict(list)
-    attempts = [_attempt_of(row, run.inputs, timelines[row.attempt]) for row in rows]
     current = next((row for row in rows if row.attempt == run.current_attempt), None)
-    return run_of(run, current, events=timelines[run.current_attempt], attempts=attempts, placement=placement)
+    whole = run_of(run, current, placement=placement)
+    others = {row.attempt: place(row.outputs) for row in rows if row is not current and row.outputs is not None}
+    outputs = others if current is None or current.outputs is None else others | {current.attempt: whole.outputs}
+    timelines = _timelines(connection, run.id, outputs) if events else defaultdict(list)
+    whole.events = timelines[run.current_attempt]
+    whole.attempts = [_attempt_of(row, whole.inputs, outputs.get(row.attempt), timelines[row.attempt]) for row in rows]
+    return whole
 
 
-def _timelines(connection: Connection, run_id: str, attempts: Sequence[Row[Any]]) -> defaultdict[int, list[Event]]:
-    outputs = {row.attempt: row.outputs for row in attempts}
+def _timelines(
+    connection: Connection, run_id: str, outputs: dict[int, dict[str, Any]]
+) -> defaultdict[int, list[Event]]:
     timelines: defaultdict[int, list[Event]] = defaultdict(list)
     for row in connection.execute(_EVENTS, {"run_id": run_id}):
         timelines[row.attempt].append(event_of(row, outputs.get(row.attempt)))

@@ -17,10 +17,10 @@ _PARSERS: Final = threading.local()
 class _Stored:
     """Stored text, which pydantic cannot write and therefore passes to `fallback`."""
 
-    __slots__ = ("text",)
+    __slots__ = ("data",)
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.data = text.encode()
 
 
 def place(text: str | None) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def written(write: Callable[..., bytes]) -> bytes:
 
     def note(value: Any) -> None:
         assert isinstance(value, _Stored), type(value)
-        texts.append(value.text.encode())
+        texts.append(value.data)
 
     first, *others = write(fallback=note).split(_PLACE)
     return b"".join([first, *(part for pair in zip(texts, others, strict=True) for part in pair)])

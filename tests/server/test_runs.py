@@ -263,6 +263,24 @@ def test_stored_json_is_answered_as_it_is_stored(gyoza: Cluster, tmp_path: Path)
         assert tuple(text.count(odd[name]) for name in ("inputs", "payload", "outputs")) == counts
 
 
+def test_each_stored_json_is_checked_once_for_an_answer(gyoza: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = gyoza.worker()
+    gyoza.submit(inputs={"a": 1})
+    [run] = worker.take()
+    worker.report(run, "STARTED")
+    worker.report(run, "COMPLETED", payload={"c": 3})
+    checked: list[str] = []
+
+    def is_json(text: str) -> bool:
+        checked.append(text)
+        return True
+
+    monkeypatch.setattr(stored_json, "_is_json", is_json)
+    whole = gyoza.run(run["id"])
+    assert [event.get("payload") for event in whole["events"]] == [{"worker_id": "w1"}, None, {"c": 3}]
+    assert sorted(checked) == ['{"a":1}', '{"c":3}', '{"worker_id":"w1"}']
+
+
 def test_a_fault_does_not_repeat_what_was_sent(gyoza: Cluster) -> None:
     body = {"image": "busybox", "secret_env": {"TOKEN": ["hunter2"]}}
     assert "hunter2" not in json.dumps(gyoza.post("/runs", body, 422))
