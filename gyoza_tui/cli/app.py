@@ -9,9 +9,9 @@ import typer
 
 from gyoza_tui.cli import bounds, options
 from gyoza_tui.cli.bound_flags import BoundFlags
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
-from gyoza_tui.cli.options import Connection
 from gyoza_tui.cli.verbs import VerbGroup
 
 app = typer.Typer(

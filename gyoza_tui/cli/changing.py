@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from gyoza_tui.cli import run_filters
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
-from gyoza_tui.cli.options import Connection
 from gyoza_tui.cli.run_filters import Flags
 from gyoza_tui.models import filters
 from gyoza_tui.models.text import visible

@@ -19,7 +19,7 @@ from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
     from gyoza_tui.cli.connection import Connected
-    from gyoza_tui.cli.options import Connection
+    from gyoza_tui.cli.connection_flags import Connection
     from gyoza_tui.client import GyozaClient
     from gyoza_tui.models.states import RunState
 
@@ -94,11 +94,11 @@ def complete_target(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def _runs(client: GyozaClient, beginning: str, wanted: Callable[[RunState], bool]) -> Iterable[Offer]:
-    from gyoza_tui.cli import connection, run_words
+    from gyoza_tui.cli import connection
 
     for run in connection.all_runs(client, filters.term(Key.RUN, beginning) if beginning else None):
         if run.id.startswith(beginning) and wanted(run.state):
-            yield Offer(run.id, f"{run.state.value} {run_words.op_name(run)}")
+            yield Offer(run.id, f"{run.state.value} {run.op_name}")
 
 
 def offered(ctx: typer.Context, incomplete: str, ask: Callable[[GyozaClient], Iterable[Offer]]) -> list[Offer]:
@@ -132,7 +132,7 @@ def _connected(ctx: typer.Context) -> AbstractContextManager[Connected]:
 
 
 def _flags(typed: dict[str, Any]) -> Connection:
-    from gyoza_tui.cli.options import Connection
+    from gyoza_tui.cli.connection_flags import Connection
 
     return Connection(**{each.name: typed.get(each.name) for each in fields(Connection)})
 

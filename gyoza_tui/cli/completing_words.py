@@ -49,7 +49,7 @@ def complete_input(ctx: typer.Context, incomplete: str) -> list[Offer]:
     given = {pair.partition("=")[0] for pair in ctx.params.get("pairs") or []}
 
     def ask(client: GyozaClient) -> Iterator[Offer]:
-        from gyoza_tui.cli.definitions import input_words
+        from gyoza_tui.cli.definition_lookup import input_words
         from gyoza_tui.models.definitions import ValueType
 
         for each, spec in client.get_definition(name, version or None).input_specs.items():

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.failures import CliError, name, of_http, usage
-from gyoza_tui.cli.options import Connection
 from gyoza_tui.cli.terminal import say
 from gyoza_tui.models import filters
 from gyoza_tui.models.filters import Key

@@ -9,13 +9,14 @@ import typer
 
 from gyoza_tui.cli import options
 from gyoza_tui.cli.completing import complete_definition
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError
-from gyoza_tui.cli.options import Connection, with_connection
+from gyoza_tui.cli.options import with_connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
-    from gyoza_tui.models.definitions import InputSpec, OpDefinition
+    from gyoza_tui.models.definitions import OpDefinition
 
 EXAMPLES: Final = examples(
     "gyoza-tui definitions",
@@ -79,20 +80,14 @@ def _named(known: list[OpDefinition], name: str) -> list[OpDefinition]:
 
 
 def _inputs(definition: OpDefinition) -> str:
+    from gyoza_tui.cli.definition_lookup import input_words
+
     return ", ".join(f"{name}: {input_words(spec)}" for name, spec in definition.input_specs.items())
-
-
-def input_words(spec: InputSpec) -> str:
-    """`int = 3`; `int?` where it may be left out."""
-    from gyoza_tui.cli.terminal import brief
-
-    if spec.default is not None:
-        return f"{spec.type} = {brief(spec.default)}"
-    return spec.type.value if spec.required else f"{spec.type}?"
 
 
 def _described(definition: OpDefinition) -> Iterator[str]:
     from gyoza_tui.cli import run_words
+    from gyoza_tui.cli.definition_lookup import input_words
 
     yield visible(f"{definition.id}@{definition.version}")
     for name, value in {"image": definition.image, **run_words.asked_for(definition)}.items():

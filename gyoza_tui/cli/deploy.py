@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gyoza_tui.cli import options
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
-from gyoza_tui.cli.options import Connection, with_connection
+from gyoza_tui.cli.options import with_connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, usage
-from gyoza_tui.cli.run_op import OPS
+from gyoza_tui.cli.run_op import OPS, image_name
 
 EXAMPLES = examples("gyoza-tui init my-op", "gyoza-tui init my-op --no-docker")
 _ROOT: Final = Path(__file__).parents[1]
@@ -58,11 +57,6 @@ def init(
     terminal.hint(shlex.join(["run", str(directory), "text=hello"]))
     if no_docker:
         terminal.hint(shlex.join(["--ops-file", str(directory / OPS)]), "for a worker with it")
-
-
-def image_name(text: str) -> str:
-    """As much of the text as can name an op and its image: lower case, at most 60 characters."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:60].strip("-") or "op"
 
 
 def _rendered(home: Path, *, no_docker: bool) -> dict[str, str]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from gyoza_tui.cli import log_files, options
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.log_lines import Line, Lines, Selection
-from gyoza_tui.cli.options import Connection, with_connection
+from gyoza_tui.cli.options import with_connection
 from gyoza_tui.models import filters
 from gyoza_tui.models.text import visible
 

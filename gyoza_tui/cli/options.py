@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, Concatenate, Final
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Concatenate, Final
 import typer
 
 from gyoza_tui.cli.completing import complete_run
+from gyoza_tui.cli.connection_flags import Connection
 
 Server = Annotated[str | None, typer.Option(metavar="URL", help="The gyoza server.", show_default=False)]
 WorkerId = Annotated[str | None, typer.Option(metavar="ID", help="The worker's name.", show_default=False)]
@@ -27,37 +27,6 @@ Run = Annotated[
         metavar="RUN", help="A run's id, or its beginning.", show_default=False, autocompletion=complete_run
     ),
 ]
-
-
-@dataclass(frozen=True)
-class Connection:
-    """The flags by which a verb finds its settings: its server, its key and this machine's state directory."""
-
-    server: str | None = None
-    worker_id: str | None = None
-    state_dir: str | None = None
-    api_key_file: str | None = None
-    env_file: str | None = None
-
-    def over(self, outer: Connection | None) -> Connection:
-        """These flags, and where one is not given, that before the verb."""
-        if outer is None:
-            return self
-        return Connection(**{f.name: _first(getattr(self, f.name), getattr(outer, f.name)) for f in fields(self)})
-
-    def as_settings(self) -> dict[str, Any]:
-        """By the names of the flags of `settings.load`."""
-        return {
-            "server_url": self.server,
-            "worker_id": self.worker_id,
-            "state_dir": self.state_dir,
-            "api_key_file": self.api_key_file,
-            "env_file": self.env_file,
-        }
-
-
-def _first(inner: str | None, outer: str | None) -> str | None:
-    return outer if inner is None else inner
 
 
 _FLAGS: Final = {

@@ -9,9 +9,10 @@ import typer
 from gyoza_tui.cli import options, run_filters
 from gyoza_tui.cli.changing import Change, Chosen, carry_out
 from gyoza_tui.cli.completing_words import complete_open_run_or_term, complete_retryable_run_or_term
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
-from gyoza_tui.cli.options import Connection, with_connection
+from gyoza_tui.cli.options import with_connection
 from gyoza_tui.cli.run_filters import Flags
 from gyoza_tui.models.limits import PRIORITY_MAX
 from gyoza_tui.models.states import Cause, RunState, allowed

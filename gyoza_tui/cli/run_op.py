@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gyoza_tui.cli import options
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.inputs import Given
-from gyoza_tui.cli.options import Connection
 from gyoza_tui.cli.with_command import behind
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _directory(directory: Path, command: list[str] | None) -> Subject:
         definition = _only_one(directory / NAME)
         subject = _defined(definition, command, directory)
     elif has_dockerfile:
-        subject = _image(f"gyoza-try-{_plain(directory)}", command)
+        subject = _image(f"gyoza-try-{image_name(directory.resolve().name)}", command)
     else:
         raise usage(f"{directory} has neither {NAME} nor a Dockerfile; `gyoza-tui init DIR` writes an op with both")
     image = subject.fields["image"]
@@ -149,8 +150,6 @@ _SHARED = ("image", "constraints", "command", "env", "secret_env", "volumes", "t
 """What a definition says of its runs, as far as it matters without a server."""
 
 
-def _plain(directory: Path) -> str:
-    """A directory's name as an image may be called."""
-    from gyoza_tui.cli.init import image_name
-
-    return image_name(directory.resolve().name)
+def image_name(text: str) -> str:
+    """As much of the text as can name an op and its image: lower case, at most 60 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:60].strip("-") or "op"

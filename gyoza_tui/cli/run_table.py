@@ -49,7 +49,7 @@ def _row(run: OpRun, short: str, times: Times) -> Row:
         (run.state.value, run_words.STYLES[run.state]),
         (short, ""),
         (str(run.current_attempt), "dim"),
-        (run_words.op_name(run), ""),
+        (run.op_name, ""),
         (f"{run.progress:.0f}%", "dim"),
         (run_words.run_time(run), ""),
         (times.told(run.created_at), "dim"),

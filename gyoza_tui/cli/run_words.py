@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gyoza_tui.cli.terminal import brief, duration
-from gyoza_tui.models import filters
 from gyoza_tui.models.failures import Failure
 from gyoza_tui.models.states import OP_EVENTS, EventType, RunState
 
@@ -32,11 +31,6 @@ STYLES: dict[RunState, str] = {
 def as_json(run: OpRun) -> dict[str, Any]:
     """As the server tells it, but for its lease: that is the right to report on it, and its worker's alone."""
     return run.model_dump(mode="json", exclude={"lease"})
-
-
-def op_name(run: OpRun) -> str:
-    """The definition and its version, or the image."""
-    return filters.op_name(run.image, run.op_definition, run.op_version)
 
 
 def failure(events: list[Event]) -> Failure | None:

@@ -7,8 +7,9 @@ from typing import Annotated, Final
 import typer
 
 from gyoza_tui.cli import options, run_filters
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
-from gyoza_tui.cli.options import Connection, with_connection
+from gyoza_tui.cli.options import with_connection
 from gyoza_tui.cli.run_filters import Flags
 
 LISTED: Final = 50

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from gyoza_tui.cli import options
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
-from gyoza_tui.cli.options import Connection
 
 if TYPE_CHECKING:
     from gyoza_tui.own_server import OwnFiles

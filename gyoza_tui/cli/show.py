@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from gyoza_tui.cli import options
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
-from gyoza_tui.cli.options import Connection, with_connection
+from gyoza_tui.cli.options import with_connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _facts(run: OpRun, times: Times) -> dict[str, str | None]:
     return {
         "run": run.id,
         "state": f"{run.state.value} ({run.progress:.0f}%)",
-        "op": run_words.op_name(run),
+        "op": run.op_name,
         "image": run.image if run.op_definition else None,
         **run_words.asked_for(run),
         "priority": str(run.priority),

@@ -13,9 +13,10 @@ from gyoza_tui.cli.ad_hoc import AdHoc
 from gyoza_tui.cli.bars import bar
 from gyoza_tui.cli.completing import complete_target
 from gyoza_tui.cli.completing_words import complete_input
+from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
-from gyoza_tui.cli.options import Connection, with_connection
+from gyoza_tui.cli.options import with_connection
 from gyoza_tui.cli.with_command import behind
 from gyoza_tui.models.text import visible
 

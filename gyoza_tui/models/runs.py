@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import Inputs, OpSpec
+from gyoza_tui.models.filters import op_name
 from gyoza_tui.models.identity import Id
 from gyoza_tui.models.limits import EVENT_MAX, KIB, OUTPUTS_MAX, PRIORITY_MAX
 from gyoza_tui.models.states import OP_EVENTS, EventType, RunState
@@ -105,6 +106,11 @@ class OpRun(OpSpec):
     """In a claim's answer: the attempt handed over."""
     lease: str | None = None
     """In a claim's answer: the right to report on it."""
+
+    @property
+    def op_name(self) -> str:
+        """What a person calls its op. From outside: never shown as it is."""
+        return op_name(self.image, self.op_definition, self.op_version)
 
 
 class RunRequest(OpSpec):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, select
 
@@ -19,7 +19,8 @@ from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.limits import CPU_MAX
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.server import schema
-from gyoza_tui.server.moments import Micros, Moments
+from gyoza_tui.server.free import Counted, Free
+from gyoza_tui.server.moments import Moments
 from gyoza_tui.server.roster import Known, Roster
 from gyoza_tui.server.scheduler import Need, Room, is_alone
 
@@ -46,33 +47,6 @@ def _constraints(text: str) -> Constraints:
         return Constraints.model_validate_json(text)
     except ValueError:
         return Constraints()
-
-
-class Counted(NamedTuple):
-    """An unreleased attempt."""
-
-    constraints: Constraints
-    backend: str
-    started_at: Micros | None
-    alone_s: int
-
-
-class Free:
-    """What one worker has free, as its rows were last read."""
-
-    def __init__(self, counted: list[Counted], room: Room) -> None:
-        self.counted = counted
-        self.room = room
-        """Never changed."""
-        self._unfit: frozenset[str] = frozenset()
-        self.lasting = not any(each.alone_s for each in counted)
-        """Whether only another row changes it; an attempt that starts alone is alone for some time."""
-
-    def fitting(self, needs: Mapping[str, Need], texts: frozenset[str]) -> set[str]:
-        """Those of the needs, by their `texts`, that it has room for. What has no room is not looked at again."""
-        found = {text for text in texts - self._unfit if self.room.fits(needs[text])}
-        self._unfit = texts - found
-        return found
 
 
 class Rooms:

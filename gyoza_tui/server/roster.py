@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
 from gyoza_tui.models.workers import HeartbeatRequest, RunningOpReport
 from gyoza_tui.server import schema
+from gyoza_tui.server.free import Free
 from gyoza_tui.server.moments import Micros
-
-if TYPE_CHECKING:
-    from gyoza_tui.server.rooms import Free
 
 _LOG = logging.getLogger(__name__)
 

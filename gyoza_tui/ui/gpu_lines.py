@@ -14,7 +14,7 @@ from gyoza_tui.ui.phases import FINISHED
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import HOT, meter
 from gyoza_tui.ui.widgets.sparkline import buckets, sparkline
-from gyoza_tui.worker.snapshot import Foreign, RunView, phase_of
+from gyoza_tui.worker.snapshot import Foreign, RunView
 
 HOT_C: Final = 85.0
 """Of a GPU that does not tell from where on it slows down: most do a little above it."""
@@ -69,7 +69,7 @@ def gpu_strip(gpus: Sequence[GpuSample], width: int) -> Content:
 
 
 def run_on(gpu: int, runs: Sequence[RunView]) -> list[RunView]:
-    return [run for run in runs if run.gpu == gpu and phase_of(run) not in FINISHED]
+    return [run for run in runs if run.gpu == gpu and run.phase not in FINISHED]
 
 
 def _load(gpu: GpuSample) -> tuple[Content, ...]:

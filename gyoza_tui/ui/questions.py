@@ -11,7 +11,6 @@ from textual.content import Content
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.format import duration
 from gyoza_tui.ui.key_names import key_of
-from gyoza_tui.ui.ops import op_name
 from gyoza_tui.ui.outside import one_line
 from gyoza_tui.ui.refusals import stoppable
 from gyoza_tui.ui.screens.dialog import Choice, Question, yes_or_no
@@ -149,7 +148,7 @@ def _going(run: RunView, snapshot: Snapshot) -> Content:
 
 
 def _named(run: RunView, since: str) -> Content:
-    return Content.assemble(one_line(run.row.run_id).stylize("bold"), "  ", one_line(op_name(run.row)), f"  {since}")
+    return Content.assemble(one_line(run.row.run_id).stylize("bold"), "  ", one_line(run.row.run.op_name), f"  {since}")
 
 
 def _list(runs: tuple[RunView, ...], snapshot: Snapshot) -> tuple[Content, ...]:

@@ -10,14 +10,13 @@ from typing import Final, NamedTuple
 from textual.content import Content
 
 from gyoza_tui.ui.format import NOT_APPLICABLE, UNKNOWN, clock, duration, part_of, percent
-from gyoza_tui.ui.ops import op_name
 from gyoza_tui.ui.outside import cut, plain_line
 from gyoza_tui.ui.phases import FINISHED, LOOKS, WORD_WIDTH
 from gyoza_tui.ui.server_truth import differing
 from gyoza_tui.ui.steps import current_step, next_try, step_word
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import meter
-from gyoza_tui.worker.snapshot import Phase, RunView, phase_of
+from gyoza_tui.worker.snapshot import Phase, RunView
 
 _STATE: Final = 2 + WORD_WIDTH
 _COLUMNS: Final = (
@@ -79,7 +78,7 @@ def run_line(view: RunView, now: float, layout: Layout) -> Content:
         text = _cell(name, width, view, now, layout) if ending is None or name != _END[0] else ending
         cells.append(_filled(text, width, right=name in _RIGHT))
     line = Content(" " * layout.gap).join(cells)
-    return line.stylize_before("$text-muted") if phase_of(view) in FINISHED else line
+    return line.stylize_before("$text-muted") if view.phase in FINISHED else line
 
 
 def _joined(layout: Layout, names: tuple[str, ...]) -> dict[str, int]:
@@ -98,7 +97,7 @@ def _filled(text: Content, cells: int, *, right: bool) -> Content:
 
 
 def _failed(view: RunView) -> bool:
-    return phase_of(view) is Phase.FAILED
+    return view.phase is Phase.FAILED
 
 
 def _ending(view: RunView, layout: Layout) -> Content | None:
@@ -110,7 +109,7 @@ def _ending(view: RunView, layout: Layout) -> Content | None:
     if _failed(view):
         cause = f'  "{plain_line(row.last_line)}"' if row.last_line else ""
         return Content("  ").join([*_marks(view, layout), Content(f"{words}{cause}")])
-    return Content(f"{row.outcome}: {words}" if phase_of(view) is Phase.TO_DELIVER and words else words or row.outcome)
+    return Content(f"{row.outcome}: {words}" if view.phase is Phase.TO_DELIVER and words else words or row.outcome)
 
 
 def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> Content:
@@ -123,7 +122,7 @@ def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> C
         case "RUN":
             return Content(plain_line(row.run_id)[:cells])
         case "OP":
-            return Content(cut(plain_line(op_name(row)), cells))
+            return Content(cut(plain_line(row.run.op_name), cells))
         case "PROGRESS":
             return _progress(view, cells)
         case "LEFT":
@@ -139,7 +138,7 @@ def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> C
 
 
 def _state(view: RunView, layout: Layout) -> Content:
-    phase = phase_of(view)
+    phase = view.phase
     look = LOOKS[phase]
     style = "$text-error dim" if phase is Phase.FAILED and view.seen else look.style
     return Content.styled(f"{look.mark(ascii_only=layout.ascii_only)} {phase}", style)
@@ -147,7 +146,7 @@ def _state(view: RunView, layout: Layout) -> Content:
 
 def _progress(view: RunView, cells: int) -> Content:
     if view.progress is None:
-        shown = UNKNOWN if phase_of(view) is Phase.RUNNING else NOT_APPLICABLE
+        shown = UNKNOWN if view.phase is Phase.RUNNING else NOT_APPLICABLE
         return Content.styled(f"{shown:>{cells}}", "$text-muted")
     value = view.progress.percent
     return Content.assemble(meter(value, cells - _PERCENT), f"{percent(value):>{_PERCENT}}")
@@ -155,7 +154,7 @@ def _progress(view: RunView, cells: int) -> Content:
 
 def _left(view: RunView, now: float) -> str:
     progress = view.progress
-    if phase_of(view) is not Phase.RUNNING:
+    if view.phase is not Phase.RUNNING:
         return NOT_APPLICABLE
     if progress is None or progress.left_s is None:
         return UNKNOWN
@@ -191,7 +190,7 @@ def _marks(view: RunView, layout: Layout) -> list[Content]:
     """What is known of it in addition to its state, the urgent first."""
     row = view.row
     wrong = [plain_line(view.again.why)] if view.again is not None else []
-    since = row.frozen_since if phase_of(view) is Phase.FROZEN else None
+    since = row.frozen_since if view.phase is Phase.FROZEN else None
     frozen = [] if since is None else [f"paused from outside since {clock(since, layout.zone)}"]
     marks = [Content.styled(mark, "$text-warning") for mark in (*_urgent(view), *frozen, *wrong)]
     if row.outcome_at is not None and "NOTE" in layout.widths:

@@ -16,7 +16,7 @@ from gyoza_tui.ui.format import UNKNOWN, duration, took
 from gyoza_tui.ui.outside import one_line, plain_line
 from gyoza_tui.ui.steps import current_step, next_try, sign, step_word
 from gyoza_tui.worker.control import LogLine, RunDetails
-from gyoza_tui.worker.snapshot import Exit, Outcome, Phase, RunRow, RunView, StepView, phase_of
+from gyoza_tui.worker.snapshot import Exit, Outcome, Phase, RunRow, RunView, StepView
 
 _JSON_LINES: Final = 200
 _JSON_LINE: Final = 2000
@@ -64,7 +64,7 @@ def _facts(details: RunDetails, now: float, zone: tzinfo | None) -> Iterator[Con
     yield _fact("id", one_line(row.run_id), f"  attempt {row.attempt}")
     yield _fact("image", _cut(row.run.image, _FACT), f"  on {row.backend}")
     yield _fact("claimed", _clock(row.claimed_at, zone), f"  {duration(now - row.claimed_at)} ago")
-    yield _fact("here", phase_of(details.view), _marks(details.view, zone))
+    yield _fact("here", details.view.phase, _marks(details.view, zone))
     yield _fact("server", *_server(details))
     for refused in details.refused:
         yield _fact("refused", _cut(refused, _FACT))
@@ -81,7 +81,7 @@ def _server(details: RunDetails) -> tuple[str | Content, ...]:
 
 def _marks(view: RunView, zone: tzinfo | None) -> str:
     marks = [mark for mark, holds in (("adopted", view.adopted), ("held: of another server", view.held)) if holds]
-    if phase_of(view) is Phase.FROZEN and view.row.frozen_since is not None:
+    if view.phase is Phase.FROZEN and view.row.frozen_since is not None:
         marks.append(f"paused from outside since {_clock(view.row.frozen_since, zone)}")
     if view.row.intent_note and view.row.outcome is None:
         marks.append(plain_line(view.row.intent_note))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gyoza_tui.models.states import TERMINAL, RunState
-from gyoza_tui.worker.snapshot import Outcome, Phase, RunView, phase_of
+from gyoza_tui.worker.snapshot import Outcome, Phase, RunView
 
 _HELD_HERE: Final = frozenset({RunState.ASSIGNED, RunState.RUNNING})
 """The server's word is up to one heartbeat old: a run that has just started may still be ASSIGNED there."""
@@ -27,7 +27,7 @@ def differing(view: RunView) -> str | None:
 def _agreeing(view: RunView) -> frozenset[RunState]:
     outcome = view.row.outcome
     if outcome is None:
-        return frozenset() if phase_of(view) is Phase.LOST else _HELD_HERE
+        return frozenset() if view.phase is Phase.LOST else _HELD_HERE
     if outcome not in _ENDS:
         return frozenset(RunState)  # it is not ours any more, and may be anywhere
     if not view.row.acked:

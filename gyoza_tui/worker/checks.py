@@ -15,6 +15,7 @@ from gyoza_tui.worker.backend_pool import UNCHECKED
 from gyoza_tui.worker.foreign_memory import Foreign
 from gyoza_tui.worker.hardware.nvml import DRIVER_NOT_LOADED, VERSION_MISMATCH
 from gyoza_tui.worker.link import LinkState
+from gyoza_tui.worker.state_dir_look import Directory
 
 
 class CheckState(StrEnum):
@@ -75,16 +76,6 @@ class Facts(Protocol):
 
     @property
     def disk_warning(self) -> str | None: ...
-
-
-class Directory(NamedTuple):
-    """One that a worker needs."""
-
-    path: str
-    trouble: str | None = None
-    """Why it cannot be used, in words."""
-    note: str = ""
-    """Who has it, as a running worker."""
 
 
 class Asked(NamedTuple):

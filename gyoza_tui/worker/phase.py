@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
-
-if TYPE_CHECKING:
-    from gyoza_tui.worker.snapshot import RunView
 
 
 class Phase(StrEnum):
@@ -55,12 +52,8 @@ _BEFORE_START: Final = {
 """Steps that are not named here, as those of another pipeline, are STARTING until the container runs."""
 
 
-def phase_of(view: RunView) -> Phase:
+def phase_of(row: RunRow) -> Phase:
     """Works for rows of the history too."""
-    return phase_of_row(view.row)
-
-
-def phase_of_row(row: RunRow) -> Phase:
     if row.outcome is not None:
         return _OF_OUTCOME[row.outcome] if row.acked else Phase.TO_DELIVER
     # what has ended is reported in spite of a cancel or a release

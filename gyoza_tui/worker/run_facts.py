@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from gyoza_tui.models import filters
 from gyoza_tui.models.filters import RunFacts
-from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.phase import Phase, phase_of
-
-if TYPE_CHECKING:
-    from gyoza_tui.worker.snapshot import RunView
+from gyoza_tui.worker.run_row import RunRow
 
 
-def facts_of(view: RunView, worker_id: str) -> RunFacts:
+def facts_of(row: RunRow, worker_id: str) -> RunFacts:
     """Where a run has ended and is not delivered, its state is both; a frozen one is running too."""
-    row, phase = view.row, phase_of(view)
+    phase = phase_of(row)
     also = (row.outcome.value,) if row.outcome else (Phase.RUNNING.value,) if phase is Phase.FROZEN else ()
     states = (phase.value, *also)
     return RunFacts(
         id=row.run_id,
         states=states,
-        op=op_name(row.run),
+        op=row.run.op_name,
         image=row.run.image,
         note=" ".join((row.outcome_note or row.intent_note, row.last_line)),
         worker=worker_id,
         topic=row.run.event_delivery.topic,
         ended_at=row.outcome_at,
     )
-
-
-def op_name(run: OpRun) -> str:
-    return filters.op_name(run.image, run.op_definition, run.op_version)

@@ -43,7 +43,6 @@ __all__ = [
     "StepView",
     "Tally",
     "facts_of",
-    "phase_of",
 ]
 
 
@@ -89,6 +88,10 @@ class RunView(NamedTuple):
     """False for a failed one as long as nobody has looked at how it ended."""
     gpu: int | None = None
     """The index of the one GPU that it may see."""
+
+    @property
+    def phase(self) -> Phase:
+        return phase_of(self.row)
 
     @property
     def key(self) -> int:

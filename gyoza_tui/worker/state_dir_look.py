@@ -5,10 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import NamedTuple
 
-from gyoza_tui.worker.checks import Directory
 from gyoza_tui.worker.state_dir import StateDirError, refuse_network
 from gyoza_tui.worker.state_holder import holder
+
+
+class Directory(NamedTuple):
+    """One that a worker needs."""
+
+    path: str
+    trouble: str | None = None
+    """Why it cannot be used, in words."""
+    note: str = ""
+    """Who has it, as a running worker."""
 
 
 def look(root: Path) -> Directory:

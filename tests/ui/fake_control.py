@@ -168,7 +168,7 @@ class FakeControl:
     def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
         self._blocking()
         now = self.now
-        found = [view for view in self.past if wanted.matches(facts_of(view, now.worker_id), now.utc)]
+        found = [view for view in self.past if wanted.matches(facts_of(view.row, now.worker_id), now.utc)]
         return HistoryPage(tuple(found[:limit]), len(found))
 
     def details(self, key: int) -> RunDetails:

@@ -18,7 +18,7 @@ from gyoza_tui.server.hub import Timings
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.control import ControlError, Ending
 from gyoza_tui.worker.runner import Worker
-from gyoza_tui.worker.snapshot import Phase, RunView, phase_of
+from gyoza_tui.worker.snapshot import Phase, RunView
 from tests import images
 from tests.servers import KEY, ServerThread
 from tests.ui.recording import RecordedLine, Recording
@@ -135,7 +135,7 @@ class Scene:
 
     def phase(self, run: OpRun) -> Phase | None:
         view = self.view(run)
-        return phase_of(view) if view else None
+        return view.phase if view else None
 
     def percent(self, run: OpRun) -> float:
         view = self.view(run)

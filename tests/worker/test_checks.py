@@ -12,10 +12,11 @@ from gyoza_tui.client.answers import NotOurAnswer
 from gyoza_tui.client.endpoints import HEARTBEAT
 from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample, HardwareSample
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.worker.checks import Asked, Check, CheckState, Directory, checklist
+from gyoza_tui.worker.checks import Asked, Check, CheckState, checklist
 from gyoza_tui.worker.hardware.nvml import DRIVER_NOT_LOADED, VERSION_MISMATCH
 from gyoza_tui.worker.link import LinkState
 from gyoza_tui.worker.snapshot import Foreign, Snapshot
+from gyoza_tui.worker.state_dir_look import Directory
 from tests.scripted_server import Reply, ScriptedServer, refusal
 from tests.worker.rig import Rig
 

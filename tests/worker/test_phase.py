@@ -9,7 +9,7 @@ import pytest
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
-from gyoza_tui.worker.snapshot import Phase, RunView, phase_of
+from gyoza_tui.worker.snapshot import Phase, RunView
 
 _ENDED = Exit(code=0)
 
@@ -43,7 +43,7 @@ def _view(**changes: Any) -> RunView:
     ],
 )
 def test_step_and_outcome_make_the_word(changes: dict[str, Any], phase: Phase) -> None:
-    assert phase_of(_view(**changes)) is phase
+    assert _view(**changes).phase is phase
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_step_and_outcome_make_the_word(changes: dict[str, Any], phase: Phase) -
 )
 @pytest.mark.parametrize("step", ["", "pull_latest_image", "run_container", "mine"])
 def test_an_intent_is_shown_at_once_whatever_the_step(step: str, intent: Intent, phase: Phase) -> None:
-    assert phase_of(_view(step=step, intent=intent)) is phase
+    assert _view(step=step, intent=intent).phase is phase
 
 
 @pytest.mark.parametrize("intent", [Intent.CANCEL, Intent.RELEASE])
 def test_what_has_ended_is_collected_in_spite_of_a_late_cancel(intent: Intent) -> None:
-    assert phase_of(_view(step="complete_oprun", exit=_ENDED, intent=intent)) is Phase.COLLECTING
+    assert _view(step="complete_oprun", exit=_ENDED, intent=intent).phase is Phase.COLLECTING
 
 
 @pytest.mark.parametrize(
@@ -69,4 +69,4 @@ def test_what_has_ended_is_collected_in_spite_of_a_late_cancel(intent: Intent) -
     ],
 )
 def test_a_step_of_another_pipeline_goes_by_what_the_container_does(changes: dict[str, Any], phase: Phase) -> None:
-    assert phase_of(_view(step="upload_model", **changes)) is phase
+    assert _view(step="upload_model", **changes).phase is phase

@@ -21,7 +21,7 @@ from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.image_pulls import RETRY_S
 from gyoza_tui.worker.run_row import Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
-from gyoza_tui.worker.snapshot import Again, Failures, Phase, RunView, StepView, Tally, phase_of
+from gyoza_tui.worker.snapshot import Again, Failures, Phase, RunView, StepView, Tally
 from tests.scripted_server import Reply, ScriptedServer
 from tests.waiting import until
 from tests.worker.rig import Rig
@@ -235,7 +235,7 @@ def test_what_was_at_work_when_the_worker_ended_is_adopted(scripted: ScriptedSer
     view = _view(second, "at-work")
     assert (view.adopted, _view(second, "taken").adopted) == (True, False)
     assert (view.steps, view.progress) == (before.steps, before.progress)
-    assert phase_of(view) is Phase.RUNNING
+    assert view.phase is Phase.RUNNING
     assert view.key == at_work.key
     assert _view(second, "taken").key == taken.key
     second.close()

@@ -11,7 +11,7 @@ import pytest
 from gyoza_tui.backends.base import BackendError, BackendUnavailable, Found, Label, Spec
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.owner import Owner
-from gyoza_tui.worker.phase import Phase, phase_of_row
+from gyoza_tui.worker.phase import Phase, phase_of
 from gyoza_tui.worker.run_row import Intent
 from tests.scripted_server import Reply, Request, ScriptedServer, refusal
 from tests.worker.fake_backend import FakeOp
@@ -322,11 +322,11 @@ def test_what_is_paused_from_outside_is_shown_until_it_goes_on(rig: Rig) -> None
     rig.clock.turn(3)
     rig.reconcile.step()
     assert rig.now(row).frozen_since == since
-    assert phase_of_row(rig.now(row)) is Phase.FROZEN
+    assert phase_of(rig.now(row)) is Phase.FROZEN
     assert rig.said().count("was paused from outside") == 1
     rig.backend.paused.clear()
     rig.reconcile.step()
-    assert phase_of_row(rig.now(row)) is Phase.RUNNING
+    assert phase_of(rig.now(row)) is Phase.RUNNING
     assert rig.said().count("goes on") == 1
 
 

@@ -27,7 +27,7 @@ from gyoza_tui.worker.journal import Journal
 from gyoza_tui.worker.log_spool import SpoolReader
 from gyoza_tui.worker.run_row import Outcome
 from gyoza_tui.worker.runner import Worker
-from gyoza_tui.worker.snapshot import Phase, phase_of
+from gyoza_tui.worker.snapshot import Phase
 from tests.histories import check_histories
 from tests.servers import KEY, ServerThread
 from tests.waiting import until
@@ -254,7 +254,7 @@ def test_a_run_is_shown_from_its_claim_into_the_history(bench: Bench) -> None:
     first = bench.worker()
     run = bench.server.client.create_run("op", {}, event_delivery={"topic": "nightly"})
     at_work = until(lambda: next((v for v in first.control.snapshot().runs if v.progress), None), "its progress")
-    assert (phase_of(at_work), at_work.adopted) == (Phase.RUNNING, False)
+    assert (at_work.phase, at_work.adopted) == (Phase.RUNNING, False)
     assert [step.ended_at is not None for step in at_work.steps] == [True, True, True, False, False, False]
     assert first.control.shell(at_work.key) == ("sh",)
     first.close()
@@ -268,7 +268,7 @@ def test_a_run_is_shown_from_its_claim_into_the_history(bench: Bench) -> None:
     snapshot = second.control.snapshot()
     assert (snapshot.runs, snapshot.tally.completed) == ((), 1)
     (closed,) = second.control.history(parse("topic:nightly state:completed"), 10).runs
-    assert (closed.key, phase_of(closed), closed.adopted) == (at_work.key, Phase.COMPLETED, True)
+    assert (closed.key, closed.phase, closed.adopted) == (at_work.key, Phase.COMPLETED, True)
     assert closed.row.outcome_note == "outputs: 1"
     begun = [step.began_at or 0.0 for step in closed.steps]
     assert begun == sorted(begun)

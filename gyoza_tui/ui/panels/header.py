@@ -17,7 +17,7 @@ from gyoza_tui.ui.phases import FINISHED
 from gyoza_tui.ui.reasons import Cause, Reason, server_trouble, since
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.squeeze import GONE, Fact, Form, squeezed
-from gyoza_tui.worker.snapshot import UNCHECKED, Snapshot, phase_of
+from gyoza_tui.worker.snapshot import UNCHECKED, Snapshot
 
 _NAME_MAX: Final = 40
 _NAME_SHORT: Final = 16
@@ -64,7 +64,7 @@ def header_line(snapshot: Snapshot, options: UiOptions, width: int) -> Content:
 
 def glance(snapshot: Snapshot, width: int) -> Content:
     """Badge, runs, progress: what is left of the screen where there is one line."""
-    active = [run for run in snapshot.runs if phase_of(run) not in FINISHED]
+    active = [run for run in snapshot.runs if run.phase not in FINISHED]
     told = " ".join(percent(run.progress.percent).strip() for run in active if run.progress is not None)
     failed = snapshot.failures.count
     facts: list[Fact] = [

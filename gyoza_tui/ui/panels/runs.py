@@ -24,7 +24,7 @@ from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.ui.widgets.run_list import RunList
 from gyoza_tui.worker.control import ControlError, HistoryPage, WorkerControl
-from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot, facts_of, phase_of
+from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot, facts_of
 
 HISTORY_MAX: Final = 1000
 _MARGIN: Final = 4
@@ -213,15 +213,15 @@ class RunsPane(Vertical):
         """The newest first: what goes on, what has just ended, the history."""
         newest = snapshot.runs[::-1]
         here = {view.key for view in newest}
-        goes_on = [view for view in newest if phase_of(view) not in FINISHED]
-        ended = [view for view in newest if phase_of(view) in FINISHED]
+        goes_on = [view for view in newest if view.phase not in FINISHED]
+        ended = [view for view in newest if view.phase in FINISHED]
         past = {view.key for view in self._page.runs}
         left = [view for key, view in self._leaving.items() if key not in here | past]
         yield from (view for view in (*goes_on, *ended, *left) if self._lets_through(view, snapshot))
         yield from (view for view in self._page.runs if view.key not in here)
 
     def _lets_through(self, view: RunView, snapshot: Snapshot) -> bool:
-        return not self._wanted or self._wanted.matches(facts_of(view, snapshot.worker_id), snapshot.utc)
+        return not self._wanted or self._wanted.matches(facts_of(view.row, snapshot.worker_id), snapshot.utc)
 
     def _title(self, snapshot: Snapshot) -> Content:
         tally = snapshot.tally

@@ -15,7 +15,6 @@ from gyoza_tui.models.filters import FilterError, parse
 from gyoza_tui.ui.actions import Scope, bindings
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.format import duration
-from gyoza_tui.ui.ops import op_name
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside import one_line, plain_line
 from gyoza_tui.ui.panels.log import LogPane
@@ -25,7 +24,7 @@ from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.tab_line import TabLine
 from gyoza_tui.worker.control import ControlError, LogLine, RunDetails, WorkerControl
-from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot, phase_of
+from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot
 
 _TABS: Final = ("log", "run", "inspect")
 _LOG, _RUN, _INSPECT = range(len(_TABS))
@@ -213,11 +212,13 @@ class RunScreen(AboutRun):
 
 
 def _about(view: RunView, snapshot: Snapshot, *, ascii_only: bool) -> Content:
-    row, phase = view.row, phase_of(view)
+    row, phase = view.row, view.phase
     look = LOOKS[phase]
     age = duration((row.outcome_at or snapshot.utc) - row.claimed_at)
     state = (f"{look.mark(ascii_only=ascii_only)} {phase}", look.style)
-    return Content.assemble(state, "  ", one_line(row.run_id).stylize("bold"), "  ", one_line(op_name(row)), f"  {age}")
+    return Content.assemble(
+        state, "  ", one_line(row.run_id).stylize("bold"), "  ", one_line(row.run.op_name), f"  {age}"
+    )
 
 
 def _changes(view: RunView) -> object:

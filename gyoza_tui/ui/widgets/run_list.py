@@ -18,7 +18,7 @@ from textual.strip import Strip
 from gyoza_tui.ui.actions import Scope, bindings
 from gyoza_tui.ui.phases import FINISHED
 from gyoza_tui.ui.run_line import Layout, run_line
-from gyoza_tui.worker.snapshot import RunView, phase_of
+from gyoza_tui.worker.snapshot import RunView
 
 _MARK: Final = "▌ "
 """Before the cursor's line: a background alone is not seen in 16 colours."""
@@ -86,7 +86,7 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def active_above(self) -> bool:
         """Whether runs that go on are above what is in sight. They are the first of the list."""
-        return self.scroll_offset.y > 0 and bool(self._views) and phase_of(self._views[0]) not in FINISHED
+        return self.scroll_offset.y > 0 and bool(self._views) and self._views[0].phase not in FINISHED
 
     def show_runs(self, views: Sequence[RunView], now: float) -> None:
         """In this order from the top; `now` in UTC seconds."""
@@ -176,7 +176,7 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         if known is not None and known[0] is view:
             return known[1]
         line = run_line(view, self._now, self._layout)
-        if phase_of(view) in FINISHED:
+        if view.phase in FINISHED:
             self._lines[view.key] = (view, line)
         return line
 
@@ -206,7 +206,7 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         views = self._views
         if not views:
             self._put(None, by_hand=False)
-        elif self._cursor is None or (self._tentative and phase_of(views[0]) not in FINISHED):
+        elif self._cursor is None or (self._tentative and views[0].phase not in FINISHED):
             self._put(0, by_hand=False)
         elif self._index() is None:
             self._put(min(before or 0, len(views) - 1), by_hand=False)
@@ -226,7 +226,7 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         view = None if index is None else self._views[index]
         key = None if view is None else view.key
         self._touched |= by_hand
-        self._tentative = not by_hand and (view is None or phase_of(view) in FINISHED)
+        self._tentative = not by_hand and (view is None or view.phase in FINISHED)
         if key != self._cursor or by_hand:
             self._cursor = key
             self.post_message(self.Highlighted(key, by_hand=by_hand))

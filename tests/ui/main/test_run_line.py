@@ -8,7 +8,7 @@ from gyoza_tui.backends.base import PullProgress
 from gyoza_tui.models.states import RunState
 from gyoza_tui.ui.run_line import Layout, run_line
 from gyoza_tui.ui.server_truth import differing
-from gyoza_tui.worker.snapshot import Again, Intent, Outcome, Phase, Progress, RunView, phase_of
+from gyoza_tui.worker.snapshot import Again, Intent, Outcome, Phase, Progress, RunView
 from tests.ui.fake_control import NOW
 from tests.ui.main.scene import ACTIVE, PAST, ended, going_on
 from tests.ui.still_clock import StillClock
@@ -42,7 +42,7 @@ EACH_PHASE = {
 
 @pytest.mark.parametrize("phase", Phase)
 def test_each_phase_is_said_in_its_word(phase: Phase) -> None:
-    assert phase_of(EACH_PHASE[phase]) is phase
+    assert EACH_PHASE[phase].phase is phase
     assert row(EACH_PHASE[phase])[2:].startswith(phase)
 
 
