@@ -69,6 +69,8 @@ def test_a_file_that_has_gone_takes_no_change_and_is_reported(tmp_path: Path, ca
             assert "removed or replaced" in refused["detail"]
         assert "removed or replaced" in gyoza.get("/health", 503)["detail"]
         assert caplog.text.count("removed or replaced") == 1
+        (tmp_path / "db").touch()
+        assert "removed or replaced" in gyoza.get("/health", 503)["detail"], "another file is there"
         (tmp_path / "elsewhere").rename(tmp_path / "db")
         assert gyoza.get("/health")["status"] == "ok"
         gyoza.submit(id="after")
