@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from gyoza_tui.cli import bounds, options
-from gyoza_tui.cli.bound_flags import BoundFlags
 from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
-from gyoza_tui.cli.verbs import VerbGroup
+from gyoza_tui.cli.flags import bounds, options
+from gyoza_tui.cli.flags.bound_flags import BoundFlags
+from gyoza_tui.cli.verb_table import VerbGroup
 
 app = typer.Typer(
     name="gyoza-tui",

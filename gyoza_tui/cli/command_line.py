@@ -14,7 +14,7 @@ from gyoza_tui.cli.failures import usage
 def carried_out(arguments: list[str]) -> object:
     """What the verb returned; CliError for what cannot be parsed, ReaderGone, KeyboardInterrupt."""
     if SHELL_ASKS in os.environ:
-        from gyoza_tui.cli import shells
+        from gyoza_tui.cli.completion import shells
 
         shells.answer()
     try:

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from gyoza_tui.cli.bound_flags import BoundFlags
 from gyoza_tui.cli.failures import ExitCode, usage
+from gyoza_tui.cli.flags.bound_flags import BoundFlags
 from gyoza_tui.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _local(settings: Settings, mode: Mode, ui: UiOptions | None) -> int:
         raise usage(str(error)) from None
     tell = _Teller(ui is not None)
     with ExitStack() as stack:
-        from gyoza_tui.cli.local_server import LocalServer
+        from gyoza_tui.cli.embedded_server.parent import LocalServer
 
         server = stack.enter_context(LocalServer(state_dir, tell, settings.secret_env_days))
         # the key of another server is not for this one, which announces its own
@@ -122,7 +122,7 @@ def _local(settings: Settings, mode: Mode, ui: UiOptions | None) -> int:
 
 def _demo(settings: Settings, mode: Mode, state_dir: StateDir, tell: _Teller, ui: UiOptions | None) -> int:
     """Ends by itself; with a screen whoever looks at it ends it."""
-    from gyoza_tui.cli.demo import Demo
+    from gyoza_tui.cli.embedded_server.demo import Demo
 
     demo = Demo(settings, state_dir, tell)
     worker = _made(demo.settings, mode, state_dir)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from gyoza_tui.cli import completing, completing_words
+from gyoza_tui.cli.completion import candidates as completing
+from gyoza_tui.cli.completion import compound_words as completing_words
 from gyoza_tui.models.definitions import InputSpec, OpDefinition, ValueType
 from gyoza_tui.models.filters import Key
 from gyoza_tui.models.states import RunState

@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 
-from gyoza_tui.cli.demo import OPS, Demo
-from gyoza_tui.cli.demo_image import NoImage
+from gyoza_tui.cli.embedded_server.demo import OPS, Demo
+from gyoza_tui.cli.embedded_server.demo_image import NoImage
 from gyoza_tui.cli.failures import ExitCode
 from gyoza_tui.models.states import RunState
 from gyoza_tui.settings import load
@@ -39,7 +39,7 @@ def state_dir(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     def none() -> str:
         raise NoImage("no Docker engine answers")
 
-    monkeypatch.setattr("gyoza_tui.cli.demo.ensure", none)
+    monkeypatch.setattr("gyoza_tui.cli.embedded_server.demo.ensure", none)
     made = StateDir.open(clean_environment / "state", "desk")
     yield made
     made.close()

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from gyoza_tui.cli.examples import examples
-from gyoza_tui.cli.verbs import VERBS
+from gyoza_tui.cli.verb_table import VERBS
 from tests.cli.conftest import Verb
 
 LONG = "gyoza-tui runs state:failed" + " op:train" * 12

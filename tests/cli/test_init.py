@@ -14,7 +14,7 @@ import docker
 import pytest
 
 import gyoza_tui.op
-from gyoza_tui.cli.run_op import image_name
+from gyoza_tui.cli.verbs.run import image_name
 from gyoza_tui.models.images import ImageRef
 from tests.cli.conftest import Verb
 from tests.images import PYTHON

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.cli.failures import CliError, ExitCode
-from gyoza_tui.cli.inputs import given, value_of
+from gyoza_tui.cli.flags.inputs import given, value_of
 
 
 @pytest.mark.parametrize(

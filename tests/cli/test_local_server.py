@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gyoza_tui.cli import local_server
-from gyoza_tui.cli.local_server import LocalServer
+from gyoza_tui.cli.embedded_server import parent as local_server
+from gyoza_tui.cli.embedded_server.parent import LocalServer
 from gyoza_tui.worker.state_dir import StateDir
 from tests.waiting import until
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.backends.base import Chunk, Stream
-from gyoza_tui.cli.live_log import LiveLog
+from gyoza_tui.cli.printing.live_log import LiveLog
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.cli import yaml_file
 from gyoza_tui.cli.failures import CliError, ExitCode
-from gyoza_tui.cli.op_file import FAULTS_SHOWN, read_definitions
-from gyoza_tui.cli.yaml_file import Place
+from gyoza_tui.cli.try_op import yaml_file
+from gyoza_tui.cli.try_op.op_file import FAULTS_SHOWN, read_definitions
+from gyoza_tui.cli.try_op.yaml_file import Place
 from gyoza_tui.models.definitions import ValueType
 
 GOOD = """\

@@ -380,7 +380,7 @@ def helper(docker_engine: docker.APIClient, tmp_path: Path) -> Iterator[dict[str
 def test_a_build_waits_for_no_credential_helper_for_ever(
     verb: Verb, helper: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gyoza_tui.cli.image_build.HELPERS_S", 0.3)
+    monkeypatch.setattr("gyoza_tui.cli.try_op.image_build.HELPERS_S", 0.3)
     for name, value in helper.items():
         monkeypatch.setenv(name, value)
     said = verb("run", "bare")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gyoza_tui.cli import run_words
+from gyoza_tui.cli.printing import run_words
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 

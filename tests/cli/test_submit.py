@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from gyoza_tui.backends.base import Chunk, Stream
-from gyoza_tui.cli.ad_hoc import AdHoc
 from gyoza_tui.cli.failures import CliError, ExitCode
-from gyoza_tui.cli.live_log import LiveLog
+from gyoza_tui.cli.flags.ad_hoc import AdHoc
+from gyoza_tui.cli.printing.live_log import LiveLog
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.definitions import InputSpec, OpDefinition, ValueType
@@ -382,8 +382,8 @@ def test_an_interruption_while_the_last_of_a_log_is_printed(
     monkeypatch.setattr(LiveLog, "end", interrupted)
     ended = served.client.create_run("busybox", id="ended")
     served.client.update_run(ended.id, state=RunState.CANCELLED)
-    monkeypatch.setattr("gyoza_tui.cli.orders.new_id", lambda: ended.id)
-    monkeypatch.setattr("gyoza_tui.cli.orders.created", lambda *_: ended)
+    monkeypatch.setattr("gyoza_tui.cli.run_request.new_id", lambda: ended.id)
+    monkeypatch.setattr("gyoza_tui.cli.run_request.created", lambda *_: ended)
     said = verb("submit", "busybox", "--logs")
     assert said.code == 130
     assert said.err == "gyoza-tui: interrupted: the run has ended; `gyoza-tui show ended` tells how\n"

@@ -332,7 +332,7 @@ def test_wait_tells_why_it_failed(verb: Verb, served: ServerThread) -> None:
 
 
 def test_wait_says_what_it_waits_for(verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gyoza_tui.cli.waiting.QUIET_S", 0.0)
+    monkeypatch.setattr("gyoza_tui.cli.printing.waiting.QUIET_S", 0.0)
 
     def work() -> None:
         client = served.client

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from gyoza_tui.cli import waiting
+from gyoza_tui.cli.printing import waiting
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.cli.run_table import GrowingTable
+from gyoza_tui.cli.printing.run_table import GrowingTable
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from tests.cli.stage import Actor

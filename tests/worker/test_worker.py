@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.backends.base import BackendUnavailable, DiskFull, Label
-from gyoza_tui.cli import run_words
+from gyoza_tui.cli.printing import run_words
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.filters import parse

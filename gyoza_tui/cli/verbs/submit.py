@@ -1,0 +1,222 @@
+"""`submit`: give the server a run or many, and wait for their ends if asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gyoza_tui.cli.completion.candidates import complete_target
+from gyoza_tui.cli.completion.compound_words import complete_input
+from gyoza_tui.cli.connection_flags import Connection
+from gyoza_tui.cli.examples import examples
+from gyoza_tui.cli.failures import CliError, ExitCode, usage
+from gyoza_tui.cli.flags import ad_hoc, options
+from gyoza_tui.cli.flags.ad_hoc import AdHoc
+from gyoza_tui.cli.flags.options import with_connection
+from gyoza_tui.cli.flags.with_command import behind
+from gyoza_tui.cli.printing.progress_bars import bar
+from gyoza_tui.models.text import visible
+
+if TYPE_CHECKING:
+    from gyoza_tui.cli.connection import Connected
+    from gyoza_tui.cli.run_request import Order
+    from gyoza_tui.models.runs import OpRun
+
+EXAMPLES = examples(
+    "gyoza-tui submit busybox n=3 -- cat /gyoza/input.json",
+    "gyoza-tui submit train@1 epochs=5 data=/data/a.csv --wait --logs",
+    "gyoza-tui submit train@ --inputs inputs.json --priority 9 --count 100",
+    "gyoza-tui submit busybox --cpu 1 --ram 4g --timeout 10m --secret-env TOKEN -- env",
+)
+COUNT_MAX = 100_000
+FAILURES_TOLD = 10
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="A definition as NAME@VERSION, or NAME@ for its latest; everything else is an image: one of Docker, "
+        "or local://name.",
+        autocompletion=complete_target,
+    ),
+]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="K=V",
+        help="An input, typed by the definition; for an image JSON where V is JSON, else text.",
+        show_default=False,
+        autocompletion=complete_input,
+    ),
+]
+More = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="K=V", help="The same.", autocompletion=complete_input),
+]
+Priority = Annotated[int, typer.Option(metavar="N", help="Higher ones run first.")]
+Count = Annotated[int, typer.Option(metavar="N", min=1, max=COUNT_MAX, help="So many runs.")]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the runs are submitted, and what is told of them."""
+
+    count: int
+    wait: bool
+    logs: bool
+    as_json: bool
+
+
+@with_connection
+def submit(
+    flags: Connection,
+    ctx: typer.Context,
+    target: Target,
+    pairs: Pairs = None,
+    more: More = None,
+    inputs: options.InputsFile = None,
+    priority: Priority = 5,
+    count: Count = 1,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit 1 unless it is COMPLETED.")] = False,
+    logs: Annotated[bool, typer.Option("--logs", help="Wait, and print the output if a worker here runs it.")] = False,
+    cpu: ad_hoc.Cpu = None,
+    ram: ad_hoc.Ram = None,
+    vram: ad_hoc.Vram = None,
+    gpu: ad_hoc.Gpu = None,
+    tag: ad_hoc.Tag = None,
+    env: ad_hoc.Env = None,
+    secret_env: ad_hoc.SecretEnv = None,
+    retry: ad_hoc.Retry = None,
+    timeout: ad_hoc.Timeout = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Submit a run of a definition, or of an image with what stands behind `--` as its command. Prints its id.
+
+    A definition takes inputs, --priority and --count; it says the rest itself.
+    """
+    from gyoza_tui.cli import connection
+    from gyoza_tui.cli.flags.inputs import given
+    from gyoza_tui.cli.run_request import order_of
+
+    manner = Manner(count, wait or logs, logs, as_json)
+    _refuse_nonsense(manner)
+    typed = given([*(pairs or []), *(more or [])], inputs)
+    told = AdHoc(behind(ctx), cpu, ram, vram, gpu, tag, env, secret_env, retry, timeout)
+    with connection.connected(flags) as at:
+        runs = _submitted(at, order_of(at.client, target, typed, priority, told), manner)
+        if manner.wait:
+            runs = _waited(at, runs, manner)
+    if manner.wait:
+        _tell_ends(runs, as_json)
+
+
+def _refuse_nonsense(manner: Manner) -> None:
+    if manner.logs and manner.as_json:
+        raise usage("--logs and --json both print to stdout: leave one out")
+    if manner.logs and manner.count > 1:
+        raise usage("--logs is for one run: leave out --count; `gyoza-tui logs` prints the output of each")
+
+
+def _submitted(at: Connected, order: Order, manner: Manner) -> list[OpRun]:
+    """The runs, each told as it is made. Whatever ends it before the last, the number made is told."""
+    from gyoza_tui.cli import terminal
+    from gyoza_tui.cli.run_request import created, new_id
+
+    runs: list[OpRun] = []
+    run_id = new_id()
+    try:
+        with bar("submitting", manner.count, shown=manner.count > 1) as show:
+            while len(runs) < manner.count:
+                runs.append(created(at.client, order, run_id))
+                _tell_created(runs[-1], manner)
+                show(f"submitted {len(runs)} of {manner.count}", len(runs))
+                run_id = new_id()
+    except KeyboardInterrupt:
+        words = f"interrupted: {len(runs)} of {manner.count} submitted; `gyoza-tui show {run_id}` tells of the next one"
+        raise CliError(words, ExitCode.INTERRUPTED) from None
+    except Exception:
+        if runs:
+            terminal.say(f"{len(runs)} of {manner.count} runs are submitted")
+        raise
+    if not manner.wait and not manner.as_json:
+        terminal.hint(f"show {visible(runs[-1].id)}")
+    return runs
+
+
+def _tell_created(run: OpRun, manner: Manner) -> None:
+    from gyoza_tui.cli import terminal
+    from gyoza_tui.cli.printing import run_words
+
+    if not manner.as_json:
+        terminal.out(visible(run.id))
+    elif not manner.wait:
+        terminal.out_json(run_words.as_json(run))
+
+
+def _waited(at: Connected, runs: list[OpRun], manner: Manner) -> list[OpRun]:
+    """The runs at their ends, in their order; in JSON each is told as it comes."""
+    from gyoza_tui.cli import terminal
+    from gyoza_tui.cli.printing import run_words
+    from gyoza_tui.cli.printing.live_log import LiveLog
+    from gyoza_tui.cli.printing.waiting import Wait, at_work
+
+    log = LiveLog(at.settings) if manner.logs else None
+    ended: list[OpRun] = []
+    try:
+        with bar("waiting", 100.0 * len(runs), shown=not manner.logs) as show:
+
+            def look(run: OpRun) -> None:
+                words = at_work(at.client, run) if len(runs) == 1 else f"{len(ended)} of {len(runs)} ended"
+                show(words, 100.0 * len(ended) + run.progress)
+                if log is not None:
+                    log.look(run)
+
+            wait = Wait(at.client, look)
+            for run in runs:
+                ended.append(wait.ended(run))
+                if manner.as_json:
+                    terminal.out_json(run_words.as_json(ended[-1]))
+        if log is not None:
+            log.end(ended[0])
+    except KeyboardInterrupt:
+        raise CliError(_no_longer_waiting(ended, runs[len(ended) :]), ExitCode.INTERRUPTED) from None
+    return ended
+
+
+def _no_longer_waiting(ended: list[OpRun], others: list[OpRun]) -> str:
+    """`others`: those whose ends were not told; none while the last of a log is printed."""
+    if not others:
+        which = "the run has" if len(ended) == 1 else "all runs have"
+        return f"interrupted: {which} ended; `gyoza-tui show {ended[-1].id}` tells how"
+    first = others[0].id
+    going = f"{first} goes on" if len(others) == 1 else f"{len(others)} runs go on, as {first}"
+    return f"no longer waiting; {going}. Stop it: gyoza-tui cancel {first}"
+
+
+def _tell_ends(runs: list[OpRun], as_json: bool) -> None:
+    """Raises CliError (exit 1) unless all are COMPLETED."""
+    from gyoza_tui.cli import terminal
+    from gyoza_tui.cli.printing.run_end import print_end
+    from gyoza_tui.models.states import RunState
+
+    if not as_json and len(runs) == 1:
+        print_end(runs[0])
+    elif not as_json:
+        states = Counter(run.state.value for run in runs)
+        terminal.out(", ".join(f"{number} {state}" for state, number in states.items()))
+    bad = [run for run in runs if run.state is not RunState.COMPLETED]
+    if bad:
+        words = [line for run in bad[:FAILURES_TOLD] for line in _fault(run)]
+        more = [f"and {len(bad) - FAILURES_TOLD} more"] if len(bad) > FAILURES_TOLD else []
+        raise CliError("\n".join(words + more))
+
+
+def _fault(run: OpRun) -> list[str]:
+    from gyoza_tui.cli.printing import run_words
+
+    fault = run_words.failure(run.events)
+    words = [f"{run.id} is {run.state.value}" + (f": {fault.words}" if fault else "")]
+    return words + ([f"  | {line}" for line in fault.log_tail.splitlines()[-20:]] if fault else [])
