@@ -20,10 +20,10 @@ from gyoza_tui.backends.base import Chunk, Stream
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.log import LogPane
 from gyoza_tui.ui.widgets.log_view import LogView
-from gyoza_tui.worker.control import LogHits, LogPage, LogQuery
-from gyoza_tui.worker.log_spool import LogSpool
-from gyoza_tui.worker.run_logs import LogSource, RunLogs
-from gyoza_tui.worker.snapshot import RunView
+from gyoza_tui.worker.op_output.log_spool import LogSpool
+from gyoza_tui.worker.view.control import LogHits, LogPage, LogQuery
+from gyoza_tui.worker.view.run_logs import LogSource, RunLogs
+from gyoza_tui.worker.view.snapshot import RunView
 from tests.ui.fake_control import FakeControl, row
 
 LINES = 1_000_000

@@ -25,8 +25,8 @@ from gyoza_tui.settings import Settings
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.run_row import Outcome
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.row import Outcome
 from gyoza_tui.worker.runner import Worker
 
 HELD: Final = 100_000

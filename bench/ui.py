@@ -60,7 +60,7 @@ _DOCKER: Final = {
 }
 _FROZEN: Final = """
 from gyoza_tui.worker.duties.sample import Sample
-from gyoza_tui.worker.link import ServerLink
+from gyoza_tui.worker.server_link import ServerLink
 tick, beaten = Sample.tick, ServerLink.beaten
 def tick_once(self):
     return 1.0 if self._runtime.history.latest() else tick(self)

@@ -13,8 +13,8 @@ from gyoza_tui import private
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import ServerError
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 
 
 def open_to_others(root: Path) -> list[str]:

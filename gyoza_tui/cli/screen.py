@@ -15,10 +15,10 @@ from gyoza_tui.cli.failures import usage
 if TYPE_CHECKING:
     from gyoza_tui.settings import Settings
     from gyoza_tui.ui.options import UiOptions
-    from gyoza_tui.worker.headless import Printer
-    from gyoza_tui.worker.local_control import LocalControl
-    from gyoza_tui.worker.notices import Level
+    from gyoza_tui.worker.notices.headless import Printer
+    from gyoza_tui.worker.notices.notices import Level
     from gyoza_tui.worker.runner import Worker
+    from gyoza_tui.worker.view.local_control import LocalControl
 
 _NAME: Final = "gyoza-tui"
 _OF_CONNECTION: Final = {
@@ -68,7 +68,7 @@ def options(settings: Settings, command: str) -> UiOptions:
     from gyoza_tui.ui import theme_file
     from gyoza_tui.ui.keymap import KeymapError, check_keymap
     from gyoza_tui.ui.options import UiOptions
-    from gyoza_tui.worker.state_dir import worker_dir
+    from gyoza_tui.worker.state_dir.state_dir import worker_dir
 
     try:
         check_keymap(settings.ui_keymap)

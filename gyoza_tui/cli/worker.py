@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gyoza_tui.settings import Settings
     from gyoza_tui.ui.options import UiOptions
     from gyoza_tui.worker.runner import Worker
-    from gyoza_tui.worker.state_dir import StateDir
+    from gyoza_tui.worker.state_dir.state_dir import StateDir
 
 
 class Mode(NamedTuple):
@@ -98,7 +98,7 @@ def _served(worker: Worker, ui: UiOptions | None) -> int:
 def _local(settings: Settings, mode: Mode, ui: UiOptions | None) -> int:
     """The lock first: who does not get it starts nothing."""
     from gyoza_tui.settings import default_worker_id
-    from gyoza_tui.worker.state_dir import StateDir, StateDirError
+    from gyoza_tui.worker.state_dir.state_dir import StateDir, StateDirError
 
     try:
         state_dir = StateDir.open(settings.state_dir, settings.worker_id)
@@ -151,9 +151,9 @@ class _Teller:
 
 
 def _made(settings: Settings, mode: Mode, state_dir: StateDir | None = None) -> Worker:
-    from gyoza_tui.worker.journal_file import JournalError
+    from gyoza_tui.worker.journal.file import JournalError
     from gyoza_tui.worker.runner import Worker, WorkerError
-    from gyoza_tui.worker.state_dir import StateDirError
+    from gyoza_tui.worker.state_dir.state_dir import StateDirError
 
     try:
         return Worker(

@@ -33,8 +33,8 @@ from gyoza_tui.ui.screens.palette import Palette
 from gyoza_tui.ui.screens.quit import QuitDialog
 from gyoza_tui.ui.theme import dress
 from gyoza_tui.ui.toasts import say
-from gyoza_tui.worker.control import Ending, WorkerControl
-from gyoza_tui.worker.snapshot import RunView, Snapshot
+from gyoza_tui.worker.view.control import Ending, WorkerControl
+from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from typing import Final
 from textual.content import Content
 
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.worker.view.snapshot import Snapshot
 
 _GREEN: Final = "bold reverse $success"
 _AMBER: Final = "bold reverse $warning"

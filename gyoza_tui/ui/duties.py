@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from gyoza_tui.worker.control import WorkerControl
+from gyoza_tui.worker.view.control import WorkerControl
 
 FOLLOWERS: Final = "worker"
 """The group of the tasks that follow duties."""

@@ -14,7 +14,7 @@ from gyoza_tui.ui.phases import FINISHED
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import HOT, meter
 from gyoza_tui.ui.widgets.sparkline import buckets, sparkline
-from gyoza_tui.worker.snapshot import Foreign, RunView
+from gyoza_tui.worker.view.snapshot import Foreign, RunView
 
 HOT_C: Final = 85.0
 """Of a GPU that does not tell from where on it slows down: most do a little above it."""

@@ -30,7 +30,7 @@ from gyoza_tui.ui.driver import GyozaDriver
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.terminal import Terminal
-from gyoza_tui.worker.control import WorkerControl
+from gyoza_tui.worker.view.control import WorkerControl
 
 CLOSE_S: Final = 1.0
 """How long an app that was asked to close may take; then the terminal is taken from it."""

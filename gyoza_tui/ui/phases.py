@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gyoza_tui.worker.snapshot import Phase
+from gyoza_tui.worker.view.snapshot import Phase
 
 FINISHED: Final = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED, Phase.RELEASED, Phase.LOST})
 """Nothing of it is left to do here, but for cleaning up."""

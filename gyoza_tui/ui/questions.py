@@ -14,7 +14,7 @@ from gyoza_tui.ui.key_names import key_of
 from gyoza_tui.ui.outside import one_line
 from gyoza_tui.ui.refusals import stoppable
 from gyoza_tui.ui.screens.dialog import Choice, Question, yes_or_no
-from gyoza_tui.worker.snapshot import RunView, Snapshot
+from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
 _LISTED: Final = 8
 

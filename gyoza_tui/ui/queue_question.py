@@ -6,8 +6,8 @@ from typing import Final
 
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.reasons import none_is_for_this_worker
-from gyoza_tui.worker.control import ControlError, WorkerControl
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.worker.view.control import ControlError, WorkerControl
+from gyoza_tui.worker.view.snapshot import Snapshot
 
 ASK_S: Final = 5.0
 

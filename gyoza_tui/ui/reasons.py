@@ -10,7 +10,7 @@ from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.badge import blocked
 from gyoza_tui.ui.format import clock, duration
 from gyoza_tui.ui.outside import plain_line
-from gyoza_tui.worker.snapshot import UNCHECKED, Snapshot
+from gyoza_tui.worker.view.snapshot import UNCHECKED, Snapshot
 
 
 class Cause(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.worker.snapshot import Intent, Outcome, RunView, Snapshot
+from gyoza_tui.worker.view.snapshot import Intent, Outcome, RunView, Snapshot
 
 
 def stopping(run: RunView, intent: Intent) -> str | None:

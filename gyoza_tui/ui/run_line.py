@@ -16,7 +16,7 @@ from gyoza_tui.ui.server_truth import differing
 from gyoza_tui.ui.steps import current_step, next_try, step_word
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import meter
-from gyoza_tui.worker.snapshot import Phase, RunView
+from gyoza_tui.worker.view.snapshot import Phase, RunView
 
 _STATE: Final = 2 + WORD_WIDTH
 _COLUMNS: Final = (

@@ -15,8 +15,8 @@ from gyoza_tui.models.timeline import folded
 from gyoza_tui.ui.format import UNKNOWN, duration, took
 from gyoza_tui.ui.outside import one_line, plain_line
 from gyoza_tui.ui.steps import current_step, next_try, sign, step_word
-from gyoza_tui.worker.control import LogLine, RunDetails
-from gyoza_tui.worker.snapshot import Exit, Outcome, Phase, RunRow, RunView, StepView
+from gyoza_tui.worker.view.control import LogLine, RunDetails
+from gyoza_tui.worker.view.snapshot import Exit, Outcome, Phase, RunRow, RunView, StepView
 
 _JSON_LINES: Final = 200
 _JSON_LINE: Final = 2000

@@ -17,8 +17,8 @@ from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.suspension import NoTerminalError, lend_terminal
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.log_view import LogView, TooMuch
-from gyoza_tui.worker.control import ControlError, WorkerControl
-from gyoza_tui.worker.snapshot import RunView
+from gyoza_tui.worker.view.control import ControlError, WorkerControl
+from gyoza_tui.worker.view.snapshot import RunView
 
 _TMUX_S: Final = 5.0
 _NOT_FOUND: Final = "the worker does not know this attempt any more"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gyoza_tui.models.states import TERMINAL, RunState
-from gyoza_tui.worker.snapshot import Outcome, Phase, RunView
+from gyoza_tui.worker.view.snapshot import Outcome, Phase, RunView
 
 _HELD_HERE: Final = frozenset({RunState.ASSIGNED, RunState.RUNNING})
 """The server's word is up to one heartbeat old: a run that has just started may still be ASSIGNED there."""

@@ -11,7 +11,7 @@ from gyoza_tui.models import steps
 from gyoza_tui.ui.format import duration, part_of, took
 from gyoza_tui.ui.outside import one_line
 from gyoza_tui.ui.phases import LOOKS
-from gyoza_tui.worker.snapshot import Again, Outcome, Phase, PullProgress, RunView, StepView
+from gyoza_tui.worker.view.snapshot import Again, Outcome, Phase, PullProgress, RunView, StepView
 
 _MB: Final = 1024 * 1024
 

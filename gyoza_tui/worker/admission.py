@@ -13,8 +13,8 @@ from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.backend_pool import BackendPool
-from gyoza_tui.worker.mode import Mode
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.claiming_mode import Mode
+from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.volume_overlap import volume_overlap
 from gyoza_tui.worker.worker_context.types import Resources
 

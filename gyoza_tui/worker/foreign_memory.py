@@ -12,7 +12,7 @@ import psutil
 from gyoza_tui.backends.base import Backend, BackendError
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import GpuProcess, GpuSample, HardwareSample
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.journal.row import RunRow
 
 LEAST_MB: Final = 1024
 """Below this it counts as nothing: a driver and a desktop have some."""

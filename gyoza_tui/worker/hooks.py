@@ -6,8 +6,8 @@ import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gyoza_tui.worker.notices import Notices
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.notices.notices import Notices
 
 
 class Hooks(NamedTuple):

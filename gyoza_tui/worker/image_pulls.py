@@ -18,8 +18,8 @@ from gyoza_tui.backends.base import (
 )
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.images import DOCKER, registry_of
-from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.registries import Registries
+from gyoza_tui.worker.retry_notice import Again
 
 PullPolicy: TypeAlias = Literal["always", "missing", "never"]
 

@@ -16,9 +16,9 @@ from typing import Final, NamedTuple, TypeAlias
 from gyoza_tui.backends.base import Backend, BackendError, Label, Spec
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import GpuInfo
-from gyoza_tui.worker.notices import Notices
-from gyoza_tui.worker.owner import Owner
-from gyoza_tui.worker.state_dir import attempt_name
+from gyoza_tui.worker.notices.notices import Notices
+from gyoza_tui.worker.state_dir.owner import Owner
+from gyoza_tui.worker.state_dir.state_dir import attempt_name
 
 FIRST_PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 300.0

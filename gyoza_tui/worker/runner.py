@@ -20,31 +20,31 @@ from gyoza_tui.models.clock import Clock, SystemClock
 from gyoza_tui.server_access import client_of
 from gyoza_tui.settings import Settings, SettingsError, load
 from gyoza_tui.worker import worker_context
-from gyoza_tui.worker.assembly import all_backends, backend_options
+from gyoza_tui.worker.building import all_backends, backend_options
 from gyoza_tui.worker.duties.choice import chosen_duties
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.duty import Duty, Keeper
-from gyoza_tui.worker.duties.errand import Errand
+from gyoza_tui.worker.duties.empty_check import Errand
 from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
-from gyoza_tui.worker.duties.heed import Heed
 from gyoza_tui.worker.duties.reconcile import Reconcile
 from gyoza_tui.worker.duties.sample import Sample
+from gyoza_tui.worker.duties.server_verdicts import Heed
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.hardware.sampler import Sampler
-from gyoza_tui.worker.headless import Printer
 from gyoza_tui.worker.hooks import HookCalls, Hooks
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.journal_file import JournalError
-from gyoza_tui.worker.local_control import LocalControl
-from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.journal.file import JournalError
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.notices.headless import Printer
+from gyoza_tui.worker.notices.notices import Notices
+from gyoza_tui.worker.notices.worker_log import WorkerLog
 from gyoza_tui.worker.runtime import assembled
 from gyoza_tui.worker.session import Bounds, Session
 from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_FAILED, Shutdown, Signals
 from gyoza_tui.worker.slots import Slots
-from gyoza_tui.worker.state_dir import StateDir, StateDirError
-from gyoza_tui.worker.worker_log import WorkerLog
+from gyoza_tui.worker.state_dir.state_dir import StateDir, StateDirError
+from gyoza_tui.worker.view.local_control import LocalControl
 
 
 class WorkerError(Exception):

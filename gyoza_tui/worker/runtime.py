@@ -13,22 +13,22 @@ from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.limits import RUNS_LISTED_MAX, RUNS_PER_CLAIM_MAX
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.admission import Admission, Reserve
-from gyoza_tui.worker.assembly import image_pulls
 from gyoza_tui.worker.backend_pool import BackendPool
+from gyoza_tui.worker.building import image_pulls
+from gyoza_tui.worker.claiming_mode import Mode
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.foreign_memory import ForeignMemory
 from gyoza_tui.worker.hardware.detect import detect_resources
 from gyoza_tui.worker.hardware.sampler import History
 from gyoza_tui.worker.hooks import HookCalls
 from gyoza_tui.worker.image_pulls import ImagePulls
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.link import ServerLink
-from gyoza_tui.worker.mode import Mode
-from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.probes import Prober, Probes
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.session import Session
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 from gyoza_tui.worker.worker_context.types import WorkerContext
 
 

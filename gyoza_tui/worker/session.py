@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.states import RunState
-from gyoza_tui.worker.run_row import Outcome, RunRow
+from gyoza_tui.worker.journal.row import Outcome, RunRow
 
 CLAIM_WAIT_S: Final = 10.0
 _BOUNDED_WAIT_S: Final = 1.0

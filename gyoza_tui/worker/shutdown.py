@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import httpx
 
-from gyoza_tui.worker.control import Ending
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
-from gyoza_tui.worker.local_control import LocalControl
-from gyoza_tui.worker.run_row import Intent
+from gyoza_tui.worker.journal.row import Intent
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.view.control import Ending
+from gyoza_tui.worker.view.local_control import LocalControl
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1

@@ -10,14 +10,14 @@ from typing import Final
 from gyoza_tui.backends.base import AttemptElsewhere, BackendError, Label, PullProgress
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import MIB
-from gyoza_tui.worker.again import Again
+from gyoza_tui.worker.attempt_record import JournalRecord
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
-from gyoza_tui.worker.journal_file import JournalClosed
-from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.journal.file import JournalClosed
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.probes import Subject
-from gyoza_tui.worker.record import JournalRecord
-from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from gyoza_tui.worker.retry_notice import Again
 from gyoza_tui.worker.runtime import Runtime
 
 _AGAIN_S: Final = 5.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gyoza_tui.backends.lookup import look_up
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.journal.row import RunRow
 
 
 def volume_overlap(run: OpRun, active: Iterable[RunRow]) -> str | None:

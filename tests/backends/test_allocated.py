@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from gyoza_tui.backends.allocated import allocated
-from gyoza_tui.worker.removal import remove_tree
+from gyoza_tui.worker.state_dir.removal import remove_tree
 
 _MIB = 2**20
 

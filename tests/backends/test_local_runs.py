@@ -34,7 +34,7 @@ from gyoza_tui.backends.local.backend import LocalBackend
 from gyoza_tui.backends.local.cgroups import Cgroups
 from gyoza_tui.backends.local.creation import Creation
 from gyoza_tui.models.hardware import GpuInfo
-from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.op_output.log_spool import LogSpool
 from tests.backends.local_ops import Bench, python
 from tests.waiting import until
 

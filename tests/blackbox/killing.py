@@ -26,11 +26,11 @@ from gyoza_tui.client import GyozaClient, endpoints
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.states import EVENT_STATE, EventType, RunState
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker.assembly import backend_options
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.log_spool import SpoolReader
+from gyoza_tui.worker.building import backend_options
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.op_output.log_spool import SpoolReader
 from gyoza_tui.worker.runner import Worker
-from gyoza_tui.worker.state_dir import RunDirs, StateDir, log_files, worker_dir
+from gyoza_tui.worker.state_dir.state_dir import RunDirs, StateDir, log_files, worker_dir
 from tests.histories import check_history
 from tests.waiting import until
 

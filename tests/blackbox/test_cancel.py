@@ -12,7 +12,7 @@ import pytest
 
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
-from gyoza_tui.worker import pickle_child
+from gyoza_tui.worker.op_output import pickle_child
 from tests.blackbox.house import House, WorkerProcess, ends, op_processes
 from tests.images import BUSYBOX
 from tests.waiting import until

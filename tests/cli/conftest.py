@@ -14,8 +14,8 @@ from gyoza_tui.__main__ import run
 from gyoza_tui.cli.app import app
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 from tests.servers import KEY, ServerThread
 
 

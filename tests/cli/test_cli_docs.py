@@ -17,8 +17,8 @@ from gyoza_tui.cli import cli_docs
 from gyoza_tui.cli.app import app
 from gyoza_tui.models.definitions import InputSpec, OpDefinition
 from gyoza_tui.models.limits import MIB
-from gyoza_tui.worker.log_spool import LogSpool
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.op_output.log_spool import LogSpool
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 from tests.cli.conftest import Verb, known
 from tests.cli.stage import Actor
 from tests.commands import environment

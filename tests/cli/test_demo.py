@@ -14,9 +14,9 @@ from gyoza_tui.cli.embedded_server.demo_image import NoImage
 from gyoza_tui.cli.failures import ExitCode
 from gyoza_tui.models.states import RunState
 from gyoza_tui.settings import load
-from gyoza_tui.worker.control import Ending
 from gyoza_tui.worker.runner import Worker
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.state_dir.state_dir import StateDir
+from gyoza_tui.worker.view.control import Ending
 from tests.servers import KEY, ServerThread
 from tests.waiting import until
 

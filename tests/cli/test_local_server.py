@@ -9,7 +9,7 @@ import pytest
 
 from gyoza_tui.cli.embedded_server import parent as local_server
 from gyoza_tui.cli.embedded_server.parent import LocalServer
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 from tests.waiting import until
 
 

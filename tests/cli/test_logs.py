@@ -18,9 +18,9 @@ from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.settings import load
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.log_spool import LogSpool
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.op_output.log_spool import LogSpool
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 from tests.cli.conftest import Verb, known
 from tests.cli.stage import FAULT, Actor
 from tests.servers import ServerThread

@@ -293,7 +293,7 @@ def test_a_disk_that_is_full_is_named(
     def full(_descriptor: int, _data: bytes) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("gyoza_tui.worker.log_spool.writer._write_all", full)
+    monkeypatch.setattr("gyoza_tui.worker.op_output.log_spool.writer._write_all", full)
     said = verb("run", str(an_op(tmp_path / "op")))
     assert said.code == 1
     assert f"disk of {tempfile.gettempdir()}/" in said.err

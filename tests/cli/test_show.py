@@ -9,9 +9,9 @@ import pytest
 
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.run_row import Outcome
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.row import Outcome
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 from tests.cli.conftest import Verb
 from tests.cli.stage import Actor
 from tests.servers import ServerThread

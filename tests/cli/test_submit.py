@@ -25,9 +25,9 @@ from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import ClaimRequest, Feature, HeartbeatRequest
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.log_spool import LogSpool
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.op_output.log_spool import LogSpool
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 from tests.cli.conftest import Verb
 from tests.commands import COMMAND, environment
 from tests.servers import KEY, ServerThread

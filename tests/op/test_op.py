@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import gyoza_tui.op
-from gyoza_tui.worker.event_lines import parse_event
 from gyoza_tui.worker.execution_pipeline.op_files import input_files, path_variables
+from gyoza_tui.worker.op_output.event_lines import parse_event
 
 OP = Path(gyoza_tui.op.__file__)
 OLDEST = (3, 8)

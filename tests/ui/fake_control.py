@@ -12,7 +12,10 @@ from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.worker.control import (
+from gyoza_tui.worker.duties.duty import DutyStatus
+from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.server_link import LinkState
+from gyoza_tui.worker.view.control import (
     Check,
     ControlError,
     Ending,
@@ -25,10 +28,7 @@ from gyoza_tui.worker.control import (
     Stream,
     WorkerControl,
 )
-from gyoza_tui.worker.duties.duty import DutyStatus
-from gyoza_tui.worker.link import LinkState
-from gyoza_tui.worker.run_row import RunRow
-from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot, facts_of
+from gyoza_tui.worker.view.snapshot import Notice, RunView, Snapshot, facts_of
 from tests.ui.recording import Recording
 
 NOW = 1773454450.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from gyoza_tui.worker.control import RunDetails
-from gyoza_tui.worker.snapshot import RunView
+from gyoza_tui.worker.view.control import RunDetails
+from gyoza_tui.worker.view.snapshot import RunView
 from tests.ui.recording import RecordedLine, Recording
 
 WORDS: Final = (

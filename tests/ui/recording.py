@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from gyoza_tui.models.hardware import HardwareSample
-from gyoza_tui.worker.control import Check, LogLine, RunDetails, Stream
-from gyoza_tui.worker.snapshot import Notice, RunView, Snapshot
+from gyoza_tui.worker.view.control import Check, LogLine, RunDetails, Stream
+from gyoza_tui.worker.view.snapshot import Notice, RunView, Snapshot
 
 FIXTURES: Final = Path(__file__).parent / "fixtures"
 

@@ -16,9 +16,9 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server.hub import Timings
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker.control import ControlError, Ending
 from gyoza_tui.worker.runner import Worker
-from gyoza_tui.worker.snapshot import Phase, RunView
+from gyoza_tui.worker.view.control import ControlError, Ending
+from gyoza_tui.worker.view.snapshot import Phase, RunView
 from tests import images
 from tests.servers import KEY, ServerThread
 from tests.ui.recording import RecordedLine, Recording

@@ -11,14 +11,14 @@ from gyoza_tui.backends.base import Backend
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
 from gyoza_tui.settings import Settings
+from gyoza_tui.worker.attempt_record import JournalRecord
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
-from gyoza_tui.worker.duties.heed import Heed
 from gyoza_tui.worker.duties.reconcile import Reconcile
-from gyoza_tui.worker.record import JournalRecord
-from gyoza_tui.worker.run_row import Outcome, RunRow
+from gyoza_tui.worker.duties.server_verdicts import Heed
+from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.runner import Worker
 from gyoza_tui.worker.runtime import Runtime
 from tests.clock import FakeClock

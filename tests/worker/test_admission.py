@@ -13,10 +13,10 @@ from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.admission import Admission, Reserve
 from gyoza_tui.worker.backend_pool import BackendPool
-from gyoza_tui.worker.mode import Mode
-from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.claiming_mode import Mode
+from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.probes import Prober, Probes, Subject
-from gyoza_tui.worker.run_row import RunRow
 from gyoza_tui.worker.worker_context.types import GPU, Resources
 from tests.clock import FakeClock
 from tests.worker.fake_backend import FakeBackend

@@ -15,11 +15,11 @@ import pytest
 
 from gyoza_tui.models.states import RunState
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker.journal_file import JournalError
-from gyoza_tui.worker.log_spool import SpoolReader
+from gyoza_tui.worker.journal.file import JournalError
+from gyoza_tui.worker.op_output.log_spool import SpoolReader
 from gyoza_tui.worker.runner import Worker, WorkerError
 from gyoza_tui.worker.session import Bounds
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 from tests.servers import KEY, ServerThread
 from tests.waiting import until
 from tests.worker.fake_backend import FakeBackend, FakeOp

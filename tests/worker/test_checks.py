@@ -12,11 +12,11 @@ from gyoza_tui.client.answers import NotOurAnswer
 from gyoza_tui.client.endpoints import HEARTBEAT
 from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample, HardwareSample
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.worker.checks import Asked, Check, CheckState, checklist
 from gyoza_tui.worker.hardware.nvml import DRIVER_NOT_LOADED, VERSION_MISMATCH
-from gyoza_tui.worker.link import LinkState
-from gyoza_tui.worker.snapshot import Foreign, Snapshot
-from gyoza_tui.worker.state_dir_look import Directory
+from gyoza_tui.worker.server_link import LinkState
+from gyoza_tui.worker.state_dir.look import Directory
+from gyoza_tui.worker.view.checks import Asked, Check, CheckState, checklist
+from gyoza_tui.worker.view.snapshot import Foreign, Snapshot
 from tests.scripted_server import Reply, ScriptedServer, refusal
 from tests.worker.rig import Rig
 

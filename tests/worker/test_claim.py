@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.worker.run_row import Intent, Outcome
+from gyoza_tui.worker.journal.row import Intent, Outcome
 from tests.scripted_server import SERVER_ID, Reply, Request, ScriptedServer, refusal
 from tests.worker.rig import Rig
 

@@ -13,7 +13,7 @@ import pytest
 from gyoza_tui.client.endpoints import ADD_EVENT
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.duties.deliver import UNKNOWN_RUN_S
-from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 from tests.scripted_server import SERVER_ID, Reply, Request, ScriptedServer, refusal
 from tests.worker.rig import Rig
 

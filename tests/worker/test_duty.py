@@ -11,7 +11,7 @@ from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.worker import backoff
 from gyoza_tui.worker.duties import duty as duty_module
 from gyoza_tui.worker.duties.duty import Duty, Keeper
-from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.notices.notices import Notices
 from tests.clock import FakeClock
 from tests.waiting import until
 

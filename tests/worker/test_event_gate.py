@@ -8,8 +8,8 @@ import time
 import pytest
 
 from gyoza_tui.models.limits import EVENTS_PER_ATTEMPT_MAX, MIB
-from gyoza_tui.worker.event_gate import BURST, EventGate
-from gyoza_tui.worker.event_lines import EventLines, OpEvent
+from gyoza_tui.worker.op_output.event_gate import BURST, EventGate
+from gyoza_tui.worker.op_output.event_lines import EventLines, OpEvent
 from tests.clock import FakeClock
 
 

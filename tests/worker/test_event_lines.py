@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gyoza_tui.worker.event_lines import LINE_MAX, EventLines, Lines, OpEvent, parse_event
+from gyoza_tui.worker.op_output.event_lines import LINE_MAX, EventLines, Lines, OpEvent, parse_event
 
 LINES = [
     b'{"type":"INFO","msg":"a"}',

@@ -11,7 +11,7 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample, HardwareSample
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.foreign_memory import ForeignMemory
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.journal.row import RunRow
 from tests.clock import FakeClock
 from tests.worker.fake_backend import FakeBackend
 

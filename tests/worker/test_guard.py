@@ -11,11 +11,11 @@ import pytest
 
 from gyoza_tui.backends.base import BackendUnavailable, Exit, Handle, Phase, State
 from gyoza_tui.models.limits import MIB
-from gyoza_tui.worker import disk_growth, reserve
-from gyoza_tui.worker.disk import look
-from gyoza_tui.worker.disk_growth import Growth, Sample, Samples, most_grown
-from gyoza_tui.worker.reserve import Reserve
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.state_dir import disk_growth, reserve
+from gyoza_tui.worker.state_dir.disk import look
+from gyoza_tui.worker.state_dir.disk_growth import Growth, Sample, Samples, most_grown
+from gyoza_tui.worker.state_dir.reserve import Reserve
 from tests.scripted_server import ScriptedServer
 from tests.worker.rig import Rig
 

@@ -14,7 +14,7 @@ from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.limits import RUNS_LISTED_MAX, RUNS_PER_CLAIM_MAX
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.run_row import Intent, Outcome
+from gyoza_tui.worker.journal.row import Intent, Outcome
 from tests.scripted_server import SERVER_ID, Reply, ScriptedServer, refusal
 from tests.waiting import until
 from tests.worker.rig import Rig

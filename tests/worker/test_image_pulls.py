@@ -21,8 +21,8 @@ from gyoza_tui.backends.base import (
     PullProgress,
 )
 from gyoza_tui.models.clock import SystemClock
-from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.image_pulls import ImagePulls, PullPolicy
+from gyoza_tui.worker.retry_notice import Again
 from tests.backends.docker_ops import DockerOps
 from tests.engine import Registry
 from tests.images import BUSYBOX

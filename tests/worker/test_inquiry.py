@@ -12,11 +12,11 @@ from gyoza_tui.backends.base import BackendUnavailable, Chunk, Exit, Stream
 from gyoza_tui.models.filters import RunFilter, parse
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.worker.control import ControlError, LogQuery
-from gyoza_tui.worker.local_control import LocalControl
-from gyoza_tui.worker.log_spool import LogSpool
-from gyoza_tui.worker.run_row import Outcome, RunRow
-from gyoza_tui.worker.snapshot import Phase, RunView, facts_of
+from gyoza_tui.worker.journal.row import Outcome, RunRow
+from gyoza_tui.worker.op_output.log_spool import LogSpool
+from gyoza_tui.worker.view.control import ControlError, LogQuery
+from gyoza_tui.worker.view.local_control import LocalControl
+from gyoza_tui.worker.view.snapshot import Phase, RunView, facts_of
 from tests.scripted_server import Reply, ScriptedServer, refusal
 from tests.worker.fake_backend import FakeContainer, FakeOp
 from tests.worker.rig import Rig

@@ -21,11 +21,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
 from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.journal_file import SCHEMA_VERSION, JournalClosed, JournalError, copy_aside, set_aside_beside
-from gyoza_tui.worker.outbox import OutboxRow
-from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
-from gyoza_tui.worker.state_dir import attempt_name
+from gyoza_tui.worker.journal.file import SCHEMA_VERSION, JournalClosed, JournalError, copy_aside, set_aside_beside
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.outbox import OutboxRow
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.state_dir.state_dir import attempt_name
 from tests.clock import FakeClock
 from tests.syncs import syncs
 from tests.waiting import until
@@ -544,8 +544,8 @@ from pathlib import Path
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.run_row import Outcome
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.row import Outcome
 journal = Journal(Path(sys.argv[1]), SystemClock())
 for number in range(100000):
     key = journal.take("server", OpRun(id=f"r{number}", image="op", attempt=1, lease="l"), "docker").key
@@ -706,8 +706,8 @@ from pathlib import Path
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.run_row import Intent, Outcome
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.row import Intent, Outcome
 journal = Journal(Path(sys.argv[1]), SystemClock())
 print("opened")
 row = journal.take("s", OpRun(id="r1", image="op", attempt=1, lease="l1"), "docker")

@@ -9,9 +9,9 @@ import pytest
 
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.journal_look import Step, cleaned, secrets_of, steps_of
-from gyoza_tui.worker.run_row import Outcome
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.look import Step, cleaned, secrets_of, steps_of
+from gyoza_tui.worker.journal.row import Outcome
 from tests.clock import FakeClock
 
 

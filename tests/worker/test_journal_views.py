@@ -12,11 +12,11 @@ import pytest
 
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.journal_file import SCHEMA_VERSION, UPGRADES
-from gyoza_tui.worker.journal_memory import Unseen
-from gyoza_tui.worker.progress import left_s
-from gyoza_tui.worker.run_row import Outcome, RunRow
+from gyoza_tui.worker.journal.file import SCHEMA_VERSION, UPGRADES
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.memory import Unseen
+from gyoza_tui.worker.journal.progress import left_s
+from gyoza_tui.worker.journal.row import Outcome, RunRow
 from tests.clock import FakeClock
 
 _VERSION_1 = """

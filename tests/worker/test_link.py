@@ -8,8 +8,8 @@ import pytest
 from gyoza_tui.client.endpoints import ADD_EVENT, CLAIM, HEARTBEAT
 from gyoza_tui.models.workers import HeartbeatReply
 from gyoza_tui.worker.backoff import CAP_S, Backoff
-from gyoza_tui.worker.link import ServerLink
-from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.notices.notices import Notices
+from gyoza_tui.worker.server_link import ServerLink
 from tests.clock import FakeClock
 
 _REQUEST = httpx.Request("POST", "http://server/")

@@ -13,7 +13,7 @@ from gyoza_tui.backends.base import Chunk, Exit, Handle, Resume, Stream
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.worker.execution_pipeline import log_pump
 from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
-from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.op_output.log_spool import LogSpool
 from tests.waiting import until
 
 _PIECE = 4096

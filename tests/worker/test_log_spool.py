@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gyoza_tui.backends.base import Chunk, Stream
-from gyoza_tui.worker.log_spool import LogSpool, SpoolReader
+from gyoza_tui.worker.op_output.log_spool import LogSpool, SpoolReader
 from tests.waiting import until
 
 MIB = 1 << 20
@@ -240,7 +240,7 @@ KILLED = """
 import sys, itertools
 from pathlib import Path
 from gyoza_tui.backends.base import Chunk, Stream
-from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.op_output.log_spool import LogSpool
 spool = LogSpool(Path(sys.argv[1]), 300_000)
 sizes = {s: m.size for s, m in spool.resume().items()}
 rnd = __import__("random").Random(sum(sizes.values()))
@@ -278,7 +278,7 @@ def test_kill_9_of_the_writer_leaves_no_gap_and_no_repeat(tmp_path: Path) -> Non
 def test_a_disk_that_is_full_fails_the_call_and_leaves_what_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gyoza_tui.worker.log_spool import writer
+    from gyoza_tui.worker.op_output.log_spool import writer
 
     spool = LogSpool(tmp_path / "s", MIB)
     spool.append(Chunk(OUT, b"kept\n"), 1.0)

@@ -13,7 +13,7 @@ from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import EventReport, RunPatch
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.worker.execution_pipeline import services
-from gyoza_tui.worker.run_row import Outcome, RunRow
+from gyoza_tui.worker.journal.row import Outcome, RunRow
 from tests.scripted_server import ScriptedServer
 from tests.waiting import until
 from tests.worker.fake_backend import FakeOp

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from gyoza_tui.models.limits import OUTPUTS_MAX
 from gyoza_tui.models.values import check_json, json_size
-from gyoza_tui.worker import pickle_child
-from gyoza_tui.worker.op_outputs import BadOutput, decode_outputs
+from gyoza_tui.worker.op_output import pickle_child
+from gyoza_tui.worker.op_output.op_outputs import BadOutput, decode_outputs
 
 
 def pickled(value: Any) -> bytes:

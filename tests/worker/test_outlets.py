@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.worker import worker_log
-from gyoza_tui.worker.control import Ending
-from gyoza_tui.worker.headless import Printer
-from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.notices import worker_log
+from gyoza_tui.worker.notices.headless import Printer
+from gyoza_tui.worker.notices.notices import Notices
+from gyoza_tui.worker.notices.worker_log import WorkerLog
 from gyoza_tui.worker.shutdown import EXIT_DONE, Signals
-from gyoza_tui.worker.worker_log import WorkerLog
+from gyoza_tui.worker.view.control import Ending
 from tests.clock import FakeClock
 from tests.scripted_server import ScriptedServer
 from tests.waiting import until

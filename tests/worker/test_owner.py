@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gyoza_tui.backends.local import shim
-from gyoza_tui.worker.owner import Owner
+from gyoza_tui.worker.state_dir.owner import Owner
 from tests.waiting import until
 
 HERE = Owner.this_process()._replace(host="desk", machine="m1")

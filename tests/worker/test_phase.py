@@ -8,8 +8,8 @@ import pytest
 
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
-from gyoza_tui.worker.snapshot import Phase, RunView
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.view.snapshot import Phase, RunView
 
 _ENDED = Exit(code=0)
 

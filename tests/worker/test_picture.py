@@ -14,14 +14,14 @@ from gyoza_tui.backends.base import BackendUnavailable, Exit, Handle, ImageNotFo
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.disk import look
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.image_pulls import RETRY_S
-from gyoza_tui.worker.run_row import Outcome, RunRow
+from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
-from gyoza_tui.worker.snapshot import Again, Failures, Phase, RunView, StepView, Tally
+from gyoza_tui.worker.state_dir.disk import look
+from gyoza_tui.worker.view.snapshot import Again, Failures, Phase, RunView, StepView, Tally
 from tests.scripted_server import Reply, ScriptedServer
 from tests.waiting import until
 from tests.worker.rig import Rig

@@ -9,7 +9,7 @@ import pytest
 from gyoza_tui.backends.base import Spec
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.worker.backend_pool import BackendPool
-from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.probes import Prober, Probes, Subject
 from tests.clock import FakeClock
 from tests.worker.fake_backend import FakeBackend

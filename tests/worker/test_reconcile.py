@@ -10,9 +10,9 @@ import pytest
 
 from gyoza_tui.backends.base import BackendError, BackendUnavailable, Found, Label, Spec
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.owner import Owner
-from gyoza_tui.worker.phase import Phase, phase_of
-from gyoza_tui.worker.run_row import Intent
+from gyoza_tui.worker.journal.row import Intent
+from gyoza_tui.worker.state_dir.owner import Owner
+from gyoza_tui.worker.view.phase import Phase, phase_of
 from tests.scripted_server import Reply, Request, ScriptedServer, refusal
 from tests.worker.fake_backend import FakeOp
 from tests.worker.rig import Rig

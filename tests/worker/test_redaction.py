@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.redaction import redact_pieces, redacted, redacted_lines, redacted_tail, secrets_in_lines
-from gyoza_tui.worker.run_row import Outcome
+from gyoza_tui.worker.journal.row import Outcome
+from gyoza_tui.worker.op_output.redaction import (
+    redact_pieces,
+    redacted,
+    redacted_lines,
+    redacted_tail,
+    secrets_in_lines,
+)
 from tests.worker.rig import Rig
 
 SECRET = "hunter2hunter3"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.models.limits import MIB
-from gyoza_tui.worker.journal_file import set_aside
-from gyoza_tui.worker.journal_look import secrets_of
-from gyoza_tui.worker.retention import Retention
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.duties.retention import Retention
+from gyoza_tui.worker.journal.file import set_aside
+from gyoza_tui.worker.journal.look import secrets_of
+from gyoza_tui.worker.journal.row import RunRow
 from tests.scripted_server import ScriptedServer
 from tests.worker.rig import Rig
 
@@ -143,7 +143,7 @@ def test_a_log_that_cannot_be_removed_keeps_its_secrets(rig: Rig, monkeypatch: p
     _close(rig, row)
     rig.clock.turn(8 * _DAY_S)
     with monkeypatch.context() as patched:
-        patched.setattr("gyoza_tui.worker.retention.shutil.rmtree", lambda *_, **__: None)
+        patched.setattr("gyoza_tui.worker.duties.retention.shutil.rmtree", lambda *_, **__: None)
         _prune(rig)
     assert log.exists()
     assert secrets_of(rig.runtime.state_dir.journal, "r1") == (_SECRET,)

@@ -17,11 +17,11 @@ from gyoza_tui.models.definitions import RetryPolicy
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker.control import Ending
 from gyoza_tui.worker.hooks import Hooks
-from gyoza_tui.worker.run_row import Outcome, RunRow
+from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.runner import Worker, WorkerError
 from gyoza_tui.worker.session import Bounds
+from gyoza_tui.worker.view.control import Ending
 from tests.histories import check_histories
 from tests.scripted_server import SERVER_ID, Reply, ScriptedServer
 from tests.servers import KEY, ServerThread

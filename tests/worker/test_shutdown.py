@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from gyoza_tui.models.text import visible
-from gyoza_tui.worker.control import Ending
-from gyoza_tui.worker.run_row import Intent
+from gyoza_tui.worker.journal.row import Intent
 from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_LEFT, Shutdown
+from gyoza_tui.worker.view.control import Ending
 from tests.scripted_server import Reply, Request, ScriptedServer, refusal
 from tests.worker.rig import Rig
 
@@ -215,8 +215,8 @@ def test_a_lower_ending_never_replaces_a_higher_one(rig: Rig) -> None:
 _PRINTER = """
 import os, sys, time
 from gyoza_tui.models.clock import SystemClock
-from gyoza_tui.worker.headless import Printer
-from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.notices.headless import Printer
+from gyoza_tui.worker.notices.notices import Notices
 notices = Notices(SystemClock())
 printer = Printer(notices, sys.argv[1])
 printer.start()

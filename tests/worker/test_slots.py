@@ -17,7 +17,7 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.execution_pipeline import ExecutionContext
-from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
 from tests.scripted_server import SERVER_ID, ScriptedServer
 from tests.waiting import until

@@ -17,9 +17,9 @@ import pytest
 
 from gyoza_tui.backends.mount_table import mounts
 from gyoza_tui.models.identity import check_id
-from gyoza_tui.worker.removal import remove_tree
-from gyoza_tui.worker.state_dir import StateDir, StateDirError, attempt_name, log_files, worker_dir
-from gyoza_tui.worker.state_dir_look import look
+from gyoza_tui.worker.state_dir.look import look
+from gyoza_tui.worker.state_dir.removal import remove_tree
+from gyoza_tui.worker.state_dir.state_dir import StateDir, StateDirError, attempt_name, log_files, worker_dir
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def test_who_looks_keeps_out_neither_another_nor_the_worker(tmp_path: Path) -> N
 _HOLD = """
 import sys
 from pathlib import Path
-from gyoza_tui.worker.removal import remove_tree
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.state_dir.removal import remove_tree
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 held = StateDir.open(Path(sys.argv[1]), "desk")
 print("held", flush=True)
 sys.stdin.read()
@@ -143,7 +143,7 @@ def test_a_damaged_identity_is_told(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "NFS4", "cifs", "fuse.sshfs"])
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     mounts = [SimpleNamespace(mountpoint="/", fstype="ext4"), SimpleNamespace(mountpoint=str(tmp_path), fstype=kind)]
-    monkeypatch.setattr("gyoza_tui.worker.state_dir.psutil.disk_partitions", lambda **_: mounts)
+    monkeypatch.setattr("gyoza_tui.worker.state_dir.state_dir.psutil.disk_partitions", lambda **_: mounts)
     told = refused(tmp_path)
     assert kind in told
     assert "--state-dir" in told
@@ -155,7 +155,7 @@ def test_the_nearest_mount_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         SimpleNamespace(mountpoint=str(tmp_path), fstype="ext4"),
         SimpleNamespace(mountpoint=str(tmp_path)[:-1], fstype="nfs"),
     ]
-    monkeypatch.setattr("gyoza_tui.worker.state_dir.psutil.disk_partitions", lambda **_: mounts)
+    monkeypatch.setattr("gyoza_tui.worker.state_dir.state_dir.psutil.disk_partitions", lambda **_: mounts)
     StateDir.open(tmp_path, "desk").close()
 
 

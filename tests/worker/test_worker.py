@@ -21,13 +21,13 @@ from gyoza_tui.models.limits import LOG_TAIL_MAX
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker import state_dir
-from gyoza_tui.worker.control import ControlError, Ending
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.log_spool import SpoolReader
-from gyoza_tui.worker.run_row import Outcome
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.row import Outcome
+from gyoza_tui.worker.op_output.log_spool import SpoolReader
 from gyoza_tui.worker.runner import Worker
-from gyoza_tui.worker.snapshot import Phase
+from gyoza_tui.worker.state_dir import state_dir
+from gyoza_tui.worker.view.control import ControlError, Ending
+from gyoza_tui.worker.view.snapshot import Phase
 from tests.histories import check_histories
 from tests.servers import KEY, ServerThread
 from tests.waiting import until

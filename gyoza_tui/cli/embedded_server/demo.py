@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gyoza_tui.settings import Settings
     from gyoza_tui.worker.runner import Worker
-    from gyoza_tui.worker.state_dir import StateDir
+    from gyoza_tui.worker.state_dir.state_dir import StateDir
 
 POLL_S: Final = 0.3
 _SESSION: Final = re.compile(r"[0-9a-f]{8}")
@@ -90,7 +90,7 @@ class Demo:
         return ExitCode.FAILED
 
     def _play(self, worker: Worker, drains: bool) -> None:
-        from gyoza_tui.worker.control import Ending
+        from gyoza_tui.worker.view.control import Ending
 
         try:
             self._ended = self._watched(self._session())

@@ -19,7 +19,7 @@ from gyoza_tui.cli.embedded_server.messages import Answer, Orders
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.worker.backoff import Backoff
-from gyoza_tui.worker.state_dir import StateDir
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 
 START_S = 30.0
 STOP_S = 10.0

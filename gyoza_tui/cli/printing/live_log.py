@@ -16,7 +16,7 @@ from gyoza_tui.models.text import visible
 if TYPE_CHECKING:
     from gyoza_tui.models.runs import OpRun
     from gyoza_tui.settings import Settings
-    from gyoza_tui.worker.state_dir import LogFile
+    from gyoza_tui.worker.state_dir.state_dir import LogFile
 
 LAST_WORDS_S: Final = 15.0
 """How long a worker may take to write down the end of a log after the server knows of the run's."""
@@ -63,7 +63,7 @@ class LiveLog:
     def look(self, run: OpRun) -> None:
         """To be called with all news of the run."""
         from gyoza_tui.cli.printing.local_logs import nowhere_here
-        from gyoza_tui.worker.state_dir import worker_dirs
+        from gyoza_tui.worker.state_dir.state_dir import worker_dirs
 
         here = worker_dirs(self._settings.state_dir)
         for number in range(self._last + 1, run.current_attempt + 1):
@@ -81,7 +81,7 @@ class LiveLog:
 
     def _begin(self, root: Path, run_id: str, number: int) -> None:
         """If the log is there. What was printed until then is printed to its end."""
-        from gyoza_tui.worker.state_dir import log_files
+        from gyoza_tui.worker.state_dir.state_dir import log_files
 
         for log in log_files(root):
             if log.run_id == run_id and log.attempt == number:
@@ -103,7 +103,7 @@ class _Attempt:
     """A thread that prints one attempt's log."""
 
     def __init__(self, root: Path, log: LogFile) -> None:
-        from gyoza_tui.worker.state_dir import JOURNAL
+        from gyoza_tui.worker.state_dir.state_dir import JOURNAL
 
         self._journal = root / JOURNAL
         self._log = log
@@ -118,8 +118,8 @@ class _Attempt:
 
     def _print(self) -> None:
         from gyoza_tui.cli.printing import local_logs as log_files
-        from gyoza_tui.worker.log_spool import SpoolReader
-        from gyoza_tui.worker.redaction import redact_pieces
+        from gyoza_tui.worker.op_output.log_spool import SpoolReader
+        from gyoza_tui.worker.op_output.redaction import redact_pieces
 
         try:
             secrets = log_files.secrets(self._log, self._journal)
@@ -129,7 +129,7 @@ class _Attempt:
         print_log(redact_pieces(SpoolReader(self._log.path).follow(self._ended), secrets))
 
     def _ended(self) -> bool:
-        from gyoza_tui.worker.journal_look import cleaned
+        from gyoza_tui.worker.journal.look import cleaned
 
         if self._over_at is None:
             return False

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gyoza_tui.models.runs import OpRun
     from gyoza_tui.settings import Settings
-    from gyoza_tui.worker.state_dir import LogFile
+    from gyoza_tui.worker.state_dir.state_dir import LogFile
 
 ASK_S: Final = 1.0
 """Between questions whether a followed run has begun, or ended."""
@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
 def find(text: str, attempt: int | None, settings: Settings) -> Found | None:
     """The newest log of the run here, or that of an attempt, by the beginning of its id. None: not here."""
-    from gyoza_tui.worker.state_dir import JOURNAL, log_files, worker_dirs
+    from gyoza_tui.worker.state_dir.state_dir import JOURNAL, log_files, worker_dirs
 
     if not text.strip(".") or not text.isprintable():
         raise usage(f"{text[:80]!a} is not a run's id; `gyoza-tui runs` lists them")
@@ -100,14 +100,14 @@ def awaited(text: str, attempt: int | None, settings: Settings, *, patient: bool
 
 
 def _may_come(run: OpRun, settings: Settings) -> bool:
-    from gyoza_tui.worker.state_dir import worker_dirs
+    from gyoza_tui.worker.state_dir.state_dir import worker_dirs
 
     here = worker_dirs(settings.state_dir)
     return not run.state.terminal and run.worker_id in (None, settings.worker_id, *here)
 
 
 def _not_here(run: OpRun, settings: Settings) -> str:
-    from gyoza_tui.worker.state_dir import worker_dirs
+    from gyoza_tui.worker.state_dir.state_dir import worker_dirs
 
     name = visible(run.id)
     if run.worker_id is None:
@@ -130,7 +130,7 @@ def _tail_of(run: OpRun, attempt: int | None) -> str:
 
 def secrets(log: LogFile, journal: Path) -> tuple[str, ...]:
     """What is not to be printed of a log. CliError when nobody knows."""
-    from gyoza_tui.worker.journal_look import secrets_of
+    from gyoza_tui.worker.journal.look import secrets_of
 
     known = secrets_of(journal, log.run_id)
     if known is None:
@@ -161,7 +161,7 @@ class Ended:
         return self._ended
 
     def _ask(self) -> bool:
-        from gyoza_tui.worker.journal_look import cleaned
+        from gyoza_tui.worker.journal.look import cleaned
 
         over = cleaned(self._journal, self._log.path.stem)
         return self._ask_server() if over is None else over

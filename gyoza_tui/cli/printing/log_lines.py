@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from gyoza_tui.models.ansi import without_escapes
 
 if TYPE_CHECKING:
-    from gyoza_tui.worker.log_spool import LogLine, SpoolReader
+    from gyoza_tui.worker.op_output.log_spool import LogLine, SpoolReader
 
 _BATCH: Final = 1000
 _FOLLOW_POLL_S: Final = 0.1
@@ -65,7 +65,7 @@ class Lines:
     """Of a log that may grow until `ended`."""
 
     def __init__(self, reader: SpoolReader, secrets: Iterable[str], ended: Callable[[], bool]) -> None:
-        from gyoza_tui.worker.redaction import redacted_line, secrets_in_lines
+        from gyoza_tui.worker.op_output.redaction import redacted_line, secrets_in_lines
 
         self._reader = reader
         self._redacted = partial(redacted_line, secrets=secrets_in_lines(secrets))

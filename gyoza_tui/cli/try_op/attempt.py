@@ -38,7 +38,7 @@ class Attempt:
     @property
     def cancelled(self) -> bool:
         """An interrupt came before its end."""
-        from gyoza_tui.worker.run_row import Outcome
+        from gyoza_tui.worker.journal.row import Outcome
 
         return self._services.record.row.outcome is Outcome.CANCELLED
 
@@ -98,7 +98,7 @@ class Attempt:
         return f"container {name}; remove it: docker rm -f {name}" if in_docker else f"the processes of {name}"
 
     def _stop(self) -> None:
-        from gyoza_tui.worker.run_row import Intent
+        from gyoza_tui.worker.journal.row import Intent
 
         say("stopping the op; Ctrl-C again kills it, a third leaves it")
         self._services.record.update(intent=Intent.CANCEL, intent_note="interrupted")
@@ -108,8 +108,8 @@ class Attempt:
     def _print_log(self, output: TextIO) -> None:
         """Secrets are masked."""
         from gyoza_tui.cli.printing.live_log import print_log
-        from gyoza_tui.worker.log_spool import SpoolReader
-        from gyoza_tui.worker.redaction import redact_pieces
+        from gyoza_tui.worker.op_output.log_spool import SpoolReader
+        from gyoza_tui.worker.op_output.redaction import redact_pieces
 
         pieces = SpoolReader(self._services.spool.path).follow(self._over.is_set)
         try:
@@ -141,7 +141,7 @@ class Attempt:
 
         from gyoza_tui.models.runs import SECRET_SHOWN, ExecutionSummary
         from gyoza_tui.models.states import EventType, RunState
-        from gyoza_tui.worker.run_row import Outcome
+        from gyoza_tui.worker.journal.row import Outcome
 
         row = self._services.record.row
         completed = row.outcome is Outcome.COMPLETED

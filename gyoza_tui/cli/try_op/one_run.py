@@ -71,7 +71,7 @@ def _services(run: OpRun, settings: Settings) -> Services:
     from gyoza_tui.backends import BACKENDS
     from gyoza_tui.backends.base import BackendError
     from gyoza_tui.models.images import ImageRef
-    from gyoza_tui.worker.assembly import image_pulls
+    from gyoza_tui.worker.building import image_pulls
     from gyoza_tui.worker.execution_pipeline.script import services_for
 
     image = ImageRef.parse(run.image)
@@ -100,8 +100,8 @@ def _services(run: OpRun, settings: Settings) -> Services:
 def _clear_abandoned(services: Services, settings: Settings) -> None:
     """What was left by a `run` that was killed: nobody else comes for it."""
     from gyoza_tui.backends.base import BackendError, Label
-    from gyoza_tui.worker import strays
     from gyoza_tui.worker.execution_pipeline import script_home
+    from gyoza_tui.worker.state_dir import orphans as strays
 
     try:
         for stray in filter(strays.orphaned, services.backend.find({Label.WORKER: settings.worker_id})):

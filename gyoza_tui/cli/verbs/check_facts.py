@@ -25,16 +25,18 @@ from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.images import DOCKER
 from gyoza_tui.models.workers import ClaimRequest, WorkerState, WorkerView
 from gyoza_tui.settings import Settings, unknown_variables
-from gyoza_tui.worker import disk, journal_look, state_dir_look
-from gyoza_tui.worker.assembly import backend_options
-from gyoza_tui.worker.checks import Asked
+from gyoza_tui.worker.building import backend_options
 from gyoza_tui.worker.foreign_memory import Foreign, beyond, owner_of
 from gyoza_tui.worker.hardware.sampler import Sampler
-from gyoza_tui.worker.journal_look import OpenAttempt
-from gyoza_tui.worker.link import HELD_BY_ANOTHER, LinkState
+from gyoza_tui.worker.journal import look as journal_look
+from gyoza_tui.worker.journal.look import OpenAttempt
 from gyoza_tui.worker.probes import Prober, Subject
-from gyoza_tui.worker.state_dir import JOURNAL, worker_dir, worker_dirs
-from gyoza_tui.worker.state_dir_look import Directory
+from gyoza_tui.worker.server_link import HELD_BY_ANOTHER, LinkState
+from gyoza_tui.worker.state_dir import disk
+from gyoza_tui.worker.state_dir import look as state_dir_look
+from gyoza_tui.worker.state_dir.look import Directory
+from gyoza_tui.worker.state_dir.state_dir import JOURNAL, worker_dir, worker_dirs
+from gyoza_tui.worker.view.checks import Asked
 
 _NO_IMAGE: Final = "gyoza-tui/none"
 """No run is asked about, so the probe's own image is the only one."""

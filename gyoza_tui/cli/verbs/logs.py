@@ -65,8 +65,8 @@ def logs(
     """
     from gyoza_tui.cli import connection
     from gyoza_tui.cli.printing.live_log import print_bytes
-    from gyoza_tui.worker.log_spool import SpoolReader
-    from gyoza_tui.worker.redaction import redact_pieces
+    from gyoza_tui.worker.op_output.log_spool import SpoolReader
+    from gyoza_tui.worker.op_output.redaction import redact_pieces
 
     selection = Selection(tail, _time(since), _pattern(grep), "stderr" if stderr else None)
     settings = connection.loaded(flags)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gyoza_tui.cli.terminal import Times
     from gyoza_tui.models.runs import Event, OpAttempt, OpRun
     from gyoza_tui.settings import Settings
-    from gyoza_tui.worker.journal_look import Step
+    from gyoza_tui.worker.journal.look import Step
 
 EXAMPLES: Final = examples(
     "gyoza-tui show a1b2",
@@ -53,8 +53,8 @@ def show(
 
 def _steps(settings: Settings, run: OpRun) -> dict[int, list[Step]]:
     """Of the attempts that a worker of this machine had."""
-    from gyoza_tui.worker.journal_look import steps_of
-    from gyoza_tui.worker.state_dir import JOURNAL, worker_dirs
+    from gyoza_tui.worker.journal.look import steps_of
+    from gyoza_tui.worker.state_dir.state_dir import JOURNAL, worker_dirs
 
     here = worker_dirs(settings.state_dir)
     found: dict[int, list[Step]] = {}

@@ -8,8 +8,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from gyoza_tui.ui.outside import one_line
-from gyoza_tui.worker.control import Check, CheckState
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.worker.view.control import Check, CheckState
+from gyoza_tui.worker.view.snapshot import Snapshot
 
 _GLYPHS: Final = {
     CheckState.OK: ("✓", "$text-success"),

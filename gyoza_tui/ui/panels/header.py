@@ -17,7 +17,7 @@ from gyoza_tui.ui.phases import FINISHED
 from gyoza_tui.ui.reasons import Cause, Reason, server_trouble, since
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.squeeze import GONE, Fact, Form, squeezed
-from gyoza_tui.worker.snapshot import UNCHECKED, Snapshot
+from gyoza_tui.worker.view.snapshot import UNCHECKED, Snapshot
 
 _NAME_MAX: Final = 40
 _NAME_SHORT: Final = 16

@@ -20,8 +20,8 @@ from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.log_view import LogView, Place, Search, moment
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.worker.control import LogHits, LogPage, LogQuery, WorkerControl
-from gyoza_tui.worker.snapshot import Outcome, RunView
+from gyoza_tui.worker.view.control import LogHits, LogPage, LogQuery, WorkerControl
+from gyoza_tui.worker.view.snapshot import Outcome, RunView
 
 _ID: Final = 8
 _RULE: Final = 12

@@ -17,7 +17,7 @@ from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.meter import HOT, meter
 from gyoza_tui.ui.widgets.sparkline import buckets, sparkline
 from gyoza_tui.ui.widgets.squeeze import GONE, Form, squeezed
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.worker.view.snapshot import Snapshot
 
 WIDE: Final = 120
 """From here on processor and memory stand beside the GPUs."""

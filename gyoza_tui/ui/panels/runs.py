@@ -23,8 +23,8 @@ from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.ui.widgets.run_list import RunList
-from gyoza_tui.worker.control import ControlError, HistoryPage, WorkerControl
-from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot, facts_of
+from gyoza_tui.worker.view.control import ControlError, HistoryPage, WorkerControl
+from gyoza_tui.worker.view.snapshot import Outcome, RunView, Snapshot, facts_of
 
 HISTORY_MAX: Final = 1000
 _MARGIN: Final = 4

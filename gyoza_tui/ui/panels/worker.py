@@ -15,8 +15,8 @@ from gyoza_tui.ui.format import NOT_APPLICABLE, duration
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside import one_line
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.worker.control import WorkerControl
-from gyoza_tui.worker.snapshot import DutyStatus, Notice, Snapshot
+from gyoza_tui.worker.view.control import WorkerControl
+from gyoza_tui.worker.view.snapshot import DutyStatus, Notice, Snapshot
 
 _LEVELS: Final = {"info": (" ", ""), "warning": ("!", "$text-warning"), "error": ("✗", "$text-error")}
 

@@ -16,8 +16,8 @@ from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.screens.dialog import Confirm
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.key_bar import KeyBar
-from gyoza_tui.worker.control import WorkerControl
-from gyoza_tui.worker.snapshot import Intent, RunView, Snapshot
+from gyoza_tui.worker.view.control import WorkerControl
+from gyoza_tui.worker.view.snapshot import Intent, RunView, Snapshot
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.log_keys import LogKeys
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.worker.control import LogHits, LogPage, LogQuery, WorkerControl
+from gyoza_tui.worker.view.control import LogHits, LogPage, LogQuery, WorkerControl
 
 _LINE_MAX: Final = 256 * 1024
 

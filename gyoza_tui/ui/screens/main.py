@@ -24,8 +24,8 @@ from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.ui.widgets.run_list import RunList
-from gyoza_tui.worker.control import WorkerControl
-from gyoza_tui.worker.snapshot import RunView, Snapshot
+from gyoza_tui.worker.view.control import WorkerControl
+from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
 WIDTH_OF_ALL: Final = 80
 HEIGHT_OF_ALL: Final = 16

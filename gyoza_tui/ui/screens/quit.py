@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gyoza_tui.ui import questions
 from gyoza_tui.ui.questions import Way
 from gyoza_tui.ui.screens.dialog import Dialog
-from gyoza_tui.worker.snapshot import Snapshot
+from gyoza_tui.worker.view.snapshot import Snapshot
 
 
 class QuitDialog(Dialog[Way]):

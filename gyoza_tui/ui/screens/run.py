@@ -23,8 +23,8 @@ from gyoza_tui.ui.run_text import json_lines, run_text
 from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.tab_line import TabLine
-from gyoza_tui.worker.control import ControlError, LogLine, RunDetails, WorkerControl
-from gyoza_tui.worker.snapshot import Outcome, RunView, Snapshot
+from gyoza_tui.worker.view.control import ControlError, LogLine, RunDetails, WorkerControl
+from gyoza_tui.worker.view.snapshot import Outcome, RunView, Snapshot
 
 _TABS: Final = ("log", "run", "inspect")
 _LOG, _RUN, _INSPECT = range(len(_TABS))

@@ -18,7 +18,7 @@ from textual.strip import Strip
 from gyoza_tui.ui.actions import Scope, bindings
 from gyoza_tui.ui.phases import FINISHED
 from gyoza_tui.ui.run_line import Layout, run_line
-from gyoza_tui.worker.snapshot import RunView
+from gyoza_tui.worker.view.snapshot import RunView
 
 _MARK: Final = "▌ "
 """Before the cursor's line: a background alone is not seen in 16 colours."""

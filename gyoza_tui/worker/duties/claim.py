@@ -11,10 +11,10 @@ from gyoza_tui.client.endpoints import CLAIM
 from gyoza_tui.models.limits import RUNS_PER_CLAIM_MAX
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import ClaimRequest
+from gyoza_tui.worker.attempt_record import JournalRecord
 from gyoza_tui.worker.duties.duty import Duty
-from gyoza_tui.worker.duties.errand import Errand
-from gyoza_tui.worker.record import JournalRecord
-from gyoza_tui.worker.run_row import Intent, Outcome
+from gyoza_tui.worker.duties.empty_check import Errand
+from gyoza_tui.worker.journal.row import Intent, Outcome
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 

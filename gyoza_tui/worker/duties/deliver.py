@@ -15,8 +15,8 @@ from gyoza_tui.models.runs import RunPatch
 from gyoza_tui.worker.backoff import Backoff
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.duties.refusals import Refusals
-from gyoza_tui.worker.outbox import OutboxRow
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.journal.outbox import OutboxRow
+from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 

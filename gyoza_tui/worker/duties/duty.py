@@ -13,7 +13,7 @@ import httpx
 from gyoza_tui.client.answers import words
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.worker.backoff import Backoff
-from gyoza_tui.worker.notices import Notices
+from gyoza_tui.worker.notices.notices import Notices
 
 _SLICE_S: Final = 30.0
 _LOOK_S: Final = 0.25

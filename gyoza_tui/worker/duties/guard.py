@@ -12,13 +12,13 @@ from typing import Final
 from gyoza_tui.backends.allocated import allocated
 from gyoza_tui.backends.base import BackendError, Exit
 from gyoza_tui.models.limits import MIB
-from gyoza_tui.worker import disk, disk_growth, reserve
-from gyoza_tui.worker.disk import Room
-from gyoza_tui.worker.disk_growth import Growth, Sample, Samples, Written
 from gyoza_tui.worker.duties.duty import Duty
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.state_dir import disk, disk_growth, reserve
+from gyoza_tui.worker.state_dir.disk import Room
+from gyoza_tui.worker.state_dir.disk_growth import Growth, Sample, Samples, Written
 
 INTERVAL_S: Final = 1.0
 NEAR_S: Final = 0.2

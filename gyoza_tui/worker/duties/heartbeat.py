@@ -22,8 +22,8 @@ from gyoza_tui.models.workers import (
     WorkerState,
 )
 from gyoza_tui.worker.duties.duty import Duty
-from gyoza_tui.worker.duties.heed import Heed
-from gyoza_tui.worker.run_row import RunRow
+from gyoza_tui.worker.duties.server_verdicts import Heed
+from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.runtime import Runtime
 
 _TOGETHER_S: Final = 0.02

@@ -14,12 +14,12 @@ from gyoza_tui.client.answers import error_code
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
-from gyoza_tui.worker import strays
 from gyoza_tui.worker.duties.duty import Duty
-from gyoza_tui.worker.retention import Retention
-from gyoza_tui.worker.run_row import Intent, RunRow
+from gyoza_tui.worker.duties.retention import Retention
+from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.state_dir import orphans as strays
 
 INTERVAL_S: Final = 5.0
 SWEEP_S: Final = 60.0

@@ -11,9 +11,9 @@ from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.failures import Failure, Reason
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EVENT_STATE, OWNED, EventType, RunState
-from gyoza_tui.worker.journal import REPLACED
-from gyoza_tui.worker.outbox import OutboxRow
-from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from gyoza_tui.worker.journal.journal import REPLACED
+from gyoza_tui.worker.journal.outbox import OutboxRow
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 

@@ -16,10 +16,10 @@ from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.limits import KIB, MIB
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.event_gate import EventGate
-from gyoza_tui.worker.event_lines import EventLines, Lines, OpEvent
 from gyoza_tui.worker.execution_pipeline.patience import Patience
-from gyoza_tui.worker.log_spool import LogSpool
+from gyoza_tui.worker.op_output.event_gate import EventGate
+from gyoza_tui.worker.op_output.event_lines import EventLines, Lines, OpEvent
+from gyoza_tui.worker.op_output.log_spool import LogSpool
 
 _PARSED_AT_ONCE = 256 * KIB
 """Other threads wait for that."""

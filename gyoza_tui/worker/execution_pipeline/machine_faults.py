@@ -19,7 +19,7 @@ from gyoza_tui.backends.base import (
 )
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
-from gyoza_tui.worker.run_row import Intent
+from gyoza_tui.worker.journal.row import Intent
 
 _CERTAIN = (AttemptElsewhere, DiskFull, ImageNotFound, NotExecutable, PullCancelled, PullFailed, VanishedHandle)
 """Errors that need no look at the machine."""

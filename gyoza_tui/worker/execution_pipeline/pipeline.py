@@ -13,8 +13,8 @@ from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.execution_pipeline.types.step import Step, runs_always, step_name
-from gyoza_tui.worker.redaction import redacted
-from gyoza_tui.worker.run_row import Intent, Outcome
+from gyoza_tui.worker.journal.row import Intent, Outcome
+from gyoza_tui.worker.op_output.redaction import redacted
 
 _ENDED: dict[Intent, Outcome] = {
     Intent.CANCEL: Outcome.CANCELLED,

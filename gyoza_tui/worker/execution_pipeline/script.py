@@ -23,16 +23,16 @@ from gyoza_tui.models.runs import Event, EventReport, OpRun
 from gyoza_tui.models.states import EVENT_STATE, EventType, RunState
 from gyoza_tui.server_access import client_of
 from gyoza_tui.settings import Settings, load
-from gyoza_tui.worker.assembly import backend_options, image_pulls
+from gyoza_tui.worker.building import backend_options, image_pulls
 from gyoza_tui.worker.execution_pipeline import script_home
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
-from gyoza_tui.worker.log_spool import LogSpool
-from gyoza_tui.worker.owner import Owner
-from gyoza_tui.worker.redaction import redacted_report
-from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
-from gyoza_tui.worker.state_dir import RunDirs, attempt_name
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.op_output.log_spool import LogSpool
+from gyoza_tui.worker.op_output.redaction import redacted_report
+from gyoza_tui.worker.state_dir.owner import Owner
+from gyoza_tui.worker.state_dir.state_dir import RunDirs, attempt_name
 
 log = logging.getLogger("gyoza_tui")
 

@@ -15,10 +15,10 @@ from gyoza_tui.backends import BACKENDS
 from gyoza_tui.backends.base import BackendError
 from gyoza_tui.models.images import LOCAL
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker import strays
-from gyoza_tui.worker.assembly import backend_options
-from gyoza_tui.worker.owner import Owner
-from gyoza_tui.worker.removal import remove_tree
+from gyoza_tui.worker.building import backend_options
+from gyoza_tui.worker.state_dir import orphans as strays
+from gyoza_tui.worker.state_dir.owner import Owner
+from gyoza_tui.worker.state_dir.removal import remove_tree
 
 _PREFIX: Final = "gyoza-"
 _OWNER: Final = "owner"

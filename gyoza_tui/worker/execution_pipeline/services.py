@@ -25,15 +25,15 @@ from gyoza_tui.backends.base import (
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.runs import EventReport
-from gyoza_tui.worker.again import Again
 from gyoza_tui.worker.execution_pipeline.patience import Patience
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
-from gyoza_tui.worker.run_row import Intent, Outcome, RunRow
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.retry_notice import Again
 
 if TYPE_CHECKING:
     from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
     from gyoza_tui.worker.image_pulls import ImagePulls
-    from gyoza_tui.worker.log_spool import LogSpool
+    from gyoza_tui.worker.op_output.log_spool import LogSpool
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gyoza_tui.worker.run_row import Intent
+from gyoza_tui.worker.journal.row import Intent
 
 
 class RunSuperseded(Exception):

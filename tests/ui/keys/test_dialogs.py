@@ -14,8 +14,8 @@ from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.screens.dialog import Dialog
 from gyoza_tui.ui.screens.run import RunScreen
-from gyoza_tui.worker.control import Ending
-from gyoza_tui.worker.snapshot import Intent, LinkState, Outcome, RunView
+from gyoza_tui.worker.view.control import Ending
+from gyoza_tui.worker.view.snapshot import Intent, LinkState, Outcome, RunView
 from tests.ui.fake_control import NOW, snapshot
 from tests.ui.keys.app import Opened, dialog_text, opened, run, running, toasts, until
 

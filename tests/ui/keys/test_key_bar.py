@@ -12,7 +12,7 @@ from textual.screen import Screen
 from gyoza_tui.ui.actions import ACTIONS
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.widgets.key_bar import Entry, KeyBar, fitting
-from gyoza_tui.worker.snapshot import Outcome
+from gyoza_tui.worker.view.snapshot import Outcome
 from tests.ui.fake_control import NOW, snapshot
 from tests.ui.keys.app import Opened, opened, run, running, until
 

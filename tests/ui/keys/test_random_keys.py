@@ -19,8 +19,8 @@ from gyoza_tui.ui.key_names import keys_of
 from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.screens.dialog import Confirm, Dialog
 from gyoza_tui.ui.screens.quit import QuitDialog
-from gyoza_tui.worker.control import Ending
-from gyoza_tui.worker.snapshot import Intent, Outcome, RunView
+from gyoza_tui.worker.view.control import Ending
+from gyoza_tui.worker.view.snapshot import Intent, Outcome, RunView
 from tests.ui.fake_control import NOW, snapshot
 from tests.ui.keys.app import Opened, dialog_text, opened, running, typed, until
 

@@ -15,8 +15,8 @@ from gyoza_tui.ui.run_text import json_lines, run_text
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.worker.control import LogLine, RunDetails, Stream
-from gyoza_tui.worker.snapshot import Again, Exit, Outcome, RunView, StepView
+from gyoza_tui.worker.view.control import LogLine, RunDetails, Stream
+from gyoza_tui.worker.view.snapshot import Again, Exit, Outcome, RunView, StepView
 from tests.ui.fake_control import NOW, snapshot
 from tests.ui.keys.app import Opened, opened, run, running, until
 

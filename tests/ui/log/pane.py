@@ -17,7 +17,7 @@ from gyoza_tui.ui.panels.log import LogPane
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.log_view.view import FEED
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.worker.snapshot import RunView
+from gyoza_tui.worker.view.snapshot import RunView
 from tests.ui.fake_control import FakeControl, row
 from tests.ui.still_clock import StillClock
 

@@ -16,8 +16,8 @@ from gyoza_tui.ui.widgets.log_view import LogView, TooMuch
 from gyoza_tui.ui.widgets.log_view.view import FEED
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.worker.control import LogLine, LogPage, Stream
-from gyoza_tui.worker.snapshot import Again, Outcome, PullProgress, RunView, StepView
+from gyoza_tui.worker.view.control import LogLine, LogPage, Stream
+from gyoza_tui.worker.view.snapshot import Again, Outcome, PullProgress, RunView, StepView
 from tests.ui.fake_control import NOW, SLICE_LINES, FakeControl
 from tests.ui.log.pane import KEY, numbered, opened, run, view_of
 from tests.ui.still_clock import StillClock

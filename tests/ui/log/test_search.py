@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gyoza_tui.ui.widgets.log_view.search import Search
-from gyoza_tui.worker.control import LogHits, LogQuery
+from gyoza_tui.worker.view.control import LogHits, LogQuery
 
 QUERY = LogQuery.plain("x")
 

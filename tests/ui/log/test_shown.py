@@ -13,7 +13,7 @@ from rich.style import Style
 
 from gyoza_tui.models.ansi import SGR, only_colours, without_escapes
 from gyoza_tui.ui.widgets.log_view.shown import HIDDEN, show
-from gyoza_tui.worker.control import LogLine, Stream
+from gyoza_tui.worker.view.control import LogLine, Stream
 
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.shown import show
 from gyoza_tui.ui.widgets.log_view.window import Window
-from gyoza_tui.worker.control import LogHits, LogLine, LogPage, LogQuery, Stream
+from gyoza_tui.worker.view.control import LogHits, LogLine, LogPage, LogQuery, Stream
 
 HEIGHT = 5
 

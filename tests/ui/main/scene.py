@@ -8,7 +8,7 @@ from typing import Any
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo, GpuSample, HardwareSample
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.snapshot import (
+from gyoza_tui.worker.view.snapshot import (
     Exit,
     Failures,
     Intent,

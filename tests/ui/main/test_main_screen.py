@@ -26,9 +26,9 @@ from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.worker.control import Check, CheckState
-from gyoza_tui.worker.link import LinkState
-from gyoza_tui.worker.snapshot import Intent, Outcome
+from gyoza_tui.worker.server_link import LinkState
+from gyoza_tui.worker.view.control import Check, CheckState
+from gyoza_tui.worker.view.snapshot import Intent, Outcome
 from tests.ui.fake_control import BOOT, FakeControl, snapshot
 from tests.ui.main.scene import ACTIVE, busy, busy_control, ended, going_on, gpu, machine
 from tests.ui.main.stage import Stage, stage

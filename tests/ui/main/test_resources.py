@@ -11,7 +11,7 @@ from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample, HardwareSa
 from gyoza_tui.ui.panels.resources import resource_lines
 from gyoza_tui.ui.widgets.meter import meter
 from gyoza_tui.ui.widgets.sparkline import BUCKET_S, buckets, sparkline
-from gyoza_tui.worker.snapshot import Foreign
+from gyoza_tui.worker.view.snapshot import Foreign
 from tests.ui.fake_control import BOOT, FakeControl, snapshot
 from tests.ui.main.scene import ACTIVE, busy, busy_control, gpu, machine, readings
 from tests.ui.main.stage import stage

@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from gyoza_tui.ui.theme import dress
 from gyoza_tui.ui.widgets.run_list import RunList
-from gyoza_tui.worker.snapshot import Outcome, RunView
+from gyoza_tui.worker.view.snapshot import Outcome, RunView
 from tests.ui.fake_control import NOW
 from tests.ui.main.scene import ended, going_on
 from tests.ui.still_clock import StillClock

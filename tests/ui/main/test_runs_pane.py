@@ -6,8 +6,8 @@ import asyncio
 
 from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.ui.panels.runs import RunsPane
-from gyoza_tui.worker.control import HistoryPage
-from gyoza_tui.worker.snapshot import Intent, Outcome, RunView, Tally
+from gyoza_tui.worker.view.control import HistoryPage
+from gyoza_tui.worker.view.snapshot import Intent, Outcome, RunView, Tally
 from tests.ui.fake_control import BOOT, NOW, FakeControl, snapshot
 from tests.ui.main.scene import ACTIVE, PAST, busy_control, ended, going_on
 from tests.ui.main.stage import Stage, stage

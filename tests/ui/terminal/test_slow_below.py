@@ -21,10 +21,10 @@ SLOW_S: Final = 2.0
 _SLOW: Final = f"""
 import contextlib, os, sys, time
 import requests
-from gyoza_tui.worker.history import RunHistory
-from gyoza_tui.worker.journal import Journal
-from gyoza_tui.worker.log_spool.reader import SpoolReader
-from gyoza_tui.worker.log_spool.writer import SegmentWriter
+from gyoza_tui.worker.view.history import RunHistory
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.op_output.log_spool.reader import SpoolReader
+from gyoza_tui.worker.op_output.log_spool.writer import SegmentWriter
 where = sys.argv.pop(1)
 def wait(what):
     if os.path.exists(os.path.join(where, "slow")):

@@ -24,7 +24,7 @@ from gyoza_tui.ui.widgets.log_view.paint import Brush, Margin, Span, paint
 from gyoza_tui.ui.widgets.log_view.scrollbar import thumb
 from gyoza_tui.ui.widgets.log_view.shown import ShownLine, show
 from gyoza_tui.ui.widgets.log_view.window import Window
-from gyoza_tui.worker.control import Stream
+from gyoza_tui.worker.view.control import Stream
 
 _TIME: Final = "%H:%M:%S "
 _TIMES_FROM_WIDTH: Final = 100

@@ -10,7 +10,7 @@ from typing import Final
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.widgets.log_view.source import LogSource
 from gyoza_tui.ui.widgets.log_view.window import Window
-from gyoza_tui.worker.control import ControlError, LogPage
+from gyoza_tui.worker.view.control import ControlError, LogPage
 
 _FIRST_PAGE: Final = 100
 """Lines asked for before the window has a size."""

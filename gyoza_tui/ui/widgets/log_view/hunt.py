@@ -10,7 +10,7 @@ from typing import Any, Final
 from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.source import LogSource
-from gyoza_tui.worker.control import ControlError, LogHits, LogQuery
+from gyoza_tui.worker.view.control import ControlError, LogHits, LogQuery
 
 _SLICES: Final = 8
 ERRORS: Final = LogQuery(

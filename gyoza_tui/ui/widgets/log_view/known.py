@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import Final
 
 from gyoza_tui.ui.widgets.log_view.shown import ShownLine
-from gyoza_tui.worker.control import LogLine, LogPage
+from gyoza_tui.worker.view.control import LogLine, LogPage
 
 _KEPT: Final = 500
 

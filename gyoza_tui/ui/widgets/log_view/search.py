@@ -6,7 +6,7 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 
-from gyoza_tui.worker.control import LogHits, LogQuery
+from gyoza_tui.worker.view.control import LogHits, LogQuery
 
 
 class Search:

@@ -14,7 +14,7 @@ from gyoza_tui.ui.widgets.log_view.layout import Order
 from gyoza_tui.ui.widgets.log_view.shown import ShownLine
 from gyoza_tui.ui.widgets.log_view.source import LogSource
 from gyoza_tui.ui.widgets.log_view.window import in_runs
-from gyoza_tui.worker.control import LogLine
+from gyoza_tui.worker.view.control import LogLine
 
 LINES_MAX: Final = 20_000
 TEXT_MAX: Final = 1_000_000

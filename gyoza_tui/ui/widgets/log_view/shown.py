@@ -12,7 +12,7 @@ from rich.style import Style
 
 from gyoza_tui.models.ansi import SGR, only_colours
 from gyoza_tui.ui.widgets.log_view import sgr
-from gyoza_tui.worker.control import LogLine, Stream, is_progress
+from gyoza_tui.worker.view.control import LogLine, Stream, is_progress
 
 LINE_MAX: Final = 8 * 1024
 """Bytes that are shown of a line."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gyoza_tui.worker.control import LogHits, LogPage, LogQuery
+from gyoza_tui.worker.view.control import LogHits, LogPage, LogQuery
 
 
 class LogSource(Protocol):

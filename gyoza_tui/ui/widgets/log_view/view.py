@@ -22,7 +22,7 @@ from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.shown import LINE_MAX, ShownLine
 from gyoza_tui.ui.widgets.log_view.source import LogSource
 from gyoza_tui.ui.widgets.log_view.window import Place
-from gyoza_tui.worker.control import ControlError
+from gyoza_tui.worker.view.control import ControlError
 
 FEED: Final = "log feed"
 """The group of the task that reads the log shown, for as long as it is."""

@@ -10,7 +10,7 @@ from gyoza_tui.ui.widgets.log_view.known import KnownLines
 from gyoza_tui.ui.widgets.log_view.layout import Anchor, Layout, Order, Row
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.shown import ShownLine
-from gyoza_tui.worker.control import LogLine, LogPage
+from gyoza_tui.worker.view.control import LogLine, LogPage
 
 _REVEALED_AT: Final = 3
 """A line that is gone to stands this part of the height below the top."""

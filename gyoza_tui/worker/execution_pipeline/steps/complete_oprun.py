@@ -10,14 +10,14 @@ from gyoza_tui.models.failures import Failure, Reason, last_line, plain_end
 from gyoza_tui.models.limits import LOG_TAIL_MAX, OUTPUT_FILE_MAX
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.event_lines import parse_event
 from gyoza_tui.worker.execution_pipeline.op_files import OUTPUT_JSON, OUTPUT_PICKLE
 from gyoza_tui.worker.execution_pipeline.script import services_of
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
-from gyoza_tui.worker.op_outputs import BadOutput, decode_outputs
-from gyoza_tui.worker.redaction import redacted_tail
-from gyoza_tui.worker.run_row import Outcome
+from gyoza_tui.worker.journal.row import Outcome
+from gyoza_tui.worker.op_output.event_lines import parse_event
+from gyoza_tui.worker.op_output.op_outputs import BadOutput, decode_outputs
+from gyoza_tui.worker.op_output.redaction import redacted_tail
 
 _TAIL_LOOKED_AT: Final = 4 * LOG_TAIL_MAX
 

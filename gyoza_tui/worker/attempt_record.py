@@ -1,0 +1,91 @@
+"""The record of one attempt in a worker: journal row and outbox."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from gyoza_tui.models.runs import EventReport, RunPatch
+from gyoza_tui.models.states import EventType, RunState
+from gyoza_tui.worker.ending_words import ending_words
+from gyoza_tui.worker.execution_pipeline.services import Services
+from gyoza_tui.worker.journal.row import Outcome, RunRow
+from gyoza_tui.worker.notices.notices import Level
+from gyoza_tui.worker.op_output.redaction import redacted, redacted_report
+from gyoza_tui.worker.runtime import Runtime
+
+_WAIT_SLICE_S = 30.0
+
+
+class JournalRecord:
+    """Implements `services.Record`. What it is told is on disk when it returns, without the run's secrets."""
+
+    def __init__(self, runtime: Runtime, row: RunRow, wake: threading.Event) -> None:
+        self._runtime = runtime
+        self._journal = runtime.journal
+        self._key = row.key
+        self._last = row
+        self._wake = wake
+
+    @property
+    def row(self) -> RunRow:
+        self._journal.check_open()
+        self._last = self._journal.get(self._key) or self._last
+        return self._last
+
+    def update(self, **changes: object) -> None:
+        self._journal.update(self._key, **changes)
+        if "cleaned" in changes:
+            self._runtime.wakes.beat.set()
+
+    def begin_step(self, step: str) -> None:
+        self._journal.begin_step(self._key, step)
+        self._runtime.hooks.step(self.row, step)
+
+    def started(self) -> None:
+        self._journal.start(self._key, self._stamped(EventReport(type=EventType.STARTED, msg="started")))
+        self._runtime.wakes.deliver.set()
+        while not self.row.started_acked:
+            Services.check(self.row)
+            self._runtime.clock.wait(self._wake, _WAIT_SLICE_S)
+            self._wake.clear()
+
+    def events(self, reports: Iterable[EventReport], parsed: int | None = None) -> None:
+        self._journal.events(self._key, [self._stamped(report) for report in reports], parsed=parsed)
+        self._runtime.wakes.deliver.set()
+
+    def finish(self, outcome: Outcome, note: str, report: EventReport | None) -> None:
+        note = redacted(note, self._secrets)
+        report = self._stamped(report) if report else None
+        reports: list[EventReport | RunPatch] = [report] if report else []
+        if outcome is Outcome.RELEASED:
+            reports = [self.giving_back(self.row, self._runtime.context.worker_id, note)]
+        note, last_line = ending_words(note, report)
+        if self._journal.finish(self._key, outcome, note, reports, last_line=last_line):
+            row = self.row
+            level: Level = "warning" if outcome is Outcome.FAILED else "info"
+            text = f"{row.run_id} {outcome}" + (f": {note}" if note else "")
+            self._runtime.notices.say(text, level, run=row.run_id, attempt=row.attempt, state=outcome, note=note)
+            self._runtime.hooks.run_end(row)
+        self._runtime.wakes.deliver.set()
+
+    @staticmethod
+    def giving_back(row: RunRow, worker_id: str, why: str, *, final: bool = False) -> RunPatch:
+        """The PATCH that gives a run back; `final`: this worker will never take it."""
+        return RunPatch(
+            state=RunState.PENDING,
+            worker_id=worker_id,
+            attempt=row.attempt,
+            lease=row.lease,
+            reason=why[:500] or None,
+            final=final or None,
+        )
+
+    def _stamped(self, report: EventReport) -> EventReport:
+        row = self.row
+        fence = {"worker_id": self._runtime.context.worker_id, "attempt": row.attempt, "lease": row.lease}
+        return redacted_report(report, self._secrets).model_copy(update=fence | {"t": self._runtime.clock.utc()})
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        return tuple(self._last.run.secret_env.values())

@@ -1,0 +1,76 @@
+"""Do what the server said of our runs, and what its silence means for them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+
+from gyoza_tui.models.states import RunState
+from gyoza_tui.models.workers import HeartbeatReply, RunVerdict, Verdict
+from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.journal.row import Intent, RunRow
+from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.slots import Slots
+
+
+class Heed(Duty):
+    """Apart from the heartbeat, because an intent is journaled: a slow disk may delay it, but not the next beat."""
+
+    name = "heed"
+
+    def __init__(self, runtime: Runtime, slots: Slots) -> None:
+        super().__init__(runtime.clock, runtime.notices, threading.Event())
+        self._runtime = runtime
+        self._slots = slots
+        self._heard: queue.SimpleQueue[tuple[Sequence[RunRow], HeartbeatReply]] = queue.SimpleQueue()
+
+    def hear(self, listed: Sequence[RunRow], reply: HeartbeatReply) -> None:
+        """The reply to a beat that listed these rows. Returns at once."""
+        self._heard.put((listed, reply))
+        self._wake.set()
+
+    def tick(self) -> float:
+        while not self._heard.empty():
+            self._obey(*self._heard.get())
+        self._let_go_of_held()
+        self._guard_lease()
+        return self._runtime.link.state.heartbeat_s
+
+    def _obey(self, listed: Sequence[RunRow], reply: HeartbeatReply) -> None:
+        """Verdicts are about the rows that the beat listed, never about one that was claimed meanwhile."""
+        newest = {row.run_id: row.key for row in listed}
+        for row in listed:
+            verdict = (reply.runs or {}).get(row.run_id)
+            now = self._runtime.journal.get(row.key)
+            if verdict is None or now is None:
+                continue
+            if newest[row.run_id] == row.key:
+                self._runtime.context.set_run_state(row.run_id, verdict.state)
+                self._judge(now, verdict)
+            else:
+                self._slots.intend(now, Intent.LOST, "this worker has a newer attempt")
+
+    def _judge(self, row: RunRow, said: RunVerdict) -> None:
+        if said.attempt is not None and said.attempt > row.attempt:
+            self._slots.intend(row, Intent.LOST, "the server has a newer attempt")
+        elif said.verdict is Verdict.CANCEL or said.state is RunState.CANCELLED:
+            self._slots.intend(row, Intent.CANCEL, "cancelled at the server", by_server=True)
+        elif said.verdict is Verdict.LOST:
+            self._slots.intend(row, Intent.LOST, "the server gave it to another")
+        elif said.verdict is Verdict.UNKNOWN and not row.started_acked:
+            self._slots.intend(row, Intent.LOST, "the server does not know it, and nothing was done")
+
+    def _let_go_of_held(self) -> None:
+        for row in self._runtime.active():
+            if self._runtime.held(row) and not row.started_acked:
+                self._slots.intend(row, Intent.LOST, "its server is gone, and nothing was done")
+
+    def _guard_lease(self) -> None:
+        """Stop what runs when the owner wants that, before the server may give it to another."""
+        runtime, state = self._runtime, self._runtime.link.state
+        if runtime.settings.on_lease_lost != "stop" or state.lease_s is None:
+            return
+        if runtime.link.silent_s >= state.lease_s + state.grace_s - runtime.settings.stop_grace_s:
+            for row in runtime.active():
+                self._slots.intend(row, Intent.RELEASE, "the server was silent until the lease was over")

@@ -1,0 +1,175 @@
+"""All that a view, a signal or a test may ask of a worker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from gyoza_tui.backends.base import Stream
+from gyoza_tui.models.filters import RunFilter
+from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker.duties.duty import DutyStatus
+from gyoza_tui.worker.op_output.event_lines import is_progress
+from gyoza_tui.worker.op_output.log_spool import LogLine
+from gyoza_tui.worker.view.checks import Check, CheckState
+from gyoza_tui.worker.view.snapshot import Notice, RunView, Snapshot
+
+__all__ = [
+    "Check",
+    "CheckState",
+    "ControlError",
+    "Ending",
+    "HistoryPage",
+    "LogHits",
+    "LogLine",
+    "LogPage",
+    "LogQuery",
+    "RunDetails",
+    "Stream",
+    "WorkerControl",
+    "is_progress",
+]
+
+
+class Ending(StrEnum):
+    """How the worker is asked to end. Later ones outrank earlier ones."""
+
+    DRAIN = "drain"
+    """Finish the runs, deliver, exit."""
+    DETACH = "detach"
+    """Exit now; containers go on and are adopted at the next start."""
+    RELEASE = "release"
+    """Stop the containers, give the runs back, exit."""
+    LEAVE = "leave"
+    """Exit at once, whatever state things are in; containers stay for adoption."""
+
+
+class ControlError(Exception):
+    """What was asked could not be done; `str()` is a message to a person."""
+
+
+class HistoryPage(NamedTuple):
+    runs: tuple[RunView, ...]
+    """Closed attempts, the one that ended last first."""
+    total: int
+    """How many there are, this page included."""
+
+
+class RunDetails(NamedTuple):
+    """All that is known of one attempt, here and at the server."""
+
+    view: RunView
+    server: OpRun | None
+    """The run as the server tells it now, with events and attempts; None when it could not be asked."""
+    trouble: str | None
+    """Why it could not."""
+    refused: tuple[str, ...]
+    """What the server refused of this attempt's reports, in its words."""
+
+
+class LogPage(NamedTuple):
+    lines: tuple[LogLine, ...]
+    total: int
+    """Lines of the whole log so far, an unfinished last one included."""
+
+
+class LogQuery(NamedTuple):
+    """What to look for in a log, as its lines are shown: without escape sequences."""
+
+    pattern: str
+    """A regular expression of Python's `re`."""
+    ignore_case: bool = True
+
+    @classmethod
+    def plain(cls, text: str) -> LogQuery:
+        """Just that text. Without a capital letter in it, case does not matter."""
+        return cls(re.escape(text), text == text.lower())
+
+
+class LogHits(NamedTuple):
+    """What one slice of a search found."""
+
+    numbers: tuple[int, ...]
+    """Numbers of matching lines, ascending."""
+    next_line: int | None
+    """Where the next slice begins (backwards: the line above which it begins); None when there is no more."""
+
+
+class WorkerControl(Protocol):
+    """Thread-safe.
+
+    Commands return at once; what they bring about shows in the snapshot. What says "blocks" may wait for a disk, an
+    engine or the server and is never called on a view's loop; it raises ControlError, or KeyError for an attempt that
+    is neither here nor in the history.
+    """
+
+    def snapshot(self) -> Snapshot: ...
+
+    def duties(self) -> tuple[DutyStatus, ...]:
+        """As the snapshot has them, for who wants only these."""
+
+    def samples(self) -> tuple[HardwareSample, ...]:
+        """The machine's readings of the last ten minutes, one a second, oldest first."""
+
+    def notices(self) -> tuple[Notice, ...]:
+        """The last thousand messages, oldest first."""
+
+    def checks(self) -> tuple[Check, ...]:
+        """The checklist, from what is known already."""
+
+    def pause(self) -> None:
+        """Stop claiming; runs go on, and what arrives after this is given back."""
+
+    def resume(self) -> None: ...
+
+    def end(self, ending: Ending) -> None: ...
+
+    def undo_drain(self) -> None: ...
+
+    def cancel(self, run_id: str, attempt: int) -> bool:
+        """Stop the attempt and report it CANCELLED; whether there is one to cancel. Shows at once, and never waits."""
+
+    def release(self, run_id: str, attempt: int) -> bool:
+        """Stop the attempt and give it back; whether there is one. Shows at once, and never waits."""
+
+    def try_now(self) -> None:
+        """Try the server now instead of waiting."""
+
+    def seen(self, key: int) -> None:
+        """Somebody has looked at how that attempt ended. Blocks."""
+
+    def why_queued(self) -> str:
+        """Why a run waits at the server, in its words, after the run's id; empty where it gives none. Blocks."""
+
+    def retry(self, run_id: str) -> None:
+        """Ask the server to queue an ended run again. Blocks."""
+
+    def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
+        """The closed attempts that match, at most `limit`. Blocks."""
+
+    def details(self, key: int) -> RunDetails:
+        """Blocks; asks the server."""
+
+    def log_size(self, key: int) -> int | None:
+        """Bytes of its log that can be read, while it is written here: the same number means that nothing came."""
+
+    def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
+        """Up to `count` lines of its log from number `start` on; a negative start counts from the end. Blocks.
+
+        Of a line longer than `line_max` bytes its begin and its end may be all that is given.
+        """
+
+    def log_search(self, key: int, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:
+        """Search one slice of its log, about 256 KiB from `line` on, or above it. Blocks for a few milliseconds."""
+
+    def log_bytes(self, key: int) -> Iterator[bytes]:
+        """Its whole log as it came, to save it. Blocks."""
+
+    def describe(self, key: int) -> dict[str, Any]:
+        """The engine's own view of the attempt, its environment masked. Blocks."""
+
+    def shell(self, key: int) -> tuple[str, ...]:
+        """The argv of a shell where the attempt runs. Blocks."""

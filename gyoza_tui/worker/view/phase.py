@@ -1,0 +1,66 @@
+"""The word that a screen has for what an attempt is at: one table of step, intent and outcome."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+
+
+class Phase(StrEnum):
+    """In the order in which an attempt goes through them."""
+
+    QUEUED = "QUEUED"
+    """Taken on; nothing of it that takes time has begun."""
+    PULLING = "PULLING"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    FROZEN = "FROZEN"
+    """Paused from outside while it runs."""
+    CANCELLING = "CANCELLING"
+    RELEASING = "RELEASING"
+    COLLECTING = "COLLECTING"
+    """The op has ended; its outputs are read."""
+    TO_DELIVER = "TO DELIVER"
+    """How it ended is on disk here, and not yet told to the server."""
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    RELEASED = "RELEASED"
+    LOST = "LOST"
+    """It is another's now; what still runs of it here is being stopped."""
+
+
+_OF_OUTCOME: Final = {
+    Outcome.COMPLETED: Phase.COMPLETED,
+    Outcome.FAILED: Phase.FAILED,
+    Outcome.CANCELLED: Phase.CANCELLED,
+    Outcome.RELEASED: Phase.RELEASED,
+    Outcome.LOST: Phase.LOST,
+}
+_OF_INTENT: Final = {
+    Intent.CANCEL: Phase.CANCELLING,
+    Intent.RELEASE: Phase.RELEASING,
+    Intent.LOST: Phase.LOST,
+}
+_BEFORE_START: Final = {
+    "": Phase.QUEUED,
+    "prepare_inputs": Phase.QUEUED,
+    "pull_latest_image": Phase.PULLING,
+}
+"""Steps that are not named here, as those of another pipeline, are STARTING until the container runs."""
+
+
+def phase_of(row: RunRow) -> Phase:
+    """Works for rows of the history too."""
+    if row.outcome is not None:
+        return _OF_OUTCOME[row.outcome] if row.acked else Phase.TO_DELIVER
+    # what has ended is reported in spite of a cancel or a release
+    if row.intent is Intent.LOST or (row.intent is not Intent.NONE and row.exit is None):
+        return _OF_INTENT[row.intent]
+    if row.exit is not None or row.step == "complete_oprun":
+        return Phase.COLLECTING
+    if row.started_at is not None:
+        return Phase.RUNNING if row.frozen_since is None else Phase.FROZEN
+    return _BEFORE_START.get(row.step, Phase.STARTING)

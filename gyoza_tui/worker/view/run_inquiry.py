@@ -1,0 +1,103 @@
+"""What a person asks about one attempt: of the server, of the engine. Every word of it may take seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import httpx
+
+from gyoza_tui.backends.base import Backend, BackendError, Handle, Phase
+from gyoza_tui.client.answers import Meaning, error_code, meaning, words
+from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.states import RunState
+from gyoza_tui.worker.journal.journal import REPLACED
+from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.view.control import ControlError, RunDetails
+from gyoza_tui.worker.view.history import RunHistory
+from gyoza_tui.worker.view.snapshot import RunView
+from gyoza_tui.worker.view.snapshot_builder import Picture
+
+_ASK_S: Final = 4.0
+_ENOUGH_S: Final = 10.0
+"""For a change, whose answer a person wants to know."""
+_T = TypeVar("_T")
+
+
+class Inquiry:
+    """Of one worker. KeyError for an attempt that is neither here nor in the history."""
+
+    def __init__(self, runtime: Runtime, picture: Picture, history: RunHistory) -> None:
+        self._runtime = runtime
+        self._picture = picture
+        self._history = history
+
+    def view(self, key: int) -> RunView:
+        return self._picture.open_view(key) or self._history.view(key)
+
+    def details(self, key: int) -> RunDetails:
+        """Also when the server does not answer."""
+        view = self.view(key)
+        refused = tuple(said for said in self._runtime.journal.refusals(key) if said != REPLACED)
+        if self._runtime.held(view.row):
+            return RunDetails(view, None, "another server answers now; this run is of a former one", refused)
+        try:
+            server = self._runtime.client.get_run(view.row.run_id, timeout_s=_ASK_S)
+        except httpx.HTTPError as error:
+            return RunDetails(view, None, self._trouble(error), refused)
+        return RunDetails(view, server, None, refused)
+
+    def why_queued(self) -> str:
+        """Of the run that waits and was created last. Raises ControlError when the server does not answer."""
+        try:
+            waiting = self._runtime.client.list_runs(state=RunState.PENDING, limit=1).items
+        except httpx.HTTPError as error:
+            raise ControlError(f"what is queued is not known: {self._trouble(error)}") from None
+        return next((f"{run.id} {run.placement}" for run in waiting if run.placement), "")
+
+    def retry(self, run_id: str) -> OpRun:
+        """Raises ControlError when the server does not answer, or refuses."""
+        try:
+            return self._runtime.client.update_run(run_id, state=RunState.PENDING, timeout_s=_ENOUGH_S)
+        except httpx.HTTPError as error:
+            raise ControlError(f"{run_id} is not queued again: {self._trouble(error)}") from None
+
+    def describe(self, key: int) -> dict[str, Any]:
+        row, backend, handle = self._container(key)
+        return self._asked(row, lambda: backend.describe(handle))
+
+    def shell(self, key: int) -> tuple[str, ...]:
+        row, backend, handle = self._container(key)
+        state = self._asked(row, lambda: backend.state(handle))
+        if state is Phase.GONE:
+            raise ControlError(f"the container of {row.run_id} is gone")
+        if state is Phase.CREATED:
+            raise ControlError(f"the container of {row.run_id} is not started yet")
+        if state is not Phase.RUNNING:
+            raise ControlError(f"the container of {row.run_id} has ended: there is nothing to open a shell in")
+        return self._asked(row, lambda: backend.shell(handle))
+
+    def _container(self, key: int) -> tuple[RunRow, Backend, Handle]:
+        row = self.view(key).row
+        if row.backend not in self._runtime.pool:
+            raise ControlError(f"{row.run_id} has no container: it never had a backend here")
+        if row.cleaned:
+            raise ControlError(f"the container of {row.run_id} is gone: it was removed when the run had ended")
+        if row.handle is None:
+            raise ControlError(f"{row.run_id} has no container yet")
+        return row, self._runtime.pool[row.backend], row.handle
+
+    def _asked(self, row: RunRow, ask: Callable[[], _T]) -> _T:
+        try:
+            return ask()
+        except BackendError as error:
+            raise ControlError(f"{row.run_id}: {error}") from None
+
+    def _trouble(self, error: httpx.HTTPError) -> str:
+        if isinstance(error, httpx.HTTPStatusError) and error_code(error) == ErrorCode.RUN_UNKNOWN:
+            return "the server does not know it"
+        if meaning(error) is Meaning.SERVER_FAULT:
+            return f"the server {self._runtime.client.base_url} does not answer: {words(error)}"
+        return f"the server says: {words(error)}"

@@ -1,0 +1,170 @@
+"""The frozen picture of the worker that every view reads, and the words that it is made of.
+
+Times of runs are UTC seconds, for they outlive the process; times of duties and of the link are boot time, as
+`taken_at` is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gyoza_tui.backends.base import Exit, PullProgress
+from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.worker.backend_pool import UNCHECKED
+from gyoza_tui.worker.duties.duty import DutyStatus
+from gyoza_tui.worker.foreign_memory import Foreign
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.notices.notices import Notice
+from gyoza_tui.worker.retry_notice import Again
+from gyoza_tui.worker.server_link import LinkState
+from gyoza_tui.worker.view.phase import Phase, phase_of
+from gyoza_tui.worker.view.run_facts import facts_of
+
+__all__ = [
+    "UNCHECKED",
+    "Again",
+    "DutyStatus",
+    "Exit",
+    "Failures",
+    "Foreign",
+    "Intent",
+    "LinkState",
+    "Notice",
+    "Outcome",
+    "Phase",
+    "Progress",
+    "PullProgress",
+    "RunRow",
+    "RunView",
+    "Snapshot",
+    "StepView",
+    "Tally",
+    "facts_of",
+]
+
+
+class StepView(NamedTuple):
+    """A step of the pipeline, whatever the pipeline is."""
+
+    name: str
+    began_at: float | None = None
+    """None: not entered yet."""
+    ended_at: float | None = None
+    """None: not left yet, or nobody knows."""
+
+
+class Progress(NamedTuple):
+    """What the op last said of itself."""
+
+    percent: float
+    at: float
+    left_s: float | None = None
+    """From `at` on, by the pace since its first word; None while there is no pace."""
+
+
+class RunView(NamedTuple):
+    """One attempt here, with the server's last word on its run."""
+
+    row: RunRow
+    """Its `outcome_note` and `last_line` are made for the run list."""
+    server_state: str | None
+    held: bool
+    """Its server is not the one that answers now."""
+    adopted: bool = False
+    """Taken over from an earlier start of this worker."""
+    steps: tuple[StepView, ...] = ()
+    """All steps of the pipeline in order."""
+    progress: Progress | None = None
+    pull: PullProgress | None = None
+    """While its image is pulled."""
+    kill_at: float | None = None
+    """When SIGKILL follows, in UTC seconds, while it is asked to stop."""
+    again: Again | None = None
+    """While something went wrong and is tried again."""
+    seen: bool = True
+    """False for a failed one as long as nobody has looked at how it ended."""
+    gpu: int | None = None
+    """The index of the one GPU that it may see."""
+
+    @property
+    def phase(self) -> Phase:
+        return phase_of(self.row)
+
+    @property
+    def key(self) -> int:
+        """What the control's methods name an attempt by; stays the same when the run ends."""
+        return self.row.key
+
+
+class Tally(NamedTuple):
+    """How many of the runs that ended here, and are still in the history, ended how: by their last attempt here."""
+
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    other: int = 0
+    """Released or lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed attempts that nobody has looked at yet."""
+
+    count: int = 0
+    since: float | None = None
+
+
+class Snapshot(NamedTuple):
+    """The worker at one moment. Times are UTC seconds where they are not called boot time."""
+
+    version: int
+    """Grows with each snapshot taken."""
+    taken_at: float
+    """Boot time."""
+    utc: float
+    """The same moment in UTC seconds."""
+    worker_id: str
+    state: WorkerState
+    refusal: str | None
+    """Why no run is taken now; None when runs are."""
+    max_runs: int
+    free_slots: int
+    server_url: str
+    link: LinkState
+    next_try_s: float
+    """Until the server is tried again; 0 while it answers."""
+    backends: dict[str, str | None]
+    """Per backend why it cannot take work, UNCHECKED before anybody has looked, or None."""
+    to_deliver: int
+    runs: tuple[RunView, ...]
+    """What is not closed, oldest first."""
+    duties: tuple[DutyStatus, ...]
+    hardware: HardwareSample | None
+    gpu_trouble: dict[int, str] = {}  # noqa: RUF012 -- never changed
+    """By index: the GPUs with which nothing can be started, and why."""
+    foreign: dict[int, Foreign] = {}  # noqa: RUF012 -- never changed
+    """By index: what other programs use of each GPU."""
+    disk: str | None = None
+    """Why the disk lets no run be taken, in words; None when it does."""
+    disk_free_mb: int | None = None
+    """Of the disk with the least room."""
+    disk_warning: str | None = None
+    """Which disk will soon let no run be taken, in words."""
+    tally: Tally = Tally()
+    failures: Failures = Failures()
+    history_version: int = 0
+    """Grows with each change of what `WorkerControl.history` would answer."""
+    down_since: float | None = None
+    """Boot time since which the server does not answer; None while it does, or never did."""
+
+    @property
+    def held(self) -> Mapping[str, tuple[str, ...]]:
+        """Per backend why each run that is on another engine is out of reach."""
+        held: dict[str, tuple[str, ...]] = {}
+        for view in self.runs:
+            if view.again is not None and view.again.held:
+                held[view.row.backend] = (*held.get(view.row.backend, ()), view.again.why.removeprefix("held: "))
+        return held
