@@ -16,16 +16,17 @@ from textual.worker import Worker
 from textual.worker import WorkerState as TaskState
 
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.ui import questions, refusals, run_tools, theme_file
-from gyoza_tui.ui.actions import Scope, bindings
-from gyoza_tui.ui.aside import aside
-from gyoza_tui.ui.commands import commands
-from gyoza_tui.ui.driver import GyozaDriver
-from gyoza_tui.ui.duties import FOLLOWERS, follow
-from gyoza_tui.ui.key_turns import KeyTurns
+from gyoza_tui.ui import theme_file
+from gyoza_tui.ui.duty_workers import FOLLOWERS, follow
+from gyoza_tui.ui.keys import questions, refusals
+from gyoza_tui.ui.keys.actions import Scope, bindings
+from gyoza_tui.ui.keys.commands import commands
+from gyoza_tui.ui.keys.key_turns import KeyTurns
+from gyoza_tui.ui.keys.questions import Way
 from gyoza_tui.ui.leaving import Leave
+from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import LOG_S, SNAPSHOT_S, UiOptions
-from gyoza_tui.ui.questions import Way
+from gyoza_tui.ui.run import tools as run_tools
 from gyoza_tui.ui.screens.dialog import Confirm
 from gyoza_tui.ui.screens.help import HelpScreen
 from gyoza_tui.ui.screens.main import MainScreen
@@ -33,6 +34,7 @@ from gyoza_tui.ui.screens.palette import Palette
 from gyoza_tui.ui.screens.quit import QuitDialog
 from gyoza_tui.ui.theme import dress
 from gyoza_tui.ui.toasts import say
+from gyoza_tui.ui.tty.driver import GyozaDriver
 from gyoza_tui.worker.view.control import Ending, WorkerControl
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 

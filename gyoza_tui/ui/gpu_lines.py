@@ -9,8 +9,8 @@ from textual.content import Content
 
 from gyoza_tui.models.hardware import GpuSample, HardwareSample
 from gyoza_tui.ui.format import UNKNOWN, part_of, percent, size
-from gyoza_tui.ui.outside import cut, fitted, plain_line
-from gyoza_tui.ui.phases import FINISHED
+from gyoza_tui.ui.outside_text import cut, fitted, plain_line
+from gyoza_tui.ui.run.phases import FINISHED
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import HOT, meter
 from gyoza_tui.ui.widgets.sparkline import buckets, sparkline

@@ -26,10 +26,10 @@ from typing import Any, Final, Literal, NamedTuple, NoReturn, Protocol
 from rich.console import RenderableType
 
 from gyoza_tui.ui.app import GyozaApp
-from gyoza_tui.ui.driver import GyozaDriver
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.terminal import Terminal
+from gyoza_tui.ui.tty.driver import GyozaDriver
+from gyoza_tui.ui.tty.terminal import Terminal
 from gyoza_tui.worker.view.control import WorkerControl
 
 CLOSE_S: Final = 1.0

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.badge import blocked
 from gyoza_tui.ui.format import clock, duration
-from gyoza_tui.ui.outside import plain_line
+from gyoza_tui.ui.outside_text import plain_line
 from gyoza_tui.worker.view.snapshot import UNCHECKED, Snapshot
 
 

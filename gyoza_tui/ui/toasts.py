@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.notifications import SeverityLevel
 from textual.widget import Widget
 
-from gyoza_tui.ui.outside import plain_line
+from gyoza_tui.ui.outside_text import plain_line
 
 
 def say(node: Widget, text: str, severity: SeverityLevel = "information") -> None:

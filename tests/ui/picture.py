@@ -16,10 +16,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from gyoza_tui.ui.app import GyozaApp
-from gyoza_tui.ui.ascii import as_ascii
-from gyoza_tui.ui.duties import FOLLOWERS
+from gyoza_tui.ui.duty_workers import FOLLOWERS
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.tty.ascii import as_ascii
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.log_view.view import FEED
 from tests.ui.fake_control import FakeControl

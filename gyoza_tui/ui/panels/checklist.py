@@ -7,7 +7,7 @@ from typing import Final
 from textual.content import Content
 from textual.widgets import Static
 
-from gyoza_tui.ui.outside import one_line
+from gyoza_tui.ui.outside_text import one_line
 from gyoza_tui.worker.view.control import Check, CheckState
 from gyoza_tui.worker.view.snapshot import Snapshot
 

@@ -10,12 +10,12 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 
-from gyoza_tui.ui.actions import Scope, bindings
+from gyoza_tui.ui.keys.actions import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.outside import one_line, plain_line
+from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.panels.log_keys import LogKeys
+from gyoza_tui.ui.run.steps import steps_line
 from gyoza_tui.ui.screens.line import LineScreen
-from gyoza_tui.ui.steps import steps_line
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.log_view import LogView, Place, Search, moment
 from gyoza_tui.ui.widgets.prompt import Prompt

@@ -12,7 +12,7 @@ from textual.content import Content
 from gyoza_tui.models.hardware import GpuSample, HardwareSample
 from gyoza_tui.ui.format import part_of, percent, size
 from gyoza_tui.ui.gpu_lines import gpu_line, gpu_strip
-from gyoza_tui.ui.outside import one_line
+from gyoza_tui.ui.outside_text import one_line
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.meter import HOT, meter
 from gyoza_tui.ui.widgets.sparkline import buckets, sparkline

@@ -11,14 +11,14 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from gyoza_tui.models.filters import FilterError, RunFilter, parse
-from gyoza_tui.ui.aside import aside
-from gyoza_tui.ui.key_names import key_of
+from gyoza_tui.ui.keys.key_names import key_of
+from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.outside import one_line, plain_line
+from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.panels.checklist import Checklist
-from gyoza_tui.ui.phases import FINISHED
 from gyoza_tui.ui.queue_question import QueueQuestion
 from gyoza_tui.ui.reasons import Reason, why_nothing_runs
+from gyoza_tui.ui.run.phases import FINISHED
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule

@@ -10,10 +10,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from gyoza_tui.ui.duties import FOLLOWERS
+from gyoza_tui.ui.duty_workers import FOLLOWERS
 from gyoza_tui.ui.format import NOT_APPLICABLE, duration
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.outside import one_line
+from gyoza_tui.ui.outside_text import one_line
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.control import WorkerControl
 from gyoza_tui.worker.view.snapshot import DutyStatus, Notice, Snapshot

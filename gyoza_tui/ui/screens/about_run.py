@@ -9,12 +9,13 @@ from typing import ClassVar, Protocol, runtime_checkable
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from gyoza_tui.ui import questions, refusals, run_tools
-from gyoza_tui.ui.actions import Scope, bindings
-from gyoza_tui.ui.compositor import TightCompositor
+from gyoza_tui.ui.keys import questions, refusals
+from gyoza_tui.ui.keys.actions import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.run import tools as run_tools
 from gyoza_tui.ui.screens.dialog import Confirm
 from gyoza_tui.ui.toasts import say
+from gyoza_tui.ui.tty.textual_internals import TightCompositor
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.worker.view.control import WorkerControl
 from gyoza_tui.worker.view.snapshot import Intent, RunView, Snapshot

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gyoza_tui.ui import questions
-from gyoza_tui.ui.questions import Way
+from gyoza_tui.ui.keys import questions
+from gyoza_tui.ui.keys.questions import Way
 from gyoza_tui.ui.screens.dialog import Dialog
 from gyoza_tui.worker.view.snapshot import Snapshot
 

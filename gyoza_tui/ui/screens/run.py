@@ -12,14 +12,14 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, Static
 
 from gyoza_tui.models.filters import FilterError, parse
-from gyoza_tui.ui.actions import Scope, bindings
-from gyoza_tui.ui.aside import aside
 from gyoza_tui.ui.format import duration
+from gyoza_tui.ui.keys.actions import Scope, bindings
+from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.outside import one_line, plain_line
+from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.panels.log import LogPane
-from gyoza_tui.ui.phases import LOOKS
-from gyoza_tui.ui.run_text import json_lines, run_text
+from gyoza_tui.ui.run.phases import LOOKS
+from gyoza_tui.ui.run.text import json_lines, run_text
 from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.tab_line import TabLine

@@ -15,9 +15,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from gyoza_tui.ui.actions import Scope, bindings
-from gyoza_tui.ui.phases import FINISHED
-from gyoza_tui.ui.run_line import Layout, run_line
+from gyoza_tui.ui.keys.actions import Scope, bindings
+from gyoza_tui.ui.run.line import Layout, run_line
+from gyoza_tui.ui.run.phases import FINISHED
 from gyoza_tui.worker.view.snapshot import RunView
 
 _MARK: Final = "▌ "

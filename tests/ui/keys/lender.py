@@ -6,8 +6,8 @@ import sys
 
 from textual.app import App
 
-from gyoza_tui.ui.driver import GyozaDriver
-from gyoza_tui.ui.suspension import NoTerminalError, lend_terminal
+from gyoza_tui.ui.tty.driver import GyozaDriver
+from gyoza_tui.ui.tty.suspension import NoTerminalError, lend_terminal
 
 
 class Lender(App[None]):

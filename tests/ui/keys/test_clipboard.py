@@ -12,8 +12,8 @@ import pytest
 from textual.geometry import Offset
 from textual.selection import Selection
 
-from gyoza_tui.ui import clipboard
-from gyoza_tui.ui.clipboard import CopyError
+from gyoza_tui.ui.tty import clipboard
+from gyoza_tui.ui.tty.clipboard import CopyError
 from gyoza_tui.ui.widgets.log_view import LogView
 from tests.ui.fake_control import snapshot
 from tests.ui.keys.app import opened, run, running, until

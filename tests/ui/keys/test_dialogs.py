@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.ui import refusals
+from gyoza_tui.ui.keys import refusals
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.screens.dialog import Dialog

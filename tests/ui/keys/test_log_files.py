@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.ui import log_files
+from gyoza_tui.ui import saved_logs as log_files
 
 
 def test_the_log_is_saved_as_it_came(tmp_path: Path) -> None:

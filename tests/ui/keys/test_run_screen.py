@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from gyoza_tui.models.runs import Event, ExecutionSummary, OpAttempt
 from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.ui.run_text import json_lines, run_text
+from gyoza_tui.ui.run.text import json_lines, run_text
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule

@@ -9,9 +9,9 @@ from textual.geometry import Offset
 from textual.selection import Selection
 
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.run_tools import selected_log
+from gyoza_tui.ui.run.steps import steps_line
+from gyoza_tui.ui.run.tools import selected_log
 from gyoza_tui.ui.screens.line import LineScreen
-from gyoza_tui.ui.steps import steps_line
 from gyoza_tui.ui.widgets.log_view import LogView, TooMuch
 from gyoza_tui.ui.widgets.log_view.view import FEED
 from gyoza_tui.ui.widgets.prompt import Prompt

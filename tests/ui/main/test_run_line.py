@@ -6,8 +6,8 @@ import pytest
 
 from gyoza_tui.backends.base import PullProgress
 from gyoza_tui.models.states import RunState
-from gyoza_tui.ui.run_line import Layout, run_line
-from gyoza_tui.ui.server_truth import differing
+from gyoza_tui.ui.run.line import Layout, run_line
+from gyoza_tui.ui.run.server_truth import differing
 from gyoza_tui.worker.view.snapshot import Again, Intent, Outcome, Phase, Progress, RunView
 from tests.ui.fake_control import NOW
 from tests.ui.main.scene import ACTIVE, PAST, ended, going_on

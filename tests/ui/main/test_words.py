@@ -6,8 +6,8 @@ import pytest
 from rich.cells import cell_len
 
 from gyoza_tui.ui.format import clock, duration, moment, part_of, percent, size, took
-from gyoza_tui.ui.outside import cut, fitted, one_line, plain_line
-from gyoza_tui.ui.phases import LOOKS, WORD_WIDTH
+from gyoza_tui.ui.outside_text import cut, fitted, one_line, plain_line
+from gyoza_tui.ui.run.phases import LOOKS, WORD_WIDTH
 from gyoza_tui.worker.view.snapshot import Phase
 from tests.ui.fake_control import NOW
 from tests.ui.still_clock import StillClock

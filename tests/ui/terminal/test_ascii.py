@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from gyoza_tui.ui.ascii import as_ascii
+from gyoza_tui.ui.tty.ascii import as_ascii
 
 
 @pytest.mark.parametrize(

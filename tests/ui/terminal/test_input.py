@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual import events
 
-from gyoza_tui.ui.terminal_input import TerminalInput
+from gyoza_tui.ui.tty.terminal_input import TerminalInput
 
 
 def keys(data: bytes) -> list[str]:

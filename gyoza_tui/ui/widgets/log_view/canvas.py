@@ -18,7 +18,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.outside import cut
+from gyoza_tui.ui.outside_text import cut
 from gyoza_tui.ui.widgets.log_view.layout import Row
 from gyoza_tui.ui.widgets.log_view.paint import Brush, Margin, Span, paint
 from gyoza_tui.ui.widgets.log_view.scrollbar import thumb

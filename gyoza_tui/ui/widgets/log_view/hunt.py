@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-from gyoza_tui.ui.aside import aside
+from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.source import LogSource
 from gyoza_tui.worker.view.control import ControlError, LogHits, LogQuery

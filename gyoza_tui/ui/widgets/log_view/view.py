@@ -11,7 +11,7 @@ from typing import Any, Final
 from rich.cells import cell_len
 from textual.message import Message
 
-from gyoza_tui.ui.aside import aside
+from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.widgets.log_view import selecting
 from gyoza_tui.ui.widgets.log_view.feed import Feed

@@ -10,8 +10,8 @@ from textual.app import App, SystemCommand
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from gyoza_tui.ui.actions import ACTIONS, Action, Scope
-from gyoza_tui.ui.key_names import written
+from gyoza_tui.ui.keys.actions import ACTIONS, Action, Scope
+from gyoza_tui.ui.keys.key_names import written
 from gyoza_tui.ui.screens.about_run import AboutRun
 
 

@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 from textual.content import Content
 
 from gyoza_tui.ui.format import NOT_APPLICABLE, UNKNOWN, clock, duration, part_of, percent
-from gyoza_tui.ui.outside import cut, plain_line
-from gyoza_tui.ui.phases import FINISHED, LOOKS, WORD_WIDTH
-from gyoza_tui.ui.server_truth import differing
-from gyoza_tui.ui.steps import current_step, next_try, step_word
+from gyoza_tui.ui.outside_text import cut, plain_line
+from gyoza_tui.ui.run.phases import FINISHED, LOOKS, WORD_WIDTH
+from gyoza_tui.ui.run.server_truth import differing
+from gyoza_tui.ui.run.steps import current_step, next_try, step_word
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import meter
 from gyoza_tui.worker.view.snapshot import Phase, RunView

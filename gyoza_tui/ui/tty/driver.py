@@ -22,10 +22,10 @@ from textual._ansi_sequences import SYNC_END
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from gyoza_tui.ui.ascii import as_ascii
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.terminal_input import TerminalInput
-from gyoza_tui.ui.terminal_output import TerminalOutput
+from gyoza_tui.ui.tty.ascii import as_ascii
+from gyoza_tui.ui.tty.terminal_input import TerminalInput
+from gyoza_tui.ui.tty.terminal_output import TerminalOutput
 
 LEAVE_S: Final = 0.5
 """For how long the terminal may take what says that the screen is over."""

@@ -12,10 +12,11 @@ from typing import Any, Final
 from textual.screen import Screen
 from textual.widget import Widget
 
-from gyoza_tui.ui import clipboard, log_files
-from gyoza_tui.ui.aside import aside
-from gyoza_tui.ui.suspension import NoTerminalError, lend_terminal
+from gyoza_tui.ui import saved_logs as log_files
+from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.toasts import say
+from gyoza_tui.ui.tty import clipboard
+from gyoza_tui.ui.tty.suspension import NoTerminalError, lend_terminal
 from gyoza_tui.ui.widgets.log_view import LogView, TooMuch
 from gyoza_tui.worker.view.control import ControlError, WorkerControl
 from gyoza_tui.worker.view.snapshot import RunView

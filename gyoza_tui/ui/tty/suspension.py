@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from textual.app import App
 
-from gyoza_tui.ui.aside import aside
+from gyoza_tui.ui.off_loop import aside
 
 _STOPPED_FIRST: Final = ("/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh")
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)

@@ -13,8 +13,8 @@ from gyoza_tui.models.runs import Event, OpAttempt
 from gyoza_tui.models.states import EventType
 from gyoza_tui.models.timeline import folded
 from gyoza_tui.ui.format import UNKNOWN, duration, took
-from gyoza_tui.ui.outside import one_line, plain_line
-from gyoza_tui.ui.steps import current_step, next_try, sign, step_word
+from gyoza_tui.ui.outside_text import one_line, plain_line
+from gyoza_tui.ui.run.steps import current_step, next_try, sign, step_word
 from gyoza_tui.worker.view.control import LogLine, RunDetails
 from gyoza_tui.worker.view.snapshot import Exit, Outcome, Phase, RunRow, RunView, StepView
 

@@ -9,8 +9,8 @@ from textual.content import Content
 
 from gyoza_tui.models import steps
 from gyoza_tui.ui.format import duration, part_of, took
-from gyoza_tui.ui.outside import one_line
-from gyoza_tui.ui.phases import LOOKS
+from gyoza_tui.ui.outside_text import one_line
+from gyoza_tui.ui.run.phases import LOOKS
 from gyoza_tui.worker.view.snapshot import Again, Outcome, Phase, PullProgress, RunView, StepView
 
 _MB: Final = 1024 * 1024
