@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from gyoza_tui.client import GyozaClient
-from gyoza_tui.server.hub import Timings
 from gyoza_tui.server.launch import ServerOptions, serve
+from gyoza_tui.server.shared_state import Timings
 
 KEY = "test-key"
 WORK_KEY = "test-work-key"

@@ -18,15 +18,16 @@ from starlette.exceptions import HTTPException
 from gyoza_tui import __version__
 from gyoza_tui.models.clock import Clock, SystemClock
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.server import matching, roles
-from gyoza_tui.server.clockwork import Clockwork
+from gyoza_tui.server import placing as matching
+from gyoza_tui.server import roles
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import Refused
-from gyoza_tui.server.hub import Hub, Timings
 from gyoza_tui.server.keys import Keys
 from gyoza_tui.server.limits import Door
 from gyoza_tui.server.origins import OwnPagesOnly
 from gyoza_tui.server.routes import definitions, health, runs, topics, workers
+from gyoza_tui.server.shared_state import Hub, Timings
+from gyoza_tui.server.timers import Clockwork
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from gyoza_tui.models.runs import SECRET_SHOWN
 from gyoza_tui.server import schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
-from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.shared_state import Hub
 
 
 def upsert(hub: Hub, tx: Transaction, definition: OpDefinition) -> OpDefinition:

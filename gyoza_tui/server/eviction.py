@@ -6,7 +6,8 @@ from sqlalchemy import select
 
 from gyoza_tui.models.failures import Failure, Reason
 from gyoza_tui.models.states import Cause, EventType, RunState
-from gyoza_tui.server import assignment, ends, retries, schema
+from gyoza_tui.server import assignment, retries, schema
+from gyoza_tui.server import run_ends as ends
 from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.run_change import Entry, RunChange
 

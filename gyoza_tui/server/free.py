@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gyoza_tui.models.constraints import Constraints
-from gyoza_tui.server.moments import Micros
 from gyoza_tui.server.scheduler import Need, Room
+from gyoza_tui.server.server_time import Micros
 
 
 class Counted(NamedTuple):

@@ -27,9 +27,9 @@ from gyoza_tui.server.app import create_app
 from gyoza_tui.server.connections import Connection, Crowd, raise_descriptor_limit
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import ServerError
-from gyoza_tui.server.hub import DAY_S, Hub, Timings
 from gyoza_tui.server.keys import Keys
 from gyoza_tui.server.roles import Role
+from gyoza_tui.server.shared_state import DAY_S, Hub, Timings
 
 _LOG = logging.getLogger(__name__)
 _LEVELS = ("critical", "error", "warning", "info", "debug", "trace")

@@ -11,14 +11,15 @@ from gyoza_tui.models.limits import EVENTS_PER_ATTEMPT_MAX
 from gyoza_tui.models.runs import EventsAccepted
 from gyoza_tui.models.states import EVENT_STATE, OP_EVENTS, OWNED, EventType, RunState
 from gyoza_tui.models.values import json_size
-from gyoza_tui.server import assignment, ends, eviction
+from gyoza_tui.server import assignment, eviction
+from gyoza_tui.server import run_ends as ends
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, invalid, not_yours
-from gyoza_tui.server.hub import Hub
-from gyoza_tui.server.moments import to_micros
 from gyoza_tui.server.received import Report
 from gyoza_tui.server.rows import attempt_row, dumps
 from gyoza_tui.server.run_change import Entry, RunChange
+from gyoza_tui.server.server_time import to_micros
+from gyoza_tui.server.shared_state import Hub
 
 SEQ_MAX = 2**53
 

@@ -13,10 +13,10 @@ from gyoza_tui.models.states import Cause, EventType, RunState
 from gyoza_tui.server import schema, secret_env
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
-from gyoza_tui.server.moments import Micros
 from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.rows import dumps, loads
 from gyoza_tui.server.run_change import Entry, RunChange
+from gyoza_tui.server.server_time import Micros
 
 INFRA_BACKOFF_S = 5.0
 

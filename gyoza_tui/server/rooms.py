@@ -20,9 +20,9 @@ from gyoza_tui.models.limits import CPU_MAX
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.server import schema
 from gyoza_tui.server.free import Counted, Free
-from gyoza_tui.server.moments import Moments
 from gyoza_tui.server.roster import Known, Roster
 from gyoza_tui.server.scheduler import Need, Room, is_alone
+from gyoza_tui.server.server_time import Moments
 
 # built once: to build a statement takes longer than to execute it
 _ATTEMPTS: Final = schema.attempts.c

@@ -13,7 +13,7 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.runs import SECRET_SHOWN, Event, ExecutionSummary, OpAttempt, OpRun
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.server import schema
-from gyoza_tui.server.moments import to_utc
+from gyoza_tui.server.server_time import to_utc
 from gyoza_tui.server.stored_json import place
 
 

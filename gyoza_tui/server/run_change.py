@@ -12,10 +12,10 @@ from gyoza_tui.models.states import Cause, EventType, RunState, allowed
 from gyoza_tui.server import schema, secret_env
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, run_unknown
-from gyoza_tui.server.hub import Hub
-from gyoza_tui.server.moments import Micros
 from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.rows import attempt_row, dumps, loads, run_row
+from gyoza_tui.server.server_time import Micros
+from gyoza_tui.server.shared_state import Hub
 
 _MESSAGE_MAX = 2000
 _COUNTED = {"worker_id", "held", "constraints", "started_at", "alone_s"}

@@ -13,10 +13,10 @@ from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server import rows
-from gyoza_tui.server.hub import Hub
-from gyoza_tui.server.moments import Micros, to_utc
 from gyoza_tui.server.runs import Placements
 from gyoza_tui.server.schema import attempts, readable_json, runs
+from gyoza_tui.server.server_time import Micros, to_utc
+from gyoza_tui.server.shared_state import Hub
 
 PAGE_BYTES: Final = 16 * MIB
 """A page ends early rather than grow beyond this."""

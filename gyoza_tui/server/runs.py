@@ -13,16 +13,17 @@ from gyoza_tui.models.definitions import InputValidationError, OpSpec, fit_input
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import DefinitionRunRequest, OpRun, RunPatch, RunRequest
 from gyoza_tui.models.states import OWNED, EventType, RunState
-from gyoza_tui.server import assignment, definitions, ends, retries, rooms, rows, schema
+from gyoza_tui.server import assignment, definitions, retries, rooms, rows, schema
+from gyoza_tui.server import run_ends as ends
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, not_yours, run_unknown
-from gyoza_tui.server.hub import Hub
-from gyoza_tui.server.moments import Micros
 from gyoza_tui.server.placement import given_back, placement
 from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.reports import Fence
 from gyoza_tui.server.run_change import Entry, RunChange
 from gyoza_tui.server.scheduler import Need, Room
+from gyoza_tui.server.server_time import Micros
+from gyoza_tui.server.shared_state import Hub
 
 _STORED = set(OpSpec.model_fields) - {"secret_env"}
 """What of an op is kept in the column `spec`."""

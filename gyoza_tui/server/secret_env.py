@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server import schema
-from gyoza_tui.server.moments import Micros
 from gyoza_tui.server.rows import dumps, loads
+from gyoza_tui.server.server_time import Micros
 
 _AT_ONCE: Final = 500
 _OVERDUE: Final = (

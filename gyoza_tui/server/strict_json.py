@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import WrapValidator
 
 from gyoza_tui.server.bodies import Body
-from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.shared_state import Hub
 
 READ: Final = WrapValidator(Body.checked)
 """For the parameter that is the body: `StrictRoute` has read it already."""

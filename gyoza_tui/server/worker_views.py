@@ -8,10 +8,10 @@ from gyoza_tui.models.cores import cores
 from gyoza_tui.models.workers import GpuReport, ResourcesReport, WorkerState, WorkerView
 from gyoza_tui.server import rooms
 from gyoza_tui.server.errors import worker_unknown
-from gyoza_tui.server.hub import Hub
-from gyoza_tui.server.moments import to_utc
 from gyoza_tui.server.roster import Known
 from gyoza_tui.server.scheduler import Room
+from gyoza_tui.server.server_time import to_utc
+from gyoza_tui.server.shared_state import Hub
 
 
 def view(hub: Hub, connection: Connection, worker_id: str) -> WorkerView:

@@ -20,11 +20,11 @@ from gyoza_tui.models.workers import (
 from gyoza_tui.server import eviction, rooms, schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
-from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.roster import CHANGING, Held, Known, held_attempts
 from gyoza_tui.server.rows import attempt_row, constraints_of, run_row
 from gyoza_tui.server.run_change import RunChange
 from gyoza_tui.server.scheduler import Need, Room
+from gyoza_tui.server.shared_state import Hub
 
 # built once: to build a statement takes longer than to execute it
 _QUEUED = select(func.coalesce(func.sum(schema.queued.c.runs), 0))

@@ -19,7 +19,7 @@ from gyoza_tui.models.states import RunState, allowed
 from gyoza_tui.server import rooms
 from gyoza_tui.server.app import create_app
 from gyoza_tui.server.database import Database
-from gyoza_tui.server.hub import Hub, Timings
+from gyoza_tui.server.shared_state import Hub, Timings
 
 DEADLINE_S = 10.0
 

@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import select
 
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.server import clockwork, schema
+from gyoza_tui.server import schema
+from gyoza_tui.server import timers as clockwork
 from gyoza_tui.server.database import Database, Transaction
 from gyoza_tui.server.errors import Refused
-from gyoza_tui.server.hub import Hub, Timings
+from gyoza_tui.server.shared_state import Hub, Timings
 from tests.server.cluster import FakeClock
 from tests.syncs import syncs
 from tests.waiting import until

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gyoza_tui.server.hub import Timings
+from gyoza_tui.server.shared_state import Timings
 from tests.server.cluster import Cluster, Worker, cluster
 
 SMALL, BIG = {"cpu": 4}, {"cpu": 8}

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import ServerError
-from gyoza_tui.server.hub import DAY_S, Timings
+from gyoza_tui.server.shared_state import DAY_S, Timings
 from tests.server.cluster import Cluster, Worker, cluster, until
 from tests.server.version_1 import Version1
 

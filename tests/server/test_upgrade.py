@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gyoza_tui.models.states import RunState
-from gyoza_tui.server.hub import Timings
+from gyoza_tui.server.shared_state import Timings
 from tests.server.cluster import Cluster, FakeClock, cluster
 from tests.server.version_2 import as_version_2
 

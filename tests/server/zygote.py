@@ -76,8 +76,8 @@ def _zygote() -> tuple[socket.socket, subprocess.Popen[bytes]]:
 
 def _serve(options: str, parent_pipe: int) -> int:
     from gyoza_tui.server.errors import ServerError
-    from gyoza_tui.server.hub import Timings
     from gyoza_tui.server.launch import ServerOptions, serve
+    from gyoza_tui.server.shared_state import Timings
 
     known = json.loads(options)
     timings = Timings(**known.pop("timings", {}))

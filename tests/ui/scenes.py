@@ -14,7 +14,7 @@ from gyoza_tui.models.definitions import OpDefinition
 from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
-from gyoza_tui.server.hub import Timings
+from gyoza_tui.server.shared_state import Timings
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.runner import Worker
 from gyoza_tui.worker.view.control import ControlError, Ending

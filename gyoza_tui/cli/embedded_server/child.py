@@ -8,8 +8,8 @@ import sys
 from gyoza_tui.cli.embedded_server.messages import Answer, Orders
 from gyoza_tui.own_server import files_of_worker
 from gyoza_tui.server.errors import ServerError
-from gyoza_tui.server.hub import DAY_S, Timings
 from gyoza_tui.server.launch import ServerOptions, serve
+from gyoza_tui.server.shared_state import DAY_S, Timings
 
 
 def main() -> int:

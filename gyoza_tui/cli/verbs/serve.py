@@ -39,9 +39,9 @@ def serve(
     from gyoza_tui.cli.terminal import say
     from gyoza_tui.own_server import files_of_serve
     from gyoza_tui.server.errors import ServerError
-    from gyoza_tui.server.hub import DAY_S, Timings
     from gyoza_tui.server.launch import ServerOptions
     from gyoza_tui.server.launch import serve as serve_until_stopped
+    from gyoza_tui.server.shared_state import DAY_S, Timings
     from gyoza_tui.settings import load
 
     outer = Connection(api_key_file=api_key_file, env_file=env_file).over(ctx.obj)

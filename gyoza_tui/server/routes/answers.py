@@ -15,7 +15,7 @@ from gyoza_tui.models.limits import KIB
 from gyoza_tui.models.wire import Wire
 from gyoza_tui.server import runs
 from gyoza_tui.server.database import Transaction
-from gyoza_tui.server.hub import Hub
+from gyoza_tui.server.shared_state import Hub
 from gyoza_tui.server.stored_json import written
 
 CURSOR_HEADER = "X-Next-Cursor"

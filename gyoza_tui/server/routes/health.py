@@ -8,9 +8,9 @@ from gyoza_tui import __version__
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.workers import PROTOCOL, Health
 from gyoza_tui.server.errors import Refused
-from gyoza_tui.server.moments import to_utc
 from gyoza_tui.server.roles import SCOPE_KEY
 from gyoza_tui.server.routes.answers import TheHub, refusals, reply
+from gyoza_tui.server.server_time import to_utc
 
 router = APIRouter(tags=["health"])
 

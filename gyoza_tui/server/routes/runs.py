@@ -15,11 +15,11 @@ from gyoza_tui.models.runs import EventsAccepted, OpRun, RunRequest
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server import cursors, reports, roles, run_list, runs
 from gyoza_tui.server.errors import invalid
-from gyoza_tui.server.moments import to_micros
 from gyoza_tui.server.received import Change, Reports
 from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_created, reply_list, reply_run
 from gyoza_tui.server.routes.examples import EVENT, EVENT_LIST, PATCHES, RUN
 from gyoza_tui.server.run_list import Wanted
+from gyoza_tui.server.server_time import to_micros
 from gyoza_tui.server.strict_json import READ, StrictRoute
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)

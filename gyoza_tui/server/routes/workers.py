@@ -9,12 +9,13 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import ClaimRequest, HeartbeatReply, HeartbeatRequest, WorkerView
-from gyoza_tui.server import matching, worker_views, workers
+from gyoza_tui.server import placing as matching
+from gyoza_tui.server import worker_views, workers
 from gyoza_tui.server.claims import OpenClaim
-from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_list
 from gyoza_tui.server.routes.examples import BEAT, CLAIM
 from gyoza_tui.server.routes.hang_up import hung_up
+from gyoza_tui.server.shared_state import Hub
 from gyoza_tui.server.strict_json import READ, StrictRoute
 
 router = APIRouter(tags=["workers"], route_class=StrictRoute)

@@ -11,13 +11,14 @@ from sqlalchemy import select
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.failures import Failure, Reason
 from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.server import assignment, ends, schema, secret_env, workers
+from gyoza_tui.server import assignment, schema, secret_env, workers
+from gyoza_tui.server import run_ends as ends
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
-from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.roster import held_attempts
 from gyoza_tui.server.run_change import Entry, RunChange
+from gyoza_tui.server.shared_state import Hub
 
 TICK_S = 1.0
 LATE_S = 5.0

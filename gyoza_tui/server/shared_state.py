@@ -16,9 +16,9 @@ from gyoza_tui.models.clock import Clock
 from gyoza_tui.server.body_reader import BodyReader
 from gyoza_tui.server.claims import Claims
 from gyoza_tui.server.database import Database, Transaction
-from gyoza_tui.server.moments import Moments
 from gyoza_tui.server.reservations import Reservations
 from gyoza_tui.server.roster import Roster
+from gyoza_tui.server.server_time import Moments
 
 _T = TypeVar("_T")
 DAY_S = 24 * 3600.0

@@ -18,12 +18,12 @@ from gyoza_tui.server import assignment, schema
 from gyoza_tui.server.claims import OpenClaim
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
-from gyoza_tui.server.hub import Hub
 from gyoza_tui.server.rooms import Rooms
 from gyoza_tui.server.roster import Known, held_attempts
 from gyoza_tui.server.rows import DAMAGED, run_of
 from gyoza_tui.server.run_change import RunChange
 from gyoza_tui.server.scheduler import Match, Need, Offer, Waiting, match
+from gyoza_tui.server.shared_state import Hub
 from gyoza_tui.server.workers import over, refuse_while_live
 
 _PAGE = 64
