@@ -22,7 +22,7 @@ from gyoza_tui.ui.panels.log import LogPane
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.view.control import LogHits, LogPage, LogQuery
-from gyoza_tui.worker.view.run_logs import LogSource, RunLogs
+from gyoza_tui.worker.view.run_logs import LogLocation, RunLogs
 from gyoza_tui.worker.view.snapshot import RunView
 from tests.ui.fake_control import FakeControl, row
 
@@ -117,7 +117,7 @@ async def flood(spool: LogSpool, view: LogView) -> float:
 
 async def measure(spool: LogSpool, path: Path) -> dict[str, float]:
     figures: dict[str, float] = {}
-    app = LogApp(SpoolControl(RunLogs(lambda _: LogSource(path))))
+    app = LogApp(SpoolControl(RunLogs(lambda _: LogLocation(path))))
     async with app.run_test(size=(160, 45)) as pilot:
         await pilot.pause()
         pane = app.query_one(LogPane)

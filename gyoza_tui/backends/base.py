@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias
 
 from gyoza_tui.models.constraints import Constraints
-from gyoza_tui.models.failures import Reason
+from gyoza_tui.models.failures import FailureReason
 from gyoza_tui.models.hardware import GpuInfo
 
 Handle: TypeAlias = dict[str, Any]
@@ -107,7 +107,7 @@ class Exit(NamedTuple):
     finished_at: float | None = None
 
 
-class Phase(StrEnum):
+class AttemptPhase(StrEnum):
     """What `state` says while there is no Exit."""
 
     CREATED = "created"
@@ -115,7 +115,7 @@ class Phase(StrEnum):
     GONE = "gone"
 
 
-State: TypeAlias = Phase | Exit
+State: TypeAlias = AttemptPhase | Exit
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Usage(NamedTuple):
     processes: int | None = None
 
 
-class Found(NamedTuple):
+class FoundAttempt(NamedTuple):
     """An attempt of ours that the backend knows."""
 
     name: str
@@ -203,13 +203,13 @@ class BackendOptions(NamedTuple):
 class BackendError(Exception):
     """Something the backend could not do. `str()` is a message to a person."""
 
-    reason: ClassVar[Reason] = Reason.INTERNAL
+    reason: ClassVar[FailureReason] = FailureReason.INTERNAL
 
 
 class BackendUnavailable(BackendError):
     """The engine does not answer: the machine's fault. Worth trying again later."""
 
-    reason = Reason.BACKEND_UNAVAILABLE
+    reason = FailureReason.BACKEND_UNAVAILABLE
 
 
 class BackendBroken(BackendUnavailable):
@@ -228,13 +228,13 @@ class StartRefused(BackendError):
 class ImageNotFound(BackendError):
     """No such image, neither here nor in its registry. Trying again does not help."""
 
-    reason = Reason.IMAGE_NOT_FOUND
+    reason = FailureReason.IMAGE_NOT_FOUND
 
 
 class PullFailed(BackendError):
     """The image could not be fetched."""
 
-    reason = Reason.IMAGE_PULL_FAILED
+    reason = FailureReason.IMAGE_PULL_FAILED
 
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
@@ -248,14 +248,14 @@ class PullCancelled(BackendError):
 class NotExecutable(BackendError):
     """The op's command cannot be started: missing, no permission, wrong architecture."""
 
-    reason = Reason.NOT_EXECUTABLE
+    reason = FailureReason.NOT_EXECUTABLE
 
 
 _FULL: Final = {errno.ENOSPC: "the disk of {} is full", errno.EDQUOT: "the quota on the disk of {} is used up"}
 
 
 class DiskFull(BackendError):
-    reason = Reason.DISK_FULL
+    reason = FailureReason.DISK_FULL
 
     @classmethod
     def of(cls, error: BaseException, place: Path | str) -> DiskFull | None:
@@ -268,13 +268,13 @@ class DiskFull(BackendError):
 class VanishedHandle(BackendError):
     """The container or process behind a handle is gone."""
 
-    reason = Reason.BACKEND_RESTARTED
+    reason = FailureReason.BACKEND_RESTARTED
 
 
 class AttemptElsewhere(BackendError):
     """The attempt is on another engine than the one that answers now: it may go on there, and is out of reach."""
 
-    reason = Reason.BACKEND_UNAVAILABLE
+    reason = FailureReason.BACKEND_UNAVAILABLE
 
 
 class Backend(Protocol):
@@ -381,7 +381,7 @@ class Backend(Protocol):
     def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
         """The names of the attempts with all of these labels that were frozen from outside; cheap."""
 
-    def find(self, labels: Mapping[str, str]) -> list[Found]:
+    def find(self, labels: Mapping[str, str]) -> list[FoundAttempt]:
         """Every attempt that carries all of these labels, and those whose labels cannot be read.
 
         One that cannot be read has its `trouble`, and hides no other.

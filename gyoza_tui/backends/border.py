@@ -16,7 +16,7 @@ from gyoza_tui.backends.base import (
     Chunk,
     DiskFull,
     Exit,
-    Found,
+    FoundAttempt,
     Handle,
     Output,
     PullProgress,
@@ -164,7 +164,7 @@ class Border:
         with self._crossing("frozen") as backend:
             return backend.frozen(labels)
 
-    def find(self, labels: Mapping[str, str]) -> list[Found]:
+    def find(self, labels: Mapping[str, str]) -> list[FoundAttempt]:
         with self._crossing("find") as backend:
             return backend.find(labels)
 

@@ -12,7 +12,7 @@ from gyoza_tui.models.wire import Wire
 _LINE_MAX: Final = 200
 
 
-class Reason(StrEnum):
+class FailureReason(StrEnum):
     OP_ERROR = "op_error"
     OOM_KILLED = "oom_killed"
     KILLED = "killed"
@@ -32,12 +32,12 @@ class Reason(StrEnum):
 
 MACHINE_REASONS: Final = frozenset(
     {
-        Reason.IMAGE_PULL_FAILED,
-        Reason.BACKEND_UNAVAILABLE,
-        Reason.BACKEND_RESTARTED,
-        Reason.DISK_FULL,
-        Reason.INTERNAL,
-        Reason.WORKER_LOST,
+        FailureReason.IMAGE_PULL_FAILED,
+        FailureReason.BACKEND_UNAVAILABLE,
+        FailureReason.BACKEND_RESTARTED,
+        FailureReason.DISK_FULL,
+        FailureReason.INTERNAL,
+        FailureReason.WORKER_LOST,
     }
 )
 """The machine's failures: never told as the op's, and retried from the infra budget."""
@@ -60,7 +60,7 @@ class Failure(Wire):
     exit_code: int | None = None
     signal: str | None = None
     """`SIGKILL` and the like, when a signal ended the op."""
-    reason: Reason
+    reason: FailureReason
     message: str
     log_tail: str = ""
     """The end of the output as it arrived: lines of stdout and stderr may have changed places."""
@@ -85,6 +85,6 @@ class Failure(Wire):
 
     def cause(self, last_error: object) -> str:
         """What the op itself said of it: its last ERROR, or else its last line. Empty where the reason says it all."""
-        if self.reason is not Reason.OP_ERROR:
+        if self.reason is not FailureReason.OP_ERROR:
             return ""
         return self.last_line if last_error is None else visible(last_error)[:_LINE_MAX]

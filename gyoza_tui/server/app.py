@@ -18,16 +18,15 @@ from starlette.exceptions import HTTPException
 from gyoza_tui import __version__
 from gyoza_tui.models.clock import Clock, SystemClock
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.server import placing as matching
-from gyoza_tui.server import roles
+from gyoza_tui.server import placing, roles
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.keys import Keys
 from gyoza_tui.server.limits import Door
 from gyoza_tui.server.origins import OwnPagesOnly
 from gyoza_tui.server.routes import definitions, health, runs, topics, workers
-from gyoza_tui.server.shared_state import Hub, Timings
-from gyoza_tui.server.timers import Clockwork
+from gyoza_tui.server.shared_state import SharedState, Timings
+from gyoza_tui.server.timers import Timers
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,19 +52,19 @@ def create_app(
 
     `own_key`: the file of the admin key, if the server made it; a refusal names it.
     """
-    hub = Hub(database, clock or SystemClock(), timings or Timings())
-    clockwork = Clockwork(hub)
-    database.before_commit = lambda tx: matching.give_out(hub, tx)
-    database.after_failure = hub.reload
+    shared = SharedState(database, clock or SystemClock(), timings or Timings())
+    timers = Timers(shared)
+    database.before_commit = lambda tx: placing.give_out(shared, tx)
+    database.after_failure = shared.reload
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         database.start()
         if ticking:
-            clockwork.start()
+            timers.start()
         yield
-        await clockwork.stop()
-        hub.close()
+        await timers.stop()
+        shared.close()
 
     app = FastAPI(
         title="gyoza server",
@@ -75,7 +74,7 @@ def create_app(
         redirect_slashes=False,
     )
     keyed = (definitions.router, runs.router, topics.router, workers.router)
-    app.state.hub, app.state.clockwork = hub, clockwork
+    app.state.shared, app.state.timers = shared, timers
     app.state.routes = [
         route for router in (health.router, *keyed) for route in router.routes if isinstance(route, APIRoute)
     ]

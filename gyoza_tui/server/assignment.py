@@ -30,7 +30,7 @@ def assign(run: RunChange, worker_id: str, instance_id: str | None, constraints:
         held=True,
         taken_back=False,
         constraints=constraints.model_dump_json(exclude_none=True),
-        assigned_at=run.hub.moments.due(),
+        assigned_at=run.shared.server_time.due(),
         alone_s=run.run.alone_s,
     )
     run.move(RunState.ASSIGNED, Cause.ASSIGN, not_before=None)
@@ -41,7 +41,7 @@ def assign(run: RunChange, worker_id: str, instance_id: str | None, constraints:
 
 
 def start(run: RunChange, entry: Entry) -> None:
-    run.set_attempt(run.run.current_attempt, state=RunState.RUNNING, started_at=run.hub.moments.due())
+    run.set_attempt(run.run.current_attempt, state=RunState.RUNNING, started_at=run.shared.server_time.due())
     run.move(RunState.RUNNING, Cause.REPORT, given_back=0, given_back_why=None)
     run.record(run.run.current_attempt, entry)
 
@@ -80,7 +80,7 @@ def _pause(run: RunChange, worker_id: str, *, final: bool) -> None:
     row = run.tx.connection.execute(select(table).where(where)).one_or_none()
     times = 1 if row is None else row.times + 1
     seconds = min(PAUSE_S * 2.0 ** min(times - 1, 10), PAUSE_MAX_S)
-    until = _FOR_EVER if final else run.hub.moments.due() + int(seconds * 1e6)
+    until = _FOR_EVER if final else run.shared.server_time.due() + int(seconds * 1e6)
     run.tx.connection.execute(table.delete().where(where))
     values = {"run_id": run.run.id, "worker_id": worker_id, "times": times, "until": until, "final": final}
     run.tx.connection.execute(table.insert().values(values))

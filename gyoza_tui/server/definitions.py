@@ -10,15 +10,15 @@ from gyoza_tui.models.runs import SECRET_SHOWN
 from gyoza_tui.server import schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 
 
-def upsert(hub: Hub, tx: Transaction, definition: OpDefinition) -> OpDefinition:
+def upsert(shared: SharedState, tx: Transaction, definition: OpDefinition) -> OpDefinition:
     """Create or replace that (name, version); from now on it is the name's latest."""
     table = schema.definitions
     same = (table.c.name == definition.id) & (table.c.version == definition.version)
     replaced = tx.connection.execute(table.delete().where(same)).rowcount > 0
-    hub.erased = hub.erased or replaced
+    shared.erased = shared.erased or replaced
     body = definition.model_dump_json()
     tx.connection.execute(table.insert().values(name=definition.id, version=definition.version, body=body))
     return shown(definition)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from gyoza_tui.models.failures import Failure, Reason
+from gyoza_tui.models.failures import Failure, FailureReason
 from gyoza_tui.models.states import Cause, EventType, RunState
-from gyoza_tui.server import assignment, retries, schema
-from gyoza_tui.server import run_ends as ends
+from gyoza_tui.server import assignment, retries, run_ends, schema
 from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.run_change import Entry, RunChange
 
@@ -18,7 +17,7 @@ def lose(run: RunChange, why: str) -> None:
         assignment.unassign(run, why)
         return
     number, worker_id = run.run.current_attempt, run.attempt.worker_id
-    failure = ObjectText.of(Failure(reason=Reason.WORKER_LOST, message=why).model_dump(mode="json"))
+    failure = ObjectText.of(Failure(reason=FailureReason.WORKER_LOST, message=why).model_dump(mode="json"))
     run.close(number, RunState.FAILED, why)
     run.free(number)
     if run.run.infra_retries >= retries.policy_of(run).max_infra_retries:
@@ -43,7 +42,7 @@ def complete_late(run: RunChange, number: int, entry: Entry) -> None:
     """The result of an attempt that was taken back, before its successor started: the successor is withdrawn."""
     _withdraw(run, f"attempt {number} finished after all")
     run.move(RunState.COMPLETED, Cause.LATE, current_attempt=number, not_before=None)
-    ends.completed(run, number, entry)
+    run_ends.completed(run, number, entry)
 
 
 def resume_late(run: RunChange, number: int) -> None:
@@ -60,8 +59,8 @@ def _withdraw(run: RunChange, why: str) -> None:
     run.set_attempt(
         successor.attempt,
         state=RunState.CANCELLED,
-        finished_at=run.hub.moments.due(),
+        finished_at=run.shared.server_time.due(),
         error_message=f"withdrawn: {why}",
     )
     if successor.held:
-        run.hub.nudge(run.tx, successor.worker_id)
+        run.shared.nudge(run.tx, successor.worker_id)

@@ -29,7 +29,7 @@ from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import ServerError
 from gyoza_tui.server.keys import Keys
 from gyoza_tui.server.roles import Role
-from gyoza_tui.server.shared_state import DAY_S, Hub, Timings
+from gyoza_tui.server.shared_state import DAY_S, SharedState, Timings
 
 _LOG = logging.getLogger(__name__)
 _LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
@@ -99,7 +99,7 @@ def serve(options: ServerOptions) -> None:
         server = _Server(app, options, listening, announcement, descriptors)
         if options.parent_pipe is not None:
             _end_with_parent(server, options.parent_pipe)
-        at_end.callback(server.hub.close)
+        at_end.callback(server.shared.close)
         asyncio.run(server.serve(sockets=[listening]))
     if server.last_resort is not None:
         server.last_resort.cancel()
@@ -131,7 +131,7 @@ class _Server(uvicorn.Server):
             )
         )
         self.server_state = self._crowd = Crowd(descriptors)
-        self.hub: Hub = app.state.hub
+        self.shared: SharedState = app.state.shared
         self._options = options
         self._announcement = announcement
         self._url = _url(listening)
@@ -150,7 +150,7 @@ class _Server(uvicorn.Server):
         """Withdraw first: once the port is free another process may listen there."""
         if self._announcement is not None:
             self._announcement.withdraw()
-        self.hub.stop_waiting()
+        self.shared.stop_waiting()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

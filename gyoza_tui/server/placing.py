@@ -23,7 +23,7 @@ from gyoza_tui.server.roster import Known, held_attempts
 from gyoza_tui.server.rows import DAMAGED, run_of
 from gyoza_tui.server.run_change import RunChange
 from gyoza_tui.server.scheduler import Match, Need, Offer, Waiting, match
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 from gyoza_tui.server.workers import over, refuse_while_live
 
 _PAGE = 64
@@ -67,29 +67,29 @@ _NAMED_BEHIND: Final = _BEHIND.where(_RUNS.id.in_(bindparam("named", expanding=T
 _PAUSES: Final = select(schema.pauses).where(schema.pauses.c.until > bindparam("due"))
 
 
-def open_claim(hub: Hub, tx: Transaction, claim: OpenClaim) -> None:
+def open_claim(shared: SharedState, tx: Transaction, claim: OpenClaim) -> None:
     """Answer it at once (a lost answer again, or empty: beat, then claim), or let it wait for the scheduler."""
-    known = _claimant(hub, tx, claim)
-    runs = _lost_answers(hub, tx, known, claim)
+    known = _claimant(shared, tx, claim)
+    runs = _lost_answers(shared, tx, known, claim)
     if runs:
         tx.after_commit(lambda: claim.answer(runs) if claim.end() else None)
     elif _wants_beat(known, claim):
-        tx.after_commit(lambda: hub.claims.answer_empty([claim]))
+        tx.after_commit(lambda: shared.claims.answer_empty([claim]))
     else:
         claim.state = known.report.state
         # before the commit, so that the scheduler's turn in this transaction finds it
-        hub.claims.add(claim)
-        hub.work_changed = True
+        shared.claims.add(claim)
+        shared.work_changed = True
 
 
-def _claimant(hub: Hub, tx: Transaction, claim: OpenClaim) -> Known:
-    known, request = hub.roster.get(claim.worker_id), claim.request
+def _claimant(shared: SharedState, tx: Transaction, claim: OpenClaim) -> Known:
+    known, request = shared.roster.get(claim.worker_id), claim.request
     if known is None:
         raise worker_unknown(claim.worker_id)
     if known.instance_id is None:
         return known
     if request.instance_id != known.instance_id:
-        refuse_while_live(hub, tx, known)
+        refuse_while_live(shared, tx, known)
         raise worker_unknown(claim.worker_id)
     if request.epoch is not None and known.epoch is not None:
         if request.epoch < known.epoch:
@@ -99,7 +99,7 @@ def _claimant(hub: Hub, tx: Transaction, claim: OpenClaim) -> Known:
     return known
 
 
-def _lost_answers(hub: Hub, tx: Transaction, known: Known, claim: OpenClaim) -> list[OpRun]:
+def _lost_answers(shared: SharedState, tx: Transaction, known: Known, claim: OpenClaim) -> list[OpRun]:
     """What was assigned and is not in `have`. A worker that does not say what it has is not asked twice."""
     request = claim.request
     if "have" not in request.model_fields_set:
@@ -109,7 +109,7 @@ def _lost_answers(hub: Hub, tx: Transaction, known: Known, claim: OpenClaim) -> 
     for held in held_attempts(tx.connection, [known.worker_id]):
         if (held.run_id, held.attempt) in have:
             continue
-        run = RunChange(hub, tx, held.run_id)
+        run = RunChange(shared, tx, held.run_id)
         if over(held):
             # its answer never arrived, and now it is not wanted any more
             if not held.started and held.key not in known.listed:
@@ -132,21 +132,21 @@ def _wants_beat(known: Known, claim: OpenClaim) -> bool:
     return False
 
 
-def give_out(hub: Hub, tx: Transaction) -> None:
+def give_out(shared: SharedState, tx: Transaction) -> None:
     """Match all open claims with the waiting runs. The last act of every transaction that may have changed either."""
-    if not hub.work_changed:
+    if not shared.work_changed:
         return
-    hub.work_changed = False
-    claims = {claim.key: claim for claim in hub.claims.open() if claim.request.max > 0}
+    shared.work_changed = False
+    claims = {claim.key: claim for claim in shared.claims.open() if claim.request.max > 0}
     if not claims:
         return
-    heads = {head.need: head for head in tx.connection.execute(_HEADS, {"due": hub.moments.due()})}
+    heads = {head.need: head for head in tx.connection.execute(_HEADS, {"due": shared.server_time.due()})}
     needs = _readable(heads)
-    rooms = Rooms(hub.roster, tx.connection, hub.moments)
-    paused, now = _paused(hub, tx), hub.moments.boot()
+    rooms = Rooms(shared.roster, tx.connection, shared.server_time)
+    paused, now = _paused(shared, tx), shared.server_time.boot()
     firsts = [(_waiting(heads[text], paused), need) for text, need in needs.items()]
-    if hub.reservations.due(now):
-        hub.reservations.reserve(firsts, rooms, now)
+    if shared.reservations.due(now):
+        shared.reservations.reserve(firsts, rooms, now)
     fitting = rooms.fitting(needs, {claim.worker_id for claim in claims.values()})
     offers = [
         Offer(key, rooms[c.worker_id], c.request.max, None if c.request.only is None else frozenset(c.request.only))
@@ -155,39 +155,39 @@ def give_out(hub: Hub, tx: Transaction) -> None:
     ]
     if not offers:
         return
-    queues = {needs[text]: _queue(hub, tx, heads[text], offers, paused) for text in set().union(*fitting.values())}
-    if matches := match(queues, offers, rooms, hub.reservations.of(firsts)):
+    queues = {needs[text]: _queue(shared, tx, heads[text], offers, paused) for text in set().union(*fitting.values())}
+    if matches := match(queues, offers, rooms, shared.reservations.of(firsts)):
         unnamed = [one.rank for one in matches if claims[one.key].request.only is None]
-        hub.reservations.note((run for run, _ in firsts), unnamed, {one.run_id for one in matches}, now)
+        shared.reservations.note((run for run, _ in firsts), unnamed, {one.run_id for one in matches}, now)
         with tx.part():
-            _assign(hub, tx, claims, matches)
+            _assign(shared, tx, claims, matches)
 
 
-def _assign(hub: Hub, tx: Transaction, claims: dict[int, OpenClaim], matches: list[Match]) -> None:
+def _assign(shared: SharedState, tx: Transaction, claims: dict[int, OpenClaim], matches: list[Match]) -> None:
     answers: dict[int, list[OpRun]] = {}
     for one in matches:
         claim = claims[one.key]
         if one.key not in answers:
             # the last look: a client that hung up, or whose time is over, gets nothing
             if not claim.end():
-                hub.work_changed = True
+                shared.work_changed = True
                 continue
             answers[one.key] = []
             # whatever fails from here on, it is answered
             tx.after_failure(partial(claim.answer, []))
-        known = hub.roster.get(claim.worker_id)
+        known = shared.roster.get(claim.worker_id)
         if known is None:
             continue
-        run = RunChange(hub, tx, one.run_id)
+        run = RunChange(shared, tx, one.run_id)
         try:
             with tx.part():
                 assignment.assign(run, known.worker_id, known.instance_id, one.constraints)
                 handed = run_of(run.run, run.attempt, for_worker=True)
         except DAMAGED as error:
             _LOG.error("run %s is damaged, it is tried again in an hour: %s", one.run_id, error)
-            RunChange(hub, tx, one.run_id).set_run(not_before=hub.moments.due() + _DAMAGED_AGAIN)
+            RunChange(shared, tx, one.run_id).set_run(not_before=shared.server_time.due() + _DAMAGED_AGAIN)
             continue
-        known.heard[(one.run_id, run.attempt.attempt, run.attempt.lease)] = hub.moments.boot()
+        known.heard[(one.run_id, run.attempt.attempt, run.attempt.lease)] = shared.server_time.boot()
         answers[one.key].append(handed)
     for key, runs in answers.items():
         tx.after_commit(partial(claims[key].answer, runs))
@@ -203,10 +203,10 @@ def _readable(texts: Iterable[str]) -> dict[str, Need]:
 
 
 def _queue(
-    hub: Hub, tx: Transaction, head: Row[Any], offers: list[Offer], paused: dict[str, set[str]]
+    shared: SharedState, tx: Transaction, head: Row[Any], offers: list[Offer], paused: dict[str, set[str]]
 ) -> Iterator[Waiting]:
     """The waiting runs of one need by priority, then age, read in pages: most of a long queue is never looked at."""
-    need, due = Need.loads(head.need), hub.moments.due()
+    need, due = Need.loads(head.need), shared.server_time.due()
     page: Sequence[Row[Any]] = [head]
     while page:
         for row in page:
@@ -229,8 +229,8 @@ def _rank(row: Row[Any]) -> tuple[int, int]:
     return -row.priority, row.seq
 
 
-def _paused(hub: Hub, tx: Transaction) -> dict[str, set[str]]:
+def _paused(shared: SharedState, tx: Transaction) -> dict[str, set[str]]:
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for row in tx.connection.execute(_PAUSES, {"due": hub.moments.due()}):
+    for row in tx.connection.execute(_PAUSES, {"due": shared.server_time.due()}):
         found[row.run_id].add(row.worker_id)
     return found

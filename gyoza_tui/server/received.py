@@ -60,7 +60,7 @@ class Reports:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ReceivedPatch:
     """The body of `PATCH /runs/{id}`."""
 
     patch: RunPatch

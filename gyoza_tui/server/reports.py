@@ -11,24 +11,23 @@ from gyoza_tui.models.limits import EVENTS_PER_ATTEMPT_MAX
 from gyoza_tui.models.runs import EventsAccepted
 from gyoza_tui.models.states import EVENT_STATE, OP_EVENTS, OWNED, EventType, RunState
 from gyoza_tui.models.values import json_size
-from gyoza_tui.server import assignment, eviction
-from gyoza_tui.server import run_ends as ends
+from gyoza_tui.server import assignment, eviction, run_ends
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, invalid, not_yours
 from gyoza_tui.server.received import Report
 from gyoza_tui.server.rows import attempt_row, dumps
 from gyoza_tui.server.run_change import Entry, RunChange
 from gyoza_tui.server.server_time import to_micros
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 
 SEQ_MAX = 2**53
 
 
-def report(hub: Hub, tx: Transaction, run_id: str, reports: list[Report]) -> EventsAccepted:
+def report(shared: SharedState, tx: Transaction, run_id: str, reports: list[Report]) -> EventsAccepted:
     """Take one event, or a list of one attempt's in one transaction."""
     if len({(r.event.attempt, r.event.lease, r.event.worker_id) for r in reports}) > 1:
         raise invalid("a list holds events of one attempt and lease only")
-    run = RunChange(hub, tx, run_id)
+    run = RunChange(shared, tx, run_id)
     taken = [_Report(run, one, alone=len(reports) == 1).take() for one in reports]
     return EventsAccepted(
         accepted=sum(taken),
@@ -109,11 +108,11 @@ class _Report:
             case EventType.STARTED:
                 assignment.start(run, entry)
             case EventType.COMPLETED:
-                ends.complete(run, entry)
+                run_ends.complete(run, entry)
             case EventType.FAILED:
-                ends.fail(run, entry)
+                run_ends.fail(run, entry)
             case EventType.CANCELLED:
-                ends.end_cancelled(run, entry)
+                run_ends.end_cancelled(run, entry)
             case EventType.ASSIGNED | EventType.RETRIED:
                 raise Refused(400, ErrorCode.TRANSITION, f"{entry.type} is the server's own event")
             case _:

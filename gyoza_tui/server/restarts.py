@@ -43,7 +43,7 @@ _OTHERS: Final = union_all(
 
 def retry(run: RunChange, ended: Row[Any], why: str | None) -> None:
     """The attempt after `ended`, which is the row of the current attempt from before its end."""
-    now = run.hub.moments.due()
+    now = run.shared.server_time.due()
     on_trial = is_alone(ended.started_at, ended.alone_s, now)
     together = [other for other in _others(run, ended, now) if not (on_trial and _proven(other, now))]
     run.set_attempt(ended.attempt, restarted_at=now)

@@ -98,4 +98,4 @@ def policy_of(run: RunChange) -> RetryPolicy:
 
 
 def _in(run: RunChange, seconds: float) -> Micros | None:
-    return run.hub.moments.due() + int(seconds * 1e6) if seconds > 0 else None
+    return run.shared.server_time.due() + int(seconds * 1e6) if seconds > 0 else None

@@ -10,7 +10,7 @@ from fastapi import Request
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server.errors import Refused
-from gyoza_tui.server.received import Change
+from gyoza_tui.server.received import ReceivedPatch
 
 SCOPE_KEY: Final = "gyoza.role"
 """Where a request's ASGI scope has the role of its key."""
@@ -75,7 +75,7 @@ def check_route(request: Request) -> None:
         raise _refused(role, acts[0])
 
 
-def check_patch(request: Request, change: Change) -> None:
+def check_patch(request: Request, change: ReceivedPatch) -> None:
     """Refused (403) when the request's key may not do all that this change does."""
     role = _role(request)
     for act in _acts_of(change):
@@ -93,7 +93,7 @@ def _refused(role: Role, act: Act) -> Refused:
     return Refused(403, ErrorCode.ROLE, f"a {role} key may not {act}: use a key of the role {able}")
 
 
-def _acts_of(change: Change) -> list[Act]:
+def _acts_of(change: ReceivedPatch) -> list[Act]:
     patch = change.patch
     acts = [] if patch.priority is None else [Act.PRIORITIZE]
     match patch.state:

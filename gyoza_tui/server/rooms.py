@@ -22,7 +22,7 @@ from gyoza_tui.server import schema
 from gyoza_tui.server.free import Counted, Free
 from gyoza_tui.server.roster import Known, Roster
 from gyoza_tui.server.scheduler import Need, Room, is_alone
-from gyoza_tui.server.server_time import Moments
+from gyoza_tui.server.server_time import ServerTime
 
 # built once: to build a statement takes longer than to execute it
 _ATTEMPTS: Final = schema.attempts.c
@@ -52,16 +52,16 @@ def _constraints(text: str) -> Constraints:
 class Rooms:
     """Every worker's room in one turn of the scheduler, which changes them. Each is made when it is asked for."""
 
-    def __init__(self, roster: Roster, connection: Connection, moments: Moments) -> None:
+    def __init__(self, roster: Roster, connection: Connection, server_time: ServerTime) -> None:
         self._roster = roster
         self._connection = connection
-        self._moments = moments
+        self._server_time = server_time
         self._made: dict[str, Room] = {}
         self._everyone: list[Room] | None = None
 
     def fitting(self, needs: Mapping[str, Need], worker_ids: Iterable[str]) -> dict[str, set[str]]:
         """Of each worker that takes work: the texts of the needs that it has room for now."""
-        now = self._moments.boot()
+        now = self._server_time.boot()
         takers = [
             known for known in map(self._roster.get, worker_ids) if known and _takes_work(self._roster, known, now)
         ]
@@ -84,7 +84,7 @@ class Rooms:
         self._read(known)
         for each in known:
             assert each.free is not None
-            self._made[each.worker_id] = _room(self._roster, each, each.free.counted, self._moments)
+            self._made[each.worker_id] = _room(self._roster, each, each.free.counted, self._server_time)
         return [self._made[each.worker_id] for each in known]
 
     def _read(self, workers: list[Known]) -> None:
@@ -95,26 +95,26 @@ class Rooms:
         counted = _counted(self._connection.execute(_COUNTED_OF, {"workers": [known.worker_id for known in stale]}))
         for known in stale:
             own = counted[known.worker_id]
-            room = _room(self._roster, known, own, self._moments)
+            room = _room(self._roster, known, own, self._server_time)
             # that it is live is checked at each turn
             room.takes_work = known.report.state is WorkerState.CLAIMING
             known.free = Free(own, room)
 
 
-def all_rooms(roster: Roster, connection: Connection, moments: Moments) -> dict[str, Room]:
+def all_rooms(roster: Roster, connection: Connection, server_time: ServerTime) -> dict[str, Room]:
     """Of every worker."""
     counted = _counted(connection.execute(_COUNTED))
-    return {known.worker_id: _room(roster, known, counted[known.worker_id], moments) for known in roster.all()}
+    return {known.worker_id: _room(roster, known, counted[known.worker_id], server_time) for known in roster.all()}
 
 
-def room_of(roster: Roster, connection: Connection, moments: Moments, known: Known) -> Room:
+def room_of(roster: Roster, connection: Connection, server_time: ServerTime, known: Known) -> Room:
     counted = _counted(connection.execute(_COUNTED_OF, {"workers": [known.worker_id]}))
-    return _room(roster, known, counted[known.worker_id], moments)
+    return _room(roster, known, counted[known.worker_id], server_time)
 
 
-def whole_rooms(roster: Roster, moments: Moments) -> list[Room]:
+def whole_rooms(roster: Roster, server_time: ServerTime) -> list[Room]:
     """Of every worker, as if nothing at all ran on it."""
-    rooms = [_room(roster, known, [], moments) for known in roster.all()]
+    rooms = [_room(roster, known, [], server_time) for known in roster.all()]
     for room in rooms:
         room.gpus = [gpu.without_others() for gpu in room.gpus]
     return rooms
@@ -128,7 +128,7 @@ def _counted(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Counted]]:
     return found
 
 
-def _room(roster: Roster, known: Known, counted: list[Counted], moments: Moments) -> Room:
+def _room(roster: Roster, known: Known, counted: list[Counted], server_time: ServerTime) -> Room:
     report = known.report
     room = Room(
         worker_id=known.worker_id,
@@ -141,10 +141,10 @@ def _room(roster: Roster, known: Known, counted: list[Counted], moments: Moments
         features=frozenset(report.features),
         trouble=report.trouble,
         slots=CPU_MAX if report.max_runs is None else report.max_runs,
-        takes_work=_takes_work(roster, known, moments.boot()),
+        takes_work=_takes_work(roster, known, server_time.boot()),
     )
     for each in counted:
-        alone = is_alone(each.started_at, each.alone_s, moments.due())
+        alone = is_alone(each.started_at, each.alone_s, server_time.due())
         room.take(each.constraints, each.backend, alone=alone)
         room.proven[each.backend] += each.alone_s > 0 and not alone
     return room

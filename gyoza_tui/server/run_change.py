@@ -15,7 +15,7 @@ from gyoza_tui.server.errors import Refused, run_unknown
 from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.rows import attempt_row, dumps, loads, run_row
 from gyoza_tui.server.server_time import Micros
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 
 _MESSAGE_MAX = 2000
 _COUNTED = {"worker_id", "held", "constraints", "started_at", "alone_s"}
@@ -78,8 +78,8 @@ class Entry:
 class RunChange:
     """One run within one transaction; `run` and `attempt` (its current one) are as the last change left them."""
 
-    def __init__(self, hub: Hub, tx: Transaction, run_id: str) -> None:
-        self.hub = hub
+    def __init__(self, shared: SharedState, tx: Transaction, run_id: str) -> None:
+        self.shared = shared
         self.tx = tx
         self._id = run_id
         self._run: Row[Any] | None = None
@@ -109,7 +109,7 @@ class RunChange:
     # Writing
 
     def set_run(self, **values: Any) -> None:
-        now = self.hub.moments.shown()
+        now = self.shared.server_time.shown()
         self.tx.connection.execute(_SET_RUN, {"the_id": self._id, "updated_at": now, **values})
         self._run = self._attempt = None
 
@@ -122,7 +122,7 @@ class RunChange:
     def _touch(self, number: int, next_worker: str | None) -> None:
         row = attempt_row(self.tx.connection, self._id, number)
         for worker_id in (next_worker, None if row is None else row.worker_id):
-            self.hub.roster.touch(worker_id)
+            self.shared.roster.touch(worker_id)
 
     def move(self, target: RunState, cause: Cause, **values: Any) -> None:
         """Change the run's state; Refused when the table of transitions has no such line."""
@@ -130,17 +130,17 @@ class RunChange:
             raise Refused(
                 400, ErrorCode.TRANSITION, f"run {self.run.id} is {self.state}: it cannot become {target} ({cause})"
             )
-        self.hub.work_changed = True
-        until = self.hub.moments.due() + int(self.hub.timings.secret_env_s * 1e6)
+        self.shared.work_changed = True
+        until = self.shared.server_time.due() + int(self.shared.timings.secret_env_s * 1e6)
         secrets = secret_env.after_move(self.run, target, until)
-        self.hub.erased = self.hub.erased or "secret_env" in secrets
+        self.shared.erased = self.shared.erased or "secret_env" in secrets
         self.set_run(state=target, **secrets, **values)
         if target.terminal:
             self.tx.connection.execute(_END_PAUSES, {"the_run": self._id})
 
     def record(self, number: int, entry: Entry) -> None:
         """Enter it into the attempt's timeline, with the state that the run has now."""
-        now, topic = self.hub.moments.shown(), self.run.topic
+        now, topic = self.shared.server_time.shown(), self.run.topic
         payload = None if entry.type is EventType.COMPLETED or entry.payload is None else entry.payload.text
         self.tx.connection.execute(
             _RECORD,
@@ -161,7 +161,7 @@ class RunChange:
         if entry.type is EventType.PROGRESS:
             self.tx.connection.execute(_DELETE_OLDER_PROGRESS, {"the_run": self._id, "the_attempt": number})
         if topic:
-            self.tx.after_commit(lambda: self.hub.feeds.wake(topic))
+            self.tx.after_commit(lambda: self.shared.feeds.wake(topic))
 
     def take_back_last(self, number: int, kind: EventType) -> bool:
         """Remove the last entry of the attempt's timeline, where it is of this kind; whether it was."""
@@ -176,9 +176,9 @@ class RunChange:
     def close(self, number: int, state: RunState, message: str | None) -> None:
         """The attempt's own end."""
         short = None if message is None else message[:_MESSAGE_MAX]
-        self.set_attempt(number, state=state, finished_at=self.hub.moments.due(), error_message=short)
+        self.set_attempt(number, state=state, finished_at=self.shared.server_time.due(), error_message=short)
 
     def free(self, number: int) -> None:
         """The worker's resources are no longer counted for that attempt."""
-        self.hub.work_changed = True
+        self.shared.work_changed = True
         self.set_attempt(number, held=False)

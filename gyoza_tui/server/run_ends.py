@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from gyoza_tui.models.failures import MACHINE_REASONS, Failure, Reason
+from gyoza_tui.models.failures import MACHINE_REASONS, Failure, FailureReason
 from gyoza_tui.models.states import Cause, EventType, RunState
 from gyoza_tui.server import restarts, retries
 from gyoza_tui.server.rows import dumps
@@ -22,7 +22,7 @@ def completed(run: RunChange, number: int, entry: Entry) -> None:
         state=RunState.COMPLETED,
         progress=dumps(100),
         outputs="{}" if entry.payload is None else entry.payload.text,
-        finished_at=run.hub.moments.due(),
+        finished_at=run.shared.server_time.due(),
         held=False,
         taken_back=False,
         error_message=None,
@@ -39,7 +39,7 @@ def fail(run: RunChange, entry: Entry, *, released: bool = True) -> None:
         run.free(number)
     run.record(number, entry)
     reason = entry.members.get("reason")
-    if reason == Reason.BACKEND_RESTARTED:
+    if reason == FailureReason.BACKEND_RESTARTED:
         restarts.retry(run, ended, entry.words)
     elif reason in MACHINE_REASONS:
         retries.by_infra(run, Cause.RETRY, ended.worker_id, entry.words)
@@ -73,4 +73,4 @@ def cancel(run: RunChange, reason: str | None) -> None:
     run.close(number, RunState.CANCELLED, reason)
     run.record(number, Entry(EventType.CANCELLED, reason or "cancelled"))
     if run.attempt.held:
-        run.hub.nudge(run.tx, worker_id)
+        run.shared.nudge(run.tx, worker_id)

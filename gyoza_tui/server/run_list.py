@@ -16,7 +16,7 @@ from gyoza_tui.server import rows
 from gyoza_tui.server.runs import Placements
 from gyoza_tui.server.schema import attempts, readable_json, runs
 from gyoza_tui.server.server_time import Micros, to_utc
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 
 PAGE_BYTES: Final = 16 * MIB
 """A page ends early rather than grow beyond this."""
@@ -40,11 +40,11 @@ class Wanted:
 
 
 def page(
-    hub: Hub, connection: Connection, wanted: Wanted, limit: int, before: int | None
+    shared: SharedState, connection: Connection, wanted: Wanted, limit: int, before: int | None
 ) -> tuple[list[OpRun], int | None]:
     """Without events and attempts; and where the next page begins, None at the end."""
-    found, rest = _found(hub, connection, wanted, limit, before)
-    placements, size = Placements(hub, connection), 0
+    found, rest = _found(shared, connection, wanted, limit, before)
+    placements, size = Placements(shared, connection), 0
     listed: list[OpRun] = []
     last: int | None = None
     for run in found:
@@ -90,7 +90,7 @@ class _Source(NamedTuple):
 
 
 def _found(
-    hub: Hub, connection: Connection, wanted: Wanted, limit: int, before: int | None
+    shared: SharedState, connection: Connection, wanted: Wanted, limit: int, before: int | None
 ) -> tuple[list[Row[Any]], int | None]:
     """At most `limit` rows, and where to look for more."""
     wanted = _with_equal_terms(wanted)
@@ -104,7 +104,7 @@ def _found(
         found = list(connection.execute(source.query([*runs.c], before).where(*others).limit(limit + 1)))
         return found[:limit], found[limit - 1].seq if len(found) > limit else last
     numbers: list[int] = []
-    now = to_utc(hub.moments.shown()).timestamp()
+    now = to_utc(shared.server_time.shown()).timestamp()
     for number, facts in _facts(connection, source, others, wanted.terms, before):
         if wanted.terms.matches(facts, now):
             numbers.append(number)

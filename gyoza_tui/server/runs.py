@@ -13,8 +13,7 @@ from gyoza_tui.models.definitions import InputValidationError, OpSpec, fit_input
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import DefinitionRunRequest, OpRun, RunPatch, RunRequest
 from gyoza_tui.models.states import OWNED, EventType, RunState
-from gyoza_tui.server import assignment, definitions, retries, rooms, rows, schema
-from gyoza_tui.server import run_ends as ends
+from gyoza_tui.server import assignment, definitions, retries, rooms, rows, run_ends, schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, not_yours, run_unknown
 from gyoza_tui.server.placement import given_back, placement
@@ -23,7 +22,7 @@ from gyoza_tui.server.reports import Fence
 from gyoza_tui.server.run_change import Entry, RunChange
 from gyoza_tui.server.scheduler import Need, Room
 from gyoza_tui.server.server_time import Micros
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 
 _STORED = set(OpSpec.model_fields) - {"secret_env"}
 """What of an op is kept in the column `spec`."""
@@ -51,13 +50,13 @@ class _New:
     op_version: str | None = None
 
 
-def create(hub: Hub, tx: Transaction, request: RunRequest) -> str:
+def create(shared: SharedState, tx: Transaction, request: RunRequest) -> str:
     """An ad hoc run's id; the same id and body means the run that is there."""
     digest = _hash("", request.model_dump_json())
-    return _create(hub, tx, _New(request.id, request, request.inputs, request.priority, digest))
+    return _create(shared, tx, _New(request.id, request, request.inputs, request.priority, digest))
 
 
-def create_from_definition(hub: Hub, tx: Transaction, name: str, request: DefinitionRunRequest) -> str:
+def create_from_definition(shared: SharedState, tx: Transaction, name: str, request: DefinitionRunRequest) -> str:
     if (known := _known(tx, request.id, digest := _hash(name, request.model_dump_json()))) is not None:
         return known
     definition = definitions.find(tx.connection, name, request.version)
@@ -66,14 +65,14 @@ def create_from_definition(hub: Hub, tx: Transaction, name: str, request: Defini
     except InputValidationError as fault:
         raise Refused(400, ErrorCode.INPUTS, "; ".join(fault.errors)) from None
     return _create(
-        hub, tx, _New(request.id, definition, inputs, request.priority, digest, definition.id, definition.version)
+        shared, tx, _New(request.id, definition, inputs, request.priority, digest, definition.id, definition.version)
     )
 
 
-def _create(hub: Hub, tx: Transaction, new: _New) -> str:
+def _create(shared: SharedState, tx: Transaction, new: _New) -> str:
     if (known := _known(tx, new.id, new.request_hash)) is not None:
         return known
-    run_id, now = new.id or str(uuid.uuid4()), hub.moments.shown()
+    run_id, now = new.id or str(uuid.uuid4()), shared.server_time.shown()
     spec = new.spec.model_dump(mode="json", include=_STORED)
     tx.connection.execute(
         _NEW_RUN,
@@ -95,7 +94,7 @@ def _create(hub: Hub, tx: Transaction, new: _New) -> str:
         },
     )
     retries.new_attempt(tx, run_id, 1, spec["constraints"])
-    hub.work_changed = True
+    shared.work_changed = True
     return run_id
 
 
@@ -115,11 +114,11 @@ def _hash(name: str, body: str) -> str:
 # Reading
 
 
-def one(hub: Hub, connection: Connection, run_id: str, *, events: bool) -> OpRun:
+def one(shared: SharedState, connection: Connection, run_id: str, *, events: bool) -> OpRun:
     """The run, and why it waits, for which every worker is looked at."""
     run = _existing(connection, run_id)
     try:
-        return rows.whole_run(connection, run, events=events, placement=Placements(hub, connection).of(run))
+        return rows.whole_run(connection, run, events=events, placement=Placements(shared, connection).of(run))
     except rows.DAMAGED as error:
         return rows.damaged_run(run, error)
 
@@ -139,12 +138,12 @@ def _existing(connection: Connection, run_id: str) -> Row[Any]:
 class Placements:
     """Why runs wait; the workers are looked at once for all of them."""
 
-    def __init__(self, hub: Hub, connection: Connection) -> None:
-        self._hub = hub
+    def __init__(self, shared: SharedState, connection: Connection) -> None:
+        self._shared = shared
         self._connection = connection
         self._words: dict[tuple[str, bool], str | None] = {}
         self._whole: list[Room] | None = None
-        self._due: Micros = hub.moments.due()
+        self._due: Micros = shared.server_time.due()
 
     def of(self, run: Row[Any]) -> str | None:
         if run.state != RunState.PENDING:
@@ -153,11 +152,11 @@ class Placements:
             return f"waits {max(1, round((run.not_before - self._due) / 1e6))} s before its next attempt"
         if (holder := self._holder(run.id)) is not None:
             return f"waits until worker {holder} has let its last attempt go"
-        if (reserved := self._hub.reservations.worker_of(run.id)) is not None:
+        if (reserved := self._shared.reservations.worker_of(run.id)) is not None:
             return f"worker {reserved} is reserved for it: waits until enough of the runs there have ended"
         key = run.need, run.alone_s > 0
         if key not in self._words:
-            free = rooms.all_rooms(self._hub.roster, self._connection, self._hub.moments).values()
+            free = rooms.all_rooms(self._shared.roster, self._connection, self._shared.server_time).values()
             self._words[key] = placement(Need.loads(run.need), free, self._totals(), alone=run.alone_s > 0)
         if not run.given_back:
             return self._words[key]
@@ -167,7 +166,7 @@ class Placements:
 
     def _totals(self) -> list[Room]:
         if self._whole is None:
-            self._whole = rooms.whole_rooms(self._hub.roster, self._hub.moments)
+            self._whole = rooms.whole_rooms(self._shared.roster, self._shared.server_time)
         return self._whole
 
     def _holder(self, run_id: str) -> str | None:
@@ -179,13 +178,13 @@ class Placements:
 # Changing
 
 
-def patch(hub: Hub, tx: Transaction, run_id: str, change: RunPatch, outputs: ObjectText | None) -> None:
-    run = RunChange(hub, tx, run_id)
+def patch(shared: SharedState, tx: Transaction, run_id: str, change: RunPatch, outputs: ObjectText | None) -> None:
+    run = RunChange(shared, tx, run_id)
     if change.priority is not None:
         if run.state.terminal and change.state is None:
             raise Refused(409, ErrorCode.TERMINAL, f"run {run_id} is {run.state} already")
         run.set_run(priority=change.priority)
-        hub.work_changed = True
+        shared.work_changed = True
     if change.state is not None:
         _move(run, change, outputs)
     elif outputs is not None:
@@ -201,7 +200,7 @@ def _move(run: RunChange, change: RunPatch, outputs: ObjectText | None) -> None:
     match change.state:
         case RunState.CANCELLED if change.lease is None:
             if run.state is not RunState.CANCELLED:
-                ends.cancel(run, change.reason)
+                run_ends.cancel(run, change.reason)
         case RunState.PENDING:
             _to_pending(run, change)
         case RunState.RUNNING | RunState.COMPLETED | RunState.FAILED | RunState.CANCELLED:
@@ -264,8 +263,8 @@ def _as_report(run: RunChange, change: RunPatch, outputs: ObjectText | None) -> 
         case RunState.RUNNING:
             assignment.start(run, entry)
         case RunState.COMPLETED:
-            ends.complete(run, entry)
+            run_ends.complete(run, entry)
         case RunState.FAILED:
-            ends.fail(run, entry)
+            run_ends.fail(run, entry)
         case _:
-            ends.end_cancelled(run, entry)
+            run_ends.end_cancelled(run, entry)

@@ -25,7 +25,7 @@ def to_utc(micros: Micros) -> datetime:
     return _EPOCH + micros * _MICRO
 
 
-class Moments:
+class ServerTime:
     """`boot` for durations within this process; `due` for deadlines that must outlive it."""
 
     def __init__(self, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from gyoza_tui.server.claims import Claims
 from gyoza_tui.server.database import Database, Transaction
 from gyoza_tui.server.reservations import Reservations
 from gyoza_tui.server.roster import Roster
-from gyoza_tui.server.server_time import Moments
+from gyoza_tui.server.server_time import ServerTime
 
 _T = TypeVar("_T")
 DAY_S = 24 * 3600.0
@@ -81,18 +81,18 @@ def _done(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-class Hub:
+class SharedState:
     """One per server."""
 
     def __init__(self, database: Database, clock: Clock, timings: Timings) -> None:
         self.database = database
-        self.moments = Moments(clock)
+        self.server_time = ServerTime(clock)
         self.timings = timings
         self.claims = Claims()
         self.feeds = Feeds()
-        self.roster = Roster(self.moments.boot(), timings.lease_s)
+        self.roster = Roster(self.server_time.boot(), timings.lease_s)
         self.reservations = Reservations(timings.passed_over_s)
-        self.spared_until = self.moments.boot() + timings.failover_s
+        self.spared_until = self.server_time.boot() + timings.failover_s
         """Boot time before which nobody is evicted."""
         self.work_changed = False
         """Set by a change that may let a waiting run be given to an open claim."""

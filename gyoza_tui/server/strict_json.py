@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import WrapValidator
 
 from gyoza_tui.server.bodies import Body
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 
 READ: Final = WrapValidator(Body.checked)
 """For the parameter that is the body: `StrictRoute` has read it already."""
@@ -31,10 +31,10 @@ class StrictRoute(APIRoute):
         kind: Any = self.body_field.field_info.annotation
 
         async def strict(request: Request) -> Response:
-            hub: Hub = request.app.state.hub
+            shared: SharedState = request.app.state.shared
             request = _StrictRequest(request.scope, request.receive)
             if body := await request.body():
-                request.state.body = await hub.bodies.read(body, kind)
+                request.state.body = await shared.bodies.read(body, kind)
             return await handler(request)
 
         return strict

@@ -9,32 +9,31 @@ import logging
 from sqlalchemy import select
 
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.models.failures import Failure, Reason
+from gyoza_tui.models.failures import Failure, FailureReason
 from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.server import assignment, schema, secret_env, workers
-from gyoza_tui.server import run_ends as ends
+from gyoza_tui.server import assignment, run_ends, schema, secret_env, workers
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.roster import held_attempts
 from gyoza_tui.server.run_change import Entry, RunChange
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 
 TICK_S = 1.0
 LATE_S = 5.0
 _LOG = logging.getLogger(__name__)
 
 
-class Clockwork:
+class Timers:
     """Ticks once a second; every tick is one transaction."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._last = hub.moments.boot()
+    def __init__(self, shared: SharedState) -> None:
+        self._shared = shared
+        self._last = shared.server_time.boot()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="gyoza-clockwork")
+        self._task = asyncio.create_task(self._run(), name="gyoza-timers")
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -46,7 +45,7 @@ class Clockwork:
         while True:
             await asyncio.sleep(TICK_S)
             try:
-                await self._hub.change(self.tick)
+                await self._shared.change(self.tick)
             except Exception as error:  # a Refused of another code too: nothing starts this task again
                 if isinstance(error, Refused) and error.code is ErrorCode.BUSY:
                     _LOG.warning("%s", error.detail)
@@ -54,55 +53,55 @@ class Clockwork:
                     _LOG.exception("a tick failed; the next one tries again")
 
     def tick(self, tx: Transaction) -> None:
-        hub, now = self._hub, self._hub.moments.boot()
+        shared, now = self._shared, self._shared.server_time.boot()
         if now - self._last > TICK_S + LATE_S:
             # the whole machine stood still: the workers' beats may be waiting in the socket
-            hub.spared_until = max(hub.spared_until, now + hub.timings.failover_s)
+            shared.spared_until = max(shared.spared_until, now + shared.timings.failover_s)
         self._last = now
-        if now >= hub.spared_until:
+        if now >= shared.spared_until:
             self._evict(tx, now)
             self._take_back_unheard(tx, now)
         self._stop_overdue(tx)
         self._erase(tx)
         # back-offs and pauses end, workers fall silent: none of that is anybody's request
-        hub.work_changed = True
+        shared.work_changed = True
 
     def _evict(self, tx: Transaction, now: float) -> None:
-        hub = self._hub
+        shared = self._shared
         holders = {one.worker_id for one in held_attempts(tx.connection)}
         for worker_id in sorted(holders):
-            known = hub.roster.get(worker_id)
-            silent = hub.timings.eviction_s + 1 if known is None else now - known.last_seen
-            away = known is not None and known.away_until is not None and known.away_until > hub.moments.due()
-            if silent > hub.timings.eviction_s and not away:
-                workers.put_back(hub, tx, worker_id, f"worker {worker_id} was silent for {silent:.0f} s")
+            known = shared.roster.get(worker_id)
+            silent = shared.timings.eviction_s + 1 if known is None else now - known.last_seen
+            away = known is not None and known.away_until is not None and known.away_until > shared.server_time.due()
+            if silent > shared.timings.eviction_s and not away:
+                workers.put_back(shared, tx, worker_id, f"worker {worker_id} was silent for {silent:.0f} s")
 
     def _take_back_unheard(self, tx: Transaction, now: float) -> None:
         """What was handed out by this process and no beat ever listed: the answer may have been lost on the way."""
-        hub = self._hub
+        shared = self._shared
         for one in held_attempts(tx.connection):
-            known = hub.roster.get(one.worker_id)
+            known = shared.roster.get(one.worker_id)
             if known is None or not known.lists or one.started or one.key in known.listed:
                 continue
             given = known.heard.get(one.key)
-            if given is None or now - given <= hub.timings.unlisted_s:
+            if given is None or now - given <= shared.timings.unlisted_s:
                 continue
-            run = RunChange(hub, tx, one.run_id)
+            run = RunChange(shared, tx, one.run_id)
             if workers.over(one):
                 run.free(one.attempt)
             else:
                 assignment.unassign(
-                    run, f"no beat of worker {one.worker_id} listed it for {hub.timings.unlisted_s:.0f} s"
+                    run, f"no beat of worker {one.worker_id} listed it for {shared.timings.unlisted_s:.0f} s"
                 )
 
     def _erase(self, tx: Transaction) -> None:
-        hub = self._hub
-        if secret_env.erase_overdue(tx.connection, hub.moments.due()) or hub.erased:
-            tx.after_commit(hub.empty_log)
+        shared = self._shared
+        if secret_env.erase_overdue(tx.connection, shared.server_time.due()) or shared.erased:
+            tx.after_commit(shared.empty_log)
 
     def _stop_overdue(self, tx: Transaction) -> None:
         """The worker counts `timeout_s`; this is for one that does not."""
-        runs, attempts, hub = schema.runs, schema.attempts, self._hub
+        runs, attempts, shared = schema.runs, schema.attempts, self._shared
         query = (
             select(
                 runs.c.id, schema.readable_json(runs.c.spec, "$.timeout_s").label("timeout_s"), attempts.c.started_at
@@ -114,13 +113,13 @@ class Clockwork:
             if row.timeout_s is None or row.started_at is None:
                 continue
             timeout_s = row.timeout_s
-            allowed_s = timeout_s + hub.timings.eviction_s
-            if hub.moments.due() - row.started_at > allowed_s * 1e6:
+            allowed_s = timeout_s + shared.timings.eviction_s
+            if shared.server_time.due() - row.started_at > allowed_s * 1e6:
                 words = (
                     f"its worker reported no end within {allowed_s:.0f} s of its start; its timeout is {timeout_s:g} s"
                 )
-                failure = ObjectText.of(Failure(reason=Reason.TIMEOUT, message=words).model_dump(mode="json"))
-                run = RunChange(hub, tx, row.id)
+                failure = ObjectText.of(Failure(reason=FailureReason.TIMEOUT, message=words).model_dump(mode="json"))
+                run = RunChange(shared, tx, row.id)
                 worker_id = run.attempt.worker_id
-                ends.fail(run, Entry(EventType.FAILED, words, failure), released=False)
-                hub.nudge(tx, worker_id)
+                run_ends.fail(run, Entry(EventType.FAILED, words, failure), released=False)
+                shared.nudge(tx, worker_id)

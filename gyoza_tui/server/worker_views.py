@@ -11,27 +11,27 @@ from gyoza_tui.server.errors import worker_unknown
 from gyoza_tui.server.roster import Known
 from gyoza_tui.server.scheduler import Room
 from gyoza_tui.server.server_time import to_utc
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 
 
-def view(hub: Hub, connection: Connection, worker_id: str) -> WorkerView:
-    known = hub.roster.get(worker_id)
+def view(shared: SharedState, connection: Connection, worker_id: str) -> WorkerView:
+    known = shared.roster.get(worker_id)
     if known is None:
         raise worker_unknown(worker_id)
-    return _view(hub, known, rooms.room_of(hub.roster, connection, hub.moments, known))
+    return _view(shared, known, rooms.room_of(shared.roster, connection, shared.server_time, known))
 
 
-def views(hub: Hub, connection: Connection) -> list[WorkerView]:
-    free = rooms.all_rooms(hub.roster, connection, hub.moments)
-    return [_view(hub, known, free[known.worker_id]) for known in hub.roster.all() if known.worker_id in free]
+def views(shared: SharedState, connection: Connection) -> list[WorkerView]:
+    free = rooms.all_rooms(shared.roster, connection, shared.server_time)
+    return [_view(shared, known, free[known.worker_id]) for known in shared.roster.all() if known.worker_id in free]
 
 
-def _view(hub: Hub, known: Known, room: Room) -> WorkerView:
+def _view(shared: SharedState, known: Known, room: Room) -> WorkerView:
     report = known.report
     gpus = [GpuReport(id=gpu.id, vram_mb=gpu.free_mb, tags=sorted(gpu.tags)) for gpu in room.gpus]
     return WorkerView(
         worker_id=known.worker_id,
-        state=_state(hub, known),
+        state=_state(shared, known),
         last_seen=to_utc(known.seen_at),
         resources=report.resources,
         free=ResourcesReport(cpu_cores=cores(max(0, room.cpu_tenths)), ram_mb=max(0, room.ram_mb), gpus=gpus),
@@ -43,14 +43,14 @@ def _view(hub: Hub, known: Known, room: Room) -> WorkerView:
         hostname=report.hostname,
         version=report.version,
         max_runs=report.max_runs,
-        reserved=hub.reservations.words(known.worker_id, hub.moments.boot()),
+        reserved=shared.reservations.words(known.worker_id, shared.server_time.boot()),
     )
 
 
-def _state(hub: Hub, known: Known) -> str:
-    silent = hub.moments.boot() - known.last_seen
-    if known.away_until is not None and known.away_until > hub.moments.due():
+def _state(shared: SharedState, known: Known) -> str:
+    silent = shared.server_time.boot() - known.last_seen
+    if known.away_until is not None and known.away_until > shared.server_time.due():
         return WorkerState.AWAY
-    if silent > hub.timings.eviction_s:
+    if silent > shared.timings.eviction_s:
         return "lost"
-    return known.report.state if hub.roster.live(known, hub.moments.boot()) else "silent"
+    return known.report.state if shared.roster.live(known, shared.server_time.boot()) else "silent"

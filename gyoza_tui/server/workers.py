@@ -24,26 +24,26 @@ from gyoza_tui.server.roster import CHANGING, Held, Known, held_attempts
 from gyoza_tui.server.rows import attempt_row, constraints_of, run_row
 from gyoza_tui.server.run_change import RunChange
 from gyoza_tui.server.scheduler import Need, Room
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 
 # built once: to build a statement takes longer than to execute it
 _QUEUED = select(func.coalesce(func.sum(schema.queued.c.runs), 0))
 
 
-def beat(hub: Hub, tx: Transaction, request: HeartbeatRequest) -> HeartbeatReply:
+def beat(shared: SharedState, tx: Transaction, request: HeartbeatRequest) -> HeartbeatReply:
     """Take a heartbeat; Refused when the name belongs to another instance or a later start of this one."""
-    known = _admitted(hub, tx, request)
-    _remember(hub, tx, known, request)
-    verdicts = {op.id: _verdict(hub, tx, known, op) for op in request.running_ops}
+    known = _admitted(shared, tx, request)
+    _remember(shared, tx, known, request)
+    verdicts = {op.id: _verdict(shared, tx, known, op) for op in request.running_ops}
     if known.lists:
-        _miss(hub, tx, known)
-    _answer_claims_early(hub, tx, known)
+        _miss(shared, tx, known)
+    _answer_claims_early(shared, tx, known)
     return HeartbeatReply(
         protocol=PROTOCOL,
-        lease_s=hub.timings.lease_s,
-        grace_s=hub.timings.grace_s,
-        heartbeat_s=hub.timings.heartbeat_s,
-        server_id=hub.database.server_id,
+        lease_s=shared.timings.lease_s,
+        grace_s=shared.timings.grace_s,
+        heartbeat_s=shared.timings.heartbeat_s,
+        server_id=shared.database.server_id,
         queued=tx.connection.execute(_QUEUED).scalar_one(),
         runs=verdicts,
     )
@@ -52,41 +52,41 @@ def beat(hub: Hub, tx: Transaction, request: HeartbeatRequest) -> HeartbeatReply
 # Who it is
 
 
-def _admitted(hub: Hub, tx: Transaction, request: HeartbeatRequest) -> Known:
-    known = hub.roster.get(request.worker_id)
+def _admitted(shared: SharedState, tx: Transaction, request: HeartbeatRequest) -> Known:
+    known = shared.roster.get(request.worker_id)
     if known is None:
-        return _new(hub, request)
+        return _new(shared, request)
     if known.instance_id not in (None, request.instance_id):
-        refuse_while_live(hub, tx, known)
-        return _new(hub, request)
+        refuse_while_live(shared, tx, known)
+        return _new(shared, request)
     epoch, last = request.epoch, known.epoch
     if last is not None and epoch is not None and epoch < last:
         raise Refused(
             409, ErrorCode.EPOCH, f"worker {known.worker_id} was started again since (epoch {last}): this process ends"
         )
     if known.instance_id != request.instance_id or (epoch is not None and epoch != last):
-        _taken_over(hub, tx, known, request)
+        _taken_over(shared, tx, known, request)
     return known
 
 
-def _new(hub: Hub, request: HeartbeatRequest) -> Known:
+def _new(shared: SharedState, request: HeartbeatRequest) -> Known:
     known = Known(
         worker_id=request.worker_id,
         report=request,
         instance_id=request.instance_id,
         epoch=request.epoch,
-        last_seen=hub.moments.boot(),
-        seen_at=hub.moments.shown(),
+        last_seen=shared.server_time.boot(),
+        seen_at=shared.server_time.shown(),
     )
-    hub.roster.put(known)
+    shared.roster.put(known)
     return known
 
 
-def refuse_while_live(hub: Hub, tx: Transaction, known: Known) -> None:
+def refuse_while_live(shared: SharedState, tx: Transaction, known: Known) -> None:
     """Another instance waits until this one has been silent so long that its runs have gone back."""
-    silent = hub.moments.boot() - known.last_seen
-    away = known.away_until is not None and known.away_until > hub.moments.due()
-    if silent > hub.timings.eviction_s and not away and not held_attempts(tx.connection, [known.worker_id]):
+    silent = shared.server_time.boot() - known.last_seen
+    away = known.away_until is not None and known.away_until > shared.server_time.due()
+    if silent > shared.timings.eviction_s and not away and not held_attempts(tx.connection, [known.worker_id]):
         return
     host = known.report.hostname or "an unnamed host"
     raise Refused(
@@ -96,22 +96,22 @@ def refuse_while_live(hub: Hub, tx: Transaction, known: Known) -> None:
     )
 
 
-def _taken_over(hub: Hub, tx: Transaction, known: Known, request: HeartbeatRequest) -> None:
+def _taken_over(shared: SharedState, tx: Transaction, known: Known, request: HeartbeatRequest) -> None:
     """The same state directory was started again (or a worker without instance has got one)."""
     known.instance_id, known.epoch = request.instance_id, request.epoch
     known.away_until, known.nudge, known.slots_told = None, False, None
-    _end_pauses(hub, tx, known.worker_id)
-    earlier = [c for c in hub.claims.open(known.worker_id) if c.request.epoch != request.epoch]
-    tx.after_commit(lambda: hub.claims.answer_empty(earlier))
+    _end_pauses(shared, tx, known.worker_id)
+    earlier = [c for c in shared.claims.open(known.worker_id) if c.request.epoch != request.epoch]
+    tx.after_commit(lambda: shared.claims.answer_empty(earlier))
 
 
 # What it says of itself
 
 
-def _remember(hub: Hub, tx: Transaction, known: Known, request: HeartbeatRequest) -> None:
+def _remember(shared: SharedState, tx: Transaction, known: Known, request: HeartbeatRequest) -> None:
     """Keep the beat in memory; write a row only when something in it is new."""
-    was_live = hub.roster.live(known, hub.moments.boot())
-    known.last_seen, known.seen_at = hub.moments.boot(), hub.moments.shown()
+    was_live = shared.roster.live(known, shared.server_time.boot())
+    known.last_seen, known.seen_at = shared.server_time.boot(), shared.server_time.shown()
     known.nudge = False
     known.lists = request.instance_id is not None or "running_ops" in request.model_fields_set
     known.running = request.running_ops
@@ -119,19 +119,19 @@ def _remember(hub: Hub, tx: Transaction, known: Known, request: HeartbeatRequest
         known.free_slots, known.slots_told = request.free_slots, None
     away = None
     if request.state is WorkerState.AWAY and request.away_s is not None:
-        away = hub.moments.due() + int(request.away_s * 1e6)
+        away = shared.server_time.due() + int(request.away_s * 1e6)
     report = request.model_copy(update={"running_ops": [], "beat": None, "free_slots": None})
     # an away that goes on is not a change; one that begins anew, or ends, is
     changed = _kept(report) != _kept(known.report) or (away is None) != (known.away_until is None)
     changed = changed or not known.beaten
     if _grew(known.report, report):
-        _end_pauses(hub, tx, known.worker_id)
+        _end_pauses(shared, tx, known.worker_id)
     if changed:
         known.report, known.free = report, None
     known.away_until = away
     known.beaten = True
     if changed or not was_live:
-        hub.work_changed = True
+        shared.work_changed = True
     if changed or away is not None:
         _store(tx, known)
 
@@ -142,9 +142,9 @@ def _grew(before: HeartbeatRequest, now: HeartbeatRequest) -> bool:
     return not (set(now.backends) <= set(before.backends) and gpus_now <= gpus_before)
 
 
-def _end_pauses(hub: Hub, tx: Transaction, worker_id: str) -> None:
+def _end_pauses(shared: SharedState, tx: Transaction, worker_id: str) -> None:
     tx.connection.execute(schema.pauses.delete().where(schema.pauses.c.worker_id == worker_id))
-    hub.work_changed = True
+    shared.work_changed = True
 
 
 def _kept(report: HeartbeatRequest) -> dict[str, Any]:
@@ -168,33 +168,33 @@ def _store(tx: Transaction, known: Known) -> None:
     )
 
 
-def _answer_claims_early(hub: Hub, tx: Transaction, known: Known) -> None:
+def _answer_claims_early(shared: SharedState, tx: Transaction, known: Known) -> None:
     """Once per change: open claims that ask for less than is free now, or were opened in another state."""
     stale = []
     slots = known.free_slots if known.report.state is WorkerState.CLAIMING else None
-    for claim in hub.claims.open(known.worker_id):
+    for claim in shared.claims.open(known.worker_id):
         if slots is not None and slots > claim.request.max and known.slots_told != slots:
             known.slots_told = slots
             stale.append(claim)
         elif claim.state is not known.report.state:
             stale.append(claim)
     if stale:
-        tx.after_commit(lambda: hub.claims.answer_empty(stale))
+        tx.after_commit(lambda: shared.claims.answer_empty(stale))
 
 
 # What it runs
 
 
-def _verdict(hub: Hub, tx: Transaction, known: Known, op: RunningOpReport) -> RunVerdict:
+def _verdict(shared: SharedState, tx: Transaction, known: Known, op: RunningOpReport) -> RunVerdict:
     row = run_row(tx.connection, op.id)
     if row is None:
         return RunVerdict(verdict=Verdict.UNKNOWN)
-    run = RunChange(hub, tx, op.id)
-    verdict = _judged(hub, run, known, op)
+    run = RunChange(shared, tx, op.id)
+    verdict = _judged(shared, run, known, op)
     return RunVerdict(state=run.state, attempt=run.run.current_attempt, verdict=verdict)
 
 
-def _judged(hub: Hub, run: RunChange, known: Known, op: RunningOpReport) -> Verdict:
+def _judged(shared: SharedState, run: RunChange, known: Known, op: RunningOpReport) -> Verdict:
     number = run.run.current_attempt if op.attempt is None else op.attempt
     row = attempt_row(run.tx.connection, run.run.id, number)
     if row is None or row.worker_id != known.worker_id:
@@ -203,7 +203,7 @@ def _judged(hub: Hub, run: RunChange, known: Known, op: RunningOpReport) -> Verd
         return Verdict.LOST
     key = (run.run.id, row.attempt, row.lease)
     if row.held:
-        known.heard[key] = hub.moments.boot()
+        known.heard[key] = shared.server_time.boot()
         known.listed.add(key)
     if row.attempt == run.run.current_attempt:
         if run.state in OWNED:
@@ -213,19 +213,19 @@ def _judged(hub: Hub, run: RunChange, known: Known, op: RunningOpReport) -> Verd
         # ended by its own report, of which the worker has not seen the answer; or by the server
         return Verdict.OK if not row.held and not row.taken_back else Verdict.LOST
     if row.taken_back and run.state is RunState.PENDING and eviction.may_come_late(run, row.attempt):
-        return _resumed(hub, run, known, row)
+        return _resumed(shared, run, known, row)
     if row.state == RunState.CANCELLED and row.held:
         return Verdict.CANCEL
     return Verdict.LOST
 
 
-def _resumed(hub: Hub, run: RunChange, known: Known, row: Any) -> Verdict:
+def _resumed(shared: SharedState, run: RunChange, known: Known, row: Any) -> Verdict:
     """Take the attempt back into the run, unless what it holds was given to others meanwhile."""
-    if not _still_fits(rooms.room_of(hub.roster, run.tx.connection, hub.moments, known), row):
+    if not _still_fits(rooms.room_of(shared.roster, run.tx.connection, shared.server_time, known), row):
         return Verdict.LOST
     eviction.resume_late(run, row.attempt)
     key = (run.run.id, row.attempt, row.lease)
-    known.heard[key] = hub.moments.boot()
+    known.heard[key] = shared.server_time.boot()
     known.listed.add(key)
     return Verdict.OK
 
@@ -242,9 +242,9 @@ def _still_fits(room: Room, row: Any) -> bool:
 # What it no longer runs
 
 
-def _miss(hub: Hub, tx: Transaction, known: Known) -> None:
+def _miss(shared: SharedState, tx: Transaction, known: Known) -> None:
     """Look after the attempts that are counted for this worker and that its beat does not list."""
-    now = hub.moments.boot()
+    now = shared.server_time.boot()
     held = held_attempts(tx.connection, [known.worker_id])
     keys = {one.key for one in held}
     known.heard = {key: at for key, at in known.heard.items() if key in keys}
@@ -253,13 +253,13 @@ def _miss(hub: Hub, tx: Transaction, known: Known) -> None:
         at = known.heard.setdefault(one.key, now)
         if at == now:
             continue
-        overdue = now - at > hub.timings.unlisted_s
+        overdue = now - at > shared.timings.unlisted_s
         if over(one):
             if overdue or one.started or one.key in known.listed:
-                RunChange(hub, tx, one.run_id).free(one.attempt)
+                RunChange(shared, tx, one.run_id).free(one.attempt)
         elif overdue:
-            why = f"worker {known.worker_id} has not listed it for {hub.timings.unlisted_s:.0f} s"
-            eviction.lose(RunChange(hub, tx, one.run_id), why)
+            why = f"worker {known.worker_id} has not listed it for {shared.timings.unlisted_s:.0f} s"
+            eviction.lose(RunChange(shared, tx, one.run_id), why)
 
 
 def over(held: Held) -> bool:
@@ -267,11 +267,11 @@ def over(held: Held) -> bool:
     return not held.current or held.run_state not in OWNED
 
 
-def put_back(hub: Hub, tx: Transaction, worker_id: str, why: str) -> int:
+def put_back(shared: SharedState, tx: Transaction, worker_id: str, why: str) -> int:
     """All that is counted for this worker goes back; how many."""
     held = held_attempts(tx.connection, [worker_id])
     for one in held:
-        run = RunChange(hub, tx, one.run_id)
+        run = RunChange(shared, tx, one.run_id)
         if over(one):
             run.free(one.attempt)
         else:
@@ -279,19 +279,19 @@ def put_back(hub: Hub, tx: Transaction, worker_id: str, why: str) -> int:
     return len(held)
 
 
-def good_bye(hub: Hub, tx: Transaction, worker_id: str, instance_id: str | None) -> None:
+def good_bye(shared: SharedState, tx: Transaction, worker_id: str, instance_id: str | None) -> None:
     """By its own instance at any time; by anybody once it is silent."""
-    known = hub.roster.get(worker_id)
+    known = shared.roster.get(worker_id)
     if known is None:
         raise worker_unknown(worker_id)
     if (
         known.instance_id is not None
         and instance_id != known.instance_id
-        and hub.roster.live(known, hub.moments.boot())
+        and shared.roster.live(known, shared.server_time.boot())
     ):
-        refuse_while_live(hub, tx, known)
-    put_back(hub, tx, worker_id, f"worker {worker_id} said good-bye")
-    _end_pauses(hub, tx, worker_id)
+        refuse_while_live(shared, tx, known)
+    put_back(shared, tx, worker_id, f"worker {worker_id} said good-bye")
+    _end_pauses(shared, tx, worker_id)
     tx.connection.execute(schema.workers.delete().where(schema.workers.c.worker_id == worker_id))
-    hub.roster.drop(worker_id)
-    tx.after_commit(lambda: hub.claims.answer_empty(hub.claims.open(worker_id)))
+    shared.roster.drop(worker_id)
+    tx.after_commit(lambda: shared.claims.answer_empty(shared.claims.open(worker_id)))

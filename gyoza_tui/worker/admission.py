@@ -13,7 +13,7 @@ from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.backend_pool import BackendPool
-from gyoza_tui.worker.claiming_mode import Mode
+from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.volume_overlap import volume_overlap
 from gyoza_tui.worker.worker_context.types import Resources
@@ -42,7 +42,7 @@ class Admission:
         reserve: Reserve,
         max_runs: int,
         pool: BackendPool,
-        mode: Mode,
+        mode: ClaimingMode,
         foreign_mb: Callable[[int], int] = no_foreign_mb,
     ) -> None:
         self._detected = detected

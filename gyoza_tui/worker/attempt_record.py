@@ -17,7 +17,7 @@ from gyoza_tui.worker.runtime import Runtime
 _WAIT_SLICE_S = 30.0
 
 
-class JournalRecord:
+class AttemptRecord:
     """Implements `services.Record`. What it is told is on disk when it returns, without the run's secrets."""
 
     def __init__(self, runtime: Runtime, row: RunRow, wake: threading.Event) -> None:

@@ -9,7 +9,7 @@ from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.state_dir.disk import DiskLook
 
 
-class Mode:
+class ClaimingMode:
     """Paused and draining are people's wishes; a low disk is the machine's. Thread-safe."""
 
     def __init__(self, changed: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ from gyoza_tui.backends.base import (
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.images import DOCKER, registry_of
 from gyoza_tui.worker.registries import Registries
-from gyoza_tui.worker.retry_notice import Again
+from gyoza_tui.worker.retry_notice import RetryNotice
 
 PullPolicy: TypeAlias = Literal["always", "missing", "never"]
 
@@ -64,7 +64,7 @@ class ImagePulls:
         on_progress: Callable[[PullProgress], None],
         cancel: threading.Event,
         on_warning: Callable[[str], None],
-        on_again: Callable[[Again], None] = lambda _again: None,
+        on_again: Callable[[RetryNotice], None] = lambda _again: None,
     ) -> None:
         """Return when the image is on this machine, as the policy has it.
 
@@ -140,10 +140,10 @@ class ImagePulls:
         on_progress: Callable[[PullProgress], None],
         cancel: threading.Event,
         on_warning: Callable[[str], None],
-        on_again: Callable[[Again], None],
+        on_again: Callable[[RetryNotice], None],
     ) -> None:
         told, shown = 0, PullProgress()
-        again: Again | None = None
+        again: RetryNotice | None = None
         while True:
             done = pull.done.wait(_LOOK_S)
             for words in pull.warnings[told:]:
@@ -194,7 +194,7 @@ class _SharedPull:
     done: threading.Event = field(default_factory=threading.Event)
     progress: PullProgress = field(default_factory=PullProgress)
     warnings: list[str] = field(default_factory=list)
-    again: Again | None = None
+    again: RetryNotice | None = None
     """Why it is not the first try."""
     error: BackendError | None = None
     renewed: bool = True
@@ -223,7 +223,7 @@ class _SharedPull:
                 if pause is None or not error.retryable or self.limits.clock.boot() + pause >= deadline:
                     raise
                 self.warnings.append(f"{error}; trying again in {pause:g} s (try {number} of {len(pauses) + 1})")
-                self.again = Again(f"{error}", self.limits.clock.utc().timestamp() + pause)
+                self.again = RetryNotice(f"{error}", self.limits.clock.utc().timestamp() + pause)
                 if self.limits.clock.wait(self.abandoned, pause):
                     raise PullCancelled(f"pulling {self.image} was cancelled") from error
 

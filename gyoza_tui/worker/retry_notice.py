@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Again(NamedTuple):
+class RetryNotice(NamedTuple):
     """Why something is tried again, and when."""
 
     why: str

@@ -25,12 +25,12 @@ from gyoza_tui.worker.duties.choice import chosen_duties
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.duty import Duty, Keeper
-from gyoza_tui.worker.duties.empty_check import Errand
+from gyoza_tui.worker.duties.empty_check import EmptyCheck
 from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.duties.reconcile import Reconcile
 from gyoza_tui.worker.duties.sample import Sample
-from gyoza_tui.worker.duties.server_verdicts import Heed
+from gyoza_tui.worker.duties.server_verdicts import ServerVerdicts
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.hardware.sampler import Sampler
 from gyoza_tui.worker.hooks import HookCalls, Hooks
@@ -120,9 +120,9 @@ class Worker:
         worker_context.worker_context = self.runtime.context
 
     def _every_duty(self) -> list[Duty]:
-        heed = Heed(self.runtime, self.slots)
+        heed = ServerVerdicts(self.runtime, self.slots)
         self._heartbeat = Heartbeat(self.runtime, heed)
-        claim = Claim(self.runtime, self.slots, Errand(self.runtime, self._deliver))
+        claim = Claim(self.runtime, self.slots, EmptyCheck(self.runtime, self._deliver))
         sample = Sample(self.runtime, Sampler(self.runtime.clock))
         guard = Guard(self.runtime, self.slots)
         return [self._heartbeat, heed, claim, self._deliver, self._reconcile, guard, sample]

@@ -15,7 +15,7 @@ from gyoza_tui.settings import Settings
 from gyoza_tui.worker.admission import Admission, Reserve
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.building import image_pulls
-from gyoza_tui.worker.claiming_mode import Mode
+from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.foreign_memory import ForeignMemory
 from gyoza_tui.worker.hardware.detect import detect_resources
@@ -52,7 +52,7 @@ class Runtime:
     client: GyozaClient
     journal: Journal
     link: ServerLink
-    mode: Mode
+    mode: ClaimingMode
     pool: BackendPool
     admission: Admission
     pulls: ImagePulls
@@ -114,7 +114,7 @@ def assembled(
     wakes, history, detected = Wakes(), History(), detect_resources()
     prober = Prober(state_dir.root, settings.worker_id, state_dir.instance_id)
     pool = BackendPool(backends, notices, Probes(clock, notices, prober))
-    mode, link = Mode(wakes.beat.set), ServerLink(clock, notices, settings.heartbeat_s)
+    mode, link = ClaimingMode(wakes.beat.set), ServerLink(clock, notices, settings.heartbeat_s)
     foreign = ForeignMemory(clock, pool.items, journal.memory.active, wakes.beat.set, lambda: link.state.heartbeat_s)
     return Runtime(
         settings=settings,

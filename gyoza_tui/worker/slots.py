@@ -10,14 +10,14 @@ from typing import Final
 from gyoza_tui.backends.base import AttemptElsewhere, BackendError, Label, PullProgress
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import MIB
-from gyoza_tui.worker.attempt_record import JournalRecord
+from gyoza_tui.worker.attempt_record import AttemptRecord
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.journal.file import JournalClosed
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.probes import Subject
-from gyoza_tui.worker.retry_notice import Again
+from gyoza_tui.worker.retry_notice import RetryNotice
 from gyoza_tui.worker.runtime import Runtime
 
 _AGAIN_S: Final = 5.0
@@ -41,7 +41,7 @@ class Slots:
         self._lock = threading.Lock()
         self._running: dict[int, Services | None] = {}
         self._pulls: dict[int, PullProgress] = {}
-        self._held: dict[int, Again] = {}
+        self._held: dict[int, RetryNotice] = {}
         self._said_held: set[int] = set()
         """Runs that were said to be held, and not found within reach since."""
         self._said: dict[int, str] = {}
@@ -147,7 +147,7 @@ class Slots:
         services = self._running.get(key)
         return None if services is None else services.kill_at
 
-    def again(self, key: int) -> Again | None:
+    def again(self, key: int) -> RetryNotice | None:
         """Why what it is at is tried again, and when."""
         services = self._running.get(key)
         return self._held.get(key, None if services is None else services.again)
@@ -261,7 +261,7 @@ class Slots:
         if row.key not in self._said_held:
             self._said_held.add(row.key)
             runtime.notices.say(f"{row.run_id} is held: {error}", "warning", run=row.run_id, state="held")
-        self._held[row.key] = Again(f"held: {error}", runtime.clock.utc().timestamp() + _AGAIN_S, held=True)
+        self._held[row.key] = RetryNotice(f"held: {error}", runtime.clock.utc().timestamp() + _AGAIN_S, held=True)
 
     def _close_output(self, row: RunRow) -> None:
         """So that nothing writes to the log beside the next run of the pipeline."""
@@ -294,7 +294,7 @@ class Slots:
         """While the row is not at its end, for the pipeline will be run again."""
         services = self._running.get(row.key)
         if services is not None and not self._over(row):
-            services.again = Again(_words(error), self._runtime.clock.utc().timestamp() + _AGAIN_S)
+            services.again = RetryNotice(_words(error), self._runtime.clock.utc().timestamp() + _AGAIN_S)
 
     def _over(self, row: RunRow) -> bool:
         now = self._runtime.journal.get(row.key)
@@ -302,7 +302,7 @@ class Slots:
 
     def _give_back(self, row: RunRow) -> None:
         """Journaled by a start that ended before it could refuse the run, or that had more backends."""
-        record = JournalRecord(self._runtime, row, threading.Event())
+        record = AttemptRecord(self._runtime, row, threading.Event())
         record.finish(Outcome.RELEASED, f"this worker has no backend for {row.run.image}", None)
         record.update(cleaned=True)
 
@@ -312,7 +312,7 @@ class Slots:
         wake = threading.Event()
         services = Services(
             backend=runtime.pool[row.backend],
-            record=JournalRecord(runtime, row, wake),
+            record=AttemptRecord(runtime, row, wake),
             pulls=runtime.pulls,
             spool=spool,
             place=runtime.state_dir,

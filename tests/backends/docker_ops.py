@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from gyoza_tui.backends.base import (
+    AttemptPhase,
     BackendOptions,
     Chunk,
     Exit,
     Handle,
     Label,
-    Phase,
     Resume,
     Spec,
     State,
@@ -67,7 +67,7 @@ class DockerOps:
         return state
 
     def until_running(self, handle: Handle) -> None:
-        until(lambda: self.backend.state(handle) is Phase.RUNNING, "the container runs")
+        until(lambda: self.backend.state(handle) is AttemptPhase.RUNNING, "the container runs")
 
     def close(self) -> None:
         for found in self.backend.find(self.labels):

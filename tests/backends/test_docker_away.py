@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.backends.base import BackendError, BackendOptions, BackendUnavailable, Chunk, Exit, Handle, Phase, Spec
+from gyoza_tui.backends.base import (
+    AttemptPhase,
+    BackendError,
+    BackendOptions,
+    BackendUnavailable,
+    Chunk,
+    Exit,
+    Handle,
+    Spec,
+)
 from gyoza_tui.backends.docker.backend import DockerBackend
 from tests.backends.docker_ops import DockerOps
 from tests.engine import PrivateEngine
@@ -114,12 +123,12 @@ def test_a_hung_engine_is_found_out_in_time_and_recovers(ops: DockerOps, private
     assert time.monotonic() - began < 5
     private_engine.thaw()
     ops.backend.check()
-    assert ops.backend.state(handle) is Phase.RUNNING
+    assert ops.backend.state(handle) is AttemptPhase.RUNNING
     ops.close()
 
 
 def _running(ops: DockerOps, handle: Handle) -> bool:
-    return ops.backend.state(handle) is Phase.RUNNING
+    return ops.backend.state(handle) is AttemptPhase.RUNNING
 
 
 def _watched(ops: DockerOps, script: str, ends: list[object] | None = None) -> tuple[Handle, list[object]]:

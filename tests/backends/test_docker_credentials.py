@@ -175,9 +175,9 @@ def test_the_logins_that_a_build_may_need(helper: Helper, config: Path) -> None:
     entry = {"auth": base64.b64encode(b"you:s4").decode()}
     config.write_text(json.dumps({"credsStore": "mine", "auths": {_SERVER: entry, "none.test": {}}}))
     found, faults = logins(lambda _what: None, threading.Event())
-    hub = {"ServerAddress": _HUB, "Username": "me", "Password": "s3"}
+    shared = {"ServerAddress": _HUB, "Username": "me", "Password": "s3"}
     assert found.pop(_SERVER)["password"] == "s4"
-    assert found == {_HUB: hub, "docker.io": hub}
+    assert found == {_HUB: shared, "docker.io": shared}
     assert faults == []
 
 

@@ -14,13 +14,13 @@ import docker
 import pytest
 
 from gyoza_tui.backends.base import (
+    AttemptPhase,
     BackendError,
     Exit,
     Handle,
     ImageNotFound,
     Label,
     NotExecutable,
-    Phase,
     Stream,
     VanishedHandle,
 )
@@ -122,7 +122,7 @@ def test_nothing_is_left_of_an_attempt(ops: DockerOps, docker_engine: docker.API
     wanted = [f"{name}={value}" for name, value in ops.labels.items()]
     ops.backend.remove(handle)
     ops.backend.remove(handle)
-    assert ops.backend.state(handle) is Phase.GONE
+    assert ops.backend.state(handle) is AttemptPhase.GONE
     assert ops.backend.find(ops.labels) == []
     assert not docker_engine.volumes(filters={"label": wanted})["Volumes"]
     with pytest.raises(VanishedHandle):
@@ -145,13 +145,13 @@ def test_every_call_may_be_repeated(plain: DockerOps) -> None:
     spec = plain.spec("sleep", "100")
     handle = plain.backend.create(spec)
     assert plain.backend.create(spec) == handle
-    assert plain.backend.state(handle) is Phase.CREATED
-    assert plain.backend.wait(handle, 0.2) is Phase.CREATED
+    assert plain.backend.state(handle) is AttemptPhase.CREATED
+    assert plain.backend.wait(handle, 0.2) is AttemptPhase.CREATED
     plain.backend.stop(handle, 0)
     plain.backend.start(handle)
     plain.backend.start(handle)
     assert plain.backend.create(spec) == handle
-    assert plain.backend.wait(handle, 0.2) is Phase.RUNNING
+    assert plain.backend.wait(handle, 0.2) is AttemptPhase.RUNNING
     with pytest.raises(BackendError, match="running"):
         plain.backend.remove(handle)
     plain.backend.stop(handle, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from gyoza_tui.backends.base import AttemptElsewhere, Handle, Phase
+from gyoza_tui.backends.base import AttemptElsewhere, AttemptPhase, Handle
 from gyoza_tui.backends.docker.backend import DockerBackend
 from gyoza_tui.backends.docker.engine import Engine
 from gyoza_tui.backends.docker.identity import EngineIdentities
@@ -45,11 +45,11 @@ def test_a_container_of_another_engine_is_out_of_reach(
                 AttemptElsewhere, match=r"made on another Docker engine \(.+ at .+\).*point DOCKER_HOST"
             ):
                 call()
-        assert other.state(older) is Phase.GONE, "nothing says where it was made"
+        assert other.state(older) is AttemptPhase.GONE, "nothing says where it was made"
         other.close()
-    assert ops.backend.state(handle) is Phase.RUNNING
+    assert ops.backend.state(handle) is AttemptPhase.RUNNING
     ops.close()
-    assert ops.backend.state(handle) is Phase.GONE, "removed on its own engine"
+    assert ops.backend.state(handle) is AttemptPhase.GONE, "removed on its own engine"
 
 
 @pytest.mark.docker
@@ -62,7 +62,7 @@ def test_an_engine_is_the_same_after_a_restart(
     private_engine.stop()
     private_engine.start()
     ops.backend.remove(handle)
-    assert ops.backend.state(handle) is Phase.GONE
+    assert ops.backend.state(handle) is AttemptPhase.GONE
     ops.backend.close()
 
 

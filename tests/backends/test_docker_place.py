@@ -10,7 +10,7 @@ from typing import Any
 import docker
 import pytest
 
-from gyoza_tui.backends.base import AttemptElsewhere, BackendUnavailable, Phase
+from gyoza_tui.backends.base import AttemptElsewhere, AttemptPhase, BackendUnavailable
 from gyoza_tui.backends.docker.backend import DockerBackend
 from gyoza_tui.backends.docker.engine import Engine
 from gyoza_tui.backends.docker.place import USUAL, find
@@ -123,5 +123,5 @@ def test_a_run_of_another_context_is_held(
             other.state(handle)
         assert other.shell(handle)[:3] == ("docker", "--context", "private")
         other.close()
-    assert ops.backend.state(handle) is Phase.RUNNING
+    assert ops.backend.state(handle) is AttemptPhase.RUNNING
     ops.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.backends.base import Exit, Handle, Phase, State
+from gyoza_tui.backends.base import AttemptPhase, Exit, Handle, State
 from gyoza_tui.backends.docker.backend import DockerBackend
 from tests.backends.docker_ops import DockerOps
 from tests.engine import PrivateEngine
@@ -127,7 +127,7 @@ def test_an_end_long_before_the_engines_start_is_the_ops_own(
 ) -> None:
     """Nothing but the time between says so: here that of a slow restart is taken to be none."""
     handle = ops.started("exit 7")
-    until(lambda: ops.backend.state(handle) is not Phase.RUNNING, "it has ended")
+    until(lambda: ops.backend.state(handle) is not AttemptPhase.RUNNING, "it has ended")
     private_engine.stop()
     private_engine.start()
     _check(_ended(DockerBackend(ops.options), handle))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from gyoza_tui.backends.base import (
+    AttemptPhase,
     BackendError,
     BackendOptions,
     BackendUnavailable,
     Exit,
-    Phase,
     Stream,
     StreamMark,
 )
@@ -63,7 +63,7 @@ def _inspected(record: dict[str, Any], code: int = 0) -> dict[str, Any]:
 def test_one_that_is_started_again_after_a_signal_has_not_ended(code: int) -> None:
     looks = [_inspected(_ENDED, code), _inspected(_RUNNING)]
     verdicts = Verdicts(_Engine(signalled=True), lambda _container: looks.pop(0))
-    assert verdicts.complete("c1", _end(code)) is Phase.RUNNING
+    assert verdicts.complete("c1", _end(code)) is AttemptPhase.RUNNING
     assert verdicts.known("c1") is None, "its end is still to come"
 
 

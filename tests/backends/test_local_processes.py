@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.backends.base import BackendUnavailable, Exit, Handle, Phase, Stream
+from gyoza_tui.backends.base import AttemptPhase, BackendUnavailable, Exit, Handle, Stream
 from gyoza_tui.backends.local import shim
 from gyoza_tui.backends.local.cgroups import Cgroups
 from tests.backends.local_ops import Bench, alive, python
@@ -171,7 +171,7 @@ def test_a_process_that_forks_for_ever_is_caught(bench: Bench) -> None:
 def test_stop_before_the_start_and_twice_is_quiet(bench: Bench) -> None:
     handle = bench.create("deaf")
     bench.backend.stop(handle, 1)
-    assert bench.backend.state(handle) is Phase.CREATED
+    assert bench.backend.state(handle) is AttemptPhase.CREATED
     bench.backend.start(handle)
     bench.backend.stop(handle, 0)
     bench.backend.stop(handle, 0)
@@ -205,7 +205,7 @@ def test_signals_to_the_shim_do_not_end_it(bench: Bench) -> None:
     watcher = bench.backend.describe(handle)["watched_by_pid"]
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(watcher, number)
-    assert bench.backend.wait(handle, 0.3) is Phase.RUNNING
+    assert bench.backend.wait(handle, 0.3) is AttemptPhase.RUNNING
     bench.backend.stop(handle, 0)
     assert bench.ended(handle).signal == "SIGKILL"
 
@@ -309,6 +309,6 @@ def test_a_shim_that_does_not_come_up_is_the_machines_fault(bench: Bench, monkey
     with pytest.raises(BackendUnavailable, match="no process can be started"):
         bench.backend.start(handle)
     monkeypatch.undo()
-    assert bench.backend.state(handle) is Phase.CREATED
+    assert bench.backend.state(handle) is AttemptPhase.CREATED
     bench.backend.start(handle)
-    assert bench.backend.state(handle) is Phase.RUNNING
+    assert bench.backend.state(handle) is AttemptPhase.RUNNING

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.backends.base import (
+    AttemptPhase,
     BackendBroken,
     BackendError,
     BackendOptions,
@@ -26,7 +27,6 @@ from gyoza_tui.backends.base import (
     ImageNotFound,
     Label,
     NotExecutable,
-    Phase,
     Stream,
     VanishedHandle,
 )
@@ -215,7 +215,7 @@ def test_create_and_start_again_change_nothing(bench: Bench) -> None:
     mark = bench.mark_of(handle)
     assert bench.backend.create(spec) == handle
     assert bench.mark_of(handle) == mark
-    assert bench.backend.state(handle) is Phase.CREATED
+    assert bench.backend.state(handle) is AttemptPhase.CREATED
     collected = bench.collect(handle)
     threads = [threading.Thread(target=bench.backend.start, args=(handle,)) for _ in range(4)]
     for thread in threads:
@@ -223,7 +223,7 @@ def test_create_and_start_again_change_nothing(bench: Bench) -> None:
     for thread in threads:
         thread.join()
     bench.backend.start(handle)
-    assert bench.backend.state(handle) is Phase.RUNNING
+    assert bench.backend.state(handle) is AttemptPhase.RUNNING
     until(lambda: collected.data[Stream.STDOUT], "output")
     assert bench.backend.create(spec) == handle
     bench.backend.stop(handle, 5)
@@ -300,7 +300,7 @@ def test_wait_ends_with_its_time_or_the_op(bench: Bench) -> None:
     handle = bench.create("hold")
     bench.backend.start(handle)
     started = time.monotonic()
-    assert bench.backend.wait(handle, 0.2) is Phase.RUNNING
+    assert bench.backend.wait(handle, 0.2) is AttemptPhase.RUNNING
     assert 0.2 <= time.monotonic() - started < 2
     timer = threading.Timer(0.2, bench.backend.stop, (handle, 5))
     timer.start()
@@ -399,7 +399,7 @@ def test_find_knows_labels_and_states_and_survives_a_new_worker(bench: Bench) ->
     bench.ended(second)
     again = bench.another()
     found = {entry.name: entry for entry in again.find({Label.WORKER: "w"})}
-    assert found[first["name"]].state is Phase.CREATED
+    assert found[first["name"]].state is AttemptPhase.CREATED
     assert getattr(found[second["name"]].state, "code", None) == 0
     assert found[first["name"]].handle == first
     assert [entry.name for entry in again.find({Label.RUN: first["name"]})] == [first["name"]]
@@ -410,7 +410,7 @@ def test_removed_is_gone_and_removing_again_is_nothing(bench: Bench) -> None:
     _, _, handle = bench.run("exit", env={"CODE": "0"})
     bench.backend.remove(handle)
     bench.backend.remove(handle)
-    assert bench.backend.state(handle) is Phase.GONE
+    assert bench.backend.state(handle) is AttemptPhase.GONE
     bench.backend.stop(handle, 1)
     for call in (bench.backend.start, bench.backend.describe, lambda h: bench.backend.output(h, None)):
         with pytest.raises(VanishedHandle):
@@ -428,7 +428,7 @@ def test_prune_removes_only_what_a_crash_left(bench: Bench) -> None:
     assert (root / ".new-z-3").exists()
     os.utime(root / ".new-z-3", (0, 0))
     assert bench.backend.prune({}) == 1
-    assert bench.backend.state(kept) is Phase.CREATED
+    assert bench.backend.state(kept) is AttemptPhase.CREATED
 
 
 def memory_cgroup(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.backends.base import BackendError, Exit, Handle, Phase, Stream, VanishedHandle
+from gyoza_tui.backends.base import AttemptPhase, BackendError, Exit, Handle, Stream, VanishedHandle
 from gyoza_tui.backends.local import shim
 from tests.backends.local_ops import Bench, alive, python
 from tests.waiting import until
@@ -105,12 +105,12 @@ def test_one_torn_file_hurts_one_attempt(bench: Bench, file: str, damage: str) -
     bench.backend.start(good)
     assert again.wait(good, 20) == Exit(0, started_at=_any(again.state(good)), finished_at=_any(again.state(good), 1))
     states = [again.state(handle) for handle in (created, running, ended)]
-    assert all(isinstance(state, Exit | Phase) for state in states)
+    assert all(isinstance(state, Exit | AttemptPhase) for state in states)
     for state in states:
         if isinstance(state, Exit) and state.code is None:
             assert file in str(state.machine_fault), "in words"
     if file == shim.STARTED:
-        assert states[1] is Phase.RUNNING, "its process is found all the same"
+        assert states[1] is AttemptPhase.RUNNING, "its process is found all the same"
     found = {each.name: each for each in again.find({"gyoza.worker": "w"})}
     assert set(found) == {str(handle["name"]) for handle in (created, running, ended, good)}
     assert (found[str(created["name"])].trouble is not None) == (file == "spec.json")
@@ -118,7 +118,7 @@ def test_one_torn_file_hurts_one_attempt(bench: Bench, file: str, damage: str) -
     for handle in (created, running, ended):
         again.stop(handle, 0)
         again.remove(handle)
-        assert again.state(handle) is Phase.GONE
+        assert again.state(handle) is AttemptPhase.GONE
     assert not any(alive(pid) for pid in op)
 
 

@@ -19,7 +19,7 @@ from gyoza_tui.models.states import RunState, allowed
 from gyoza_tui.server import rooms
 from gyoza_tui.server.app import create_app
 from gyoza_tui.server.database import Database
-from gyoza_tui.server.shared_state import Hub, Timings
+from gyoza_tui.server.shared_state import SharedState, Timings
 
 DEADLINE_S = 10.0
 
@@ -74,7 +74,7 @@ class Worker:
 
     def claim_later(self, most: int = 1, wait_s: float = 20, **more: Any) -> Future[Any]:
         """A claim that is open when this returns, or answered already."""
-        claims = self.cluster.hub.claims
+        claims = self.cluster.shared.claims
         before = len(claims.open(self.id))
         future = self.cluster.threads.submit(self.claim, most, wait_s=wait_s, **more)
         until(lambda: future.done() or len(claims.open(self.id)) > before, "the claim is open")
@@ -106,11 +106,11 @@ def _held(one: dict[str, Any]) -> dict[str, Any]:
 
 
 class Cluster:
-    def __init__(self, client: TestClient, hub: Hub, clockwork: Any, clock: FakeClock) -> None:
+    def __init__(self, client: TestClient, shared: SharedState, timers: Any, clock: FakeClock) -> None:
         self.client = client
-        self.hub = hub
+        self.shared = shared
         self.clock = clock
-        self._clockwork = clockwork
+        self._timers = timers
         self.threads = ThreadPoolExecutor(16)
 
     def post(self, path: str, body: Any, code: int = 200) -> Any:
@@ -139,7 +139,7 @@ class Cluster:
         return worker
 
     def tick(self) -> None:
-        self.hub.database.submit(self._clockwork.tick).result(DEADLINE_S)
+        self.shared.database.submit(self._timers.tick).result(DEADLINE_S)
 
     def pass_time(self, seconds: float, *beating: Worker) -> None:
         """In steps of at most 4 s, each with a tick; these workers beat meanwhile."""
@@ -152,7 +152,7 @@ class Cluster:
             self.tick()
 
     def past_failover(self, *beating: Worker) -> None:
-        self.pass_time(self.hub.timings.failover_s + 1, *beating)
+        self.pass_time(self.shared.timings.failover_s + 1, *beating)
 
     def check_histories(self) -> None:
         """Every run's recorded history is a path through the table of transitions."""
@@ -167,10 +167,10 @@ class Cluster:
 
     def check_rooms(self) -> None:
         """What memory has as free on each worker is what the rows say."""
-        with self.hub.database.reading() as connection:
-            for known in self.hub.roster.all():
+        with self.shared.database.reading() as connection:
+            for known in self.shared.roster.all():
                 if known.free is not None and known.free.lasting:
-                    fresh = rooms.room_of(self.hub.roster, connection, self.hub.moments, known)
+                    fresh = rooms.room_of(self.shared.roster, connection, self.shared.server_time, known)
                     fresh.takes_work = known.free.room.takes_work
                     assert known.free.room == fresh
 
@@ -201,12 +201,12 @@ def cluster(path: Path, clock: FakeClock | None = None, *, checked: bool = True,
     database = Database.open(str(path))
     application = create_app(database, clock=clock, timings=app.pop("timings", Timings()), ticking=False, **app)
     with TestClient(application, base_url="http://localhost") as client:
-        made = Cluster(client, application.state.hub, application.state.clockwork, clock)
+        made = Cluster(client, application.state.shared, application.state.timers, clock)
         try:
             yield made
             made.check_rooms()
             if checked:
                 made.check_histories()
         finally:
-            application.state.hub.stop_waiting()
+            application.state.shared.stop_waiting()
             made.threads.shutdown()

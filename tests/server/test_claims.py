@@ -10,7 +10,7 @@ from tests.server.cluster import Cluster, Worker
 
 
 def open_claims(gyoza: Cluster) -> int:
-    return len(gyoza.hub.claims.open())
+    return len(gyoza.shared.claims.open())
 
 
 def test_an_open_claim_is_answered_by_a_new_run(gyoza: Cluster) -> None:
@@ -223,7 +223,7 @@ def test_given_back_while_running_is_the_next_attempt_and_costs_no_budget(gyoza:
 def test_a_stopping_server_answers_claims_at_once(gyoza: Cluster) -> None:
     worker = gyoza.worker()
     claim = worker.claim_later()
-    gyoza.hub.stop_waiting()
+    gyoza.shared.stop_waiting()
     assert claim.result(5) == []
     assert worker.claim(wait_s=20) == []
 

@@ -13,11 +13,10 @@ import pytest
 from sqlalchemy import select
 
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.server import schema
-from gyoza_tui.server import timers as clockwork
+from gyoza_tui.server import schema, timers
 from gyoza_tui.server.database import Database, Transaction
 from gyoza_tui.server.errors import Refused
-from gyoza_tui.server.shared_state import Hub, Timings
+from gyoza_tui.server.shared_state import SharedState, Timings
 from tests.server.cluster import FakeClock
 from tests.syncs import syncs
 from tests.waiting import until
@@ -130,21 +129,19 @@ def test_the_file_that_is_locked_and_made_private_is_the_one_that_is_written(nam
     assert (tmp_path / name).stat().st_size > 0
 
 
-def test_a_tick_that_is_refused_does_not_stop_the_clockwork(
-    monkeypatch: pytest.MonkeyPatch, database: Database
-) -> None:
+def test_a_tick_that_is_refused_does_not_stop_the_timers(monkeypatch: pytest.MonkeyPatch, database: Database) -> None:
     """With it eviction, back-offs and the erasing of secrets would end, and no message would say so."""
-    monkeypatch.setattr(clockwork, "TICK_S", 0.001)
-    hub = Hub(database, FakeClock(), Timings())
+    monkeypatch.setattr(timers, "TICK_S", 0.001)
+    shared = SharedState(database, FakeClock(), Timings())
     ticks: list[str] = []
 
-    class Refusing(clockwork.Clockwork):
+    class Refusing(timers.Timers):
         def tick(self, tx: Transaction) -> None:
             ticks.append("tick")
             raise Refused(400, ErrorCode.TRANSITION, "it cannot become PENDING")
 
     async def three_ticks() -> None:
-        refusing = Refusing(hub)
+        refusing = Refusing(shared)
         refusing.start()
         async with asyncio.timeout(10):
             while len(ticks) < 3:

@@ -204,7 +204,7 @@ def test_a_busy_worker_empties_for_it_while_another_goes_on(gyoza: Cluster) -> N
 
 def test_neighbours_are_found_without_reading_every_attempt_of_the_worker(gyoza: Cluster) -> None:
     statement = str(restarts._OTHERS.compile(dialect=sqlite.dialect()))
-    with gyoza.hub.database.reading() as connection:
+    with gyoza.shared.database.reading() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (0,) * statement.count("?")).all()
     steps = [row.detail for row in plan if "attempts" in row.detail]
     assert [step.split(" INDEX ")[1].split()[0] for step in steps] == ["attempts_held", "attempts_restarted"]

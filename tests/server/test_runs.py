@@ -292,7 +292,7 @@ def test_a_full_disk_is_told_and_forgotten(gyoza: Cluster) -> None:
     pages = "PRAGMA max_page_count = {}"
 
     def limit(count: int) -> None:
-        gyoza.hub.database.submit(lambda tx: tx.connection.exec_driver_sql(pages.format(count)).close()).result(5)
+        gyoza.shared.database.submit(lambda tx: tx.connection.exec_driver_sql(pages.format(count)).close()).result(5)
 
     limit(1)
     reply = gyoza.client.post("/runs", json={"image": "busybox", "inputs": {"a": "x" * 500_000}})
@@ -306,7 +306,7 @@ def test_a_full_disk_is_told_and_forgotten(gyoza: Cluster) -> None:
 
 def test_every_answer_names_the_server_and_a_wrong_path_has_no_code(gyoza: Cluster) -> None:
     for path in ("/health", "/runs/none", "/nowhere", "/runs?limit=0"):
-        assert gyoza.client.get(path).headers["X-Server-Id"] == gyoza.hub.database.server_id
+        assert gyoza.client.get(path).headers["X-Server-Id"] == gyoza.shared.database.server_id
     assert gyoza.get("/nowhere", 404) == {"detail": "Not Found", "code": None}
     assert gyoza.client.put("/runs").status_code == 405
     health = gyoza.get("/health")

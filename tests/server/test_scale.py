@@ -165,7 +165,7 @@ def test_a_beat_reads_no_attempt_that_its_worker_has_ended(tmp_path: Path, upgra
         worker = gyoza.worker()
         with statements() as seen:
             worker.beat()
-            with gyoza.hub.database.reading() as connection:
+            with gyoza.shared.database.reading() as connection:
                 held_attempts(connection, ["w1"])
     with sqlite3.connect(tmp_path / "db") as file:
         steps = [
@@ -185,12 +185,12 @@ def test_a_worker_is_read_again_only_when_a_row_of_it_has_changed(gyoza: Cluster
     first.claim_later()
     second.claim_later()
     gyoza.submit(constraints={"cpu": 9})
-    free = {one: gyoza.hub.roster.get(one).free for one in ("w1", "w2")}  # type: ignore[union-attr]
+    free = {one: gyoza.shared.roster.get(one).free for one in ("w1", "w2")}  # type: ignore[union-attr]
     assert all(free.values())
     gyoza.submit(tags=["other"])
     gyoza.tick()
-    assert gyoza.hub.roster.get("w1").free is free["w1"]  # type: ignore[union-attr]
-    assert gyoza.hub.roster.get("w2").free is not free["w2"]  # type: ignore[union-attr]
+    assert gyoza.shared.roster.get("w1").free is free["w1"]  # type: ignore[union-attr]
+    assert gyoza.shared.roster.get("w2").free is not free["w2"]  # type: ignore[union-attr]
 
 
 def test_a_claim_of_one_run_reads_no_other_of_a_long_queue(gyoza: Cluster) -> None:

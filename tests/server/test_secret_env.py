@@ -103,7 +103,7 @@ def test_those_of_a_definition_are_erased_when_it_is_replaced(gyoza: Cluster, tm
 def test_a_reader_delays_the_emptying_of_the_log_and_blocks_nothing(gyoza: Cluster, tmp_path: Path) -> None:
     path, worker = tmp_path / "server.db", gyoza.worker()
     run = submitted(gyoza, worker)
-    with gyoza.hub.database.reading() as connection:
+    with gyoza.shared.database.reading() as connection:
         connection.execute(text("SELECT count(*) FROM runs"))
         worker.report(run, "COMPLETED", payload={})
         gyoza.tick()
@@ -155,7 +155,7 @@ def test_a_database_of_version_1_is_taken_up(tmp_path: Path) -> None:
         worker.report(goes, "COMPLETED", payload={"n": 1})
         assert gyoza.run("goes")["outputs"] == {"n": 1}
         assert {run["id"] for run in worker.take(9)} == {"waits", "fresh", "plain"}
-        assert gyoza.hub.database.server_id == "the-first-server"
+        assert gyoza.shared.database.server_id == "the-first-server"
 
 
 def test_an_upgrade_that_is_interrupted_leaves_no_byte_behind_either(

@@ -219,10 +219,10 @@ def test_good_bye_gives_everything_back_at_once(gyoza: Cluster) -> None:
 def test_a_beat_that_changes_nothing_writes_no_row(gyoza: Cluster) -> None:
     worker = gyoza.worker()
     run = running(gyoza, worker)
-    before = gyoza.hub.database.path.with_name("server.db-wal").stat().st_mtime_ns
+    before = gyoza.shared.database.path.with_name("server.db-wal").stat().st_mtime_ns
     for n in range(5):
         worker.beat(beat=n)
-    assert gyoza.hub.database.path.with_name("server.db-wal").stat().st_mtime_ns == before
+    assert gyoza.shared.database.path.with_name("server.db-wal").stat().st_mtime_ns == before
     worker.report(run, "COMPLETED")
 
 

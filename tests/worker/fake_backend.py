@@ -12,16 +12,16 @@ from typing import Any, ClassVar
 
 from gyoza_tui.backends.base import (
     AttemptElsewhere,
+    AttemptPhase,
     BackendBroken,
     BackendError,
     BackendUnavailable,
     Capabilities,
     Chunk,
     Exit,
-    Found,
+    FoundAttempt,
     Handle,
     Output,
-    Phase,
     PullProgress,
     Resume,
     Spec,
@@ -62,7 +62,7 @@ class FakeContainer:
     def state(self) -> State:
         if self.exit is not None:
             return self.exit
-        return Phase.RUNNING if self.starts else Phase.CREATED
+        return AttemptPhase.RUNNING if self.starts else AttemptPhase.CREATED
 
 
 class FakeOutput:
@@ -212,7 +212,7 @@ class FakeBackend:
 
     def state(self, handle: Handle) -> State:
         self._answer("state")
-        return self._of(handle).state if handle["name"] in self.containers else Phase.GONE
+        return self._of(handle).state if handle["name"] in self.containers else AttemptPhase.GONE
 
     def started_at(self, handle: Handle) -> float | None:
         self._answer("started_at")
@@ -247,10 +247,10 @@ class FakeBackend:
         self._answer("frozen")
         return frozenset(self.paused)
 
-    def find(self, labels: Mapping[str, str]) -> list[Found]:
+    def find(self, labels: Mapping[str, str]) -> list[FoundAttempt]:
         self._answer("find")
         return [
-            Found(name, {"name": name}, container.spec.labels, container.state)
+            FoundAttempt(name, {"name": name}, container.spec.labels, container.state)
             for name, container in self.containers.items()
             if labels.items() <= dict(container.spec.labels).items()
         ]

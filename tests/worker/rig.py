@@ -11,13 +11,13 @@ from gyoza_tui.backends.base import Backend
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker.attempt_record import JournalRecord
+from gyoza_tui.worker.attempt_record import AttemptRecord
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.duties.reconcile import Reconcile
-from gyoza_tui.worker.duties.server_verdicts import Heed
+from gyoza_tui.worker.duties.server_verdicts import ServerVerdicts
 from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.runner import Worker
 from gyoza_tui.worker.runtime import Runtime
@@ -53,7 +53,7 @@ class Rig:
         self.journal = self.runtime.journal
         self.link = self.runtime.link
         self.heartbeat = self._duty(Heartbeat)
-        self.heed = self._duty(Heed)
+        self.heed = self._duty(ServerVerdicts)
         self.claim = self._duty(Claim)
         self.deliver = self._duty(Deliver)
         self.reconcile = self._duty(Reconcile)
@@ -99,10 +99,10 @@ class Rig:
     def closed(self, row: RunRow) -> bool:
         return self.journal.get(row.key) is None
 
-    def record(self, row: RunRow) -> JournalRecord:
+    def record(self, row: RunRow) -> AttemptRecord:
         import threading
 
-        return JournalRecord(self.runtime, row, threading.Event())
+        return AttemptRecord(self.runtime, row, threading.Event())
 
     def end(self, row: RunRow, kind: EventType = EventType.COMPLETED, payload: dict[str, Any] | None = None) -> RunRow:
         """The run has ended here, cleaned up, and its report waits."""

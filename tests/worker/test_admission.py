@@ -13,7 +13,7 @@ from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.admission import Admission, Reserve
 from gyoza_tui.worker.backend_pool import BackendPool
-from gyoza_tui.worker.claiming_mode import Mode
+from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.probes import Prober, Probes, Subject
@@ -39,7 +39,7 @@ def _pool(backend: FakeBackend, directory: Path) -> BackendPool:
 
 def _admission(pool: BackendPool, reserve: Reserve | None = None, machine: Resources = _MACHINE) -> Admission:
     infos = (GpuInfo(index=1, uuid="GPU-1", name="small", memory_total_mb=8_000),)
-    return Admission(machine, lambda: infos, reserve or Reserve(), 3, pool, Mode(lambda: None))
+    return Admission(machine, lambda: infos, reserve or Reserve(), 3, pool, ClaimingMode(lambda: None))
 
 
 def _run(**constraints: Any) -> OpRun:
@@ -126,7 +126,7 @@ def test_a_machine_without_gpu_says_so(pool: BackendPool) -> None:
 @pytest.mark.parametrize("wish", ["pause", "drain", "disk", "leave"])
 def test_wishes_come_first(pool: BackendPool, wish: str) -> None:
     changes: list[None] = []
-    mode = Mode(lambda: changes.append(None))
+    mode = ClaimingMode(lambda: changes.append(None))
     admission = Admission(_MACHINE, tuple, Reserve(), 3, pool, mode)
     do: dict[str, Callable[[bool], None]] = {
         "pause": mode.pause,

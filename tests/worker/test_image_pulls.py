@@ -22,7 +22,7 @@ from gyoza_tui.backends.base import (
 )
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.worker.image_pulls import ImagePulls, PullPolicy
-from gyoza_tui.worker.retry_notice import Again
+from gyoza_tui.worker.retry_notice import RetryNotice
 from tests.backends.docker_ops import DockerOps
 from tests.engine import Registry
 from tests.images import BUSYBOX
@@ -85,7 +85,7 @@ class _Caller:
     def __init__(self, pulls: ImagePulls, backend: _Registry, image: str = "op:1") -> None:
         self.cancel = threading.Event()
         self.warnings: list[str] = []
-        self.again: list[Again] = []
+        self.again: list[RetryNotice] = []
         self.progress: list[PullProgress] = []
         self.outcome: list[BackendError | None] = []
         told = (self.progress.append, self.cancel, self.warnings.append, self.again.append)

@@ -12,15 +12,15 @@ from typing import Any, ClassVar, Final
 from docker.errors import APIError, NotFound
 
 from gyoza_tui.backends.base import (
+    AttemptPhase,
     BackendError,
     BackendOptions,
     BackendUnavailable,
     Capabilities,
-    Found,
+    FoundAttempt,
     Handle,
     Label,
     Output,
-    Phase,
     PullProgress,
     Resume,
     Spec,
@@ -134,7 +134,7 @@ class DockerBackend:
             _VOLUMES: [list(volume) for volume in volumes],
         }
         handle = self._identities.noted(handle)
-        if not bind and self._containers.phase(container) is Phase.CREATED:
+        if not bind and self._containers.phase(container) is AttemptPhase.CREATED:
             files.put_volume(self._engine, container, {})  # opens the volume for whatever user the image has
         return handle
 
@@ -147,7 +147,7 @@ class DockerBackend:
 
     def output(self, handle: Handle, resume: Resume | None) -> Output:
         container = handle["id"]
-        if resume is None and self._containers.phase(container) is Phase.CREATED:
+        if resume is None and self._containers.phase(container) is AttemptPhase.CREATED:
             return self._attached(container)
         log = EngineLog(self._engine, container, lambda: self._life(container))
         resume = resume or {}
@@ -177,7 +177,7 @@ class DockerBackend:
         return self._completed(handle, self._containers.phase(handle["id"]))
 
     def _completed(self, handle: Handle, state: State) -> State:
-        if state is Phase.GONE:
+        if state is AttemptPhase.GONE:
             self._identities.check(handle)
         return self._verdicts.complete(handle["id"], state)
 
@@ -225,11 +225,11 @@ class DockerBackend:
     def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
         return self._containers.frozen(labels)
 
-    def find(self, labels: Mapping[str, str]) -> list[Found]:
+    def find(self, labels: Mapping[str, str]) -> list[FoundAttempt]:
         seen = (self._seen(listed) for listed in self._containers.listed(labels))
         return [found for found in seen if found is not None]
 
-    def _seen(self, listed: dict[str, Any]) -> Found | None:
+    def _seen(self, listed: dict[str, Any]) -> FoundAttempt | None:
         """A listed container; None when it is gone by now."""
         try:
             inspected = self._containers.inspect(listed["Id"])
@@ -243,7 +243,7 @@ class DockerBackend:
             name = str((listed.get("Names") or [listed["Id"]])[0]).lstrip("/")
             words = f"the engine does not describe it: {error!r}"
             handle = {"id": listed["Id"], "name": name, "io": _BIND, "run_dir": ""}
-            return Found(name, handle, dict(listed.get("Labels") or {}), Phase.RUNNING, words)
+            return FoundAttempt(name, handle, dict(listed.get("Labels") or {}), AttemptPhase.RUNNING, words)
 
     def remove(self, handle: Handle) -> None:
         if not self._containers.remove(handle["id"]):
@@ -318,7 +318,7 @@ class DockerBackend:
         with contextlib.suppress(BackendError):  # the wait for the end asks again
             if death is not None:
                 self._containers.recorded(container, death.at, _END_WAIT_S)
-            elif self._containers.wait(container, _END_WAIT_S) is Phase.RUNNING:
+            elif self._containers.wait(container, _END_WAIT_S) is AttemptPhase.RUNNING:
                 self._engine.troubles.note()
 
     def _life(self, container: str) -> Life:
@@ -326,7 +326,9 @@ class DockerBackend:
         if inspected is None:
             return Life(running=False)
         record, state = inspected["State"], read_state(inspected["State"])
-        life = Life(state is Phase.RUNNING, parse_time(record.get("StartedAt")), parse_time(record.get("FinishedAt")))
+        life = Life(
+            state is AttemptPhase.RUNNING, parse_time(record.get("StartedAt")), parse_time(record.get("FinishedAt"))
+        )
         lived_at = life.started_at if life.running else life.ended_at
         if lived_at is not None:
             self._lived[container] = lived_at
@@ -343,7 +345,7 @@ def _volumes_of(handle: Handle) -> list[creation.Volume]:
     return [creation.Volume(*volume) for volume in handle.get(_VOLUMES, [])]
 
 
-def _found(inspected: dict[str, Any]) -> Found:
+def _found(inspected: dict[str, Any]) -> FoundAttempt:
     name = str(inspected["Name"]).lstrip("/")
     binds = [mount for mount in inspected.get("Mounts") or [] if mount.get("Type") == "bind"]
     op_dir = next((mount for mount in binds if mount["Destination"] == creation.OP_DIR), None)
@@ -354,4 +356,4 @@ def _found(inspected: dict[str, Any]) -> Found:
         "run_dir": op_dir["Source"] if op_dir else "",
         _VOLUMES: [[bind["Source"], bind["Source"], bind["Destination"]] for bind in binds if bind is not op_dir],
     }
-    return Found(name, handle, dict(inspected["Config"].get("Labels") or {}), read_state(inspected["State"]))
+    return FoundAttempt(name, handle, dict(inspected["Config"].get("Labels") or {}), read_state(inspected["State"]))

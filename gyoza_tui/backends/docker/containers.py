@@ -13,12 +13,12 @@ from docker.errors import APIError, NotFound
 from docker.errors import ImageNotFound as NoSuchImage
 
 from gyoza_tui.backends.base import (
+    AttemptPhase,
     BackendError,
     BackendOptions,
     BackendUnavailable,
     ImageNotFound,
     NotExecutable,
-    Phase,
     Spec,
     StartRefused,
     State,
@@ -69,7 +69,7 @@ class Containers:
     def phase(self, container: str) -> State:
         """As `read_state`, freshly looked up."""
         inspected = self.inspect(container)
-        return Phase.GONE if inspected is None else read_state(inspected["State"])
+        return AttemptPhase.GONE if inspected is None else read_state(inspected["State"])
 
     def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
         """The names of those with these labels that are paused."""
@@ -81,7 +81,11 @@ class Containers:
         while (left := deadline - time.monotonic()) > 0:
             inspected = self.inspect(container)
             started_at = None if inspected is None else parse_time(inspected["State"].get("StartedAt"))
-            if inspected is None or read_state(inspected["State"]) is not Phase.RUNNING or (started_at or 0) > died_at:
+            if (
+                inspected is None
+                or read_state(inspected["State"]) is not AttemptPhase.RUNNING
+                or (started_at or 0) > died_at
+            ):
                 return
             self._wait_once(container, min(left, _CREATED_LOOK_S))
 
@@ -102,10 +106,10 @@ class Containers:
         while True:
             state = self.phase(container)
             left = deadline - time.monotonic()
-            if left <= 0 or state not in (Phase.RUNNING, Phase.CREATED):
+            if left <= 0 or state not in (AttemptPhase.RUNNING, AttemptPhase.CREATED):
                 return state
             # One not yet started counts as not running, so its end is waited for in short looks.
-            created = state is Phase.CREATED
+            created = state is AttemptPhase.CREATED
             self._wait_once(container, min(left, _CREATED_LOOK_S) if created else left, next_exit=created)
 
     def stop(self, container: str, grace_s: float) -> bool:
@@ -116,12 +120,12 @@ class Containers:
         if grace_s > 0 and not self._ask_to_stop(container, math.ceil(grace_s)):
             return False
         deadline = time.monotonic() + _KILL_WAIT_S
-        while (phase := self.phase(container)) is Phase.RUNNING:
+        while (phase := self.phase(container)) is AttemptPhase.RUNNING:
             if time.monotonic() > deadline:
                 raise BackendUnavailable(f"the container {container[:12]} is still running after SIGKILL")
             self._kill(container)
             self._wait_once(container, 1.0)
-        return phase is not Phase.GONE
+        return phase is not AttemptPhase.GONE
 
     def _ask_to_stop(self, container: str, grace_s: int) -> bool:
         with self._engine.api() as api:

@@ -8,7 +8,7 @@ import signal
 import time
 from typing import Any, Final
 
-from gyoza_tui.backends.base import Exit, Phase, State
+from gyoza_tui.backends.base import AttemptPhase, Exit, State
 
 KILLED_INSIDE: Final = "a process inside was killed for memory"
 _SIGNALLED: Final = 128
@@ -30,9 +30,9 @@ def read_state(record: dict[str, Any]) -> State:
     started, status = parse_time(record.get("StartedAt")), record.get("Status")
     if started is None:
         # Also after a start that failed, which the engine records with an exit code of its own making.
-        return Phase.GONE if status in ("dead", "removing") else Phase.CREATED
+        return AttemptPhase.GONE if status in ("dead", "removing") else AttemptPhase.CREATED
     if record.get("Running") or status in ("running", "paused", "restarting"):
-        return Phase.RUNNING
+        return AttemptPhase.RUNNING
     code, killed_for_memory = int(record.get("ExitCode") or 0), bool(record.get("OOMKilled"))
     oom = killed_for_memory and code == _SIGNALLED + signal.SIGKILL
     return Exit(

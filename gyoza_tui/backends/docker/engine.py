@@ -30,7 +30,7 @@ from gyoza_tui.backends.docker import engine_process, place
 from gyoza_tui.backends.docker.client import Client
 from gyoza_tui.backends.docker.ends import parse_time
 from gyoza_tui.backends.docker.json_lines import json_lines
-from gyoza_tui.backends.docker.place import Place
+from gyoza_tui.backends.docker.place import EnginePlace
 from gyoza_tui.backends.docker.refusals import Meaning, meaning
 from gyoza_tui.backends.docker.stream import RawStream, connect_unix
 from gyoza_tui.backends.docker.trouble import Troubles
@@ -53,11 +53,11 @@ class Engine:
         self._lock = threading.Lock()
         self._clients: dict[float, docker.APIClient] = {}
         self._version: str | None = None
-        self._place: Place | None = None
+        self._place: EnginePlace | None = None
         self.troubles = Troubles()
 
     @property
-    def place(self) -> Place:
+    def place(self) -> EnginePlace:
         """Where it is, once that is known for as long as this lives. Raises BackendUnavailable."""
         if self._place is None:
             self._place = place.find(self._environment)

@@ -23,7 +23,7 @@ _DEFAULT: Final = "default"
 _SCHEMES: Final = ("http+unix://", "http://", "https://")
 
 
-class Place(NamedTuple):
+class EnginePlace(NamedTuple):
     address: str
     """As a person writes it: `unix:///var/run/docker.sock`."""
     context: str = ""
@@ -51,7 +51,7 @@ class Place(NamedTuple):
         return f"{self.address} (Docker context {self.context})" if self.context else self.address
 
 
-def find(environment: Mapping[str, str]) -> Place:
+def find(environment: Mapping[str, str]) -> EnginePlace:
     """Raises BackendUnavailable, with the name of what is wrong, where it is given and cannot be used."""
     from docker.errors import DockerException
 
@@ -71,16 +71,16 @@ def find(environment: Mapping[str, str]) -> Place:
     return place
 
 
-def _found(environment: Mapping[str, str]) -> tuple[Place, str]:
+def _found(environment: Mapping[str, str]) -> tuple[EnginePlace, str]:
     """The place, and what names it."""
     tls = _tls_of(environment)
     if host := environment.get("DOCKER_HOST"):
-        return Place(host, tls=tls), "DOCKER_HOST"
+        return EnginePlace(host, tls=tls), "DOCKER_HOST"
     config = docker_config.read(environment)
     context = environment.get("DOCKER_CONTEXT") or config.text("currentContext")
     if context and context != _DEFAULT:
         return _of_context(config, context), f"Docker context {context}:"
-    return Place(USUAL, tls=tls), "the usual socket"
+    return EnginePlace(USUAL, tls=tls), "the usual socket"
 
 
 def _tls_of(environment: Mapping[str, str]) -> TLSConfig | None:
@@ -107,7 +107,7 @@ def _tls(folder: Path, *, verify: bool) -> TLSConfig | None:
     return TLSConfig(client_cert=ours, ca_cert=str(ca) if ca.is_file() else None, verify=verify)
 
 
-def _of_context(config: DockerConfig, name: str) -> Place:
+def _of_context(config: DockerConfig, name: str) -> EnginePlace:
     digest = hashlib.sha256(name.encode()).hexdigest()
     file = config.folder / "contexts" / "meta" / digest / "meta.json"
     try:
@@ -118,4 +118,4 @@ def _of_context(config: DockerConfig, name: str) -> Place:
         raise DockerConfigError(words) from None
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DockerConfigError(f"the Docker context {name} is damaged: {file}: {error!r}") from error
-    return Place(str(host), name, _tls(config.folder / "contexts" / "tls" / digest / "docker", verify=verify))
+    return EnginePlace(str(host), name, _tls(config.folder / "contexts" / "tls" / digest / "docker", verify=verify))

@@ -11,14 +11,14 @@ _FIRST_SLACK_NS: Final = 2 * NS
 """The engine stamps a line a moment before or after the spool read it."""
 
 
-class Place(NamedTuple):
+class LogPlace(NamedTuple):
     """Behind `at` bytes of what is stamped `stamp` (UTC nanoseconds)."""
 
     stamp: int = 0
     at: int = 0
 
 
-BEGINNING: Final = Place()
+BEGINNING: Final = LogPlace()
 
 
 class Skipper(Protocol):
@@ -37,7 +37,7 @@ class Skipper(Protocol):
 class AfterPlace:
     """All that is behind a place that some reading has seen."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: LogPlace) -> None:
         self.lost: str | None = None
         self._place = place
         self._seen = 0
@@ -69,7 +69,7 @@ class AfterPlace:
 class Behind:
     """All that is behind `given` bytes after a checkpoint, which must lead to `place`: else a follow has skipped."""
 
-    def __init__(self, checkpoint: Place, given: int, place: Place) -> None:
+    def __init__(self, checkpoint: LogPlace, given: int, place: LogPlace) -> None:
         self.lost: str | None = None
         self._start = AfterPlace(checkpoint)
         self._left = given
@@ -150,24 +150,24 @@ class TailSearch:
         self._carry = b""
         self._stamp = 0
         self._at = 0
-        self._found: Place | None = None
+        self._found: LogPlace | None = None
         self._by_time = BEGINNING
 
     def take(self, stamp: int, data: bytes) -> None:
         if stamp != self._stamp:
             self._stamp, self._at = stamp, 0
         if self._last is not None and stamp <= self._last:
-            self._by_time = Place(stamp, self._at + len(data))
+            self._by_time = LogPlace(stamp, self._at + len(data))
         window = self._carry + data
         position = window.rfind(self._tail) if self._tail else -1
         if position >= 0 and self._fits(stamp):
             end = position + len(self._tail) - len(self._carry)
-            self._found = Place(stamp, self._at + end)
+            self._found = LogPlace(stamp, self._at + end)
         self._carry = window[-(len(self._tail) - 1) :] if len(self._tail) > 1 else b""
         self._at += len(data)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> LogPlace:
         return self._found or self._by_time
 
     @property

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from gyoza_tui.backends.base import BackendError, Chunk, Exit, Resume, Stream, StreamMark
 from gyoza_tui.backends.docker.ends import in_life
 from gyoza_tui.backends.docker.log_source import NS, LogSource, Message
-from gyoza_tui.backends.docker.places import BEGINNING, AfterPlace, Behind, FromSpool, Place, Skipper, TailSearch
+from gyoza_tui.backends.docker.places import BEGINNING, AfterPlace, Behind, FromSpool, LogPlace, Skipper, TailSearch
 
 _SKEW_NS: Final = 5 * NS
 """The two streams are stamped by two writers; one may be this much behind the other."""
@@ -34,8 +34,8 @@ class _Track:
 
     mark: StreamMark
     located: bool = False
-    place: Place = BEGINNING
-    checkpoint: Place = BEGINNING
+    place: LogPlace = BEGINNING
+    checkpoint: LogPlace = BEGINNING
     """Where the last complete read ended."""
     given: int = 0
     """Bytes given since the checkpoint."""
@@ -112,7 +112,7 @@ class ResumedOutput:
             if track.located:
                 if track.place.stamp < run.newest - _SKEW_NS and track.whole_line:
                     # Nothing of this stream is between: the next read need not go back further than the other's.
-                    track.place = Place(run.newest - _SKEW_NS, 0)
+                    track.place = LogPlace(run.newest - _SKEW_NS, 0)
                 track.checkpoint, track.given = track.place, 0
 
     def _locate(self, run: _Pass, *, final: bool) -> Iterator[Chunk]:
@@ -126,7 +126,7 @@ class ResumedOutput:
                 astray[stream] = TailSearch(track.mark)
             elif skipper.owes_newline:
                 stamp, at = run.reached(stream)
-                track.located, track.place = True, Place(stamp, at + 1)
+                track.located, track.place = True, LogPlace(stamp, at + 1)
             elif skipper.flowing or final:
                 track.located, track.place = True, run.reached(stream)
         if not astray:
@@ -198,10 +198,10 @@ class _Pass:
             yield Chunk(stream, b"", note=skipper.lost)
             skipper.lost = None
         if skipper.flowing:
-            track.located, track.place, track.whole_line = True, Place(*seen), data.endswith(b"\n")
+            track.located, track.place, track.whole_line = True, LogPlace(*seen), data.endswith(b"\n")
             track.given += len(new)
             if new:
                 yield Chunk(stream, new)
 
-    def reached(self, stream: Stream) -> Place:
-        return Place(*self._seen[stream])
+    def reached(self, stream: Stream) -> LogPlace:
+        return LogPlace(*self._seen[stream])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from gyoza_tui.backends.base import BackendError, BackendUnavailable, Exit, Phase, State
+from gyoza_tui.backends.base import AttemptPhase, BackendError, BackendUnavailable, Exit, State
 from gyoza_tui.backends.docker.ends import init_failure, may_be_init_failure, read_state
 from gyoza_tui.backends.docker.engine import PROBE_TIMEOUT_S, Engine
 from gyoza_tui.backends.docker.engine_starts import EngineStarts
@@ -113,7 +113,7 @@ class Verdicts:
             except BackendUnavailable:
                 return now, False
             again = read_state(inspected["State"]) if inspected else now
-            if again is Phase.RUNNING:
+            if again is AttemptPhase.RUNNING:
                 return again, True
             now = again if isinstance(again, Exit) else now
         return now, answers

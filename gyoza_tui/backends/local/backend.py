@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 
 from gyoza_tui.backends.allocated import allocated
 from gyoza_tui.backends.base import (
+    AttemptPhase,
     BackendBroken,
     BackendError,
     BackendOptions,
@@ -23,12 +24,11 @@ from gyoza_tui.backends.base import (
     Capabilities,
     DiskFull,
     Exit,
-    Found,
+    FoundAttempt,
     Handle,
     ImageNotFound,
     NotExecutable,
     Output,
-    Phase,
     PullProgress,
     Resume,
     Spec,
@@ -155,20 +155,22 @@ class LocalBackend:
     def output(self, handle: Handle, resume: Resume | None) -> Output:
         control = self._control(handle)
         try:
-            return FileOutput(control.path, resume, lambda: control.state() not in (Phase.CREATED, Phase.RUNNING))
+            return FileOutput(
+                control.path, resume, lambda: control.state() not in (AttemptPhase.CREATED, AttemptPhase.RUNNING)
+            )
         except OSError as error:
             raise VanishedHandle(f"the output of {handle['name']} is gone: {error.strerror}") from None
 
     def start(self, handle: Handle) -> None:
         control = self._control(handle)
         state = control.state()
-        if state is Phase.CREATED:
+        if state is AttemptPhase.CREATED:
             runs = self._launcher.launch(control.path)
             # What the shim could not start it records next; another shim may be about to.
             state = control.state() if runs else self.wait(handle, _BAD_START_S)
-        if state is Phase.GONE:
+        if state is AttemptPhase.GONE:
             raise VanishedHandle(f"{handle['name']} is gone")
-        if state is Phase.CREATED:
+        if state is AttemptPhase.CREATED:
             self._launcher.compile_again()
             raise _not_come_up(control)
         if isinstance(state, Exit) and state.not_executable:
@@ -183,7 +185,7 @@ class LocalBackend:
         while True:
             state = control.state()
             left = deadline - time.monotonic()
-            if state not in (Phase.CREATED, Phase.RUNNING) or left <= 0:
+            if state not in (AttemptPhase.CREATED, AttemptPhase.RUNNING) or left <= 0:
                 return state
             _wait_for_end(control.shim_pid(), left)
 
@@ -196,15 +198,15 @@ class LocalBackend:
     def stop(self, handle: Handle, grace_s: float) -> None:
         control = self._control(handle)
         state = control.state()
-        if state in (Phase.CREATED, Phase.GONE):
+        if state in (AttemptPhase.CREATED, AttemptPhase.GONE):
             return
         mark, groups = self._reach(control)
         stop_tree(mark, control.shim_pid, groups, grace_s)
-        if state is not Phase.RUNNING or self.wait(handle, _RECORDED_S) is not Phase.RUNNING:
+        if state is not AttemptPhase.RUNNING or self.wait(handle, _RECORDED_S) is not AttemptPhase.RUNNING:
             return
         # Something keeps it from its work, as a freezer does; its end is then that of a killed one.
         shim.send({pid: shim.alive_since(pid) or 0 for pid in [control.shim_pid()]}, signal.SIGKILL)
-        if self.wait(handle, _BAD_START_S) is Phase.RUNNING:
+        if self.wait(handle, _BAD_START_S) is AttemptPhase.RUNNING:
             raise BackendUnavailable(f"{handle['name']} was stopped, and its end is not recorded yet")
 
     def usage(self, handle: Handle) -> Usage:
@@ -251,7 +253,7 @@ class LocalBackend:
     def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
         return frozenset()
 
-    def find(self, labels: Mapping[str, str]) -> list[Found]:
+    def find(self, labels: Mapping[str, str]) -> list[FoundAttempt]:
         self._launcher.collect()
         seen = (_found(control) for control in controls(self._root))
         wanted = labels.items()
@@ -263,7 +265,7 @@ class LocalBackend:
         if not control.path.exists():
             return
         mark, groups = self._reach(control)
-        if control.state() is not Phase.CREATED:
+        if control.state() is not AttemptPhase.CREATED:
             # Nothing but a killed shim leaves processes behind; they must not outlive what is known of them.
             stop_tree(mark, control.shim_pid, groups, 0.0)
         self._launcher.collect(_COLLECT_S, control.started_by())
@@ -303,15 +305,15 @@ class LocalBackend:
         return Control(self._root / handle["name"])
 
 
-def _found(control: Control) -> Found | None:
+def _found(control: Control) -> FoundAttempt | None:
     """None for one that is being removed."""
     try:
         attempt = control.attempt()
     except VanishedHandle as error:
         name = control.path.name
-        return Found(name, {"name": name}, {}, control.state(), str(error)) if control.path.exists() else None
+        return FoundAttempt(name, {"name": name}, {}, control.state(), str(error)) if control.path.exists() else None
     handle = {"name": attempt.name, "run_dir": attempt.run_dir}
-    return Found(attempt.name, handle, attempt.labels, control.state())
+    return FoundAttempt(attempt.name, handle, attempt.labels, control.state())
 
 
 def _not_come_up(control: Control) -> BackendError:

@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from gyoza_tui.backends.base import BackendError, DiskFull, Exit, Phase, State, Stream, VanishedHandle
+from gyoza_tui.backends.base import AttemptPhase, BackendError, DiskFull, Exit, State, Stream, VanishedHandle
 from gyoza_tui.backends.local import shim
-from gyoza_tui.backends.local.control_files import Attempt, Started, read_attempt, read_end, read_started
+from gyoza_tui.backends.local.control_files import RememberedAttempt, Started, read_attempt, read_end, read_started
 from gyoza_tui.models.limits import KIB, MIB
 
 _SPEC: Final = "spec.json"
@@ -36,7 +36,7 @@ class Control:
         self.path = path
 
     @classmethod
-    def make(cls, path: Path, attempt: Attempt, launch: dict[str, Any]) -> Control:
+    def make(cls, path: Path, attempt: RememberedAttempt, launch: dict[str, Any]) -> Control:
         """Make it whole or not at all; one already there stays as it is. Raises DiskFull, BackendError."""
         new = path.with_name(f"{_TEMPORARY}new-{path.name}-{secrets.token_hex(4)}")
         try:
@@ -55,7 +55,7 @@ class Control:
             shutil.rmtree(new, ignore_errors=True)
         return cls(path)
 
-    def attempt(self) -> Attempt:
+    def attempt(self) -> RememberedAttempt:
         """Raises VanishedHandle."""
         try:
             return read_attempt(self._read(_SPEC, _SPEC_BYTES), self.path.name)
@@ -70,10 +70,10 @@ class Control:
             return end
         started = self._started()
         if started is None:
-            return Phase.CREATED if (self.path / _SPEC).exists() else Phase.GONE
+            return AttemptPhase.CREATED if (self.path / _SPEC).exists() else AttemptPhase.GONE
         if pid := _alive(started):
             shim.go_on(pid)
-            return Phase.RUNNING
+            return AttemptPhase.RUNNING
         # Written just before the shim ended? Only what is missing now was never written.
         if (end := self._end()) is not None:
             return end

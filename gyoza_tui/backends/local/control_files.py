@@ -15,7 +15,7 @@ _STARTED: Final = re.compile(rb"([0-9a-z-]+) (\d{1,10}) (\d{1,20})\n")
 _T = TypeVar("_T")
 
 
-class Attempt(NamedTuple):
+class RememberedAttempt(NamedTuple):
     """What is remembered of an attempt for as long as its control directory stands. No value of its environment."""
 
     name: str
@@ -48,12 +48,12 @@ def read_started(data: bytes) -> Started:
     return Started(found[1].decode(), int(found[2]), int(found[3]))
 
 
-def read_attempt(data: bytes, name: str) -> Attempt:
+def read_attempt(data: bytes, name: str) -> RememberedAttempt:
     """Of the attempt with that name."""
     spec = _object(data)
-    if spec.keys() != set(Attempt._fields) or spec["name"] != name:
+    if spec.keys() != set(RememberedAttempt._fields) or spec["name"] != name:
         raise ValueError("it is not what was written there")
-    attempt = Attempt(
+    attempt = RememberedAttempt(
         name=name,
         op=_typed(spec, "op", str),
         run_dir=_typed(spec, "run_dir", str),

@@ -12,7 +12,7 @@ from typing import Final
 from gyoza_tui.backends.base import BackendOptions, BackendUnavailable, ImageNotFound, NotExecutable, Spec
 from gyoza_tui.backends.local.cgroups import Cgroups, Limits, remove
 from gyoza_tui.backends.local.control import Control
-from gyoza_tui.backends.local.control_files import Attempt
+from gyoza_tui.backends.local.control_files import RememberedAttempt
 from gyoza_tui.backends.local.environment import environment, refused
 from gyoza_tui.backends.local.ops import LocalOp
 from gyoza_tui.models.limits import MIB
@@ -94,7 +94,7 @@ class Creation:
         cwd = op.render(op.cwd, values) if op.cwd else str(spec.run_dir)
         memory_mb = spec.constraints.ram_mb
         data_bytes = memory_mb * MIB if memory_mb and "memory" not in self._cgroups().parents else 0
-        attempt = Attempt(
+        attempt = RememberedAttempt(
             name=spec.name,
             op=op.name,
             run_dir=str(spec.run_dir),

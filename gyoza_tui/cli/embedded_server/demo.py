@@ -18,7 +18,7 @@ from gyoza_tui.cli.printing import run_words
 from gyoza_tui.cli.terminal import Times, out, out_json, say
 from gyoza_tui.client.answers import Meaning, meaning, words
 from gyoza_tui.models.definitions import InputSpec, OpDefinition
-from gyoza_tui.models.failures import Reason
+from gyoza_tui.models.failures import FailureReason
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server_access import client_of
@@ -157,7 +157,7 @@ def _as_it_should(op: DemoOp, run: OpRun) -> bool:
     if not op.fails:
         return run.state is RunState.COMPLETED and bool(run.outputs)
     fault = failure(run.events)
-    return run.state is RunState.FAILED and fault is not None and fault.reason is Reason.OP_ERROR
+    return run.state is RunState.FAILED and fault is not None and fault.reason is FailureReason.OP_ERROR
 
 
 def _ops_file(root: Path) -> Path:

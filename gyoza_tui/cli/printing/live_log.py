@@ -117,12 +117,12 @@ class _Attempt:
         self._thread.join()
 
     def _print(self) -> None:
-        from gyoza_tui.cli.printing import local_logs as log_files
+        from gyoza_tui.cli.printing import local_logs
         from gyoza_tui.worker.op_output.log_spool import SpoolReader
         from gyoza_tui.worker.op_output.redaction import redact_pieces
 
         try:
-            secrets = log_files.secrets(self._log, self._journal)
+            secrets = local_logs.secrets(self._log, self._journal)
         except CliError as error:
             say(str(error))
             return

@@ -21,13 +21,13 @@ ASK_S: Final = 1.0
 _LISTED: Final = 10
 
 
-class Found(NamedTuple):
+class FoundLog(NamedTuple):
     log: LogFile
     journal: Path
     """Of the worker that wrote it."""
 
 
-def find(text: str, attempt: int | None, settings: Settings) -> Found | None:
+def find(text: str, attempt: int | None, settings: Settings) -> FoundLog | None:
     """The newest log of the run here, or that of an attempt, by the beginning of its id. None: not here."""
     from gyoza_tui.worker.state_dir.state_dir import JOURNAL, log_files, worker_dirs
 
@@ -52,7 +52,7 @@ def find(text: str, attempt: int | None, settings: Settings) -> Found | None:
         there = ", ".join(str(number) for number in sorted({file.attempt for file in files}))
         raise CliError(f"no log of attempt {attempt} of {ids[0]} here; there are those of {there}")
     newest = max(wanted, key=lambda file: (file.attempt, file.path.stat().st_mtime))
-    return Found(newest, journals[newest])
+    return FoundLog(newest, journals[newest])
 
 
 def nowhere_here(worker_id: str, settings: Settings) -> str:
@@ -71,7 +71,7 @@ class ServerTail(NamedTuple):
     """Why it is not the whole log."""
 
 
-def awaited(text: str, attempt: int | None, settings: Settings, *, patient: bool) -> Found | ServerTail:
+def awaited(text: str, attempt: int | None, settings: Settings, *, patient: bool) -> FoundLog | ServerTail:
     """The same of a run that has no log here yet, once it has begun, or what the server has of it.
 
     CliError says why there is neither, and where the log is.

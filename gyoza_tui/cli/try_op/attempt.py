@@ -23,7 +23,7 @@ _LEAVES_AT: Final = 3
 """Interrupts. A worker's third, too, leaves what is running."""
 
 
-class Attempt:
+class WatchedAttempt:
     """In threads of its own: the main one hears the signals, and an interrupted `Thread.join` forgets its thread."""
 
     def __init__(self, run: OpRun, services: Services, interrupts: list[int]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.terminal import say
-from gyoza_tui.cli.try_op.attempt import Attempt
+from gyoza_tui.cli.try_op.attempt import WatchedAttempt
 
 if TYPE_CHECKING:
     from gyoza_tui.models.hardware import GpuInfo
@@ -26,7 +26,7 @@ def carry_out(run: OpRun, settings: Settings, *, as_json: bool) -> OpRun:
     """The run as it ended; its output is printed as it comes. CliError when it cannot begin, or was interrupted."""
     services = _services(run, settings)
     with _interrupts() as interrupts:
-        attempt = Attempt(run, services, interrupts)
+        attempt = WatchedAttempt(run, services, interrupts)
         attempt.begin()
         try:
             attempt.watch_start()
@@ -58,11 +58,11 @@ def _fault(run: OpRun) -> str:
     import tempfile
 
     from gyoza_tui.cli.printing import run_words
-    from gyoza_tui.models.failures import Reason
+    from gyoza_tui.models.failures import FailureReason
 
     words = run.execution_summary.error_message or run.state.value
     fault = run_words.failure(run.events)
-    if fault is not None and fault.reason is Reason.DISK_FULL and tempfile.gettempdir() in fault.message:
+    if fault is not None and fault.reason is FailureReason.DISK_FULL and tempfile.gettempdir() in fault.message:
         return f"{words}, or name a directory of another disk by TMPDIR"
     return words
 
@@ -101,11 +101,11 @@ def _clear_abandoned(services: Services, settings: Settings) -> None:
     """What was left by a `run` that was killed: nobody else comes for it."""
     from gyoza_tui.backends.base import BackendError, Label
     from gyoza_tui.worker.execution_pipeline import script_home
-    from gyoza_tui.worker.state_dir import orphans as strays
+    from gyoza_tui.worker.state_dir import orphans
 
     try:
-        for stray in filter(strays.orphaned, services.backend.find({Label.WORKER: settings.worker_id})):
-            strays.remove(services.backend, stray, settings.stop_grace_s)
+        for stray in filter(orphans.orphaned, services.backend.find({Label.WORKER: settings.worker_id})):
+            orphans.remove(services.backend, stray, settings.stop_grace_s)
             say(f"removed {stray.name}, left by a process that was killed")
     except BackendError as error:
         raise CliError(str(error)) from None

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from gyoza_tui.cli.failures import CliError, usage
 from gyoza_tui.cli.try_op import yaml_file
-from gyoza_tui.cli.try_op.yaml_file import Document, Place, YamlFault
+from gyoza_tui.cli.try_op.yaml_file import Document, TextPlace, YamlFault
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import EventDelivery, InputSpec, OpDefinition, OutputSpec, RetryPolicy
 from gyoza_tui.models.limits import KIB
@@ -45,7 +45,7 @@ _NEEDED: Final = {
 
 
 class Fault(NamedTuple):
-    place: Place
+    place: TextPlace
     words: str
 
 
@@ -93,7 +93,7 @@ def _text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start]
-        place = Place(before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
+        place = TextPlace(before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
         raise _refusal(path, [Fault(place, "a byte that is not UTF-8")]) from None
 
 

@@ -23,7 +23,7 @@ _NUMBER: Final = "tag:yaml.org,2002:float"
 _PLAIN: Final = frozenset({_TEXT, _NULL, _BOOL, _NUMBER, "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
 
-class Place(NamedTuple):
+class TextPlace(NamedTuple):
     """Both from 1."""
 
     line: int
@@ -33,7 +33,7 @@ class Place(NamedTuple):
 class YamlFault(Exception):
     """What is wrong with the file's YAML, and where."""
 
-    def __init__(self, place: Place, words: str) -> None:
+    def __init__(self, place: TextPlace, words: str) -> None:
         super().__init__(words)
         self.place = place
 
@@ -41,9 +41,9 @@ class YamlFault(Exception):
 @dataclass(frozen=True)
 class Document:
     value: Any
-    values: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, TextPlace] = field(default_factory=dict)
     """Where each value begins."""
-    keys: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, TextPlace] = field(default_factory=dict)
     """Where the key of each value in a mapping begins."""
 
 
@@ -63,7 +63,7 @@ def documents(text: str) -> list[Document]:
         words = " ".join(part for part in (error.context, error.problem) if part)
         raise YamlFault(_place(mark), words) from None
     except RecursionError:
-        raise YamlFault(Place(1, 1), "nested too deep") from None
+        raise YamlFault(TextPlace(1, 1), "nested too deep") from None
     return found
 
 
@@ -145,10 +145,10 @@ class _Mark(Protocol):
     column: int
 
 
-def _place(mark: _Mark | None) -> Place:
-    return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+def _place(mark: _Mark | None) -> TextPlace:
+    return TextPlace(1, 1) if mark is None else TextPlace(mark.line + 1, mark.column + 1)
 
 
-def _counted(text: str, position: int) -> Place:
+def _counted(text: str, position: int) -> TextPlace:
     before = text[:position]
-    return Place(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
+    return TextPlace(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)

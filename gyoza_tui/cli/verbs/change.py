@@ -13,7 +13,7 @@ from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.flags import options, run_filters
 from gyoza_tui.cli.flags.options import with_connection
 from gyoza_tui.cli.flags.run_filters import Flags
-from gyoza_tui.cli.verbs.many_runs import Change, Chosen, carry_out
+from gyoza_tui.cli.verbs.many_runs import Chosen, RunAction, carry_out
 from gyoza_tui.models.limits import PRIORITY_MAX
 from gyoza_tui.models.states import Cause, RunState, allowed
 
@@ -119,14 +119,14 @@ def _has_ended(run: OpRun) -> str | None:
     return f"is already {run.state.value}: its priority means nothing" if run.state.terminal else None
 
 
-CANCEL: Final = Change(
+CANCEL: Final = RunAction(
     verb="cancel",
     refusal=_cannot_be_cancelled,
     fields={"state": RunState.CANCELLED},
     done=lambda run: run.state.value,
     next="show {}",
 )
-RETRY: Final = Change(
+RETRY: Final = RunAction(
     verb="retry",
     refusal=_cannot_be_retried,
     fields={"state": RunState.PENDING},
@@ -145,8 +145,8 @@ def _whole(text: str) -> int:
     return number
 
 
-def _to_priority(number: int) -> Change:
-    return Change(
+def _to_priority(number: int) -> RunAction:
+    return RunAction(
         verb=f"set the priority to {number} of",
         refusal=_has_ended,
         fields={"priority": number},

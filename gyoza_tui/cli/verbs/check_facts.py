@@ -43,7 +43,7 @@ _NO_IMAGE: Final = "gyoza-tui/none"
 
 
 @dataclass
-class Found:
+class WorkerFacts:
     """The facts of a worker that does not run."""
 
     worker_id: str
@@ -61,11 +61,11 @@ class Found:
     """Whether this machine's owner lists commands that runs may name."""
 
 
-def ask(settings: Settings, client: GyozaClient) -> tuple[Found, Asked]:
+def ask(settings: Settings, client: GyozaClient) -> tuple[WorkerFacts, Asked]:
     """Takes as long as the slowest of those who are asked; raises nothing."""
     root = worker_dir(settings.state_dir, settings.worker_id)
     state = state_dir_look.look(root)
-    found = Found(settings.worker_id, client.base_url)
+    found = WorkerFacts(settings.worker_id, client.base_url)
     found.link, skew_s, role, known = _server(settings, client, root, running=bool(state.note))
     disks = [state_dir_look.nearest_existing(root)]
     sampler = Sampler(SystemClock())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = examples("gyoza-tui deploy", "gyoza-tui deploy --dry-run", "gyoza-tui deploy ops/train.yml --json")
 
 
-class Change(StrEnum):
+class DefinitionChange(StrEnum):
     """What a deploy does to one definition."""
 
     NEW = "new"
@@ -48,12 +48,12 @@ class Plan:
         return f"{self.definition.id}@{self.definition.version}"
 
     @property
-    def change(self) -> Change:
+    def change(self) -> DefinitionChange:
         if self.replaced is None:
-            return Change.NEW
+            return DefinitionChange.NEW
         if self.difference:
-            return Change.CHANGED
-        return Change.SECRETS if self.definition.secret_env else Change.UNCHANGED
+            return DefinitionChange.CHANGED
+        return DefinitionChange.SECRETS if self.definition.secret_env else DefinitionChange.UNCHANGED
 
     @property
     def difference(self) -> list[str]:
@@ -70,7 +70,7 @@ class Plan:
 
     @property
     def title(self) -> str:
-        if self.change is not Change.NEW:
+        if self.change is not DefinitionChange.NEW:
             return f"{self.name}: {self.change.value}"
         against = f", beside {self.latest.version}" if self.latest else ""
         return f"{self.name}: {self.change.value}{against}"
@@ -95,7 +95,7 @@ def deploy(
     with connection.connected(flags) as at:
         for definition in definitions:
             plan = _plan(at.client, definition)
-            if not dry_run and plan.change is not Change.UNCHANGED:
+            if not dry_run and plan.change is not DefinitionChange.UNCHANGED:
                 at.client.upsert_definition(definition)
             if not as_json:
                 _tell(plan, dry_run)

@@ -15,13 +15,13 @@ from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.flags import options
 from gyoza_tui.cli.flags.options import with_connection
-from gyoza_tui.cli.printing import local_logs as log_files
+from gyoza_tui.cli.printing import local_logs
 from gyoza_tui.cli.printing.log_lines import Line, Lines, Selection
 from gyoza_tui.models import filters
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
-    from gyoza_tui.cli.printing.local_logs import Found, ServerTail
+    from gyoza_tui.cli.printing.local_logs import FoundLog, ServerTail
     from gyoza_tui.settings import Settings
 
 EXAMPLES: Final = examples(
@@ -71,13 +71,13 @@ def logs(
     selection = Selection(tail, _time(since), _pattern(grep), "stderr" if stderr else None)
     settings = connection.loaded(flags)
     found = _found(run, attempt, settings, follow=follow)
-    if isinstance(found, log_files.ServerTail):
+    if isinstance(found, local_logs.ServerTail):
         _print_tail(found, selection, as_json=as_json)
         return
     log, journal = found
-    secrets = log_files.secrets(log, journal)
+    secrets = local_logs.secrets(log, journal)
     reader = SpoolReader(log.path)
-    ended = log_files.Ended(log, journal, settings) if follow else _at_once
+    ended = local_logs.Ended(log, journal, settings) if follow else _at_once
     lines = Lines(reader, secrets, ended).chosen(selection)
     if as_json:
         _print_json(lines)
@@ -104,11 +104,11 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
         raise usage(f"--grep {visible(text)} is no regular expression: {error}") from None
 
 
-def _found(run: str, attempt: int | None, settings: Settings, *, follow: bool) -> Found | ServerTail:
-    if found := log_files.find(run, attempt, settings):
+def _found(run: str, attempt: int | None, settings: Settings, *, follow: bool) -> FoundLog | ServerTail:
+    if found := local_logs.find(run, attempt, settings):
         return found
     try:
-        return log_files.awaited(run, attempt, settings, patient=follow)
+        return local_logs.awaited(run, attempt, settings, patient=follow)
     except CliError as error:
         if error.code is not ExitCode.UNREACHABLE:
             raise

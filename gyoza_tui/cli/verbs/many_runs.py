@@ -25,7 +25,7 @@ _SHOWN: Final = 20
 
 
 @dataclass(frozen=True)
-class Change:
+class RunAction:
     """What is done to a run, and in which words."""
 
     verb: str
@@ -52,7 +52,7 @@ class Chosen:
         return self.failed or any(self.flags.terms()) or any(filters.is_term(each) for each in self.arguments)
 
 
-def carry_out(flags: Connection, chosen: Chosen, change: Change, *, yes: bool, as_json: bool) -> None:
+def carry_out(flags: Connection, chosen: Chosen, change: RunAction, *, yes: bool, as_json: bool) -> None:
     """Do it. CliError when some runs refused, after the others were done."""
     from gyoza_tui.cli import connection, terminal
     from gyoza_tui.cli.printing import run_words
@@ -84,7 +84,7 @@ def _named(client: GyozaClient, ids: list[str]) -> list[OpRun]:
     return list(found.values())
 
 
-def _by_filter(client: GyozaClient, chosen: Chosen, change: Change) -> list[OpRun]:
+def _by_filter(client: GyozaClient, chosen: Chosen, change: RunAction) -> list[OpRun]:
     """Those that match, and to which it can be done."""
     if any(not filters.is_term(each) for each in chosen.arguments):
         raise usage("name the runs either by their ids or by a filter; run:a1b2 is an id within a filter")
@@ -92,7 +92,7 @@ def _by_filter(client: GyozaClient, chosen: Chosen, change: Change) -> list[OpRu
     return [run for run in wanted.runs(client) if change.refusal(run) is None]
 
 
-def _ask(meant: list[OpRun], change: Change) -> None:
+def _ask(meant: list[OpRun], change: RunAction) -> None:
     """Show what would be done; CliError unless a person agrees."""
     from gyoza_tui.cli import terminal
     from gyoza_tui.cli.printing import run_table
@@ -110,7 +110,9 @@ def _ask(meant: list[OpRun], change: Change) -> None:
         raise CliError("nothing was done")
 
 
-def _changed(client: GyozaClient, meant: list[OpRun], change: Change, *, quiet: bool) -> tuple[list[OpRun], list[str]]:
+def _changed(
+    client: GyozaClient, meant: list[OpRun], change: RunAction, *, quiet: bool
+) -> tuple[list[OpRun], list[str]]:
     """The runs as they are now, and what those said to which it could not be done.
 
     All are done that were asked for, also where nobody reads of them any more. Whatever ends it before, the number done
@@ -142,7 +144,7 @@ def _changed(client: GyozaClient, meant: list[OpRun], change: Change, *, quiet: 
     return changed, refused
 
 
-def _one(client: GyozaClient, run: OpRun, change: Change) -> OpRun | str:
+def _one(client: GyozaClient, run: OpRun, change: RunAction) -> OpRun | str:
     """The run as it is now, or why it could not be done."""
     import httpx
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gyoza_tui.cli.terminal import Times
     from gyoza_tui.models.runs import Event, OpAttempt, OpRun
     from gyoza_tui.settings import Settings
-    from gyoza_tui.worker.journal.look import Step
+    from gyoza_tui.worker.journal.look import StepTime
 
 EXAMPLES: Final = examples(
     "gyoza-tui show a1b2",
@@ -51,19 +51,19 @@ def show(
         terminal.out(line)
 
 
-def _steps(settings: Settings, run: OpRun) -> dict[int, list[Step]]:
+def _steps(settings: Settings, run: OpRun) -> dict[int, list[StepTime]]:
     """Of the attempts that a worker of this machine had."""
     from gyoza_tui.worker.journal.look import steps_of
     from gyoza_tui.worker.state_dir.state_dir import JOURNAL, worker_dirs
 
     here = worker_dirs(settings.state_dir)
-    found: dict[int, list[Step]] = {}
+    found: dict[int, list[StepTime]] = {}
     for worker in {attempt.execution_summary.worker_id for attempt in run.attempts} & here.keys():
         found |= steps_of(here[worker or ""] / JOURNAL, run.id)
     return found
 
 
-def described(run: OpRun, times: Times, steps: dict[int, list[Step]]) -> Iterator[str]:
+def described(run: OpRun, times: Times, steps: dict[int, list[StepTime]]) -> Iterator[str]:
     """The run in lines."""
     for name, value in _facts(run, times).items():
         if value:
@@ -102,7 +102,7 @@ def _values(title: str, values: dict[str, object]) -> Iterator[str]:
         yield f"  {visible(name)} = {visible(brief(value, _VALUE_SHOWN))}"
 
 
-def _attempt(run: OpRun, attempt: OpAttempt, times: Times, steps: list[Step]) -> Iterator[str]:
+def _attempt(run: OpRun, attempt: OpAttempt, times: Times, steps: list[StepTime]) -> Iterator[str]:
     from gyoza_tui.cli.terminal import duration
 
     summary = attempt.execution_summary
@@ -121,7 +121,7 @@ def _attempt(run: OpRun, attempt: OpAttempt, times: Times, steps: list[Step]) ->
     yield from _events(attempt.events or (run.events if current else []), times)
 
 
-def _step(step: Step) -> str:
+def _step(step: StepTime) -> str:
     from gyoza_tui.cli.terminal import duration
     from gyoza_tui.models.steps import step_word
 

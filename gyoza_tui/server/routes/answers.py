@@ -15,7 +15,7 @@ from gyoza_tui.models.limits import KIB
 from gyoza_tui.models.wire import Wire
 from gyoza_tui.server import runs
 from gyoza_tui.server.database import Transaction
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 from gyoza_tui.server.stored_json import written
 
 CURSOR_HEADER = "X-Next-Cursor"
@@ -42,12 +42,12 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorBody, "description": _WORDS[status]} for status in sorted(every)}
 
 
-def _hub(request: Request) -> Hub:
-    hub: Hub = request.app.state.hub
-    return hub
+def _shared(request: Request) -> SharedState:
+    shared: SharedState = request.app.state.shared
+    return shared
 
 
-TheHub = Annotated[Hub, Depends(_hub)]
+Shared = Annotated[SharedState, Depends(_shared)]
 
 
 class _Json(Response):
@@ -71,14 +71,14 @@ def reply(model: Wire, status: int = 200) -> Response:
     return _Json(written(partial(_writer(type(model)).dump_json, model)), status)
 
 
-async def reply_run(hub: Hub, run_id: str, status: int = 200) -> Response:
+async def reply_run(shared: SharedState, run_id: str, status: int = 200) -> Response:
     """The run that was created or changed."""
-    return await hub.read(lambda connection: reply(runs.changed(connection, run_id), status))
+    return await shared.read(lambda connection: reply(runs.changed(connection, run_id), status))
 
 
-async def reply_created(hub: Hub, create: Callable[[Transaction], str]) -> Response:
+async def reply_created(shared: SharedState, create: Callable[[Transaction], str]) -> Response:
     """The run that `create` names, as it is once it is stored; read only then: a waiting worker comes first."""
-    return await reply_run(hub, await hub.change(create), 201)
+    return await reply_run(shared, await shared.change(create), 201)
 
 
 def reply_list(kind: Any, models: Sequence[Wire], cursor: str | None = None) -> Response:

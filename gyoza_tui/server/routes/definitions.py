@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from gyoza_tui.models.definitions import OpDefinition
 from gyoza_tui.models.runs import DefinitionRunRequest, OpRun
 from gyoza_tui.server import definitions, runs
-from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_created, reply_list
+from gyoza_tui.server.routes.answers import Shared, refusals, reply, reply_created, reply_list
 from gyoza_tui.server.routes.examples import DEFINITION, DEFINITION_RUN
 from gyoza_tui.server.strict_json import READ, StrictRoute
 
@@ -20,29 +20,31 @@ Name = Annotated[str, Path(description="The definition's `id`.", examples=["clas
 
 @router.post("/definitions", response_model=OpDefinition, responses=refusals())
 async def upsert_definition(
-    hub: TheHub, definition: Annotated[OpDefinition, READ, Body(examples=[DEFINITION])]
+    shared: Shared, definition: Annotated[OpDefinition, READ, Body(examples=[DEFINITION])]
 ) -> Response:
     """Create or replace that version of that op; from now on it is the latest."""
-    return reply(await hub.change(lambda tx: definitions.upsert(hub, tx, definition)))
+    return reply(await shared.change(lambda tx: definitions.upsert(shared, tx, definition)))
 
 
 @router.get("/definitions", response_model=list[OpDefinition], responses=refusals())
-async def list_definitions(hub: TheHub) -> Response:
+async def list_definitions(shared: Shared) -> Response:
     """All versions of all definitions."""
-    return await hub.read(lambda c: reply_list(list[OpDefinition], definitions.all_versions(c)))
+    return await shared.read(lambda c: reply_list(list[OpDefinition], definitions.all_versions(c)))
 
 
 @router.get("/definitions/{name}", response_model=OpDefinition, responses=refusals(404))
 async def get_definition(
-    hub: TheHub, name: Name, version: Annotated[str | None, Query(description="Default: the one upserted last.")] = None
+    shared: Shared,
+    name: Name,
+    version: Annotated[str | None, Query(description="Default: the one upserted last.")] = None,
 ) -> Response:
     """One definition; the values of its secrets are shown as `***`."""
-    return reply(await hub.read(lambda c: definitions.shown(definitions.find(c, name, version))))
+    return reply(await shared.read(lambda c: definitions.shown(definitions.find(c, name, version))))
 
 
 @router.post("/definitions/{name}/runs", response_model=OpRun, status_code=201, responses=refusals(400, 404, 409))
 async def create_run_from_definition(
-    hub: TheHub, name: Name, request: Annotated[DefinitionRunRequest, READ, Body(examples=[DEFINITION_RUN])]
+    shared: Shared, name: Name, request: Annotated[DefinitionRunRequest, READ, Body(examples=[DEFINITION_RUN])]
 ) -> Response:
     """A run of that op. Inputs that do not fit are refused with every fault; with an `id` a repeat is harmless."""
-    return await reply_created(hub, lambda tx: runs.create_from_definition(hub, tx, name, request))
+    return await reply_created(shared, lambda tx: runs.create_from_definition(shared, tx, name, request))

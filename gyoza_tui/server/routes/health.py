@@ -9,24 +9,24 @@ from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.workers import PROTOCOL, Health
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.roles import SCOPE_KEY
-from gyoza_tui.server.routes.answers import TheHub, refusals, reply
+from gyoza_tui.server.routes.answers import Shared, refusals, reply
 from gyoza_tui.server.server_time import to_utc
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/health", response_model=Health, responses={503: refusals()[503]})
-async def health(hub: TheHub, request: Request) -> Response:
+async def health(shared: Shared, request: Request) -> Response:
     """Needs no key. 503 when the database has gone from its place."""
-    if (trouble := hub.database.trouble) is not None:
+    if (trouble := shared.database.trouble) is not None:
         raise Refused(503, ErrorCode.BUSY, trouble)
     return reply(
         Health(
             status="ok",
             version=__version__,
             protocol=PROTOCOL,
-            server_id=hub.database.server_id,
-            server_time=to_utc(hub.moments.shown()),
+            server_id=shared.database.server_id,
+            server_time=to_utc(shared.server_time.shown()),
             role=request.scope[SCOPE_KEY] if "X-API-Key" in request.headers else None,
         )
     )

@@ -15,8 +15,8 @@ from gyoza_tui.models.runs import EventsAccepted, OpRun, RunRequest
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server import cursors, reports, roles, run_list, runs
 from gyoza_tui.server.errors import invalid
-from gyoza_tui.server.received import Change, Reports
-from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_created, reply_list, reply_run
+from gyoza_tui.server.received import ReceivedPatch, Reports
+from gyoza_tui.server.routes.answers import Shared, refusals, reply, reply_created, reply_list, reply_run
 from gyoza_tui.server.routes.examples import EVENT, EVENT_LIST, PATCHES, RUN
 from gyoza_tui.server.run_list import Wanted
 from gyoza_tui.server.server_time import to_micros
@@ -28,14 +28,14 @@ RunId = Annotated[str, Path(description="The run's `id`.", examples=["run_abc123
 
 
 @router.post("/runs", response_model=OpRun, status_code=201, responses=refusals(409))
-async def create_run(hub: TheHub, request: Annotated[RunRequest, READ, Body(examples=[RUN])]) -> Response:
+async def create_run(shared: Shared, request: Annotated[RunRequest, READ, Body(examples=[RUN])]) -> Response:
     """An ad hoc run. With an `id` of the client's choice a repeat answers the same run; another body is refused."""
-    return await reply_created(hub, lambda tx: runs.create(hub, tx, request))
+    return await reply_created(shared, lambda tx: runs.create(shared, tx, request))
 
 
 @router.get("/runs", response_model=list[OpRun], responses=refusals(400, 410))
 async def list_runs(
-    hub: TheHub,
+    shared: Shared,
     state: RunState | None = None,
     topic: str | None = None,
     worker_id: str | None = None,
@@ -49,15 +49,15 @@ async def list_runs(
 ) -> Response:
     """Newest first, without events and attempts. A page may be shorter than `limit`, or empty: the list ends where no
     `X-Next-Cursor` comes."""
-    server_id = hub.database.server_id
+    server_id = shared.database.server_id
     before = None if after is None else cursors.decode("runs", server_id, after)
     wanted = Wanted(state, topic, worker_id, definition, None if since is None else to_micros(since), _terms(terms))
 
     def page(connection: Connection) -> Response:
-        found, position = run_list.page(hub, connection, wanted, limit, before)
+        found, position = run_list.page(shared, connection, wanted, limit, before)
         return reply_list(list[OpRun], found, None if position is None else cursors.encode("runs", server_id, position))
 
-    return await hub.read(page)
+    return await shared.read(page)
 
 
 def _terms(text: str | None) -> RunFilter:
@@ -69,26 +69,26 @@ def _terms(text: str | None) -> RunFilter:
 
 @router.get("/runs/{run_id}", response_model=OpRun, responses=refusals(404))
 async def get_run(
-    hub: TheHub, run_id: RunId, events: Annotated[int, Query(ge=0, le=1, description="0: without timelines.")] = 1
+    shared: Shared, run_id: RunId, events: Annotated[int, Query(ge=0, le=1, description="0: without timelines.")] = 1
 ) -> Response:
     """The run with all its attempts. `placement` says why it waits."""
-    return await hub.read(lambda c: reply(runs.one(hub, c, run_id, events=bool(events))))
+    return await shared.read(lambda c: reply(runs.one(shared, c, run_id, events=bool(events))))
 
 
 @router.patch("/runs/{run_id}", response_model=OpRun, responses=refusals(400, 404, 409))
 async def update_run(
-    hub: TheHub, http: Request, run_id: RunId, change: Annotated[Change, READ, Body(openapi_examples=PATCHES)]
+    shared: Shared, http: Request, run_id: RunId, change: Annotated[ReceivedPatch, READ, Body(openapi_examples=PATCHES)]
 ) -> Response:
     """Cancel (`CANCELLED`), retry (`PENDING` of a run that has ended), change the priority; a worker gives a run
     back with `PENDING` and its lease."""
     roles.check_patch(http, change)
-    await hub.change(lambda tx: runs.patch(hub, tx, run_id, change.patch, change.outputs))
-    return await reply_run(hub, run_id)
+    await shared.change(lambda tx: runs.patch(shared, tx, run_id, change.patch, change.outputs))
+    return await reply_run(shared, run_id)
 
 
 @router.post("/runs/{run_id}/events", response_model=EventsAccepted, responses=refusals(400, 404, 409))
 async def add_event(
-    hub: TheHub, run_id: RunId, report: Annotated[Reports, READ, Body(examples=[EVENT, EVENT_LIST])]
+    shared: Shared, run_id: RunId, report: Annotated[Reports, READ, Body(examples=[EVENT, EVENT_LIST])]
 ) -> Response:
     """One event of an attempt, or a list of one attempt's in one transaction. A `seq` known already does nothing."""
-    return reply(await hub.change(lambda tx: reports.report(hub, tx, run_id, report.several)))
+    return reply(await shared.change(lambda tx: reports.report(shared, tx, run_id, report.several)))

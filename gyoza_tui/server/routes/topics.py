@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from gyoza_tui.models.limits import CLAIM_WAIT_S_MAX
 from gyoza_tui.models.runs import TopicEvent
 from gyoza_tui.server import cursors, feed
-from gyoza_tui.server.routes.answers import TheHub, refusals, reply_list
+from gyoza_tui.server.routes.answers import Shared, refusals, reply_list
 from gyoza_tui.server.routes.hang_up import hung_up
 from gyoza_tui.server.strict_json import StrictRoute
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["topics"], route_class=StrictRoute)
 
 @router.get("/topics/{topic}/events", response_model=list[TopicEvent], responses=refusals(400, 410))
 async def topic_events(
-    hub: TheHub,
+    shared: Shared,
     request: Request,
     topic: Annotated[str, Path(examples=["classify-batch"])],
     after: Annotated[str | None, Query(description="The `X-Next-Cursor` of the answer before.")] = None,
@@ -29,21 +29,21 @@ async def topic_events(
 ) -> Response:
     """The events of every run of that topic, in order; of PROGRESS those that its timeline still has. The cursor always
     comes, so that the feed can be followed."""
-    server_id = hub.database.server_id
+    server_id = shared.database.server_id
     position = 0 if after is None else cursors.decode("topic", server_id, after)
 
     def page(connection: Connection) -> tuple[bool, Response]:
         found, last = feed.page(connection, topic, position, limit)
         return bool(found), reply_list(list[TopicEvent], found, cursors.encode("topic", server_id, last))
 
-    news = hub.feeds.wait(topic)
+    news = shared.feeds.wait(topic)
     gone = asyncio.create_task(hung_up(request))
     try:
-        found, answer = await hub.read(page)
-        if not found and wait_s > 0 and not hub.feeds.stopping:
+        found, answer = await shared.read(page)
+        if not found and wait_s > 0 and not shared.feeds.stopping:
             await asyncio.wait({news, gone}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-            _, answer = await hub.read(page)
+            _, answer = await shared.read(page)
     finally:
         gone.cancel()
-        hub.feeds.forget(topic, news)
+        shared.feeds.forget(topic, news)
     return answer

@@ -9,13 +9,12 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import ClaimRequest, HeartbeatReply, HeartbeatRequest, WorkerView
-from gyoza_tui.server import placing as matching
-from gyoza_tui.server import worker_views, workers
+from gyoza_tui.server import placing, worker_views, workers
 from gyoza_tui.server.claims import OpenClaim
-from gyoza_tui.server.routes.answers import TheHub, refusals, reply, reply_list
+from gyoza_tui.server.routes.answers import Shared, refusals, reply, reply_list
 from gyoza_tui.server.routes.examples import BEAT, CLAIM
 from gyoza_tui.server.routes.hang_up import hung_up
-from gyoza_tui.server.shared_state import Hub
+from gyoza_tui.server.shared_state import SharedState
 from gyoza_tui.server.strict_json import READ, StrictRoute
 
 router = APIRouter(tags=["workers"], route_class=StrictRoute)
@@ -24,24 +23,24 @@ WorkerId = Annotated[str, Path(description="The worker's name.", examples=["gpu-
 
 
 @router.post("/workers/heartbeat", response_model=HeartbeatReply, responses=refusals(409))
-async def heartbeat(hub: TheHub, request: Annotated[HeartbeatRequest, READ, Body(examples=[BEAT])]) -> Response:
+async def heartbeat(shared: Shared, request: Annotated[HeartbeatRequest, READ, Body(examples=[BEAT])]) -> Response:
     """Register a worker, or say that it is alive and what it runs; the answer has a verdict for each of its runs."""
-    return reply(await hub.change(lambda tx: workers.beat(hub, tx, request)))
+    return reply(await shared.change(lambda tx: workers.beat(shared, tx, request)))
 
 
 @router.post("/workers/{worker_id}/claim", response_model=list[OpRun], responses=refusals(404, 409))
 async def claim(
-    hub: TheHub, http: Request, worker_id: WorkerId, request: Annotated[ClaimRequest, READ, Body(examples=[CLAIM])]
+    shared: Shared, http: Request, worker_id: WorkerId, request: Annotated[ClaimRequest, READ, Body(examples=[CLAIM])]
 ) -> Response:
     """Runs now ASSIGNED to this worker, each with attempt, lease and its attempt's constraints. Waits up to `wait_s`;
     an early empty answer means: beat, then claim at once."""
-    return reply_list(list[OpRun], await _claimed(hub, http, hub.claims.new(worker_id, request)))
+    return reply_list(list[OpRun], await _claimed(shared, http, shared.claims.new(worker_id, request)))
 
 
-async def _claimed(hub: Hub, http: Request, open_claim: OpenClaim) -> list[OpRun]:
+async def _claimed(shared: SharedState, http: Request, open_claim: OpenClaim) -> list[OpRun]:
     gone = asyncio.create_task(_ended_by_hang_up(http, open_claim))
     try:
-        await hub.change(lambda tx: matching.open_claim(hub, tx, open_claim))
+        await shared.change(lambda tx: placing.open_claim(shared, tx, open_claim))
         waiting: set[asyncio.Future[Any]] = {open_claim.answered, gone}
         await asyncio.wait(waiting, timeout=open_claim.request.wait_s, return_when=asyncio.FIRST_COMPLETED)
         if open_claim.end():
@@ -51,7 +50,7 @@ async def _claimed(hub: Hub, http: Request, open_claim: OpenClaim) -> list[OpRun
     finally:
         open_claim.end()
         gone.cancel()
-        hub.claims.remove(open_claim)
+        shared.claims.remove(open_claim)
 
 
 async def _ended_by_hang_up(http: Request, open_claim: OpenClaim) -> None:
@@ -60,23 +59,23 @@ async def _ended_by_hang_up(http: Request, open_claim: OpenClaim) -> None:
 
 
 @router.get("/workers", response_model=list[WorkerView], responses=refusals())
-async def list_workers(hub: TheHub) -> Response:
+async def list_workers(shared: Shared) -> Response:
     """All workers known, with what each has free."""
-    return await hub.read(lambda c: reply_list(list[WorkerView], worker_views.views(hub, c)))
+    return await shared.read(lambda c: reply_list(list[WorkerView], worker_views.views(shared, c)))
 
 
 @router.get("/workers/{worker_id}", response_model=WorkerView, responses=refusals(404))
-async def get_worker(hub: TheHub, worker_id: WorkerId) -> Response:
+async def get_worker(shared: Shared, worker_id: WorkerId) -> Response:
     """One worker."""
-    return reply(await hub.read(lambda c: worker_views.view(hub, c, worker_id)))
+    return reply(await shared.read(lambda c: worker_views.view(shared, c, worker_id)))
 
 
 @router.delete("/workers/{worker_id}", status_code=204, responses=refusals(404, 409))
 async def delete_worker(
-    hub: TheHub,
+    shared: Shared,
     worker_id: WorkerId,
     instance_id: Annotated[str | None, Query(description="Whose good-bye it is.")] = None,
 ) -> Response:
     """A clean good-bye by the worker's own instance (or of a silent worker by anybody): its runs go back at once."""
-    await hub.change(lambda tx: workers.good_bye(hub, tx, worker_id, instance_id))
+    await shared.change(lambda tx: workers.good_bye(shared, tx, worker_id, instance_id))
     return Response(status_code=204)

@@ -17,7 +17,7 @@ from gyoza_tui.ui.panels.log_keys import LogKeys
 from gyoza_tui.ui.run.steps import steps_line
 from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.toasts import say
-from gyoza_tui.ui.widgets.log_view import LogView, Place, Search, moment
+from gyoza_tui.ui.widgets.log_view import LogView, ScrollPlace, Search, moment
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.control import LogHits, LogPage, LogQuery, WorkerControl
@@ -74,7 +74,7 @@ class LogPane(Vertical, LogKeys):
         self._log_size: int | None = None
         """When it was asked last."""
         self._asked: Asked | None = None
-        self._place: Place | None = None
+        self._place: ScrollPlace | None = None
         """Where the log was before something was typed."""
 
     def compose(self) -> ComposeResult:

@@ -11,7 +11,7 @@ from gyoza_tui.models import steps
 from gyoza_tui.ui.format import duration, part_of, took
 from gyoza_tui.ui.outside_text import one_line
 from gyoza_tui.ui.run.phases import LOOKS
-from gyoza_tui.worker.view.snapshot import Again, Outcome, Phase, PullProgress, RunView, StepView
+from gyoza_tui.worker.view.snapshot import Outcome, Phase, PullProgress, RetryNotice, RunView, StepView
 
 _MB: Final = 1024 * 1024
 
@@ -40,7 +40,7 @@ def sign(view: RunView, step: StepView) -> Content:
     return Content("·" if step.began_at is None else "✓")
 
 
-def next_try(again: Again, now: float) -> str:
+def next_try(again: RetryNotice, now: float) -> str:
     """When what went wrong is tried again; `now` in UTC seconds."""
     left = math.ceil(again.at - now)
     return f"again in {left} s" if left > 0 else "trying again"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from textual.screen import Screen
 from textual.widget import Widget
 
-from gyoza_tui.ui import saved_logs as log_files
+from gyoza_tui.ui import saved_logs
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.tty import clipboard
@@ -65,7 +65,7 @@ async def retry(node: Widget, control: WorkerControl, run_id: str) -> None:
 
 async def save_log(node: Widget, control: WorkerControl, run: RunView) -> None:
     def save() -> Path:
-        return log_files.save(control.log_bytes(run.key), _op(run), run.row.run_id, Path.cwd())
+        return saved_logs.save(control.log_bytes(run.key), _op(run), run.row.run_id, Path.cwd())
 
     try:
         path = await aside(save)
@@ -78,7 +78,7 @@ async def save_log(node: Widget, control: WorkerControl, run: RunView) -> None:
 async def page_log(node: Widget, control: WorkerControl, run: RunView) -> None:
     try:
         pager = shlex.split(os.environ.get("PAGER", "")) or ["less", "-R"]
-        path = await aside(lambda: log_files.for_pager(control.log_bytes(run.key)))
+        path = await aside(lambda: saved_logs.for_pager(control.log_bytes(run.key)))
     except (ControlError, KeyError, OSError, ValueError) as error:
         say(node, f"no pager: {_words(error)}", "error")
         return

@@ -11,9 +11,9 @@ from gyoza_tui.client.endpoints import CLAIM
 from gyoza_tui.models.limits import RUNS_PER_CLAIM_MAX
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import ClaimRequest
-from gyoza_tui.worker.attempt_record import JournalRecord
+from gyoza_tui.worker.attempt_record import AttemptRecord
 from gyoza_tui.worker.duties.duty import Duty
-from gyoza_tui.worker.duties.empty_check import Errand
+from gyoza_tui.worker.duties.empty_check import EmptyCheck
 from gyoza_tui.worker.journal.row import Intent, Outcome
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
@@ -28,11 +28,11 @@ class Claim(Duty):
 
     name = "claim"
 
-    def __init__(self, runtime: Runtime, slots: Slots, errand: Errand) -> None:
+    def __init__(self, runtime: Runtime, slots: Slots, empty_check: EmptyCheck) -> None:
         super().__init__(runtime.clock, runtime.notices, runtime.wakes.claim)
         self._runtime = runtime
         self._slots = slots
-        self._errand = errand
+        self._empty_check = empty_check
         runtime.link.wakes(runtime.wakes.claim)
 
     def tick(self) -> float:
@@ -48,7 +48,7 @@ class Claim(Duty):
             return _UNTIL_WOKEN_S
         if (wait := runtime.link.wait_s(CLAIM)) > 0:
             return wait
-        if quiet := self._errand.quiet:
+        if quiet := self._empty_check.quiet:
             self._beat_first()  # the server gives by what it was told last
         began = self._clock.boot()
         request = self.request(0.0 if quiet else runtime.session.claim_wait_s)
@@ -60,8 +60,8 @@ class Claim(Duty):
         runtime.link.succeeded(CLAIM)
         news = self.take(answer)
         if quiet and not answer.runs:
-            return self._errand.nothing_came(request.max)
-        self._errand.something_came()
+            return self._empty_check.nothing_came(request.max)
+        self._empty_check.something_came()
         if runtime.link.state.protocol is None:
             return 0.0 if news else runtime.link.state.heartbeat_s
         if not answer.runs and self._clock.boot() - began < request.wait_s - _EARLY_S:
@@ -99,7 +99,7 @@ class Claim(Duty):
             self._slots.start(row)
         else:
             runtime.journal.update(row.key, cleaned=True)
-            giving_back = JournalRecord.giving_back(
+            giving_back = AttemptRecord.giving_back(
                 row, runtime.context.worker_id, refusal, final=runtime.admission.never_takes(run, active)
             )
             runtime.journal.finish(row.key, Outcome.RELEASED, refusal, [giving_back])

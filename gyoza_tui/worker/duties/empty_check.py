@@ -23,7 +23,7 @@ _PAGE: Final = 200
 _AGAIN_S: Final = 0.5
 
 
-class Errand:
+class EmptyCheck:
     """What a session that ends by its work has still to do."""
 
     def __init__(self, runtime: Runtime, deliver: Deliver) -> None:

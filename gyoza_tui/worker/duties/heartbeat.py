@@ -22,7 +22,7 @@ from gyoza_tui.models.workers import (
     WorkerState,
 )
 from gyoza_tui.worker.duties.duty import Duty
-from gyoza_tui.worker.duties.server_verdicts import Heed
+from gyoza_tui.worker.duties.server_verdicts import ServerVerdicts
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.runtime import Runtime
 
@@ -38,7 +38,7 @@ class Heartbeat(Duty):
 
     name = "heartbeat"
 
-    def __init__(self, runtime: Runtime, heed: Heed) -> None:
+    def __init__(self, runtime: Runtime, heed: ServerVerdicts) -> None:
         super().__init__(runtime.clock, runtime.notices, runtime.wakes.beat)
         self._runtime = runtime
         self._heed = heed

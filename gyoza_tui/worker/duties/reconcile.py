@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from gyoza_tui.backends.base import Backend, BackendError, Found, Label
+from gyoza_tui.backends.base import Backend, BackendError, FoundAttempt, Label
 from gyoza_tui.client.answers import error_code
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import OpRun
@@ -19,7 +19,7 @@ from gyoza_tui.worker.duties.retention import Retention
 from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
-from gyoza_tui.worker.state_dir import orphans as strays
+from gyoza_tui.worker.state_dir import orphans
 
 INTERVAL_S: Final = 5.0
 SWEEP_S: Final = 60.0
@@ -108,18 +108,18 @@ class Reconcile(Duty):
             Label.INSTANCE: self._runtime.state_dir.instance_id,
         }
 
-    def _settle(self, backend: Backend, stray: Found, ours: Mapping[str, str]) -> None:
-        if strays.orphaned(stray):
+    def _settle(self, backend: Backend, stray: FoundAttempt, ours: Mapping[str, str]) -> None:
+        if orphans.orphaned(stray):
             self._remove(backend, stray, "left by a process that was killed")
         elif stray.trouble is not None:
             self._settle_unreadable(backend, stray, stray.trouble)
-        elif ours.items() <= stray.labels.items() and strays.is_ours(stray):
+        elif ours.items() <= stray.labels.items() and orphans.is_ours(stray):
             if self._runtime.journal.known(stray.name):
                 self._remove(backend, stray, "left from an ended run")
             else:
                 self._give_back(backend, stray)
 
-    def _settle_unreadable(self, backend: Backend, stray: Found, trouble: str) -> None:
+    def _settle_unreadable(self, backend: Backend, stray: FoundAttempt, trouble: str) -> None:
         """Its name is all that is known of it: that of a run that has ended here, or of something unknown."""
         if self._runtime.journal.known(stray.name):
             self._remove(backend, stray, "left from an ended run")
@@ -143,11 +143,11 @@ class Reconcile(Duty):
             self._reported.add(text)
             self._runtime.notices.say(text, "warning")
 
-    def _remove(self, backend: Backend, stray: Found, why: str) -> None:
-        strays.remove(backend, stray, self._runtime.settings.stop_grace_s)
+    def _remove(self, backend: Backend, stray: FoundAttempt, why: str) -> None:
+        orphans.remove(backend, stray, self._runtime.settings.stop_grace_s)
         self._runtime.notices.say(f"removed {stray.name}, {why}", backend=backend.name)
 
-    def _give_back(self, backend: Backend, stray: Found) -> None:
+    def _give_back(self, backend: Backend, stray: FoundAttempt) -> None:
         """A container of ours without a row, as after --new-journal: its labels say whose it is."""
         runtime, labels = self._runtime, stray.labels
         run = OpRun(

@@ -8,7 +8,7 @@ import httpx
 
 from gyoza_tui.client.answers import Meaning, error_code, meaning, words
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.models.failures import Failure, Reason
+from gyoza_tui.models.failures import Failure, FailureReason
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EVENT_STATE, OWNED, EventType, RunState
 from gyoza_tui.worker.journal.journal import REPLACED
@@ -51,7 +51,7 @@ class Refusals:
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(json.dumps(row.event.payload))
         message = f"the server does not take the outputs ({words(error)}); they are kept in {kept}"
-        failure = Failure(exit_code=0, reason=Reason.BAD_OUTPUT, message=message)
+        failure = Failure(exit_code=0, reason=FailureReason.BAD_OUTPUT, message=message)
         report = row.event.model_copy(
             update={"type": EventType.FAILED, "msg": message[:200], "payload": failure.model_dump(mode="json")}
         )

@@ -14,7 +14,7 @@ from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 
 
-class Heed(Duty):
+class ServerVerdicts(Duty):
     """Apart from the heartbeat, because an intent is journaled: a slow disk may delay it, but not the next beat."""
 
     name = "heed"

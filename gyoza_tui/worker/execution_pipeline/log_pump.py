@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from gyoza_tui.backends.base import Backend, BackendError, Chunk, Exit, Handle, Output, Phase, Stream
+from gyoza_tui.backends.base import AttemptPhase, Backend, BackendError, Chunk, Exit, Handle, Output, Stream
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.limits import KIB, MIB
 from gyoza_tui.models.runs import EventReport
@@ -66,7 +66,7 @@ class LogPump:
         self._abandoned = False
         self._left = threading.Event()
         """The writer has written its last."""
-        self.state: Exit | Phase = Phase.CREATED
+        self.state: Exit | AttemptPhase = AttemptPhase.CREATED
         self.error: BaseException | None = None
 
     @property
@@ -134,7 +134,7 @@ class LogPump:
                 return
             if not let_go:
                 state = self._wait()
-                if state is not Phase.RUNNING:
+                if state is not AttemptPhase.RUNNING:
                     self.state = state
                     if isinstance(state, Exit) and not output.covers(state):
                         self._read_rest()
@@ -169,7 +169,7 @@ class LogPump:
                 return True
         return False
 
-    def _wait(self) -> Exit | Phase:
+    def _wait(self) -> Exit | AttemptPhase:
         """The attempt's state once its stream has ended; RUNNING when it goes on without its stream."""
         patience = Patience(self._clock)
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gyoza_tui.backends.base import AttemptElsewhere, BackendError, DiskFull
-from gyoza_tui.models.failures import Failure, Reason
+from gyoza_tui.models.failures import Failure, FailureReason
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.execution_pipeline.script import services_of
@@ -110,8 +110,8 @@ def _end_failed(services: Services, error: Exception) -> None:
         services.record.finish(Outcome.FAILED, failure.message[:200], report)
 
 
-def _reason(error: Exception) -> Reason:
-    return error.reason if isinstance(error, BackendError) else Reason.INTERNAL
+def _reason(error: Exception) -> FailureReason:
+    return error.reason if isinstance(error, BackendError) else FailureReason.INTERNAL
 
 
 def _message(error: Exception) -> str:

@@ -16,7 +16,7 @@ from gyoza_tui.backends.base import BackendError
 from gyoza_tui.models.images import LOCAL
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.building import backend_options
-from gyoza_tui.worker.state_dir import orphans as strays
+from gyoza_tui.worker.state_dir import orphans
 from gyoza_tui.worker.state_dir.owner import Owner
 from gyoza_tui.worker.state_dir.removal import remove_tree
 
@@ -54,5 +54,5 @@ def _abandoned(home: Path) -> bool:
 def _ended(home: Path, settings: Settings) -> Iterator[str]:
     backend = BACKENDS[LOCAL](backend_options(settings, home, home.name)._replace(ops_file=None))
     for stray in backend.find({}):
-        strays.remove(backend, stray, settings.stop_grace_s)
+        orphans.remove(backend, stray, settings.stop_grace_s)
         yield stray.name

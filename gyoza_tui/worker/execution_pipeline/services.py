@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from gyoza_tui.backends.base import (
     AttemptElsewhere,
+    AttemptPhase,
     Backend,
     BackendBroken,
     BackendError,
     BackendUnavailable,
     DiskFull,
     Handle,
-    Phase,
     PullProgress,
     VanishedHandle,
 )
@@ -28,7 +28,7 @@ from gyoza_tui.models.runs import EventReport
 from gyoza_tui.worker.execution_pipeline.patience import Patience
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
-from gyoza_tui.worker.retry_notice import Again
+from gyoza_tui.worker.retry_notice import RetryNotice
 
 if TYPE_CHECKING:
     from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
@@ -96,7 +96,7 @@ class Services:
     """Brings the output to the spool, once the container is started."""
     kill_at: float | None = None
     """UTC seconds at which what was asked to stop is killed; None while nothing is."""
-    again: Again | None = None
+    again: RetryNotice | None = None
     """While something went wrong and is tried again."""
     machine_fault: Callable[[], str | None] | None = None
     """After a failure before the start: why this machine cannot start the attempt, None when it can. Without it, as in
@@ -187,7 +187,7 @@ class Services:
             return True
 
     def _stop(self, handle: Handle) -> bool:
-        runs = self.backend.state(handle) is Phase.RUNNING
+        runs = self.backend.state(handle) is AttemptPhase.RUNNING
         self.kill_at = self.clock.utc().timestamp() + self.stop_grace_s
         try:
             self.backend.stop(handle, self.stop_grace_s)
@@ -211,7 +211,7 @@ class Services:
             try:
                 self.backend.remove(handle)
             except BackendError:
-                if self.backend.state(handle) is not Phase.RUNNING:
+                if self.backend.state(handle) is not AttemptPhase.RUNNING:
                     raise
                 # its end is on record, and it was started again from outside
                 self.backend.stop(handle, 0.0)
@@ -243,5 +243,5 @@ class Services:
 
     def _pause(self, why: str, tries: int, unless: threading.Event) -> None:
         pause = _RETRY_S[min(tries, len(_RETRY_S) - 1)]
-        self.again = Again(why, self.clock.utc().timestamp() + pause)
+        self.again = RetryNotice(why, self.clock.utc().timestamp() + pause)
         self.clock.wait(unless, pause)

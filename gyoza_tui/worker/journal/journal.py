@@ -19,7 +19,7 @@ from typing import Any, Final
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.journal import outbox_table as journal_outbox
+from gyoza_tui.worker.journal import outbox_table
 from gyoza_tui.worker.journal import secrets as journal_secrets
 from gyoza_tui.worker.journal.damage import UNREADABLE, delete_unreadable
 from gyoza_tui.worker.journal.file import (
@@ -207,7 +207,7 @@ class Journal:
             changes: dict[str, Any] = {} if parsed is None else {"parsed": parsed}
             with self._transaction() as db:
                 for report in reports:
-                    journal_outbox.queue(db, key, report)
+                    outbox_table.queue(db, key, report)
                     if report.type is EventType.PROGRESS and isinstance(report.msg, int | float):
                         changes |= progressed(row.with_(**changes), float(report.msg), self._clock.utc().timestamp())
                 if changes:
@@ -223,9 +223,9 @@ class Journal:
             if not self._unended(key):
                 return
             with self._transaction(outlives_power=False) as db:
-                waits = journal_outbox.has_started(db, key)
+                waits = outbox_table.has_started(db, key)
                 if not waits:
-                    journal_outbox.queue(db, key, report)
+                    outbox_table.queue(db, key, report)
             self._refresh(key, queued=0 if waits else 1)
 
     def finish(
@@ -242,11 +242,11 @@ class Journal:
             withdrawn = 0
             with self._transaction() as db:
                 if outcome is Outcome.LOST:
-                    withdrawn = journal_outbox.withdraw(db, key)
+                    withdrawn = outbox_table.withdraw(db, key)
                 elif outcome in (Outcome.CANCELLED, Outcome.RELEASED):
-                    withdrawn = journal_outbox.withdraw_started(db, key)
+                    withdrawn = outbox_table.withdraw_started(db, key)
                 for report in reports:
-                    journal_outbox.queue(db, key, report)
+                    outbox_table.queue(db, key, report)
                 at = self._clock.utc().timestamp()
                 ended = {"outcome": outcome, "outcome_note": note, "outcome_at": at, "acked": not reports}
                 self._set(db, key, ended | {"last_line": last_line})
@@ -267,7 +267,7 @@ class Journal:
     def outbox(self, key: int | None = None, limit: int = -1) -> list[OutboxRow]:
         """Reports not yet taken, in order per run: the first of one row, or all."""
         with self._write:
-            return journal_outbox.load(self._db, key, limit)
+            return outbox_table.load(self._db, key, limit)
 
     def tried(self, ids: Iterable[int]) -> None:
         """About to be sent: from here on the server may know it."""
@@ -283,7 +283,7 @@ class Journal:
         with self._write:
             with self._transaction(outlives_power=refused is not None) as db:
                 for row in rows:
-                    settled[row.run] += journal_outbox.settle(db, row, refused)
+                    settled[row.run] += outbox_table.settle(db, row, refused)
                     if row.ends_run:
                         self._set(db, row.run, {"acked": True})
                     elif row.starts_run and refused is None:
@@ -296,9 +296,9 @@ class Journal:
         reports = list(reports)
         with self._write:
             with self._transaction() as db:
-                settled = journal_outbox.settle(db, row, REPLACED)
+                settled = outbox_table.settle(db, row, REPLACED)
                 for report in reports:
-                    journal_outbox.queue(db, row.run, report)
+                    outbox_table.queue(db, row.run, report)
             self._refresh(row.run, queued=len(reports) - settled)
 
     def refusals(self, key: int) -> list[str]:

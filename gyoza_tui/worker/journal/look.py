@@ -46,7 +46,7 @@ def open_attempts(journal: Path) -> list[OpenAttempt]:
     return attempts
 
 
-class Step(NamedTuple):
+class StepTime(NamedTuple):
     """A step of an attempt here, and when it began and ended: UTC seconds, None while it goes on."""
 
     name: str
@@ -56,7 +56,7 @@ class Step(NamedTuple):
     """The attempt's outcome, at the step in which it ended without success."""
 
 
-def steps_of(journal: Path, run_id: str) -> dict[int, list[Step]]:
+def steps_of(journal: Path, run_id: str) -> dict[int, list[StepTime]]:
     """The steps of each attempt of a run, as often as each was gone into."""
     found = _look(
         journal,
@@ -68,9 +68,9 @@ def steps_of(journal: Path, run_id: str) -> dict[int, list[Step]]:
     return {attempt: _steps(list(entries)) for attempt, entries in groupby(found, key=itemgetter(0))}
 
 
-def _steps(entries: list[Any]) -> list[Step]:
+def _steps(entries: list[Any]) -> list[StepTime]:
     ends = [began_at for _, _, began_at, _, _ in entries[1:]] + [entries[-1][3]]
-    steps = [Step(step, began_at, end) for (_, step, began_at, _, _), end in zip(entries, ends, strict=True)]
+    steps = [StepTime(step, began_at, end) for (_, step, began_at, _, _), end in zip(entries, ends, strict=True)]
     outcome = entries[-1][4]
     last = None if outcome in (None, Outcome.COMPLETED) else ended_in(steps)
     return [step._replace(not_done=outcome) if step is last else step for step in steps]

@@ -17,7 +17,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from gyoza_tui import private
-from gyoza_tui.worker.state_dir import holder as state_holder
+from gyoza_tui.worker.state_dir import holder
 from gyoza_tui.worker.state_dir.removal import remove_tree
 from gyoza_tui.worker.state_dir.reserve import Reserve
 
@@ -115,7 +115,7 @@ class StateDir(RunDirs):
         self.root = root
         self._lock = lock
         self.reserve = Reserve(root / "reserve")
-        self.reserve.in_room(lambda: state_holder.note(root, _write))
+        self.reserve.in_room(lambda: holder.note(root, _write))
         self.instance_id = _identity(root / "instance")
         self.epoch = self.reserve.in_room(self._next_epoch)
 
@@ -202,8 +202,8 @@ def _locked(root: Path) -> FileLock:
         lock.acquire(poll_interval=_LOOK_S / 10)
     except Timeout:
         raise StateDirError(
-            f"the state directory {root} is in use by {state_holder.holder(root)}; its log is {root / WORKER_LOG}. "
-            f"{state_holder.how_to_end_it(root)}. Or start a second worker with another --worker-id"
+            f"the state directory {root} is in use by {holder.holder(root)}; its log is {root / WORKER_LOG}. "
+            f"{holder.how_to_end_it(root)}. Or start a second worker with another --worker-id"
         ) from None
     return lock
 

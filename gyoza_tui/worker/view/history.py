@@ -15,7 +15,7 @@ from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.view.control import ControlError, HistoryPage
 from gyoza_tui.worker.view.snapshot import RunView
-from gyoza_tui.worker.view.snapshot_builder import Picture
+from gyoza_tui.worker.view.snapshot_builder import SnapshotBuilder
 
 _CLOSED: Final = "acked = 1 AND cleaned = 1"
 _NEWEST_FIRST: Final = "ORDER BY outcome_at DESC, key DESC"
@@ -29,9 +29,9 @@ _FACTS: Final = (
 class RunHistory:
     """Of one worker. Every method waits for a disk and raises ControlError when that gives nothing."""
 
-    def __init__(self, runtime: Runtime, picture: Picture) -> None:
+    def __init__(self, runtime: Runtime, builder: SnapshotBuilder) -> None:
         self._runtime = runtime
-        self._picture = picture
+        self._builder = builder
         self._uri = f"{runtime.state_dir.journal.absolute().as_uri()}?mode=ro"
 
     def page(self, wanted: RunFilter, limit: int) -> HistoryPage:
@@ -41,14 +41,14 @@ class RunHistory:
             total = len(keys) if wanted else _count(db)
             rows = {row.key: row for row in _rows(db, keys[:limit])}
             entered = _entered(db, rows)
-        views = [self._picture.view(rows[key], entered.get(key, {})) for key in keys[:limit] if key in rows]
+        views = [self._builder.view(rows[key], entered.get(key, {})) for key in keys[:limit] if key in rows]
         return HistoryPage(tuple(views), total)
 
     def view(self, key: int) -> RunView:
         """Of a closed attempt. KeyError when there is none of that key."""
         with self._open() as db:
             for row in _rows(db, [key]):
-                return self._picture.view(row, _entered(db, [key]).get(key, {}))
+                return self._builder.view(row, _entered(db, [key]).get(key, {}))
         raise KeyError(key)
 
     def _matching(self, db: sqlite3.Connection, wanted: RunFilter) -> Iterator[int]:

@@ -15,10 +15,10 @@ from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.view.checks import Check, checklist
 from gyoza_tui.worker.view.control import Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
 from gyoza_tui.worker.view.history import RunHistory
-from gyoza_tui.worker.view.run_inquiry import Inquiry
-from gyoza_tui.worker.view.run_logs import LogSource, RunLogs
+from gyoza_tui.worker.view.run_inquiry import RunInquiry
+from gyoza_tui.worker.view.run_logs import LogLocation, RunLogs
 from gyoza_tui.worker.view.snapshot import Notice, Snapshot
-from gyoza_tui.worker.view.snapshot_builder import Picture
+from gyoza_tui.worker.view.snapshot_builder import SnapshotBuilder
 
 
 class LocalControl:
@@ -27,18 +27,18 @@ class LocalControl:
     def __init__(self, runtime: Runtime, slots: Slots, duties: list[Duty]) -> None:
         self._runtime = runtime
         self._slots = slots
-        self._picture = Picture(runtime, slots, duties)
+        self._builder = SnapshotBuilder(runtime, slots, duties)
         self._logs = RunLogs(self._log_source)
-        self._history = RunHistory(runtime, self._picture)
-        self._inquiry = Inquiry(runtime, self._picture, self._history)
+        self._history = RunHistory(runtime, self._builder)
+        self._inquiry = RunInquiry(runtime, self._builder, self._history)
         self.asked: Ending | None = None
         """The highest ending asked for so far; the main thread acts on it."""
 
     def snapshot(self) -> Snapshot:
-        return self._picture.snapshot()
+        return self._builder.snapshot()
 
     def duties(self) -> tuple[DutyStatus, ...]:
-        return self._picture.duties()
+        return self._builder.duties()
 
     def samples(self) -> tuple[HardwareSample, ...]:
         return self._runtime.history.samples()
@@ -117,11 +117,11 @@ class LocalControl:
         asked = [self._slots.ask(row, intent, note) for row in self._rows(run_id, attempt)]
         return any(asked)
 
-    def _log_source(self, key: int) -> LogSource:
+    def _log_source(self, key: int) -> LogLocation:
         row = self._inquiry.view(key).row
         state_dir = self._runtime.state_dir
         values = secrets_of(state_dir.journal.absolute(), row.run_id) or ()
-        return LogSource(state_dir.log_of(row.name), {*values, *row.run.secret_env.values()})
+        return LogLocation(state_dir.log_of(row.name), {*values, *row.run.secret_env.values()})
 
     def _rows(self, run_id: str, attempt: int) -> list[RunRow]:
         rows = self._runtime.active()

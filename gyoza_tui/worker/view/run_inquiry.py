@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from gyoza_tui.backends.base import Backend, BackendError, Handle, Phase
+from gyoza_tui.backends.base import AttemptPhase, Backend, BackendError, Handle
 from gyoza_tui.client.answers import Meaning, error_code, meaning, words
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import OpRun
@@ -18,7 +18,7 @@ from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.view.control import ControlError, RunDetails
 from gyoza_tui.worker.view.history import RunHistory
 from gyoza_tui.worker.view.snapshot import RunView
-from gyoza_tui.worker.view.snapshot_builder import Picture
+from gyoza_tui.worker.view.snapshot_builder import SnapshotBuilder
 
 _ASK_S: Final = 4.0
 _ENOUGH_S: Final = 10.0
@@ -26,16 +26,16 @@ _ENOUGH_S: Final = 10.0
 _T = TypeVar("_T")
 
 
-class Inquiry:
+class RunInquiry:
     """Of one worker. KeyError for an attempt that is neither here nor in the history."""
 
-    def __init__(self, runtime: Runtime, picture: Picture, history: RunHistory) -> None:
+    def __init__(self, runtime: Runtime, builder: SnapshotBuilder, history: RunHistory) -> None:
         self._runtime = runtime
-        self._picture = picture
+        self._builder = builder
         self._history = history
 
     def view(self, key: int) -> RunView:
-        return self._picture.open_view(key) or self._history.view(key)
+        return self._builder.open_view(key) or self._history.view(key)
 
     def details(self, key: int) -> RunDetails:
         """Also when the server does not answer."""
@@ -71,11 +71,11 @@ class Inquiry:
     def shell(self, key: int) -> tuple[str, ...]:
         row, backend, handle = self._container(key)
         state = self._asked(row, lambda: backend.state(handle))
-        if state is Phase.GONE:
+        if state is AttemptPhase.GONE:
             raise ControlError(f"the container of {row.run_id} is gone")
-        if state is Phase.CREATED:
+        if state is AttemptPhase.CREATED:
             raise ControlError(f"the container of {row.run_id} is not started yet")
-        if state is not Phase.RUNNING:
+        if state is not AttemptPhase.RUNNING:
             raise ControlError(f"the container of {row.run_id} has ended: there is nothing to open a shell in")
         return self._asked(row, lambda: backend.shell(handle))
 

@@ -23,7 +23,7 @@ _LOWERABLE: Final = re.compile(r"(?:[^A-Z\\\[]|\\[^A-Zux0-9])*", re.ASCII)
 """Patterns that find in lower-case text what they find in any text with case ignored, and much faster."""
 
 
-class LogSource(NamedTuple):
+class LogLocation(NamedTuple):
     """Where an attempt's log is, and which values in it are shown to nobody."""
 
     path: Path
@@ -38,7 +38,7 @@ class _Log(NamedTuple):
 class RunLogs:
     """Thread-safe. A log that is not there is empty; secrets are in none."""
 
-    def __init__(self, source_of: Callable[[int], LogSource]) -> None:
+    def __init__(self, source_of: Callable[[int], LogLocation]) -> None:
         """`source_of` an attempt's key; it raises KeyError for one that is not known."""
         self._source_of = source_of
         self._lock = threading.Lock()

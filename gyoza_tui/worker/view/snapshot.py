@@ -18,14 +18,13 @@ from gyoza_tui.worker.duties.duty import DutyStatus
 from gyoza_tui.worker.foreign_memory import Foreign
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 from gyoza_tui.worker.notices.notices import Notice
-from gyoza_tui.worker.retry_notice import Again
+from gyoza_tui.worker.retry_notice import RetryNotice
 from gyoza_tui.worker.server_link import LinkState
 from gyoza_tui.worker.view.phase import Phase, phase_of
 from gyoza_tui.worker.view.run_facts import facts_of
 
 __all__ = [
     "UNCHECKED",
-    "Again",
     "DutyStatus",
     "Exit",
     "Failures",
@@ -37,6 +36,7 @@ __all__ = [
     "Phase",
     "Progress",
     "PullProgress",
+    "RetryNotice",
     "RunRow",
     "RunView",
     "Snapshot",
@@ -82,7 +82,7 @@ class RunView(NamedTuple):
     """While its image is pulled."""
     kill_at: float | None = None
     """When SIGKILL follows, in UTC seconds, while it is asked to stop."""
-    again: Again | None = None
+    again: RetryNotice | None = None
     """While something went wrong and is tried again."""
     seen: bool = True
     """False for a failed one as long as nobody has looked at how it ended."""

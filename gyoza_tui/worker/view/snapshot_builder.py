@@ -10,7 +10,7 @@ from gyoza_tui.worker.duties.duty import Duty, DutyStatus
 from gyoza_tui.worker.execution_pipeline.types.step import step_name
 from gyoza_tui.worker.journal.progress import left_s
 from gyoza_tui.worker.journal.row import Outcome, RunRow
-from gyoza_tui.worker.retry_notice import Again
+from gyoza_tui.worker.retry_notice import RetryNotice
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.view.snapshot import Failures, Progress, PullProgress, RunView, Snapshot, StepView, Tally
@@ -23,14 +23,14 @@ class _Passing(NamedTuple):
     held: bool
     pull: PullProgress | None
     kill_at: float | None
-    again: Again | None
+    again: RetryNotice | None
 
     @classmethod
     def of(cls, view: RunView) -> _Passing:
         return cls(view.server_state, view.held, view.pull, view.kill_at, view.again)
 
 
-class Picture:
+class SnapshotBuilder:
     """Of one worker. Touches no disk; an attempt that did not change keeps the same RunView object."""
 
     def __init__(self, runtime: Runtime, slots: Slots, duties: Sequence[Duty]) -> None:

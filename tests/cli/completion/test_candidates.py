@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from gyoza_tui.cli.completion import candidates as completing
-from gyoza_tui.cli.completion import compound_words as completing_words
+from gyoza_tui.cli.completion import candidates, compound_words
 from gyoza_tui.models.definitions import InputSpec, OpDefinition, ValueType
 from gyoza_tui.models.filters import Key
 from gyoza_tui.models.states import RunState
@@ -22,7 +21,7 @@ from tests.servers import ServerThread
 def offered(clean_environment: object) -> Callable[..., list[str]]:
     """The values that a callback offers for what was typed, with these flags behind the verb."""
 
-    def ask(callback: Callable[[typer.Context, str], list[completing.Offer]], typed: str, **flags: Any) -> list[str]:
+    def ask(callback: Callable[[typer.Context, str], list[candidates.Offer]], typed: str, **flags: Any) -> list[str]:
         context = typer.Context(typer.main.get_command(_app()))
         context.params = dict(flags)
         return [offer.value for offer in callback(context, typed)]
@@ -42,35 +41,35 @@ Ask = Callable[..., list[str]]
 def test_runs_by_the_beginning_of_their_ids(served: ServerThread, offered: Ask) -> None:
     for name in ("abc", "abd", "b"):
         served.client.create_run("busybox", id=name)
-    assert offered(completing.complete_run, "") == ["b", "abd", "abc"]
-    assert offered(completing.complete_run, "ab") == ["abd", "abc"]
-    assert offered(completing.complete_run, "zz") == []
+    assert offered(candidates.complete_run, "") == ["b", "abd", "abc"]
+    assert offered(candidates.complete_run, "ab") == ["abd", "abc"]
+    assert offered(candidates.complete_run, "zz") == []
 
 
 def test_what_may_be_done_with_a_run_decides_whether_it_is_offered(served: ServerThread, offered: Ask) -> None:
     for name in ("waits", "ended"):
         served.client.create_run("busybox", id=name)
     served.client.update_run("ended", state=RunState.CANCELLED)
-    assert offered(completing.complete_open_run, "") == ["waits"]
-    assert offered(completing.complete_retryable_run, "") == ["ended"]
+    assert offered(candidates.complete_open_run, "") == ["waits"]
+    assert offered(candidates.complete_retryable_run, "") == ["ended"]
 
 
 def test_workers_and_definitions(served: ServerThread, offered: Ask) -> None:
     served.client.heartbeat(worker_id="gpu-01", resources={})
     for version in ("1.0", "2.0"):
         served.client.upsert_definition(OpDefinition(id="train", version=version, image="busybox"))
-    assert offered(completing.complete_worker, "gpu") == ["gpu-01"]
-    assert offered(completing.complete_worker, "cpu") == []
-    assert offered(completing.complete_definition, "t") == ["train"]
-    assert offered(completing.complete_definition, "train@") == ["train@1.0", "train@2.0"]
-    assert offered(completing.complete_target, "tr") == ["train@1.0", "train@2.0"], "a bare name is an image"
+    assert offered(candidates.complete_worker, "gpu") == ["gpu-01"]
+    assert offered(candidates.complete_worker, "cpu") == []
+    assert offered(candidates.complete_definition, "t") == ["train"]
+    assert offered(candidates.complete_definition, "train@") == ["train@1.0", "train@2.0"]
+    assert offered(candidates.complete_target, "tr") == ["train@1.0", "train@2.0"], "a bare name is an image"
 
 
 def test_terms_of_a_filter(served: ServerThread, offered: Ask) -> None:
     served.client.heartbeat(worker_id="gpu-01", resources={})
     served.client.upsert_definition(OpDefinition(id="train", version="1", image="busybox"))
     served.client.create_run("busybox", id="abc")
-    term = completing_words.complete_term
+    term = compound_words.complete_term
     assert offered(term, "s") == ["state:", "since:"]
     assert len(offered(term, "")) == len(Key)
     assert offered(term, "state:pending,F") == ["state:pending,failed"]
@@ -80,15 +79,15 @@ def test_terms_of_a_filter(served: ServerThread, offered: Ask) -> None:
     assert offered(term, "worker:=") == ["worker:=gpu-01"]
     assert offered(term, "run:a") == ["run:abc"]
     assert offered(term, "topic:n") == offered(term, "none:n") == []
-    assert offered(completing_words.complete_open_run_or_term, "") == ["abc", *offered(term, "")]
-    assert offered(completing_words.complete_retryable_run_or_term, "st") == ["state:"]
-    assert offered(completing_words.complete_open_run_or_term, "run:a") == ["run:abc"]
+    assert offered(compound_words.complete_open_run_or_term, "") == ["abc", *offered(term, "")]
+    assert offered(compound_words.complete_retryable_run_or_term, "st") == ["state:"]
+    assert offered(compound_words.complete_open_run_or_term, "run:a") == ["run:abc"]
 
 
 def test_inputs_of_the_definition_that_is_named(served: ServerThread, offered: Ask) -> None:
     specs = {"epochs": InputSpec(type=ValueType.INT, default=3), "fast": InputSpec(type=ValueType.BOOL)}
     served.client.upsert_definition(OpDefinition(id="train", version="1", image="busybox", input_specs=specs))
-    ask = completing_words.complete_input
+    ask = compound_words.complete_input
     for target in ("train@1", "train@"):
         assert offered(ask, "", target=target) == ["epochs=", "fast="]
     assert offered(ask, "e", target="train@1") == ["epochs="]
@@ -99,10 +98,10 @@ def test_inputs_of_the_definition_that_is_named(served: ServerThread, offered: A
 
 
 def test_no_more_than_somebody_can_read(served: ServerThread, offered: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completing, "OFFERED_MAX", 2)
+    monkeypatch.setattr(candidates, "OFFERED_MAX", 2)
     for name in ("a", "b", "c"):
         served.client.create_run("busybox", id=name)
-    assert offered(completing.complete_run, "") == ["c", "b"]
+    assert offered(candidates.complete_run, "") == ["c", "b"]
 
 
 @pytest.fixture
@@ -118,7 +117,7 @@ def test_nothing_and_no_word_on_any_error(
     served.client.create_run("busybox", id="abc")
     begun = time.monotonic()
     for url in ("http://127.0.0.1:1", "not a url", f"http://127.0.0.1:{silent_port}"):
-        assert offered(completing.complete_run, "", server=url) == []
+        assert offered(candidates.complete_run, "", server=url) == []
     assert time.monotonic() - begun < 3
     assert capsys.readouterr() == ("", "")
-    assert offered(completing.complete_run, "", server=served.url) == ["abc"]
+    assert offered(candidates.complete_run, "", server=served.url) == ["abc"]

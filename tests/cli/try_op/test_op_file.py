@@ -9,7 +9,7 @@ import pytest
 from gyoza_tui.cli.failures import CliError, ExitCode
 from gyoza_tui.cli.try_op import yaml_file
 from gyoza_tui.cli.try_op.op_file import FAULTS_SHOWN, read_definitions
-from gyoza_tui.cli.try_op.yaml_file import Place
+from gyoza_tui.cli.try_op.yaml_file import TextPlace
 from gyoza_tui.models.definitions import ValueType
 
 GOOD = """\
@@ -166,5 +166,5 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 def test_places_are_those_of_an_editor() -> None:
     (document,) = yaml_file.documents("a:\n  - b: 1\n    c: [x, y]\n")
     assert document.value == {"a": [{"b": 1, "c": ["x", "y"]}]}
-    assert document.values["a", 0, "c", 1] == Place(3, 12)
-    assert document.keys["a", 0, "c"] == Place(3, 5)
+    assert document.values["a", 0, "c", 1] == TextPlace(3, 12)
+    assert document.keys["a", 0, "c"] == TextPlace(3, 5)

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.ui import saved_logs as log_files
+from gyoza_tui.ui import saved_logs
 
 
 def test_the_log_is_saved_as_it_came(tmp_path: Path) -> None:
-    path = log_files.save([b"\x1b[31mred\r\n", b"\xff\x00"], "classify", "a1b2", tmp_path)
+    path = saved_logs.save([b"\x1b[31mred\r\n", b"\xff\x00"], "classify", "a1b2", tmp_path)
     assert path == tmp_path / "classify-a1b2.log"
     assert path.read_bytes() == b"\x1b[31mred\r\n\xff\x00"
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    paths = [log_files.save([bytes([n])], "op", "r", tmp_path) for n in range(3)]
+    paths = [saved_logs.save([bytes([n])], "op", "r", tmp_path) for n in range(3)]
     assert [path.name for path in paths] == ["op-r.log", "op-r-2.log", "op-r-3.log"]
     assert [path.read_bytes() for path in paths] == [b"\0", b"\1", b"\2"]
 
 
 @pytest.mark.parametrize("op", ["../../etc/cron", "/abs", ".hidden", "a\nb", "\x1b]0;x\x07", "", "x" * 500, "."])
 def test_a_name_from_outside_leads_nowhere_else(tmp_path: Path, op: str) -> None:
-    path = log_files.save([b""], op, "../r", tmp_path)
+    path = saved_logs.save([b""], op, "../r", tmp_path)
     assert path.parent == tmp_path
     assert path.name.isprintable()
     assert not path.name.startswith(".")
@@ -37,12 +37,12 @@ def test_a_log_that_cannot_be_read_to_its_end_leaves_no_file(tmp_path: Path) -> 
         raise OSError("spool gone")
 
     with pytest.raises(OSError, match="spool gone"):
-        log_files.save(broken(), "op", "r", tmp_path)
+        saved_logs.save(broken(), "op", "r", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pagers_file_is_private() -> None:
-    path = log_files.for_pager([b"secret"])
+    path = saved_logs.for_pager([b"secret"])
     try:
         assert path.read_bytes() == b"secret"
         assert path.stat().st_mode & 0o077 == 0
@@ -51,7 +51,7 @@ def test_a_pagers_file_is_private() -> None:
 
 
 def test_a_pager_is_given_nothing_that_acts_on_the_terminal() -> None:
-    path = log_files.for_pager([b"\x1b[31mred\x1b[0m\x1b]52;c;b3d", b"uZWQ=\x07 \x1b[2Jend\x0e\x08\r\n\xff\x1b"])
+    path = saved_logs.for_pager([b"\x1b[31mred\x1b[0m\x1b]52;c;b3d", b"uZWQ=\x07 \x1b[2Jend\x0e\x08\r\n\xff\x1b"])
     try:
         assert path.read_bytes().decode() == "\x1b[31mred\x1b[0m end\r\n\ufffd"
     finally:

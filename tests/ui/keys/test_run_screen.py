@@ -16,7 +16,7 @@ from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.control import LogLine, RunDetails, Stream
-from gyoza_tui.worker.view.snapshot import Again, Exit, Outcome, RunView, StepView
+from gyoza_tui.worker.view.snapshot import Exit, Outcome, RetryNotice, RunView, StepView
 from tests.ui.fake_control import NOW, snapshot
 from tests.ui.keys.app import Opened, opened, run, running, until
 
@@ -191,7 +191,7 @@ def test_what_the_server_was_not_asked_is_what_was_known() -> None:
 
 def test_a_step_that_is_tried_again_says_why() -> None:
     steps = (StepView("start_oprun", NOW - 9, NOW - 3), StepView("run_container", NOW - 3))
-    again = RUN._replace(steps=steps, again=Again("no [/engine]", NOW + 2))
+    again = RUN._replace(steps=steps, again=RetryNotice("no [/engine]", NOW + 2))
     text = run_text(RunDetails(again, None, "", ()), [], NOW, UTC).plain
     assert text.endswith("► container     0:03  02:14:07  again in 2 s: no [/engine]")
 

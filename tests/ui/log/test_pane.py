@@ -17,7 +17,7 @@ from gyoza_tui.ui.widgets.log_view.view import FEED
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.control import LogLine, LogPage, Stream
-from gyoza_tui.worker.view.snapshot import Again, Outcome, PullProgress, RunView, StepView
+from gyoza_tui.worker.view.snapshot import Outcome, PullProgress, RetryNotice, RunView, StepView
 from tests.ui.fake_control import NOW, SLICE_LINES, FakeControl
 from tests.ui.log.pane import KEY, numbered, opened, run, view_of
 from tests.ui.still_clock import StillClock
@@ -481,10 +481,10 @@ def test_another_run_is_another_log_and_no_run_says_so() -> None:
             it.pane.show_run(view_of(key=2))
             await it.settled()
             assert it.rows[0] == "No output yet."
-            it.pane.show_run(view_of(key=2)._replace(again=Again("the registry is down", NOW)))
+            it.pane.show_run(view_of(key=2)._replace(again=RetryNotice("the registry is down", NOW)))
             await it.pilot.pause()
             assert it.rows[0] == "No output yet. Tried again: the registry is down"
-            it.pane.show_run(view_of(key=2)._replace(again=Again("the registry is " + "down " * 20, NOW)))
+            it.pane.show_run(view_of(key=2)._replace(again=RetryNotice("the registry is " + "down " * 20, NOW)))
             await it.pilot.pause()
             assert it.rows[0].startswith("No output yet. Tried again: the registry is down down")
             assert it.rows[0].endswith("…")
@@ -603,12 +603,12 @@ def test_a_step_that_was_not_done_has_no_tick(outcome: Outcome, shown: str) -> N
 
 
 def test_while_an_image_is_pulled_the_title_says_how_much() -> None:
-    def wide(pull: PullProgress, again: Again | None = None) -> str:
+    def wide(pull: PullProgress, again: RetryNotice | None = None) -> str:
         return steps_line(at_step(1, pull)._replace(again=again), NOW, 200).plain
 
     assert "\u25baimage 3/8 layers 120/400M 3:19" in wide(PullProgress(120 << 20, 400 << 20, 3, 8))
     assert "\u25baimage 0/? layers 0M/? 3:19" in wide(PullProgress())
-    assert "\u25baimage again in 5 s 3:19" in wide(PullProgress(), Again("the registry is down", NOW + 5))
+    assert "\u25baimage again in 5 s 3:19" in wide(PullProgress(), RetryNotice("the registry is down", NOW + 5))
 
 
 def test_the_narrow_title_keeps_the_run_and_where_we_are() -> None:

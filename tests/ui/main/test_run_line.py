@@ -8,7 +8,7 @@ from gyoza_tui.backends.base import PullProgress
 from gyoza_tui.models.states import RunState
 from gyoza_tui.ui.run.line import Layout, run_line
 from gyoza_tui.ui.run.server_truth import differing
-from gyoza_tui.worker.view.snapshot import Again, Intent, Outcome, Phase, Progress, RunView
+from gyoza_tui.worker.view.snapshot import Intent, Outcome, Phase, Progress, RetryNotice, RunView
 from tests.ui.fake_control import NOW
 from tests.ui.main.scene import ACTIVE, PAST, ended, going_on
 from tests.ui.still_clock import StillClock
@@ -78,7 +78,7 @@ def test_a_pull_shows_layers_and_bytes() -> None:
 
 
 def test_what_is_tried_again_shows_when_and_why() -> None:
-    again = Again("the registry is down\x1b[2J", NOW + 3.2)
+    again = RetryNotice("the registry is down\x1b[2J", NOW + 3.2)
     pulled = going_on(1, "r", step="pull_latest_image", started_at=None, pull=PullProgress(), again=again)
     assert "2/6 again in 4 s" in row(pulled)
     assert row(pulled).rstrip().endswith("the registry is down")

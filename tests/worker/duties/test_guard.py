@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendUnavailable, Exit, Handle, Phase, State
+from gyoza_tui.backends.base import AttemptPhase, BackendUnavailable, Exit, Handle, State
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.state_dir import disk_growth, reserve
@@ -278,7 +278,7 @@ def test_a_journal_without_room_comes_after_the_kill_and_the_reserve(scene: _Sce
 
 @pytest.mark.parametrize(
     ("state", "kept"),
-    [(Exit(137, "SIGKILL"), False), (Exit(0), True), (Phase.RUNNING, True), (BackendUnavailable("away"), True)],
+    [(Exit(137, "SIGKILL"), False), (Exit(0), True), (AttemptPhase.RUNNING, True), (BackendUnavailable("away"), True)],
 )
 def test_only_what_was_killed_loses_its_directory_before_its_end_is_on_record(
     scene: _Scene, monkeypatch: pytest.MonkeyPatch, state: State | BackendUnavailable, *, kept: bool

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendError, BackendUnavailable, Found, Label, Spec
+from gyoza_tui.backends.base import BackendError, BackendUnavailable, FoundAttempt, Label, Spec
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import Intent
 from gyoza_tui.worker.state_dir.owner import Owner
@@ -104,7 +104,7 @@ def test_what_only_carries_our_labels_is_left_alone(rig: Rig) -> None:
     assert not any(name.startswith("debug") for name in rig.backend.removed)
 
 
-def _without_run(found: Found) -> dict[str, str]:
+def _without_run(found: FoundAttempt) -> dict[str, str]:
     return {name: value for name, value in found.labels.items() if name != Label.RUN}
 
 
@@ -135,7 +135,7 @@ def test_what_a_killed_process_without_a_journal_left_is_removed(rig: Rig) -> No
 def test_the_engine_is_compared_once_a_minute(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[object] = []
 
-    def find(labels: object) -> list[Found]:
+    def find(labels: object) -> list[FoundAttempt]:
         looks.append(labels)
         return []
 

@@ -10,7 +10,7 @@ import pytest
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.journal import Journal
-from gyoza_tui.worker.journal.look import Step, cleaned, secrets_of, steps_of
+from gyoza_tui.worker.journal.look import StepTime, cleaned, secrets_of, steps_of
 from gyoza_tui.worker.journal.row import Outcome
 from tests.clock import FakeClock
 
@@ -69,11 +69,11 @@ def test_the_steps_of_each_attempt(path: Path) -> None:
     journal.begin_step(second.key, "prepare_inputs")
     assert steps_of(path, "r1") == {
         1: [
-            Step("prepare_inputs", begun, begun + 2),
-            Step("pull_latest_image", begun + 2, begun + 4, not_done="released"),
-            Step("cleanup_op_dir", begun + 4, begun + 6),
+            StepTime("prepare_inputs", begun, begun + 2),
+            StepTime("pull_latest_image", begun + 2, begun + 4, not_done="released"),
+            StepTime("cleanup_op_dir", begun + 4, begun + 6),
         ],
-        2: [Step("prepare_inputs", begun + 6, None)],
+        2: [StepTime("prepare_inputs", begun + 6, None)],
     }
     assert steps_of(path, "r2") == steps_of(path.with_name("none.db"), "r1") == {}
     journal.close()

@@ -15,7 +15,7 @@ from gyoza_tui.models.ansi import without_escapes
 from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.op_output.log_spool.lines import TAIL_MAX
 from gyoza_tui.worker.view.control import ControlError, LogLine, LogQuery
-from gyoza_tui.worker.view.run_logs import LogSource, RunLogs
+from gyoza_tui.worker.view.run_logs import LogLocation, RunLogs
 
 OUT, ERR = Stream.STDOUT, Stream.STDERR
 MIB = 1 << 20
@@ -29,7 +29,7 @@ def new_spool(tmp_path: Path, max_bytes: int = 64 * MIB) -> tuple[LogSpool, RunL
     global _count
     _count += 1
     path = tmp_path / f"spool{_count}"
-    return LogSpool(path, max_bytes), RunLogs(lambda key: {KEY: LogSource(path)}[key])
+    return LogSpool(path, max_bytes), RunLogs(lambda key: {KEY: LogLocation(path)}[key])
 
 
 def put(spool: LogSpool, *parts: bytes | tuple[Stream, bytes]) -> None:
@@ -79,7 +79,7 @@ def test_a_negative_start_counts_from_the_end(tmp_path: Path) -> None:
 
 
 def test_a_log_that_is_not_there_is_empty_and_an_attempt_that_is_not_known_is_an_error(tmp_path: Path) -> None:
-    logs = RunLogs(lambda key: {KEY: LogSource(tmp_path / "nothing")}[key])
+    logs = RunLogs(lambda key: {KEY: LogLocation(tmp_path / "nothing")}[key])
     assert logs.lines(KEY, -5, 5, 8192).lines == ()
     assert logs.search(KEY, ERROR, 0, backwards=False).numbers == ()
     assert logs.search(KEY, ERROR, 9, backwards=True).next_line is None
@@ -196,7 +196,7 @@ def test_secrets_are_neither_shown_nor_found_nor_saved(tmp_path: Path) -> None:
     spool = LogSpool(tmp_path / "spool", 64 * MIB)
     put(spool, b"begin\nkey: -----BEGIN-----\nMIIE", b"vQIB\nhunt", b"er2 and hunter2\nend\n")
     secrets = ("hunter2", "-----BEGIN-----\nMIIEvQIB")
-    logs = RunLogs(lambda _: LogSource(tmp_path / "spool", secrets))
+    logs = RunLogs(lambda _: LogLocation(tmp_path / "spool", secrets))
     shown = [line.data for line in every_line(logs)]
     assert shown == [b"begin", b"key: ***", b"***", b"*** and ***", b"end"]
     assert b"".join(logs.bytes(KEY)).splitlines() == shown
@@ -208,6 +208,6 @@ def test_secrets_are_neither_shown_nor_found_nor_saved(tmp_path: Path) -> None:
 def test_what_may_be_part_of_a_secret_is_not_shown_where_a_line_is_cut(tmp_path: Path, at: int) -> None:
     spool = LogSpool(tmp_path / "spool", 64 * MIB)
     put(spool, b"x" * (100 - at) + b"hunter2" + b"y" * 20_000 + b"hunter2" + b"z" * (TAIL_MAX - 7 + at) + b"\n")
-    [line] = RunLogs(lambda _: LogSource(tmp_path / "spool", ("hunter2",))).lines(KEY, 0, 1, 100).lines
+    [line] = RunLogs(lambda _: LogLocation(tmp_path / "spool", ("hunter2",))).lines(KEY, 0, 1, 100).lines
     assert line.data == b"x" * (100 - at) + (b"***" if at == 7 else b"")
     assert line.tail.strip(b"z") == b""

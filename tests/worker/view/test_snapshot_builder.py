@@ -21,7 +21,7 @@ from gyoza_tui.worker.image_pulls import RETRY_S
 from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.state_dir.disk import look
-from gyoza_tui.worker.view.snapshot import Again, Failures, Phase, RunView, StepView, Tally
+from gyoza_tui.worker.view.snapshot import Failures, Phase, RetryNotice, RunView, StepView, Tally
 from tests.scripted_server import Reply, ScriptedServer
 from tests.waiting import until
 from tests.worker.rig import Rig
@@ -159,7 +159,7 @@ def test_why_a_pull_is_tried_again_until_it_goes_on(rig: Rig, monkeypatch: pytes
     failed_at = rig.clock.utc().timestamp()
     Slots.start(rig.worker.slots, row)
     again = until(lambda: _view(rig).again, "that it is tried again")
-    assert again == Again("the registry is down", failed_at + RETRY_S[0])
+    assert again == RetryNotice("the registry is down", failed_at + RETRY_S[0])
     looked.set()
     until(lambda: _view(rig).pull == PullProgress(1, 2, 0, 1), "that it goes on")
     assert _view(rig).again is None
@@ -168,7 +168,7 @@ def test_why_a_pull_is_tried_again_until_it_goes_on(rig: Rig, monkeypatch: pytes
 
 
 def test_why_a_call_of_the_engine_is_made_again(rig: Rig) -> None:
-    seen: list[Again | None] = []
+    seen: list[RetryNotice | None] = []
 
     def called(ctx: ExecutionContext) -> ExecutionContext:
         assert isinstance(ctx.services, Services)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from gyoza_tui.ui.widgets.log_view.moment import moment
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.selecting import TooMuch
-from gyoza_tui.ui.widgets.log_view.source import LogSource
+from gyoza_tui.ui.widgets.log_view.source import LogReader
 from gyoza_tui.ui.widgets.log_view.view import Goal, LogView
-from gyoza_tui.ui.widgets.log_view.window import Place
+from gyoza_tui.ui.widgets.log_view.window import ScrollPlace
 
-__all__ = ["Goal", "LogSource", "LogView", "Place", "Search", "TooMuch", "moment"]
+__all__ = ["Goal", "LogReader", "LogView", "ScrollPlace", "Search", "TooMuch", "moment"]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from gyoza_tui.ui.off_loop import aside
-from gyoza_tui.ui.widgets.log_view.source import LogSource
+from gyoza_tui.ui.widgets.log_view.source import LogReader
 from gyoza_tui.ui.widgets.log_view.window import Window
 from gyoza_tui.worker.view.control import ControlError, LogPage
 
@@ -22,7 +22,7 @@ Question = tuple[int, int]
 class Feed:
     """One question at a time, however often it is told to ask; what is asked for next is decided when it is asked."""
 
-    def __init__(self, source: LogSource, window: Window, came: Callable[[Feed, int], None]) -> None:
+    def __init__(self, source: LogReader, window: Window, came: Callable[[Feed, int], None]) -> None:
         self._source = source
         self._window = window
         self._came = came
@@ -83,5 +83,5 @@ class Feed:
         return asked
 
 
-def _read(source: LogSource, asked: list[Question]) -> list[LogPage]:
+def _read(source: LogReader, asked: list[Question]) -> list[LogPage]:
     return [source.lines(start, count) for start, count in asked]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.widgets.log_view.search import Search
-from gyoza_tui.ui.widgets.log_view.source import LogSource
+from gyoza_tui.ui.widgets.log_view.source import LogReader
 from gyoza_tui.worker.view.control import ControlError, LogHits, LogQuery
 
 _SLICES: Final = 8
@@ -25,7 +25,7 @@ class Hunt:
     """
 
     def __init__(
-        self, source: LogSource, run: Callable[[Coroutine[Any, Any, None]], object], came: Callable[[Search], None]
+        self, source: LogReader, run: Callable[[Coroutine[Any, Any, None]], object], came: Callable[[Search], None]
     ) -> None:
         self._source = source
         self._run = run
@@ -80,7 +80,7 @@ class Hunt:
             self._busy.discard(search)
 
 
-def _some(source: LogSource, query: LogQuery, line: int, *, backwards: bool) -> LogHits:
+def _some(source: LogReader, query: LogQuery, line: int, *, backwards: bool) -> LogHits:
     """Slices up to the first match, a few at most: each way to the loop and back costs as much as one."""
     for _ in range(_SLICES):
         found = source.search(query, line, backwards=backwards)

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
-from gyoza_tui.ui.widgets.log_view.source import LogSource
+from gyoza_tui.ui.widgets.log_view.source import LogReader
 
 _AGO: Final = re.compile(r"-?(\d{1,6})\s*([smhd])")
 _UNIT: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -30,7 +30,7 @@ def moment(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
     return None if whole is None else whole.replace(tzinfo=zone).astimezone(zone)
 
 
-def first_line_at(source: LogSource, when: float) -> int:
+def first_line_at(source: LogReader, when: float) -> int:
     """The number of the first line that came at or after UTC second `when`, else of the last one. Blocks."""
     low, high = 0, source.lines(-1, 1).total
     last = high - 1

@@ -12,7 +12,7 @@ from textual.selection import Selection
 
 from gyoza_tui.ui.widgets.log_view.layout import Order
 from gyoza_tui.ui.widgets.log_view.shown import ShownLine
-from gyoza_tui.ui.widgets.log_view.source import LogSource
+from gyoza_tui.ui.widgets.log_view.source import LogReader
 from gyoza_tui.ui.widgets.log_view.window import in_runs
 from gyoza_tui.worker.view.control import LogLine
 
@@ -61,7 +61,7 @@ def _numbers(selection: Selection, order: Order) -> Iterator[int]:
         number = order.after(number)
 
 
-def read(selection: Selection, wanted: Sequence[int], source: LogSource, show: Callable[[LogLine], ShownLine]) -> str:
+def read(selection: Selection, wanted: Sequence[int], source: LogReader, show: Callable[[LogLine], ShownLine]) -> str:
     """The text of those lines as it is shown. Blocks. Raises TooMuch, ControlError, KeyError."""
     begin, end = _ends(selection)
     parts: list[str] = []

@@ -7,7 +7,7 @@ from typing import Protocol
 from gyoza_tui.worker.view.control import LogHits, LogPage, LogQuery
 
 
-class LogSource(Protocol):
+class LogReader(Protocol):
     """One log. Every method blocks, and raises ControlError or KeyError when the log cannot be had."""
 
     def lines(self, start: int, count: int) -> LogPage: ...

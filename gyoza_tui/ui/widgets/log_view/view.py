@@ -20,8 +20,8 @@ from gyoza_tui.ui.widgets.log_view.moment import first_line_at
 from gyoza_tui.ui.widgets.log_view.pointed import PointedCanvas
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.shown import LINE_MAX, ShownLine
-from gyoza_tui.ui.widgets.log_view.source import LogSource
-from gyoza_tui.ui.widgets.log_view.window import Place
+from gyoza_tui.ui.widgets.log_view.source import LogReader
+from gyoza_tui.ui.widgets.log_view.window import ScrollPlace
 from gyoza_tui.worker.view.control import ControlError
 
 FEED: Final = "log feed"
@@ -53,7 +53,7 @@ class LogView(PointedCanvas):
         super().__init__(options, line_max)
         self._reset(None)
 
-    def _reset(self, source: LogSource | None) -> None:
+    def _reset(self, source: LogReader | None) -> None:
         self._clear()
         self._source = source
         self._feed = Feed(source, self._window, self._lines_came) if source is not None else None
@@ -110,7 +110,7 @@ class LogView(PointedCanvas):
         number = self._place
         return None if number is None else self._window.known.get(number)
 
-    def open(self, source: LogSource | None) -> None:
+    def open(self, source: LogReader | None) -> None:
         """Show another log, from its end; None: nothing."""
         if self.text_selection is not None:
             self.screen.clear_selection()
@@ -161,10 +161,10 @@ class LogView(PointedCanvas):
         self._moved()
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ScrollPlace:
         return self._window.place
 
-    def return_to(self, place: Place) -> None:
+    def return_to(self, place: ScrollPlace) -> None:
         self._cursor = None
         self._window.return_to(place)
         self._moved()
@@ -338,5 +338,5 @@ class LogView(PointedCanvas):
             self.post_message(self.Told("no error above" if backwards else "no error below"))
         return found
 
-    async def _seek_time(self, source: LogSource, when: float) -> int | None:
+    async def _seek_time(self, source: LogReader, when: float) -> int | None:
         return await aside(partial(first_line_at, source, when))

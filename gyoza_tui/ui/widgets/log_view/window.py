@@ -16,7 +16,7 @@ _REVEALED_AT: Final = 3
 """A line that is gone to stands this part of the height below the top."""
 
 
-class Place(NamedTuple):
+class ScrollPlace(NamedTuple):
     """What part of the log was on the screen."""
 
     top: Anchor
@@ -133,10 +133,10 @@ class Window:
             self._stand(Anchor(index if self.only is None else self.only.at(index)))
 
     @property
-    def place(self) -> Place:
-        return Place(self._top, self.follow)
+    def place(self) -> ScrollPlace:
+        return ScrollPlace(self._top, self.follow)
 
-    def return_to(self, place: Place) -> None:
+    def return_to(self, place: ScrollPlace) -> None:
         self._stand(place.top)
         self.follow = place.follow
 

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from gyoza_tui.backends.base import Exit, Stream
-from gyoza_tui.models.failures import Failure, Reason, last_line, plain_end
+from gyoza_tui.models.failures import Failure, FailureReason, last_line, plain_end
 from gyoza_tui.models.limits import LOG_TAIL_MAX, OUTPUT_FILE_MAX
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
@@ -51,10 +51,10 @@ def _complete(ctx: ExecutionContext, services: Services, doubt: str | None) -> F
         files = [_fetched(services, name) for name in (OUTPUT_JSON, OUTPUT_PICKLE)]
         if doubt is not None and files == [None, None]:
             message = f"{doubt}, and it left no outputs"
-            return _failed(services, Reason.BACKEND_RESTARTED, message)
+            return _failed(services, FailureReason.BACKEND_RESTARTED, message)
         decoded = decode_outputs(*files)
     except (BadOutput, ValueError) as error:
-        return _failed(services, Reason.BAD_OUTPUT, str(error))
+        return _failed(services, FailureReason.BAD_OUTPUT, str(error))
     if decoded.notes:
         services.record.events([EventReport(type=EventType.ERROR, msg=note) for note in decoded.notes])
     ctx.outputs = decoded.values
@@ -72,30 +72,30 @@ def _failure(services: Services, ended: Exit) -> Failure | None:
     """Why it failed, the machine's fault before the op's; None for exit 0."""
     row = services.record.row
     if ended.machine_fault:
-        reason, message = Reason.BACKEND_RESTARTED, ended.machine_fault
+        reason, message = FailureReason.BACKEND_RESTARTED, ended.machine_fault
     elif row.filled_disk and ended.code != 0:  # it may have ended well just before it was stopped
-        reason, message = Reason.FILLED_DISK, row.filled_disk
+        reason, message = FailureReason.FILLED_DISK, row.filled_disk
     elif ended.not_executable:
-        reason, message = Reason.NOT_EXECUTABLE, ended.not_executable
+        reason, message = FailureReason.NOT_EXECUTABLE, ended.not_executable
     elif row.timed_out:
-        reason, message = Reason.TIMEOUT, f"stopped after {row.run.timeout_s:g} s, its time limit"
+        reason, message = FailureReason.TIMEOUT, f"stopped after {row.run.timeout_s:g} s, its time limit"
     elif ended.oom:
         asked = row.run.constraints.ram_mb
         limit = f"its limit of {asked} MB" if asked else "the machine's memory"
-        reason, message = Reason.OOM_KILLED, f"used more than {limit}"
+        reason, message = FailureReason.OOM_KILLED, f"used more than {limit}"
     elif ended.code == 0:
         return None
     elif ended.signal in ("SIGKILL", "SIGTERM"):
         from_outside = f"ended by {ended.signal} from outside"
-        reason = Reason.KILLED
+        reason = FailureReason.KILLED
         message = from_outside if ended.from_outside else plain_end(ended.code, ended.signal)
     else:
-        reason, message = Reason.OP_ERROR, plain_end(ended.code, ended.signal)
+        reason, message = FailureReason.OP_ERROR, plain_end(ended.code, ended.signal)
     return _failed(services, reason, message, exit_code=ended.code, signal=ended.signal)
 
 
 def _failed(
-    services: Services, reason: Reason, message: str, *, exit_code: int | None = 0, signal: str | None = None
+    services: Services, reason: FailureReason, message: str, *, exit_code: int | None = 0, signal: str | None = None
 ) -> Failure:
     return Failure(
         exit_code=exit_code,

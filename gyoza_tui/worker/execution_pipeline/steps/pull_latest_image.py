@@ -10,7 +10,7 @@ from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.journal.row import Intent
-from gyoza_tui.worker.retry_notice import Again
+from gyoza_tui.worker.retry_notice import RetryNotice
 
 
 def pull_latest_image(ctx: ExecutionContext) -> ExecutionContext:
@@ -38,7 +38,7 @@ def pull_latest_image(ctx: ExecutionContext) -> ExecutionContext:
 
 
 def _ensure(services: Services, image: str) -> None:
-    def again(what: Again) -> None:
+    def again(what: RetryNotice) -> None:
         services.again = what
 
     services.pulls.ensure(services.backend, image, services.pulled, services.interrupt, services.warn, on_again=again)

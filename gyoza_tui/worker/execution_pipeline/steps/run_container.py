@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from gyoza_tui.backends.base import Exit, Handle, Output, Phase, Spec, VanishedHandle
+from gyoza_tui.backends.base import AttemptPhase, Exit, Handle, Output, Spec, VanishedHandle
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import CTX_LOGS_MAX, MIB
@@ -60,10 +60,10 @@ def _started(ctx: ExecutionContext, services: Services) -> Exit:
     if not fresh:
         # for as long as it takes: to give up would stop it when the engine is back
         state = services.patiently("container", lambda: services.backend.state(handle), math.inf)
-        if state is Phase.GONE:
+        if state is AttemptPhase.GONE:
             raise VanishedHandle(_GONE)
         handle = _renewed(services, handle)
-        fresh = state is Phase.CREATED
+        fresh = state is AttemptPhase.CREATED
     pump.go(_opened(services, pump, handle, fresh=fresh))
     services.pump = pump
     return _waited(services, pump)
@@ -79,7 +79,7 @@ def _created(ctx: ExecutionContext, services: Services) -> tuple[Handle, bool]:
     made = row.handle
     if made is not None and row.start_asked:
         return made, False
-    there = made is not None and services.patiently("made", lambda: backend.state(made)) is not Phase.GONE
+    there = made is not None and services.patiently("made", lambda: backend.state(made)) is not AttemptPhase.GONE
     handle = made if made is not None and there else _made(ctx, services)
     # once more after a restart: the worker may have ended between the container and its inputs
     services.patiently("inputs", lambda: backend.put(handle, input_files(ctx.inputs)))

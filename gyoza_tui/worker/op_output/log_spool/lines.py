@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from gyoza_tui.backends.base import Stream
-from gyoza_tui.worker.op_output.log_spool.records import STREAM_OF, Record, Segment
+from gyoza_tui.worker.op_output.log_spool.records import STREAM_OF, Segment, SpoolRecord
 
 LINE_MAX: Final = 256 * 1024
 """Bytes of one line that `read_lines` gives unless told otherwise; the rest is in the file."""
@@ -50,9 +50,9 @@ class Cut(NamedTuple):
         return f"[gyoza-tui: {self.bytes} bytes in {self.lines} lines cut here]"
 
 
-class Place(NamedTuple):
+class RecordPlace(NamedTuple):
     segment: Segment
-    record: Record
+    record: SpoolRecord
 
     def data(self) -> bytes:
         return self.segment.read(self.record.start, self.record.length)
@@ -69,16 +69,16 @@ class Walk:
     def __iter__(self) -> Walk:
         return self
 
-    def __next__(self) -> Place:
+    def __next__(self) -> RecordPlace:
         while True:
             for record in self._records:
-                return Place(self._segments[self._chosen], record)
+                return RecordPlace(self._segments[self._chosen], record)
             if self._chosen + 1 == len(self._segments):
                 raise StopIteration
             self._chosen += 1
             self._records = self._segments[self._chosen].records(0)
 
-    def skip(self, place: Place, number: int) -> None:
+    def skip(self, place: RecordPlace, number: int) -> None:
         """Go on, behind that record, with the last TAIL_MAX bytes or more of line `number`.
 
         Within a segment only, so never over a cut.
@@ -92,7 +92,7 @@ class Walk:
 class _Unfinished:
     """The line being put together."""
 
-    def __init__(self, record: Record, line_max: int, *, whole: bool) -> None:
+    def __init__(self, record: SpoolRecord, line_max: int, *, whole: bool) -> None:
         self.number = record.line
         self._stream = STREAM_OF[record.kind]
         self._at = record.at

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from gyoza_tui.backends.base import Resume, Stream, StreamMark
-from gyoza_tui.worker.op_output.log_spool.lines import LINE_MAX, Cut, LogLine, Place, Walk, lines_of
-from gyoza_tui.worker.op_output.log_spool.records import KIND_OF, Kind, Record, Segment, segment_numbers
+from gyoza_tui.worker.op_output.log_spool.lines import LINE_MAX, Cut, LogLine, RecordPlace, Walk, lines_of
+from gyoza_tui.worker.op_output.log_spool.records import KIND_OF, Kind, Segment, SpoolRecord, segment_numbers
 from gyoza_tui.worker.op_output.log_spool.slices import SLICE_BYTES, LineSlice, slice_of
 
 TAIL_MARK: Final = 4096
@@ -179,17 +179,17 @@ def cuts(segments: list[Segment]) -> dict[int, Cut]:
     return found
 
 
-def _last(segments: list[Segment]) -> Place:
-    return Place(segments[-1], segments[-1].record(segments[-1].count() - 1))
+def _last(segments: list[Segment]) -> RecordPlace:
+    return RecordPlace(segments[-1], segments[-1].record(segments[-1].count() - 1))
 
 
-def _lines_until(place: Place) -> int:
+def _lines_until(place: RecordPlace) -> int:
     """Lines up to the end of that record, an unfinished one included."""
     data = place.data()
     return place.record.line + data.count(b"\n") + (not data.endswith(b"\n"))
 
 
-def _find(segments: list[Segment], wanted: Callable[[Record], bool]) -> tuple[int, int]:
+def _find(segments: list[Segment], wanted: Callable[[SpoolRecord], bool]) -> tuple[int, int]:
     """(segment, record) of the first record that is `wanted`; one behind the last when none is."""
     chosen = 0
     while chosen + 1 < len(segments) and not wanted(segments[chosen + 1].first()):
@@ -237,7 +237,7 @@ def _holding(segments: list[Segment], kind: Kind, offset: int) -> tuple[int, int
     return _step_back(segments, *_find(segments, lambda record: record.before(kind) > offset))
 
 
-def _stream_places(segments: list[Segment], kind: Kind, offset: int) -> Iterator[Place]:
+def _stream_places(segments: list[Segment], kind: Kind, offset: int) -> Iterator[RecordPlace]:
     """The records of one stream from the one that holds its byte `offset` on."""
     size = _stream_size(segments, kind)
     while offset < size:

@@ -38,7 +38,7 @@ STREAM_OF: Final[dict[Kind, Stream | None]] = {
 }
 
 
-class Record(NamedTuple):
+class SpoolRecord(NamedTuple):
     """A run of bytes of one stream that came at (nearly) the same time."""
 
     start: int
@@ -69,12 +69,12 @@ class Record(NamedTuple):
         return _FORMAT.pack(self.start, self.line, self.out, self.err, self.at, self.length, flags)
 
 
-def unpack(raw: bytes) -> Record:
+def unpack(raw: bytes) -> SpoolRecord:
     """Raises OSError for what was never a record."""
     start, line, out, err, at, length, flags = _FORMAT.unpack(raw)
     if not 0 < length <= RECORD_BYTES or flags & 0x7F not in _KINDS:
         raise OSError(errno.EUCLEAN, "the index of the log is damaged")
-    return Record(start, line, out, err, at, length, Kind(flags & 0x7F), bool(flags & _CONTINUES))
+    return SpoolRecord(start, line, out, err, at, length, Kind(flags & 0x7F), bool(flags & _CONTINUES))
 
 
 def log_name(number: int) -> str:
@@ -103,7 +103,7 @@ class Segment:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
         self._index = os.open(path / index_name(number), flags)
         self._log = os.open(path / log_name(number), flags)
-        self._first: Record | None = None
+        self._first: SpoolRecord | None = None
 
     def __del__(self) -> None:
         # Not closed by hand: an iterator of another thread may still read what has been rotated away meanwhile.
@@ -115,16 +115,16 @@ class Segment:
         """Records it holds now."""
         return os.fstat(self._index).st_size // RECORD_SIZE
 
-    def record(self, position: int) -> Record:
+    def record(self, position: int) -> SpoolRecord:
         return unpack(os.pread(self._index, RECORD_SIZE, position * RECORD_SIZE))
 
-    def first(self) -> Record:
+    def first(self) -> SpoolRecord:
         """Its first record; it must have one."""
         if self._first is None:
             self._first = self.record(0)
         return self._first
 
-    def records(self, position: int) -> Iterator[Record]:
+    def records(self, position: int) -> Iterator[SpoolRecord]:
         """The records from `position` on that it holds now."""
         while raw := os.pread(self._index, RECORD_SIZE * _BATCH, position * RECORD_SIZE):
             whole = len(raw) // RECORD_SIZE
@@ -144,7 +144,7 @@ class Segment:
                 count, last = count + 1, record
         return count
 
-    def search(self, wanted: Callable[[Record], bool]) -> int:
+    def search(self, wanted: Callable[[SpoolRecord], bool]) -> int:
         """The position of the first record that is `wanted`, which must hold for all behind it too; else the count."""
         low, high = 0, self.count()
         while low < high:

@@ -16,8 +16,8 @@ from gyoza_tui.worker.op_output.log_spool.records import (
     RECORD_BYTES,
     RECORD_SIZE,
     Kind,
-    Record,
     Segment,
+    SpoolRecord,
     index_name,
     log_name,
     segment_numbers,
@@ -37,7 +37,7 @@ class SegmentWriter:
         self._head_max = max(1, max_bytes // 2)
         self._tail_max = max(1, (max_bytes - self._head_max) // _TAIL_SEGMENTS)
         self._parts: list[bytes] = []
-        self._records: list[Record] = []
+        self._records: list[SpoolRecord] = []
         self._log = self._index = -1
         mend(path)
         self._recall()
@@ -117,7 +117,7 @@ class SegmentWriter:
         continues = self._unfinished is kind
         if self._unfinished is not None and not continues:
             self._line += 1
-        self._records.append(Record(self._end, self._line, self._out, self._err, at, len(data), kind, continues))
+        self._records.append(SpoolRecord(self._end, self._line, self._out, self._err, at, len(data), kind, continues))
         self._parts.append(data)
         self._advance(kind, data)
 
