@@ -9,7 +9,7 @@ from gyoza_tui import own_server
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.own_server import OwnServer
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker.state_dir.state_dir import worker_dir
+from gyoza_tui.worker_dirs import worker_dir
 
 
 class Meant(NamedTuple):

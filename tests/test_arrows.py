@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
+import gyoza_tui
+from gyoza_tui.cli.verb_table import VERBS
 from gyoza_tui.models.states import RunState
 from tests.commands import environment
 from tests.servers import KEY, ServerThread
@@ -39,3 +44,27 @@ def test_a_headless_worker_loads_no_terminal_and_no_server(tmp_path: Path) -> No
     loaded = set(re.findall(r"\| +([\w.]+)$", report.read_text(errors="replace"), re.MULTILINE))
     assert "gyoza_tui.worker.runner" in loaded
     assert {name for name in loaded if name.partition(".")[0] in NEVER} == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "never"),
+    [
+        ("gyoza_tui.worker.journal.row", {"sqlite3", "psutil", "filelock", "httpx"}),
+        ("gyoza_tui.worker.view.control", {"sqlite3", "docker", "gyoza_tui.worker.slots", "gyoza_tui.worker.runtime"}),
+    ],
+)
+def test_what_a_view_reads_loads_nothing_of_what_works(module: str, never: set[str]) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert module in loaded
+    assert never & set(loaded) == set()
+
+
+def test_every_name_of_a_module_in_a_string_is_one() -> None:
+    """Verbs, children and what is loaded late are named by strings."""
+    root = Path(gyoza_tui.__file__).parent
+    sources = [path.read_text() for path in root.rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r"[\"'](gyoza_tui(?:\.\w+)+)[\"']", text)}
+    named |= {f"gyoza_tui.cli.verbs.{verb.module}" for verb in VERBS.values()}
+    assert named >= {"gyoza_tui.server.body_child", "gyoza_tui.cli.verbs.show"}
+    assert {name for name in named if find_spec(name) is None} == set()

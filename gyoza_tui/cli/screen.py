@@ -68,7 +68,7 @@ def options(settings: Settings, command: str) -> UiOptions:
     from gyoza_tui.ui import theme_file
     from gyoza_tui.ui.keys.keymap import KeymapError, check_keymap
     from gyoza_tui.ui.options import UiOptions
-    from gyoza_tui.worker.state_dir.state_dir import worker_dir
+    from gyoza_tui.worker_dirs import worker_dir
 
     try:
         check_keymap(settings.ui_keymap)

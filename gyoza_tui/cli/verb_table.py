@@ -28,14 +28,14 @@ VERBS: Final = {
     "submit": _Verb("submit", kind=WithCommand),
     "deploy": _Verb("deploy"),
     "init": _Verb("init"),
-    "run": _Verb("run_op", kind=WithCommand),
+    "run": _Verb("run", kind=WithCommand),
     "definitions": _Verb("definitions", only_tells=True),
     "runs": _Verb("runs", only_tells=True),
     "show": _Verb("show", only_tells=True),
     "logs": _Verb("logs", only_tells=True),
-    "cancel": _Verb("run_changes", "CANCEL_EXAMPLES"),
-    "retry": _Verb("run_changes", "RETRY_EXAMPLES"),
-    "priority": _Verb("run_changes", "PRIORITY_EXAMPLES"),
+    "cancel": _Verb("change", "CANCEL_EXAMPLES"),
+    "retry": _Verb("change", "RETRY_EXAMPLES"),
+    "priority": _Verb("change", "PRIORITY_EXAMPLES"),
     "workers": _Verb("workers", only_tells=True),
     "events": _Verb("events", only_tells=True),
     "check": _Verb("check"),
@@ -92,7 +92,7 @@ class _Loaded(MutableMapping[str, Any]):
 
 
 def _command(name: str, verb: _Verb) -> Any:
-    module = import_module(f"gyoza_tui.cli.{verb.module}")
+    module = import_module(f"gyoza_tui.cli.verbs.{verb.module}")
     found = getattr(module, name)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -27,7 +27,8 @@ from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.runs import Event, OpRun
 from gyoza_tui.models.states import EVENT_STATE, EventType, RunState
 from gyoza_tui.worker.op_output.log_spool import SpoolReader
-from gyoza_tui.worker.state_dir.state_dir import log_files, worker_dir
+from gyoza_tui.worker.state_dir.state_dir import log_files
+from gyoza_tui.worker_dirs import worker_dir
 from tests.histories import check_histories
 from tests.images import BUSYBOX
 from tests.server.process import ServerProcess

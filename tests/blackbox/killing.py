@@ -30,7 +30,8 @@ from gyoza_tui.worker.building import backend_options
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.op_output.log_spool import SpoolReader
 from gyoza_tui.worker.runner import Worker
-from gyoza_tui.worker.state_dir.state_dir import RunDirs, StateDir, log_files, worker_dir
+from gyoza_tui.worker.state_dir.state_dir import RunDirs, StateDir, log_files
+from gyoza_tui.worker_dirs import worker_dir
 from tests.histories import check_history
 from tests.waiting import until
 

@@ -19,7 +19,7 @@ import pytest
 
 from gyoza_tui import __version__
 from gyoza_tui.cli.settings_docs import ROOT
-from gyoza_tui.worker.state_dir.state_dir import worker_dir
+from gyoza_tui.worker_dirs import worker_dir
 from tests.commands import COMMAND, Started, environment, installed
 from tests.waiting import until
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gyoza_tui.server.database import Database
-from gyoza_tui.worker.state_dir.state_dir import StateDir, worker_dir
+from gyoza_tui.worker.state_dir.state_dir import StateDir
+from gyoza_tui.worker_dirs import worker_dir
 from tests.commands import installed
 
 HERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "GYOZA_SERVER_URL": "http://127.0.0.1:1"}

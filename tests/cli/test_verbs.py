@@ -27,7 +27,8 @@ from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import ClaimRequest
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.op_output.log_spool import LogSpool
-from gyoza_tui.worker.state_dir.state_dir import StateDir, worker_dir
+from gyoza_tui.worker.state_dir.state_dir import StateDir
+from gyoza_tui.worker_dirs import worker_dir
 from tests.cli.conftest import Verb, known
 from tests.commands import COMMAND, environment, unread
 from tests.servers import WORK_KEY, ServerThread

@@ -1,4 +1,4 @@
-"""The embedded server's process. Its parent, `local_server.py`, starts it and tells it all by its standard input."""
+"""The embedded server's process. Its parent, `parent.py`, starts it and tells it all by its standard input."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class LiveLog:
     def look(self, run: OpRun) -> None:
         """To be called with all news of the run."""
         from gyoza_tui.cli.printing.local_logs import nowhere_here
-        from gyoza_tui.worker.state_dir.state_dir import worker_dirs
+        from gyoza_tui.worker_dirs import worker_dirs
 
         here = worker_dirs(self._settings.state_dir)
         for number in range(self._last + 1, run.current_attempt + 1):

@@ -29,7 +29,8 @@ class FoundLog(NamedTuple):
 
 def find(text: str, attempt: int | None, settings: Settings) -> FoundLog | None:
     """The newest log of the run here, or that of an attempt, by the beginning of its id. None: not here."""
-    from gyoza_tui.worker.state_dir.state_dir import JOURNAL, log_files, worker_dirs
+    from gyoza_tui.worker.state_dir.state_dir import JOURNAL, log_files
+    from gyoza_tui.worker_dirs import worker_dirs
 
     if not text.strip(".") or not text.isprintable():
         raise usage(f"{text[:80]!a} is not a run's id; `gyoza-tui runs` lists them")
@@ -100,14 +101,14 @@ def awaited(text: str, attempt: int | None, settings: Settings, *, patient: bool
 
 
 def _may_come(run: OpRun, settings: Settings) -> bool:
-    from gyoza_tui.worker.state_dir.state_dir import worker_dirs
+    from gyoza_tui.worker_dirs import worker_dirs
 
     here = worker_dirs(settings.state_dir)
     return not run.state.terminal and run.worker_id in (None, settings.worker_id, *here)
 
 
 def _not_here(run: OpRun, settings: Settings) -> str:
-    from gyoza_tui.worker.state_dir.state_dir import worker_dirs
+    from gyoza_tui.worker_dirs import worker_dirs
 
     name = visible(run.id)
     if run.worker_id is None:

@@ -35,8 +35,9 @@ from gyoza_tui.worker.server_link import HELD_BY_ANOTHER, LinkState
 from gyoza_tui.worker.state_dir import disk
 from gyoza_tui.worker.state_dir import look as state_dir_look
 from gyoza_tui.worker.state_dir.look import Directory
-from gyoza_tui.worker.state_dir.state_dir import JOURNAL, worker_dir, worker_dirs
+from gyoza_tui.worker.state_dir.state_dir import JOURNAL
 from gyoza_tui.worker.view.checks import Asked
+from gyoza_tui.worker_dirs import worker_dir, worker_dirs
 
 _NO_IMAGE: Final = "gyoza-tui/none"
 """No run is asked about, so the probe's own image is the only one."""

@@ -54,7 +54,8 @@ def show(
 def _steps(settings: Settings, run: OpRun) -> dict[int, list[StepTime]]:
     """Of the attempts that a worker of this machine had."""
     from gyoza_tui.worker.journal.look import steps_of
-    from gyoza_tui.worker.state_dir.state_dir import JOURNAL, worker_dirs
+    from gyoza_tui.worker.state_dir.state_dir import JOURNAL
+    from gyoza_tui.worker_dirs import worker_dirs
 
     here = worker_dirs(settings.state_dir)
     found: dict[int, list[StepTime]] = {}

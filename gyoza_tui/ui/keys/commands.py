@@ -12,7 +12,6 @@ from textual.screen import Screen
 
 from gyoza_tui.ui.keys.actions import ACTIONS, Action, Scope
 from gyoza_tui.ui.keys.key_names import written
-from gyoza_tui.ui.screens.about_run import AboutRun
 
 
 def commands(app: App[Any], screen: Screen[object], wear: Callable[[str], None]) -> Iterator[SystemCommand]:
@@ -38,4 +37,4 @@ def _without_key(action: Action, app: App[Any], screen: Screen[object]) -> DOMNo
         return None
     if action.scope is Scope.APP:
         return app
-    return screen if action.scope is Scope.RUN and isinstance(screen, AboutRun) else None
+    return screen if action.scope is Scope.RUN and hasattr(screen, f"action_{action.id}") else None

@@ -11,9 +11,9 @@ from textual.content import Content
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.format import duration
 from gyoza_tui.ui.keys.key_names import key_of
+from gyoza_tui.ui.keys.question import Choice, Question, yes_or_no
 from gyoza_tui.ui.keys.refusals import stoppable
 from gyoza_tui.ui.outside_text import one_line
-from gyoza_tui.ui.screens.dialog import Choice, Question, yes_or_no
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
 _LISTED: Final = 8

@@ -9,13 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 
 from gyoza_tui.ui.keys.actions import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.panels.log_keys import LogKeys
 from gyoza_tui.ui.run.steps import steps_line
-from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.log_view import LogView, ScrollPlace, Search, moment
 from gyoza_tui.ui.widgets.prompt import Prompt
@@ -54,6 +54,15 @@ class LogPane(Vertical, LogKeys):
     """Rule, log, and a line to type into while something is typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.LOG)
+
+    class LineOpened(Message):
+        """A line is to be shown wholly."""
+
+        def __init__(self, key: int, number: int) -> None:
+            super().__init__()
+            self.key = key
+            """Of its attempt."""
+            self.number = number
 
     def __init__(
         self,
@@ -142,7 +151,7 @@ class LogPane(Vertical, LogKeys):
     def action_log_line(self) -> None:
         line = self.log_view.line
         if line is not None and self._run is not None:
-            self.app.push_screen(LineScreen(self._control, self._options, self._run.key, line.source.number))
+            self.post_message(self.LineOpened(self._run.key, line.source.number))
 
     def on_prompt_typed(self, event: Prompt.Typed) -> None:
         event.stop()

@@ -16,13 +16,13 @@ from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.panels.checklist import Checklist
+from gyoza_tui.ui.panels.run_list import RunList
 from gyoza_tui.ui.queue_question import QueueQuestion
 from gyoza_tui.ui.reasons import Reason, why_nothing_runs
 from gyoza_tui.ui.run.phases import FINISHED
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.ui.widgets.run_list import RunList
 from gyoza_tui.worker.view.control import ControlError, HistoryPage, WorkerControl
 from gyoza_tui.worker.view.snapshot import Outcome, RunView, Snapshot, facts_of
 

@@ -12,8 +12,10 @@ from textual.screen import Screen
 from gyoza_tui.ui.keys import questions, refusals
 from gyoza_tui.ui.keys.actions import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
+from gyoza_tui.ui.panels.log import LogPane
 from gyoza_tui.ui.run import tools as run_tools
 from gyoza_tui.ui.screens.dialog import Confirm
+from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.tty.textual_internals import TightCompositor
 from gyoza_tui.ui.widgets.key_bar import KeyBar
@@ -97,6 +99,9 @@ class AboutRun(Screen[None], inherit_bindings=False):
         if run := self._meant(self._retry_refusal):
             question = questions.retry(run, self._control.snapshot())
             self.app.push_screen(Confirm(question), partial(self._retry, run.row.run_id))
+
+    def on_log_pane_line_opened(self, event: LogPane.LineOpened) -> None:
+        self.app.push_screen(LineScreen(self._control, self._options, event.key, event.number))
 
     def action_copy(self) -> None:
         if log := run_tools.selected_log(self):

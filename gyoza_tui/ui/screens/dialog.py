@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,31 +12,9 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from gyoza_tui.ui.keys.question import Question
+
 _T = TypeVar("_T")
-
-
-class Choice(NamedTuple, Generic[_T]):
-    """An answer that a dialog offers."""
-
-    value: _T
-    label: str
-    means: str = ""
-    """What becomes of things then; a line of its own."""
-    key: str = ""
-    """Shown; the dialog has the binding."""
-
-    def content(self) -> Content:
-        head = Content.assemble((f"{self.key}  " if self.key else "", "bold"), self.label)
-        return Content.assemble(head, "\n", (f"    {self.means}", "dim")) if self.means else head
-
-
-class Question(NamedTuple, Generic[_T]):
-    """What a dialog asks, and what may be answered."""
-
-    title: Content
-    lines: tuple[Content, ...]
-    choices: tuple[Choice[_T], ...]
-    """The first is safe: it has the focus, and is what every way out of the dialog answers."""
 
 
 class Choices(OptionList, inherit_bindings=False):
@@ -136,12 +113,7 @@ class Dialog(ModalScreen[_T], inherit_bindings=False):
         self.dismiss(self._question.choices[number].value)
 
 
-_NO: Final = 0
 _YES: Final = 1
-
-
-def yes_or_no(title: Content, lines: Sequence[Content], *, no: str, yes: str) -> Question[bool]:
-    return Question(title, tuple(lines), (Choice(False, no, key="n"), Choice(True, yes, key="y")))
 
 
 class Confirm(Dialog[bool]):

@@ -16,6 +16,7 @@ from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.header import Header
 from gyoza_tui.ui.panels.log import LogPane
 from gyoza_tui.ui.panels.resources import Resources
+from gyoza_tui.ui.panels.run_list import RunList
 from gyoza_tui.ui.panels.runs import RunsPane
 from gyoza_tui.ui.panels.worker import WorkerTab
 from gyoza_tui.ui.screens.about_run import AboutRun
@@ -23,7 +24,6 @@ from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.ui.widgets.run_list import RunList
 from gyoza_tui.worker.view.control import WorkerControl
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 

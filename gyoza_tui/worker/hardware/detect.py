@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 
 from gyoza_tui.worker.hardware.nvml import Nvml
-from gyoza_tui.worker.worker_context.types import GPU, Resources
+from gyoza_tui.worker.hardware.resources import GPU, Resources
 
 DETECT_DEADLINE_S = 5.0
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import socket
 import stat
 import time
 import uuid
@@ -20,17 +18,17 @@ from gyoza_tui import private
 from gyoza_tui.worker.state_dir import holder
 from gyoza_tui.worker.state_dir.removal import remove_tree
 from gyoza_tui.worker.state_dir.reserve import Reserve
+from gyoza_tui.worker_dirs import SAFE_NAME, safe_name, worker_dir
 
 _NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs"})
 JOURNAL: Final = "journal.db"
 _LOOK_S: Final = 0.2
-"""Longer than anybody who only looks holds the lock; see `state_dir_look.py`."""
+"""Longer than anybody who only looks holds the lock; see `look.py`."""
 WORKER_LOG: Final = "worker.log"
 _MARKER: Final = ".gyoza-run"
 _LOG = re.compile(r"gyoza-(.+)-(\d{1,9})-[^-]{1,8}\.log")
 _EPOCH_DIGITS = 15
 """What the server takes: seconds until long after this program."""
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class StateDirError(Exception):
@@ -45,25 +43,7 @@ class LogFile(NamedTuple):
 
 def attempt_name(run_id: str, attempt: int, lease: str | None) -> str:
     """The name of an attempt's container and directories: `gyoza-<run>-<attempt>-<lease, 8 characters>`."""
-    return f"gyoza-{_safe(run_id)}-{attempt}-{_safe(lease or 'none')[:8].replace('-', '_')}"
-
-
-def _safe(text: str) -> str:
-    """`text` where it can be a file's and a container's name, else a name made of its hash: ids are opaque."""
-    if _SAFE.fullmatch(text):
-        return text
-    return "x" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:31]
-
-
-def worker_dir(base: Path, worker_id: str) -> Path:
-    """`<base>/<host>/<worker_id>`: a home that several hosts share stays apart."""
-    return base / _safe(socket.gethostname()) / worker_id
-
-
-def worker_dirs(base: Path) -> dict[str, Path]:
-    """The state directories of this host's workers, by the worker's name."""
-    host = base / _safe(socket.gethostname())
-    return {path.name: path for path in host.iterdir() if path.is_dir()} if host.is_dir() else {}
+    return f"gyoza-{safe_name(run_id)}-{attempt}-{safe_name(lease or 'none')[:8].replace('-', '_')}"
 
 
 class RunDirs:
@@ -225,7 +205,7 @@ def _identity(path: Path) -> str:
     if not known:
         known = str(uuid.uuid4())
         _write(path, known)
-    if not _SAFE.fullmatch(known):
+    if not SAFE_NAME.fullmatch(known):
         raise StateDirError(
             f"{path} is damaged: it held this worker's identity. Put its content back, or remove the file: then the "
             "server takes this worker for another one, and gives its runs away when their lease is over"

@@ -7,24 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gyoza_tui.models.states import RunState
+from gyoza_tui.worker.hardware.resources import GPU, Resources
 
-
-@dataclass
-class GPU:
-    """As the reference's."""
-
-    id: int
-    vram_mb: int
-    tags: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Resources:
-    """As the reference's."""
-
-    cpu_cores: int = 0
-    ram_mb: int = 0
-    gpus: list[GPU] = field(default_factory=list)
+__all__ = ["GPU", "Resources", "RunningOp", "WorkerContext"]
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from gyoza_tui.own_server import Announcement, files_of_serve, files_of_worker, made_key
 from gyoza_tui.server_access import client_of
 from gyoza_tui.settings import PREFIX, Settings, load
-from gyoza_tui.worker.state_dir.state_dir import worker_dir
+from gyoza_tui.worker_dirs import worker_dir
 from tests.cli.conftest import Verb
 
 

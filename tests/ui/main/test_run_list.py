@@ -10,8 +10,8 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.strip import Strip
 
+from gyoza_tui.ui.panels.run_list import RunList
 from gyoza_tui.ui.theme import dress
-from gyoza_tui.ui.widgets.run_list import RunList
 from gyoza_tui.worker.view.snapshot import Outcome, RunView
 from tests.ui.fake_control import NOW
 from tests.ui.main.scene import ended, going_on

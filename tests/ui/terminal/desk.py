@@ -14,7 +14,7 @@ import httpx
 
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
-from gyoza_tui.worker.state_dir.state_dir import worker_dir
+from gyoza_tui.worker_dirs import worker_dir
 from tests.blackbox.house import HEARTBEAT_S, LATE_S, HeartbeatWatch, House
 from tests.commands import COMMAND
 from tests.servers import KEY

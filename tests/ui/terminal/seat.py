@@ -20,7 +20,8 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.op_output.log_spool import SpoolReader
-from gyoza_tui.worker.state_dir.state_dir import log_files, worker_dir
+from gyoza_tui.worker.state_dir.state_dir import log_files
+from gyoza_tui.worker_dirs import worker_dir
 from tests.blackbox.house import House
 from tests.fault_proxy import FaultProxy
 from tests.ui.terminal.desk import ENGINE, Desk

@@ -19,7 +19,8 @@ from gyoza_tui.backends.mount_table import mounts
 from gyoza_tui.models.identity import check_id
 from gyoza_tui.worker.state_dir.look import look
 from gyoza_tui.worker.state_dir.removal import remove_tree
-from gyoza_tui.worker.state_dir.state_dir import StateDir, StateDirError, attempt_name, log_files, worker_dir
+from gyoza_tui.worker.state_dir.state_dir import StateDir, StateDirError, attempt_name, log_files
+from gyoza_tui.worker_dirs import worker_dir
 
 
 @pytest.fixture
