@@ -33,9 +33,9 @@ format: setup
 	@$(BIN)/ruff format .
 
 docs: setup
-	@$(BIN)/python -m gyoza_tui.cli.settings_docs
-	@$(BIN)/python -m gyoza_tui.cli.cli_docs
-	@$(BIN)/python -m gyoza_tui.cli.roles_docs
+	@$(BIN)/python -m tools.settings_docs
+	@$(BIN)/python -m tools.cli_docs
+	@$(BIN)/python -m tools.roles_docs
 
 screenshots: setup
 	@$(BIN)/python -m tests.ui.screenshots

@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 from gyoza_tui import __version__
-from gyoza_tui.cli.settings_docs import ROOT
 from gyoza_tui.worker_dirs import worker_dir
 from tests.commands import COMMAND, Started, environment, installed
 from tests.waiting import until
+from tools.settings_docs import ROOT
 
 NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 ENDS = {"train": "COMPLETED", "chat": "COMPLETED", "fail": "FAILED", "join": "COMPLETED"}

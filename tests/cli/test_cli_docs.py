@@ -13,7 +13,6 @@ import pytest
 import typer
 
 from gyoza_tui.backends.base import Chunk, Stream
-from gyoza_tui.cli import cli_docs
 from gyoza_tui.cli.app import app
 from gyoza_tui.models.definitions import InputSpec, OpDefinition
 from gyoza_tui.models.limits import MIB
@@ -24,6 +23,7 @@ from tests.cli.stage import Actor
 from tests.commands import environment
 from tests.documents import EACH_ONCE, KEY_FILE, LINES, ROOT, Line
 from tests.servers import KEY, ServerThread
+from tools import cli_docs
 
 LOG = b"begun\nno error\n"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gyoza_tui.cli import roles_docs, settings_docs
 from gyoza_tui.models.docstrings import attribute_docstrings
 from gyoza_tui.settings import PREFIX, Settings
+from tools import roles_docs, settings_docs
 
 STALE = "stale: run `make docs`"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from gyoza_tui.cli.settings_docs import between
 from gyoza_tui.server.roles import MAY, ROUTES, Act, Role
+from tools.settings_docs import between
 
-PATH: Final = Path(__file__).parents[2] / "docs" / "operating.md"
+PATH: Final = Path(__file__).parents[1] / "docs" / "operating.md"
 BEGIN, END = "<!-- roles: made by `make docs` -->", "<!-- roles end -->"
 
 

@@ -12,7 +12,7 @@ import typer
 
 from gyoza_tui.cli.app import app
 
-PATH: Final = Path(__file__).parents[2] / "docs" / "cli.md"
+PATH: Final = Path(__file__).parents[1] / "docs" / "cli.md"
 COMMON: Final = ("server", "api_key_file", "state_dir", "worker_id", "env_file", "help")
 """Told once: every verb that asks a server takes them, before its name or behind it."""
 _INTRO: Final = """\

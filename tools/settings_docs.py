@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from gyoza_tui.models.docstrings import attribute_docstrings
 from gyoza_tui.settings import PREFIX, Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 _SAID = attribute_docstrings(Settings)
 BEGIN, END = "<!-- settings: made by `make docs` -->", "<!-- settings end -->"
 _INTRO = """\
