@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from gyoza_tui.backends.local.cgroups import Cgroups, Limits, _version1, _version2
+from gyoza_tui.backends.docker import staging
+from gyoza_tui.backends.local.cgroups import Cgroups, Limits, _version1, _version2, find_cgroups
 
 
 def tree(top: Path, group: str, handed: str) -> None:
@@ -72,3 +75,15 @@ def test_limits_are_written_in_the_words_of_each_version(
 def test_no_limit_asked_for_is_no_group(tmp_path: Path) -> None:
     assert Cgroups({"memory": tmp_path}).make("g", Limits(cpu_tenths=20)) == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not staging.may_mount(), reason="mounting needs root")
+def test_mounts_of_any_name_do_not_hide_the_groups(tmp_path: Path) -> None:
+    expected = find_cgroups("gyoza-test-names")
+    odd = os.fsencode(tmp_path) + b"/\xff\x0c\x85"
+    os.mkdir(odd)
+    subprocess.run(["mount", "--bind", odd, odd], check=True)
+    try:
+        assert find_cgroups("gyoza-test-names") == expected
+    finally:
+        subprocess.run(["umount", odd], check=True)

@@ -257,7 +257,8 @@ def test_a_run_that_fits_nobody_says_why_it_waits(server: ServerThread, lab: Lab
     worker = lab.worker()
     assert worker.run_one(run.id, max_seconds=1.5) == 1
     said = [n.text for n in worker.runtime.notices.recent() if n.text.startswith(f"{run.id} waits: ")]
-    assert len(said) == 1, "once"
+    assert said[-1].endswith("no worker known has one"), said
+    assert len(set(said)) == len(said), "each once: before its first beat no worker is known"
 
 
 # Time

@@ -26,7 +26,7 @@ def pid_at(socket_path: str) -> int | None:
     """None where it cannot be known."""
     for pid in _candidates(socket_path):
         try:
-            if Path(f"/proc/{pid}/comm").read_text().strip() == _NAME:
+            if Path(f"/proc/{pid}/comm").read_text(errors="surrogateescape").strip() == _NAME:
                 return pid
         except OSError:
             continue
@@ -36,7 +36,7 @@ def pid_at(socket_path: str) -> int | None:
 def began_at(pid: int) -> float | None:
     """UTC seconds; None when the process has ended."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="surrogateescape")
     except OSError:
         return None
     ticks = int(stat.rpartition(")")[2].split()[_STARTTIME])

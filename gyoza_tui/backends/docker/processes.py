@@ -13,7 +13,7 @@ _CONTAINER: Final = re.compile(r"(?:^|[/\-:])([0-9a-f]{64})(?:\.scope)?(?:/|$)",
 def container_of(pid: int) -> str | None:
     """Its full id; of nested containers the innermost. None for a process of none, or of one that is not seen here."""
     try:
-        found = _CONTAINER.findall(Path(f"/proc/{pid}/cgroup").read_text())
+        found = _CONTAINER.findall(Path(f"/proc/{pid}/cgroup").read_text(errors="surrogateescape"))
     except OSError:
         return None
     return found[-1] if found else None

@@ -91,7 +91,7 @@ class Volumes:
             return None
         for _ in range(_LOOKS):
             try:
-                if container not in Path(f"/proc/{pid}/cgroup").read_text():
+                if container not in Path(f"/proc/{pid}/cgroup").read_text(errors="surrogateescape"):
                     return None
                 has = Counter(mount.what for mount in mount_table.mounts(pid))
             except OSError:

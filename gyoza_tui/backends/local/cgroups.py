@@ -82,8 +82,8 @@ def remove(groups: Iterable[str]) -> None:
 def find_cgroups(probe_name: str) -> Cgroups:
     """What this process may really use: each place is tried with a process that moves itself there."""
     with suppress(OSError):
-        own = Path("/proc/self/cgroup").read_text()
-        mounts = Path("/proc/self/mountinfo").read_text()
+        own = Path("/proc/self/cgroup").read_text(errors="surrogateescape")
+        mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
         version1 = _version1(own, mounts, probe_name)
         if version1:
             return Cgroups(version1, version=1)
@@ -93,7 +93,7 @@ def find_cgroups(probe_name: str) -> Cgroups:
 
 def _mounts(mountinfo: str) -> Iterable[tuple[str, str, str, set[str]]]:
     """(type, root, mount point, options of the superblock) of every cgroup mount."""
-    for line in mountinfo.splitlines():
+    for line in mountinfo.split("\n"):  # a path may hold what `splitlines` takes for an end
         head, _, tail = line.partition(" - ")
         fields, kind = head.split(), tail.split()
         if len(fields) > 4 and len(kind) > 2 and kind[0] in ("cgroup", "cgroup2"):

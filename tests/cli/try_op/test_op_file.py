@@ -100,7 +100,10 @@ def test_a_secret_without_a_value_is_that_of_the_environment(tmp_path: Path, mon
         ("command: [a, 3]\n", "line 4, column 14: command.1 must be text: put it in quotes"),
         ("retry_policy: {max_attempts: true}\n", "line 4, column 30: retry_policy.max_attempts must be a whole number"),
         ("retry_policy: {max_attempts: 0}\n", "line 4, column 30: retry_policy.max_attempts: input should be greater"),
-        ("constraints: {cpu: 1.5}\n", "line 4, column 20: constraints.cpu must be a whole number, not 1.5"),
+        (
+            "constraints: {cpu: 1.25}\n",
+            "line 4, column 20: constraints.cpu: must be a number of cores with at most",
+        ),
         ("constraints: 4\n", "line 4, column 14: constraints must be a mapping (keys: cpu, ram_mb, vram_mb, gpu_id)"),
         ("input_specs: {n: {type: integer}}\n", "line 4, column 25: input_specs.n.type must be 'string', 'int', "),
         ("input_specs: {n: int}\n", "line 4, column 18: input_specs.n must be a mapping (keys: type, required, def"),
