@@ -13,10 +13,10 @@ ALONE := tests/ui/terminal/test_slow_below.py tests/ui/terminal/test_stalls.py t
 run: setup
 	@exec $(BIN)/gyoza-tui --local --demo
 
-# Three files at a time, for many wait, but for those that measure how soon a terminal shows what, and how full the slots are.
+# Four files at a time, for many wait, but for those that measure how soon a terminal shows what, and how full the slots are.
 # In the order of their names: the files with the fewest tests are the slowest, and must not be the last.
 test: lint
-	@failed=0; $(PYTEST) -rfEs -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE)) || failed=1; \
+	@failed=0; $(PYTEST) -rfEs -n 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE)) || failed=1; \
 	$(PYTEST) -rfEs $(ALONE) || failed=1; exit $$failed
 
 test-long: setup

@@ -48,7 +48,7 @@ def _resources(worker: WorkerProcess) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("count", "op_s"),
     [
-        pytest.param(24, "12"),
+        pytest.param(24, "8"),
         pytest.param(200, "5", marks=[pytest.mark.long, pytest.mark.timeout(300)]),
         pytest.param(2000, "5", marks=[pytest.mark.long, pytest.mark.timeout(1790)]),
     ],
