@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from gyoza_tui import private
+from gyoza_tui import private_files
 from gyoza_tui.models.faults import SettingsError
 from gyoza_tui.models.loopback import is_loopback
 
@@ -99,13 +99,13 @@ class Announcement:
 def made_key(path: Path) -> str:
     """The key in `path`, which is made if there is none. What is there is made private."""
     try:
-        private.make_directory(path.parent)
+        private_files.make_directory(path.parent)
         if not path.exists():
             part = _new_private_file(path, secrets.token_urlsafe(32))
             with contextlib.suppress(FileExistsError):  # another server was faster: its key counts
                 os.link(part, path)
             part.unlink()
-        private.close_file(path)
+        private_files.close_file(path)
     except OSError as error:
         raise _unusable(path, error) from None
     return _key_in(path)

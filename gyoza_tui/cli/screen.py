@@ -66,7 +66,7 @@ def _program() -> str:
 def options(settings: Settings, command: str) -> UiOptions:
     """What the app is told; CliError for what the user's settings say of it and cannot be."""
     from gyoza_tui.ui import theme_file
-    from gyoza_tui.ui.keys.keymap import KeymapError, check_keymap
+    from gyoza_tui.ui.keys.users_keymap import KeymapError, check_keymap
     from gyoza_tui.ui.options import UiOptions
     from gyoza_tui.worker_dirs import worker_dir
 

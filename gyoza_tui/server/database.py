@@ -20,7 +20,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import QueuePool
 
-from gyoza_tui import private
+from gyoza_tui import private_files
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.server import schema
 from gyoza_tui.server.errors import Refused, ServerError
@@ -160,7 +160,7 @@ class Database:
         except OSError as error:
             raise ServerError(f"the database {_shown(path)} cannot be used: {error.strerror}") from None
         try:
-            private.make_database(path)
+            private_files.make_database(path)
             return cls(path, lock)
         except OSError as error:
             lock.release()

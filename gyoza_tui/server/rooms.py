@@ -19,7 +19,7 @@ from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.limits import CPU_MAX
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.server import schema
-from gyoza_tui.server.free import Counted, Free
+from gyoza_tui.server.free_room import Counted, Free
 from gyoza_tui.server.roster import Known, Roster
 from gyoza_tui.server.scheduler import Need, Room, is_alone
 from gyoza_tui.server.server_time import ServerTime

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from gyoza_tui.models.workers import HeartbeatRequest, RunningOpReport
 from gyoza_tui.server import schema
-from gyoza_tui.server.free import Free
+from gyoza_tui.server.free_room import Free
 from gyoza_tui.server.server_time import Micros
 
 _LOG = logging.getLogger(__name__)

@@ -16,13 +16,13 @@ from gyoza_tui.models.states import OWNED, EventType, RunState
 from gyoza_tui.server import assignment, definitions, retries, rooms, rows, run_ends, schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, not_yours, run_unknown
-from gyoza_tui.server.placement import given_back, placement
 from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.reports import Fence
 from gyoza_tui.server.run_change import Entry, RunChange
 from gyoza_tui.server.scheduler import Need, Room
 from gyoza_tui.server.server_time import Micros
 from gyoza_tui.server.shared_state import SharedState
+from gyoza_tui.server.why_waiting import given_back, placement
 
 _STORED = set(OpSpec.model_fields) - {"secret_env"}
 """What of an op is kept in the column `spec`."""

@@ -19,8 +19,8 @@ from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui import theme_file
 from gyoza_tui.ui.duty_workers import FOLLOWERS, follow
 from gyoza_tui.ui.keys import questions, refusals
-from gyoza_tui.ui.keys.actions import Scope, bindings
 from gyoza_tui.ui.keys.commands import commands
+from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.keys.key_turns import KeyTurns
 from gyoza_tui.ui.keys.questions import Way
 from gyoza_tui.ui.leaving import Leave

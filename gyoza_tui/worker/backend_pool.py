@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gyoza_tui.backends.base import Backend, BackendError
-from gyoza_tui.backends.border import bordered
+from gyoza_tui.backends.fault_border import bordered
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.probes import Probes, Subject

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gyoza_tui.backends import BACKENDS
 from gyoza_tui.backends.base import Backend, BackendOptions
+from gyoza_tui.backends.registry import BACKENDS
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.image_pulls import RETRY_S, ImagePulls

@@ -18,7 +18,7 @@ from gyoza_tui.backends.base import (
 )
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.images import DOCKER, registry_of
-from gyoza_tui.worker.registries import Registries
+from gyoza_tui.worker.resting_registries import Registries
 from gyoza_tui.worker.retry_notice import RetryNotice
 
 PullPolicy: TypeAlias = Literal["always", "missing", "never"]

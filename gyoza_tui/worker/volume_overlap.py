@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from gyoza_tui.backends.lookup import look_up
+from gyoza_tui.backends.path_lookup import look_up
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import RunRow
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gyoza_tui.backends import BACKENDS
+from gyoza_tui.backends.registry import BACKENDS
 from gyoza_tui.client import GyozaClient, endpoints
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.states import EVENT_STATE, EventType, RunState

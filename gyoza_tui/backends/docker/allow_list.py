@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gyoza_tui.backends.base import BackendError
 from gyoza_tui.backends.docker.creation import OP_DIR
-from gyoza_tui.backends.lookup import look_up
+from gyoza_tui.backends.path_lookup import look_up
 
 
 class AllowList(NamedTuple):

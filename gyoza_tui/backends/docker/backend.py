@@ -31,6 +31,7 @@ from gyoza_tui.backends.base import (
 from gyoza_tui.backends.docker import creation, files
 from gyoza_tui.backends.docker import image as pulling
 from gyoza_tui.backends.docker.containers import Containers
+from gyoza_tui.backends.docker.disk_use import WrittenReader
 from gyoza_tui.backends.docker.end_notice import Death, EndNotice
 from gyoza_tui.backends.docker.ends import parse_time, read_state
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
@@ -43,7 +44,6 @@ from gyoza_tui.backends.docker.resume import ResumedOutput
 from gyoza_tui.backends.docker.usage import UsageReader
 from gyoza_tui.backends.docker.verdict import Verdicts
 from gyoza_tui.backends.docker.volumes import VolumeChanged, Volumes
-from gyoza_tui.backends.docker.written import WrittenReader
 from gyoza_tui.models.images import DOCKER
 
 _BIND: Final = "bind"

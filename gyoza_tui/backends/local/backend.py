@@ -14,7 +14,6 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, ClassVar, Final
 
-from gyoza_tui.backends.allocated import allocated
 from gyoza_tui.backends.base import (
     AttemptPhase,
     BackendBroken,
@@ -36,6 +35,7 @@ from gyoza_tui.backends.base import (
     Usage,
     VanishedHandle,
 )
+from gyoza_tui.backends.directory_size import allocated
 from gyoza_tui.backends.local import cgroups, files, shim
 from gyoza_tui.backends.local.control import Control, controls, remains
 from gyoza_tui.backends.local.creation import Creation

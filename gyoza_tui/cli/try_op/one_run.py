@@ -68,8 +68,8 @@ def _fault(run: OpRun) -> str:
 
 
 def _services(run: OpRun, settings: Settings) -> Services:
-    from gyoza_tui.backends import BACKENDS
     from gyoza_tui.backends.base import BackendError
+    from gyoza_tui.backends.registry import BACKENDS
     from gyoza_tui.models.images import ImageRef
     from gyoza_tui.worker.building import image_pulls
     from gyoza_tui.worker.execution_pipeline.script import services_for

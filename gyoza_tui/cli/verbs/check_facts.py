@@ -14,9 +14,9 @@ from typing import Final
 
 import httpx
 
-from gyoza_tui.backends import BACKENDS
 from gyoza_tui.backends.base import AttemptElsewhere, Backend, BackendError
 from gyoza_tui.backends.docker import docker_config, place
+from gyoza_tui.backends.registry import BACKENDS
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import error_code, trouble, words
 from gyoza_tui.models.clock import SystemClock

@@ -10,8 +10,8 @@ from textual.app import App, SystemCommand
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from gyoza_tui.ui.keys.actions import ACTIONS, Action, Scope
 from gyoza_tui.ui.keys.key_names import written
+from gyoza_tui.ui.keys.key_table import ACTIONS, Action, Scope
 
 
 def commands(app: App[Any], screen: Screen[object], wear: Callable[[str], None]) -> Iterator[SystemCommand]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gyoza_tui.ui.keys.actions import BY_ID, Action
+from gyoza_tui.ui.keys.key_table import BY_ID, Action
 
 _WRITTEN: Final = {
     "question_mark": "?",

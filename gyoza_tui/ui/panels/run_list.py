@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from gyoza_tui.ui.keys.actions import Scope, bindings
+from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.run.line import Layout, run_line
 from gyoza_tui.ui.run.phases import FINISHED
 from gyoza_tui.worker.view.snapshot import RunView

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from gyoza_tui.ui.keys import questions, refusals
-from gyoza_tui.ui.keys.actions import Scope, bindings
+from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.log import LogPane
 from gyoza_tui.ui.run import tools as run_tools

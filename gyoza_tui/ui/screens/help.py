@@ -13,8 +13,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from gyoza_tui.ui.keys.actions import ACTIONS, Action, Scope
 from gyoza_tui.ui.keys.key_names import keys_of, written
+from gyoza_tui.ui.keys.key_table import ACTIONS, Action, Scope
 
 _TITLES: Final = {
     Scope.LOG: "Log",

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
 
-from gyoza_tui.ui.keys.actions import Scope, bindings
+from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.log_keys import LogKeys
 from gyoza_tui.ui.widgets.log_view import LogView

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
 
-from gyoza_tui.ui.keys.actions import Scope, bindings
+from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.header import Header
 from gyoza_tui.ui.panels.log import LogPane

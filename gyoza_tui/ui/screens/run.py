@@ -13,7 +13,7 @@ from textual.widgets import ContentSwitcher, Static
 
 from gyoza_tui.models.filters import FilterError, parse
 from gyoza_tui.ui.format import duration
-from gyoza_tui.ui.keys.actions import Scope, bindings
+from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside_text import one_line, plain_line

@@ -10,8 +10,8 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widget import Widget
 
-from gyoza_tui.ui.keys.actions import ACTIONS
 from gyoza_tui.ui.keys.key_names import written
+from gyoza_tui.ui.keys.key_table import ACTIONS
 
 _GAP: Final = "  "
 _EDGE: Final = " "

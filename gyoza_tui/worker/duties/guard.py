@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from gyoza_tui.backends.allocated import allocated
 from gyoza_tui.backends.base import BackendError, Exit
+from gyoza_tui.backends.directory_size import allocated
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.journal.row import RunRow

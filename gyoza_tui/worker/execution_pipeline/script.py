@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import httpx
 
-from gyoza_tui.backends import BACKENDS
 from gyoza_tui.backends.base import Label
+from gyoza_tui.backends.registry import BACKENDS
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import Meaning, meaning, words
 from gyoza_tui.models.clock import SystemClock

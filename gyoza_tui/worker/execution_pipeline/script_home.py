@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gyoza_tui.backends import BACKENDS
 from gyoza_tui.backends.base import BackendError
+from gyoza_tui.backends.registry import BACKENDS
 from gyoza_tui.models.images import LOCAL
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.building import backend_options

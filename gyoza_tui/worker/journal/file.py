@@ -13,7 +13,7 @@ from typing import Any, Final, get_type_hints
 
 from pydantic import TypeAdapter
 
-from gyoza_tui import private
+from gyoza_tui import private_files
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.clock import MOMENT_MAX, Clock
 from gyoza_tui.models.runs import OpRun
@@ -143,7 +143,7 @@ def words(path: Path, error: Exception) -> str:
 
 def opened(path: Path) -> sqlite3.Connection:
     with contextlib.suppress(OSError):  # SQLite says why
-        private.make_database(path)
+        private_files.make_database(path)
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
     try:
         _prepare(db)
@@ -171,7 +171,7 @@ def _prepare(db: sqlite3.Connection) -> None:
 
 def set_aside(path: Path, clock: Clock) -> None:
     kept = _aside(path, clock)
-    for suffix in private.SQLITE_SUFFIXES:
+    for suffix in private_files.SQLITE_SUFFIXES:
         file = path.with_name(path.name + suffix)
         if file.exists():
             file.replace(kept.with_name(kept.name + suffix))

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import psutil
 from filelock import FileLock, Timeout
 
-from gyoza_tui import private
+from gyoza_tui import private_files
 from gyoza_tui.worker.state_dir import holder
 from gyoza_tui.worker.state_dir.removal import remove_tree
 from gyoza_tui.worker.state_dir.reserve import Reserve
@@ -51,7 +51,7 @@ class RunDirs:
 
     def __init__(self, root: Path) -> None:
         self._root = root / "runs"
-        private.make_directory(self._root)
+        private_files.make_directory(self._root)
 
     def run_dir(self, name: str) -> Path:
         return self._root / name
@@ -107,7 +107,7 @@ class StateDir(RunDirs):
         """
         root = worker_dir(base, worker_id)
         try:
-            private.make_directory(root)
+            private_files.make_directory(root)
             refuse_network(root)
             _close(root)
             lock = _locked(root)
@@ -170,10 +170,10 @@ def log_files(root: Path) -> Iterator[LogFile]:
 
 def _close(root: Path) -> None:
     """Close what an older version, or its user, left open: outputs and secrets are in there."""
-    private.close_files(root)
+    private_files.close_files(root)
     logs = root / "logs"
-    if private.make_directory(logs):
-        private.close_files(logs)
+    if private_files.make_directory(logs):
+        private_files.close_files(logs)
 
 
 def _locked(root: Path) -> FileLock:

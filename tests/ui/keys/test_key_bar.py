@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
 
-from gyoza_tui.ui.keys.actions import ACTIONS
+from gyoza_tui.ui.keys.key_table import ACTIONS
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.widgets.key_bar import Entry, KeyBar, fitting
 from gyoza_tui.worker.view.snapshot import Outcome

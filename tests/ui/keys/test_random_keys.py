@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from textual.widgets import OptionList
 
-from gyoza_tui.ui.keys.actions import ACTIONS
 from gyoza_tui.ui.keys.key_names import keys_of
+from gyoza_tui.ui.keys.key_table import ACTIONS
 from gyoza_tui.ui.screens.about_run import AboutRun
 from gyoza_tui.ui.screens.dialog import Confirm, Dialog
 from gyoza_tui.ui.screens.quit import QuitDialog

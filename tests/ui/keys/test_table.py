@@ -7,10 +7,10 @@ from itertools import combinations
 import pytest
 from rich.table import Table
 
-from gyoza_tui.ui.keys.actions import ACTIONS, Action, Scope
 from gyoza_tui.ui.keys.commands import title
 from gyoza_tui.ui.keys.key_names import keys_of, written
-from gyoza_tui.ui.keys.keymap import KeymapError, check_keymap, overlap
+from gyoza_tui.ui.keys.key_table import ACTIONS, Action, Scope
+from gyoza_tui.ui.keys.users_keymap import KeymapError, check_keymap, overlap
 from gyoza_tui.ui.screens.help import help_text
 from tests.ui.keys.app import opened, run
 

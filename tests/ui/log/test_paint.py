@@ -13,8 +13,8 @@ from rich.style import Style
 
 from gyoza_tui.ui.widgets.log_view.cells import character_at, cutout, row_starts
 from gyoza_tui.ui.widgets.log_view.layout import Row
+from gyoza_tui.ui.widgets.log_view.line_text import show
 from gyoza_tui.ui.widgets.log_view.paint import Brush, Margin, Span, paint
-from gyoza_tui.ui.widgets.log_view.shown import show
 from gyoza_tui.worker.view.control import LogLine, Stream
 
 PLAIN = Style.null()

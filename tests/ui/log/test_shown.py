@@ -12,7 +12,7 @@ from rich.color import Color
 from rich.style import Style
 
 from gyoza_tui.models.ansi import SGR, only_colours, without_escapes
-from gyoza_tui.ui.widgets.log_view.shown import HIDDEN, show
+from gyoza_tui.ui.widgets.log_view.line_text import HIDDEN, show
 from gyoza_tui.worker.view.control import LogLine, Stream
 
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")

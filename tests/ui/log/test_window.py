@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gyoza_tui.ui.widgets.log_view.line_text import show
 from gyoza_tui.ui.widgets.log_view.search import Search
-from gyoza_tui.ui.widgets.log_view.shown import show
 from gyoza_tui.ui.widgets.log_view.window import Window
 from gyoza_tui.worker.view.control import LogHits, LogLine, LogPage, LogQuery, Stream
 

@@ -9,8 +9,8 @@ import docker
 import pytest
 
 from gyoza_tui.models.states import RunState
-from gyoza_tui.ui.keys.actions import ACTIONS, Action
 from gyoza_tui.ui.keys.commands import title
+from gyoza_tui.ui.keys.key_table import ACTIONS, Action
 from tests.ui.terminal.actions import of_log, of_runs, of_screen
 from tests.ui.terminal.actions.proof import PROOFS
 from tests.ui.terminal.seat import Seat, seat_at

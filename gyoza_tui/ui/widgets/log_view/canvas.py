@@ -20,9 +20,9 @@ from textual.widget import Widget
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside_text import cut
 from gyoza_tui.ui.widgets.log_view.layout import Row
+from gyoza_tui.ui.widgets.log_view.line_text import ShownLine, show
 from gyoza_tui.ui.widgets.log_view.paint import Brush, Margin, Span, paint
 from gyoza_tui.ui.widgets.log_view.scrollbar import thumb
-from gyoza_tui.ui.widgets.log_view.shown import ShownLine, show
 from gyoza_tui.ui.widgets.log_view.window import Window
 from gyoza_tui.worker.view.control import Stream
 

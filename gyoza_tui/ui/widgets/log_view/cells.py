@@ -1,4 +1,4 @@
-"""Text in cells of a terminal. What is given here is made by `shown.py`: nothing in it changes another's width."""
+"""Text in cells of a terminal. What is given here is made by `line_text.py`: nothing in it changes another's width."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from gyoza_tui.ui.widgets.log_view.cells import row_starts
-from gyoza_tui.ui.widgets.log_view.shown import ShownLine
+from gyoza_tui.ui.widgets.log_view.line_text import ShownLine
 
 
 class Anchor(NamedTuple):

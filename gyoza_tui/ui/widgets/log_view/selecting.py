@@ -11,7 +11,7 @@ from textual.geometry import Offset
 from textual.selection import Selection
 
 from gyoza_tui.ui.widgets.log_view.layout import Order
-from gyoza_tui.ui.widgets.log_view.shown import ShownLine
+from gyoza_tui.ui.widgets.log_view.line_text import ShownLine
 from gyoza_tui.ui.widgets.log_view.source import LogReader
 from gyoza_tui.ui.widgets.log_view.window import in_runs
 from gyoza_tui.worker.view.control import LogLine

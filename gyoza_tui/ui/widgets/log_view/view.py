@@ -16,10 +16,10 @@ from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.widgets.log_view import selecting
 from gyoza_tui.ui.widgets.log_view.feed import Feed
 from gyoza_tui.ui.widgets.log_view.hunt import ERRORS, Hunt
-from gyoza_tui.ui.widgets.log_view.moment import first_line_at
-from gyoza_tui.ui.widgets.log_view.pointed import PointedCanvas
+from gyoza_tui.ui.widgets.log_view.line_text import LINE_MAX, ShownLine
+from gyoza_tui.ui.widgets.log_view.line_times import first_line_at
+from gyoza_tui.ui.widgets.log_view.mouse import PointedCanvas
 from gyoza_tui.ui.widgets.log_view.search import Search
-from gyoza_tui.ui.widgets.log_view.shown import LINE_MAX, ShownLine
 from gyoza_tui.ui.widgets.log_view.source import LogReader
 from gyoza_tui.ui.widgets.log_view.window import ScrollPlace
 from gyoza_tui.worker.view.control import ControlError

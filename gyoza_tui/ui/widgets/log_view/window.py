@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from gyoza_tui.ui.widgets.log_view.known import KnownLines
+from gyoza_tui.ui.widgets.log_view.known_lines import KnownLines
 from gyoza_tui.ui.widgets.log_view.layout import Anchor, Layout, Order, Row
+from gyoza_tui.ui.widgets.log_view.line_text import ShownLine
 from gyoza_tui.ui.widgets.log_view.search import Search
-from gyoza_tui.ui.widgets.log_view.shown import ShownLine
 from gyoza_tui.worker.view.control import LogLine, LogPage
 
 _REVEALED_AT: Final = 3

@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from gyoza_tui.backends.allocated import allocated
 from gyoza_tui.backends.base import VanishedHandle
+from gyoza_tui.backends.directory_size import allocated
 from gyoza_tui.backends.docker.containers import Containers
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gyoza_tui.backends.allocated import allocated
+from gyoza_tui.backends.directory_size import allocated
 from gyoza_tui.worker.state_dir.removal import remove_tree
 
 _MIB = 2**20

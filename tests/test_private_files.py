@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui import private
+from gyoza_tui import private_files
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.errors import ServerError
@@ -94,7 +94,7 @@ def test_nothing_is_closed_through_a_link(tmp_path: Path) -> None:
     target.touch()
     target.chmod(0o644)
     (tmp_path / "link").symlink_to(target)
-    private.close_file(tmp_path / "link")
+    private_files.close_file(tmp_path / "link")
     assert target.stat().st_mode & 0o777 == 0o644
 
 

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from itertools import combinations
 from typing import Final
 
-from gyoza_tui.ui.keys.actions import ACTIONS, BY_ID, Action, Scope
 from gyoza_tui.ui.keys.key_names import keys_of, written
+from gyoza_tui.ui.keys.key_table import ACTIONS, BY_ID, Action, Scope
 
 _IN_TABLE: Final = frozenset(key for action in ACTIONS for key in keys_of(action, {}))
 _PLAIN: Final = re.compile(r"[a-zA-Z]|f([1-9]|1[0-2])|ctrl\+[a-z]")

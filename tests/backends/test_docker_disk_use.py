@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from gyoza_tui.backends.base import BackendUnavailable
-from gyoza_tui.backends.docker import written
+from gyoza_tui.backends.docker import disk_use
+from gyoza_tui.backends.docker.disk_use import WrittenReader
 from gyoza_tui.backends.docker.engine import Engine
-from gyoza_tui.backends.docker.written import WrittenReader
 
 
 class _Slow(socketserver.StreamRequestHandler):
@@ -44,7 +44,7 @@ def slow_engine(tmp_path: Path) -> Iterator[Engine]:
 
 def test_an_engine_that_counts_for_long_was_not_away(slow_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """An op that fails at that time would not be charged for it."""
-    monkeypatch.setattr(written, "QUICK_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(disk_use, "QUICK_TIMEOUT_S", 1.0)
     containers: Any = SimpleNamespace(inspect=lambda _: {"Mounts": []})
     with pytest.raises(BackendUnavailable, match="not answer in time"):
         WrittenReader(slow_engine, containers).read("c1")

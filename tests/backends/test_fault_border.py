@@ -27,7 +27,7 @@ from gyoza_tui.backends.base import (
     Spec,
     Stream,
 )
-from gyoza_tui.backends.border import Border, bordered
+from gyoza_tui.backends.fault_border import Border, bordered
 from tests.worker.fake_backend import FakeBackend
 
 _MADE = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from typing import Final
 
-from gyoza_tui.ui.widgets.log_view.shown import ShownLine
+from gyoza_tui.ui.widgets.log_view.line_text import ShownLine
 from gyoza_tui.worker.view.control import LogLine, LogPage
 
 _KEPT: Final = 500

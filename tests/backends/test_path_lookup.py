@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gyoza_tui.backends.lookup import look_up
+from gyoza_tui.backends.path_lookup import look_up
 
 
 @pytest.fixture
