@@ -182,10 +182,9 @@ def test_a_first_signal_drains(house: House, tmp_path: Path) -> None:
 
 
 def test_a_third_signal_leaves_and_the_next_start_adopts(house: House, tmp_path: Path) -> None:
-    flag = tmp_path / "flag"
     # it ignores SIGTERM, so that the release takes a while
     deaf = tmp_path / "deaf"
-    image = house.op("stubborn", "sh", "-c", f"trap '' TERM; touch {deaf}; " + _UNTIL_TOLD.format(flag=flag))
+    image = house.op("stubborn", "sh", "-c", f"trap '' TERM; touch {deaf}; while :; do sleep 0.1; done")
     worker = house.worker(GYOZA_STOP_GRACE_S="30")
     run = house.client.create_run(image, {})
     house.until_state(run, RunState.RUNNING)
@@ -195,8 +194,7 @@ def test_a_third_signal_leaves_and_the_next_start_adopts(house: House, tmp_path:
         if words != "leaving at once":
             until(lambda words=words: words in worker.words, words)  # type: ignore[misc]
     assert _code(worker) == 130
-    flag.touch()
-    worker.start()
+    worker.start(GYOZA_STOP_GRACE_S="0.1")
     house.until_state(run, RunState.PENDING)
     house.until_free(worker)
 

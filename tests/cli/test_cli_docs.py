@@ -93,6 +93,15 @@ def desk(verb: Verb, served: ServerThread, clean_environment: Path, monkeypatch:
     return home
 
 
+def _marks(line: Line) -> list[pytest.MarkDecorator]:
+    """A verb's longest line is tried in `make test`, its others in `make test-long`."""
+    longest = max(
+        (each for each in EACH_ONCE if each.verb == line.verb and not each.stays), key=lambda each: len(each.arguments)
+    )
+    docker = [pytest.mark.docker] if line.needs_docker and line.verb == "run" else []
+    return docker if line is longest else [*docker, pytest.mark.long]
+
+
 def _place(line: Line, desk: Path, verb: Verb) -> Path:
     """Where it is typed: for what is about an op in this directory, in that of one."""
     if line.verb == "retry":
@@ -110,11 +119,7 @@ def _place(line: Line, desk: Path, verb: Verb) -> Path:
 
 @pytest.mark.parametrize(
     "line",
-    [
-        pytest.param(line, marks=[pytest.mark.docker] if line.needs_docker and line.verb == "run" else [])
-        for line in EACH_ONCE
-        if not line.stays
-    ],
+    [pytest.param(line, marks=_marks(line)) for line in EACH_ONCE if not line.stays],
     ids=str,
 )
 def test_it_does_what_it_says(

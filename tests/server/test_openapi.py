@@ -8,15 +8,28 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from tests.server.process import server_process
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with server_process(tmp_path_factory.mktemp("openapi") / "server.db") as server:
-        yield schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+        yield f"{server.url}/openapi.json"
+
+
+@pytest.fixture(scope="module")
+def few(url: str) -> Any:
+    """Without a request for each bound of each field."""
+    config = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": False}}})
+    return schemathesis.openapi.from_url(url, config=config)
+
+
+@pytest.fixture(scope="module")
+def many(url: str) -> Any:
+    return schemathesis.openapi.from_url(url)
 
 
 UNSUITABLE = [
@@ -25,17 +38,16 @@ UNSUITABLE = [
     # `1` is taken for `true`, as pydantic does
     negative_data_rejection,
 ]
-schema = schemathesis.pytest.from_fixture("api")
 
 
-@schema.parametrize()
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@schemathesis.pytest.from_fixture("few").parametrize()
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_as_documented(case: Any) -> None:
     _answers_as_documented(case)
 
 
 @pytest.mark.long
-@schema.parametrize()
+@schemathesis.pytest.from_fixture("many").parametrize()
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_as_documented_again_and_again(case: Any) -> None:
     _answers_as_documented(case)

@@ -14,6 +14,7 @@ from textual.strip import Strip
 
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.log import LogPane
+from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.log_view.view import FEED
 from gyoza_tui.ui.widgets.rule import Rule
@@ -35,6 +36,9 @@ class PaneApp(App[None]):
 
     def on_mount(self) -> None:
         self.set_interval(0.05, self._take_snapshot)
+
+    def on_log_pane_line_opened(self, event: LogPane.LineOpened) -> None:
+        self.push_screen(LineScreen(self._control, UiOptions(clock=StillClock()), event.key, event.number))
 
     def _take_snapshot(self) -> None:
         if self.query(LogView):  # it may be closing

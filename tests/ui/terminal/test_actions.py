@@ -10,7 +10,7 @@ import pytest
 
 from gyoza_tui.models.states import RunState
 from gyoza_tui.ui.keys.commands import title
-from gyoza_tui.ui.keys.key_table import ACTIONS, Action
+from gyoza_tui.ui.keys.key_table import ACTIONS, Action, Scope
 from tests.ui.terminal.actions import of_log, of_runs, of_screen
 from tests.ui.terminal.actions.proof import PROOFS
 from tests.ui.terminal.seat import Seat, seat_at
@@ -18,11 +18,11 @@ from tests.waiting import until
 
 PROVEN_BY = (of_log, of_runs, of_screen)
 CASES = [
-    pytest.param(action, key, marks=[pytest.mark.long] if n else [])
+    pytest.param(action, key, marks=[pytest.mark.long] if n or action.scope is Scope.LOG else [])
     for action in ACTIONS
     for n, key in enumerate(action.keys.split(","))
 ]
-"""An action's other keys differ in their binding alone, which the table's own tests know."""
+"""An action's other keys differ in their binding alone, which the table's tests know; the log has tests of its own."""
 
 
 @pytest.fixture(scope="module")

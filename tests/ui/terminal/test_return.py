@@ -41,7 +41,7 @@ def age(seat: Seat, run: OpRun) -> int:
     return int(minutes) * 60 + int(seconds)
 
 
-@pytest.mark.parametrize("way", ["detach", "kill -9"])
+@pytest.mark.parametrize("way", ["kill -9", pytest.param("detach", marks=pytest.mark.long)])
 def test_started_again_it_shows_the_same(way: str, place: Seat) -> None:
     with place.taken():
         ended = place.failed()

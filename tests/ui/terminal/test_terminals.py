@@ -27,8 +27,8 @@ _BEYOND_ASCII = re.compile(rb"[^\x00-\x7e]")
     ("flags", "env"),
     [
         (("--ascii",), {}),
-        ((), {"NO_COLOR": "1"}),
-        ((), {"TERM": "linux"}),
+        pytest.param((), {"NO_COLOR": "1"}, marks=pytest.mark.long),
+        pytest.param((), {"TERM": "linux"}, marks=pytest.mark.long),
         ((), {"LC_ALL": "C"}),
     ],
     ids=["--ascii", "NO_COLOR", "TERM=linux", "no UTF-8"],
@@ -60,7 +60,7 @@ def test_elsewhere_glyphs_are_shown_as_they_are(desk: Desk) -> None:
         desk.ends_well(session)
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [15, pytest.param(200, marks=pytest.mark.long)])
 def test_any_size(count: int, desk: Desk) -> None:
     dice = random.Random(SEED)
     with desk.screen() as session, desk.heartbeats():
@@ -91,7 +91,7 @@ def noise(dice: random.Random) -> Iterator[bytes]:
                 yield dice.choice((b"\x1b[100:68;2;68u", b"\x1b]52;c;", b"\x1bP", b"\x1b[<0;5;5M", b"\x1b[<35;9;9M"))
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(2000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [50, pytest.param(2000, marks=pytest.mark.long)])
 def test_noise_on_the_line_does_nothing(count: int, desk: Desk) -> None:
     sleeper = desk.house.op("sleeper", "sleep", "600")
     sent = noise(random.Random(SEED))
