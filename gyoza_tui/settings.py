@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import socket
 import tomllib
@@ -22,6 +21,7 @@ from gyoza_tui.models.faults import SettingsError as SettingsError
 from gyoza_tui.models.identity import check_id
 from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX
 from gyoza_tui.models.loopback import is_loopback
+from gyoza_tui.models.nearest import did_you_mean, nearest
 from gyoza_tui.models.values import why_unreadable
 
 PREFIX = "GYOZA_"
@@ -305,19 +305,6 @@ def _users(directory: Callable[..., str]) -> Path:
         raise SettingsError(f"user {os.getuid()} has no home directory: set HOME") from None
 
 
-def nearest(name: str, names: list[str]) -> str:
-    """` (did you mean X?)`, or nothing."""
-    return _meant(_nearest(name, names))
-
-
-def _nearest(name: str, names: list[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.6)), None)
-
-
-def _meant(near: str | None) -> str:
-    return f" (did you mean {near}?)" if near else ""
-
-
 def _faults_in_toml() -> tuple[list[str], list[str]]:
     """Why the file cannot be read, and its names that are no settings."""
     broken, unknown = [], []
@@ -330,7 +317,7 @@ def _faults_in_toml() -> tuple[list[str], list[str]]:
     else:
         names = list(Settings.model_fields)
         unknown += [
-            f"{path}: {name} is not a setting{nearest(name.lower().removeprefix(PREFIX.lower()), names)}"
+            f"{path}: {name} is not a setting{did_you_mean(nearest(name.lower().removeprefix(PREFIX.lower()), names))}"
             for name in content
             if name not in names
         ]
@@ -346,19 +333,20 @@ def unknown_variables() -> dict[str, str | None]:
     variables = [PREFIX + name.upper() for name in Settings.model_fields]
     known = NOT_SETTINGS | OP_VARIABLES | set(variables)
     unknown = [name for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known]
-    return {name: _nearest(name, variables) for name in unknown}
+    return {name: nearest(name, variables) for name in unknown}
 
 
 def _unknown_in_environment() -> list[str]:
     """A warning for each of them; it may be another program's."""
-    return [f"{name} in the environment is not a setting{_meant(near)}" for name, near in unknown_variables().items()]
+    near = unknown_variables()
+    return [f"{name} in the environment is not a setting{did_you_mean(near[name])}" for name in near]
 
 
 def _unknown_in_env_file(path: Path | None, found: dict[str, str]) -> list[str]:
     variables = [PREFIX + name.upper() for name in Settings.model_fields]
     names = [name for name in map(str.upper, found) if name.startswith(PREFIX)]
     unknown = [name for name in names if name not in variables and name not in OP_VARIABLES]
-    return [f"{path}: {name} is not a setting{nearest(name, variables)}" for name in unknown]
+    return [f"{path}: {name} is not a setting{did_you_mean(nearest(name, variables))}" for name in unknown]
 
 
 def load(*, env_file: str | None = None, **flags: Any) -> Settings:

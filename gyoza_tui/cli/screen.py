@@ -133,12 +133,12 @@ class _Hosted(NamedTuple):
 def _check_theme(name: str | None) -> None:
     from textual.theme import BUILTIN_THEMES
 
-    from gyoza_tui.settings import nearest
+    from gyoza_tui.models.nearest import did_you_mean, nearest
     from gyoza_tui.ui.theme import THEMES
 
     names = [*(theme.name for theme in THEMES), *BUILTIN_THEMES]
     if name is not None and name not in names:
-        raise usage(f"GYOZA_UI_THEME / ui_theme: there is no theme {name!a}{nearest(name, names)}")
+        raise usage(f"GYOZA_UI_THEME / ui_theme: there is no theme {name!a}{did_you_mean(nearest(name, names))}")
 
 
 def _ascii_is_safer() -> bool:

@@ -7,14 +7,13 @@ open quote at the end is taken as closed there: filters are applied while they a
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from gyoza_tui.models.filter_words import QUOTE, Token, split, tokens, values
+from gyoza_tui.models.nearest import did_you_mean, nearest
 from gyoza_tui.models.states import RunState
 
 STATES: Final = (
@@ -237,7 +236,8 @@ def _key(word: str) -> Key:
     try:
         return Key(word.casefold())
     except ValueError:
-        words = f'no filter key "{word}"{_nearest(word, Key)}; keys are {", ".join(Key)}; quote it to look for the text'
+        near = did_you_mean(nearest(word, Key))
+        words = f'no filter key "{word}"{near}; keys are {", ".join(Key)}; quote it to look for the text'
         raise FilterError(words) from None
 
 
@@ -248,15 +248,8 @@ def _state_word(text: str) -> str:
 def _state(text: str) -> str:
     word = _state_word(text)
     if word not in STATES:
-        raise FilterError(f'no state "{text}"{_nearest(word, STATES)}; states are {", ".join(STATES)}')
+        raise FilterError(f'no state "{text}"{did_you_mean(nearest(word, STATES))}; states are {", ".join(STATES)}')
     return word
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    folded, known = word.casefold(), list(known)
-    begun = [each for each in known if each.startswith(folded)]
-    near = begun or difflib.get_close_matches(folded, known, n=1, cutoff=0.6)
-    return f", did you mean {near[0]}?" if near else ""
 
 
 def moment(text: str) -> Moment:

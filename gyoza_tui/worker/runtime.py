@@ -76,8 +76,7 @@ class Runtime:
     @property
     def answering(self) -> str | None:
         """The id of the server that answers now; None before one has taken a beat."""
-        state = self.link.state
-        return state.server_id if state.registered else None
+        return self.link.state.answering
 
     @property
     def free_slots(self) -> int:
@@ -94,7 +93,7 @@ class Runtime:
 
     def held(self, row: RunRow) -> bool:
         """Whether the row is of another server than the one that answers now."""
-        return self.answering not in (None, row.server_id)
+        return self.link.state.holds(row.server_id)
 
 
 def assembled(

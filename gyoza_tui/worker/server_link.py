@@ -44,6 +44,15 @@ class LinkState(NamedTuple):
     """Boot time of the first failure since the server last answered; None while it does, or never did."""
 
     @property
+    def answering(self) -> str | None:
+        """The id of the server that answers now; None before one has taken a beat."""
+        return self.server_id if self.registered else None
+
+    def holds(self, server_id: str) -> bool:
+        """Whether runs of that server are held: another one answers now."""
+        return self.answering not in (None, server_id)
+
+    @property
     def name_held_now(self) -> str | None:
         """`name_held`, unless the last request failed in another way: then nobody knows who has the name."""
         return self.name_held if self.trouble in (None, self.name_held) else None

@@ -10,8 +10,7 @@ from docker.errors import NotFound
 from gyoza_tui.backends.base import Usage
 from gyoza_tui.backends.docker.ends import parse_time
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
-
-_MIB = 1024 * 1024
+from gyoza_tui.models.limits import MIB
 
 
 class UsageReader:
@@ -60,4 +59,4 @@ def _memory_mb(memory: dict[str, Any]) -> float | None:
     detail = memory.get("stats") or {}
     # Pages of files that the kernel drops at need, named by the first and second version of cgroups.
     cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
-    return float(max(0, memory["usage"] - cache) / _MIB)
+    return float(max(0, memory["usage"] - cache) / MIB)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from gyoza_tui.cli.try_op.yaml_file import Document, TextPlace, YamlFault
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import EventDelivery, InputSpec, OpDefinition, OutputSpec, RetryPolicy
 from gyoza_tui.models.limits import KIB
+from gyoza_tui.models.nearest import did_you_mean, nearest
 
 NAME: Final = "gyoza.yml"
 FILE_MAX: Final = 256 * KIB
@@ -141,7 +141,8 @@ def _words(error: dict[str, Any], path: yaml_file.Path) -> str:
         case "missing":
             return f"{name} is missing: {_NEEDED[name]}"
         case "extra_forbidden":
-            return f"no key {path[-1]!a} here{_nearest(str(path[-1]), _keys(path[:-1]))} {_all_keys(path[:-1])}"
+            near = nearest(str(path[-1]), _keys(path[:-1]))
+            return f"no key {path[-1]!a} here{did_you_mean(near)} {_all_keys(path[:-1])}"
         case "string_type" if isinstance(error["input"], int | float):
             return f"{name} must be text: put it in quotes"
         case "model_type":
@@ -163,11 +164,6 @@ def _keys(path: yaml_file.Path) -> list[str]:
 
 def _all_keys(path: yaml_file.Path) -> str:
     return f"(keys: {', '.join(_keys(path))})"
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    return f", did you mean {near[0]}?" if near else ""
 
 
 def _shown(value: Any) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from itertools import combinations
 from typing import Final
 
+from gyoza_tui.models.nearest import did_you_mean, nearest
 from gyoza_tui.ui.keys.key_names import keys_of, written
 from gyoza_tui.ui.keys.key_table import ACTIONS, BY_ID, Action, Scope
 
@@ -43,8 +43,7 @@ def _faults(keymap: Mapping[str, str]) -> Iterator[str]:
     for id_, keys in keymap.items():
         action = BY_ID.get(id_)
         if action is None:
-            near = get_close_matches(id_, BY_ID, n=1, cutoff=0)
-            yield f"there is no action {id_!r}; the nearest is {near[0]!r}"
+            yield f"there is no action {id_!r}{did_you_mean(nearest(id_, BY_ID))}"
         elif not action.keys:
             yield f"{id_}: takes no key, it is in the palette only"
         elif not keys.strip():

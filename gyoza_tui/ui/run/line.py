@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from textual.content import Content
 
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.ui.format import NOT_APPLICABLE, UNKNOWN, clock, duration, part_of, percent
 from gyoza_tui.ui.outside_text import cut, plain_line
 from gyoza_tui.ui.run.phases import FINISHED, LOOKS, WORD_WIDTH
@@ -39,7 +40,6 @@ _FAILURE: Final = (*_END, "GPU", "TIME", "NOTE")
 """The same of a failed run, whose reason gets the rest of the line."""
 _TOLD_IN: Final = ("NOTE", "STEP", "PROGRESS")
 _ROOMY: Final = 110
-_MIB: Final = 1024 * 1024
 _PERCENT: Final = 5
 
 
@@ -169,9 +169,9 @@ def _step(view: RunView, now: float) -> Content:
     if here is not None:
         place = f"{[step.name for step in view.steps].index(here.name) + 1}/{len(view.steps)} "
     if view.pull is not None:
-        total = None if view.pull.bytes_total is None else view.pull.bytes_total / _MIB
+        total = None if view.pull.bytes_total is None else view.pull.bytes_total / MIB
         layers = f"{view.pull.layers_done}/{view.pull.layers_total or UNKNOWN}"
-        word = f"pulling {layers} {part_of(view.pull.bytes_done / _MIB, total)}"
+        word = f"pulling {layers} {part_of(view.pull.bytes_done / MIB, total)}"
     if view.again is not None:
         word = next_try(view.again, now)
     if view.kill_at is not None and view.kill_at > now:

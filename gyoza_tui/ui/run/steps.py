@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
 from textual.content import Content
 
 from gyoza_tui.models import steps
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.ui.format import duration, part_of, took
 from gyoza_tui.ui.outside_text import one_line
 from gyoza_tui.ui.run.phases import LOOKS
 from gyoza_tui.worker.view.snapshot import Outcome, Phase, PullProgress, RetryNotice, RunView, StepView
-
-_MB: Final = 1024 * 1024
 
 
 def step_word(name: str) -> str:
@@ -79,8 +77,8 @@ def _where(view: RunView, here: StepView | None, now: float) -> str:
 
 
 def _pulled(pull: PullProgress) -> str:
-    total = None if pull.bytes_total is None else pull.bytes_total / _MB
-    return f"{pull.layers_done}/{pull.layers_total or '?'} layers {part_of(pull.bytes_done / _MB, total)}"
+    total = None if pull.bytes_total is None else pull.bytes_total / MIB
+    return f"{pull.layers_done}/{pull.layers_total or '?'} layers {part_of(pull.bytes_done / MIB, total)}"
 
 
 def _with_time(word: str, step: StepView) -> str:

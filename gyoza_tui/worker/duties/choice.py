@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from gyoza_tui.settings import nearest
+from gyoza_tui.models.nearest import did_you_mean, nearest
 
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "heartbeat": ("heed",),
@@ -25,5 +25,5 @@ def chosen_duties(names: Collection[str] | None) -> frozenset[str]:
         return frozenset(NEEDS)
     for name in names:
         if name not in NEEDS:
-            raise ValueError(f"there is no duty {name[:80]!a}{nearest(name, list(NEEDS))}: {', '.join(NEEDS)}")
+            raise ValueError(f"there is no duty {name[:80]!a}{did_you_mean(nearest(name, NEEDS))}: {', '.join(NEEDS)}")
     return frozenset(names).union(*(NEEDS[name] for name in names))

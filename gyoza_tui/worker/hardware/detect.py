@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psutil
 
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.hardware.nvml import Nvml
 from gyoza_tui.worker.hardware.resources import GPU, Resources
 
@@ -19,7 +20,7 @@ def detect_resources() -> Resources:
         nvml.close()
     return Resources(
         cpu_cores=cpu_cores(),
-        ram_mb=psutil.virtual_memory().total // 2**20,
+        ram_mb=psutil.virtual_memory().total // MIB,
         gpus=[
             GPU(id=gpu.info.index, vram_mb=gpu.info.memory_total_mb)
             for gpu in reading.gpus

@@ -18,10 +18,10 @@ from typing import Any, Final, NamedTuple
 import psutil
 
 from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample
+from gyoza_tui.models.limits import MIB
 
 SLOW_S: Final = 5.0
 """How long what hardly changes (limits of power and heat, the list of GPUs) is good for."""
-_MIB: Final = 2**20
 _LIBRARY: Final = "libnvidia-ml.so.1"
 _NO_LIBRARY: Final = f"{_LIBRARY}: cannot open shared object file: No such file"
 DRIVER_NOT_LOADED: Final = "the NVIDIA driver is not loaded, but its library is installed"
@@ -178,7 +178,7 @@ class _Reader:
                 index=index,
                 uuid=_words(self._try("nvmlDeviceGetUUID", handle)),
                 name=_words(self._try("nvmlDeviceGetName", handle)),
-                memory_total_mb=int(memory.total) // _MIB if memory is not None else None,
+                memory_total_mb=int(memory.total) // MIB if memory is not None else None,
             )
             limit = self._try("nvmlDeviceGetEnforcedPowerLimit", handle)
             limit_w = limit / 1000 if limit is not None else None
@@ -214,7 +214,7 @@ class _Reader:
         return replace(
             sample,
             util_percent=float(util.gpu) if util is not None else None,
-            memory_used_mb=int(memory.used) // _MIB if memory is not None else None,
+            memory_used_mb=int(memory.used) // MIB if memory is not None else None,
             power_w=power / 1000 if power is not None else None,
             temperature_c=float(temperature) if temperature is not None else None,
             processes=processes,
@@ -250,7 +250,7 @@ def _user(uid: int) -> str:
 
 
 def _mib(size: int | None) -> int | None:
-    return None if size is None else size // _MIB
+    return None if size is None else size // MIB
 
 
 def _words(text: str | bytes | None) -> str | None:

@@ -12,6 +12,7 @@ import psutil
 
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.hardware.detect import cpu_cores
 from gyoza_tui.worker.hardware.nvml import Nvml
 
@@ -40,8 +41,8 @@ class Sampler:
             cpu_percent=psutil.cpu_percent(interval=None),
             cpu_cores=self._cores,
             load_1m=load,
-            ram_total_mb=memory.total // 2**20,
-            ram_used_mb=(memory.total - memory.available) // 2**20,
+            ram_total_mb=memory.total // MIB,
+            ram_used_mb=(memory.total - memory.available) // MIB,
             gpus=gpu.gpus,
             gpu_note=gpu.note,
         )

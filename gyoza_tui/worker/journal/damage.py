@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gyoza_tui.worker.journal.file import COLUMNS, row_of
+from gyoza_tui.worker.journal.file import COLUMNS, OPEN, row_of
 from gyoza_tui.worker.journal.outbox import OutboxRow
 
 UNREADABLE: Final = (ValueError, TypeError, RecursionError)
@@ -24,7 +24,7 @@ def delete_unreadable(db: sqlite3.Connection, keep: Callable[[], Path]) -> tuple
     `keep` makes a copy of the journal first.
     """
     keys = set[int]()
-    for key, *columns in db.execute(f"SELECT key, {', '.join(COLUMNS)} FROM runs WHERE acked = 0 OR cleaned = 0"):
+    for key, *columns in db.execute(f"SELECT key, {', '.join(COLUMNS)} FROM runs WHERE {OPEN}"):
         try:
             row_of(tuple(columns))
         except UNREADABLE:

@@ -72,6 +72,9 @@ CREATE TABLE log_secrets (name TEXT NOT NULL, value TEXT NOT NULL, UNIQUE (name,
 """From each older version to the next."""
 
 COLUMNS: Final = RunRow._fields
+CLOSED: Final = "acked = 1 AND cleaned = 1"
+"""`RunRow.closed`, in SQL."""
+OPEN: Final = "(acked = 0 OR cleaned = 0)"
 _HINTS: Final = get_type_hints(RunRow)
 _FLAGS: Final = tuple(name for name, kind in _HINTS.items() if kind is bool)
 _MOMENTS: Final = tuple(name for name, kind in _HINTS.items() if kind in (float, float | None))

@@ -23,7 +23,9 @@ from gyoza_tui.worker.journal import outbox_table
 from gyoza_tui.worker.journal import secrets as journal_secrets
 from gyoza_tui.worker.journal.damage import UNREADABLE, delete_unreadable
 from gyoza_tui.worker.journal.file import (
+    CLOSED,
     COLUMNS,
+    OPEN,
     JournalClosed,
     copy_aside,
     no_room,
@@ -47,9 +49,7 @@ _NOT_MISSED: Final = frozenset({"create_asked", "handle", "started_at", "exit", 
 that was to be stopped has ended with the machine."""
 _STEPS_MAX: Final = 1000
 """Entries into steps that are kept of one attempt: what cannot be brought to its end is tried every five seconds."""
-_CLOSED: Final = "acked = 1 AND cleaned = 1"
-_OPEN: Final = "(acked = 0 OR cleaned = 0)"
-_OF_OPEN: Final = f"run IN (SELECT key FROM runs WHERE {_OPEN})"
+_OF_OPEN: Final = f"run IN (SELECT key FROM runs WHERE {OPEN})"
 _ENDED_AT: Final = "CAST(ifnull(outcome_at, claimed_at) AS REAL)"
 """A number, whatever damage made of it."""
 _OF_RUN: Final = "server_id = ? AND run_id = ?"
@@ -143,7 +143,7 @@ class Journal:
         with self._transaction() as db:
             journal_secrets.keep(db, name)
             replaced = db.execute(
-                f"DELETE FROM runs WHERE server_id = ? AND run_id = ? AND attempt = ? AND lease = ? AND {_CLOSED}",
+                f"DELETE FROM runs WHERE server_id = ? AND run_id = ? AND attempt = ? AND lease = ? AND {CLOSED}",
                 (server_id, run.id, attempt, run.lease or ""),
             ).rowcount
             db.execute(
@@ -319,18 +319,18 @@ class Journal:
     def closed(self, limit: int) -> list[RunRow]:
         """The rows closed last, newest first."""
         with self._write:
-            return self._load(f"{_CLOSED} ORDER BY outcome_at DESC LIMIT ?", (limit,), skip=UNREADABLE)
+            return self._load(f"{CLOSED} ORDER BY outcome_at DESC LIMIT ?", (limit,), skip=UNREADABLE)
 
     def ended(self) -> list[tuple[str, float]]:
         """The name and the end of every closed row, newest first."""
         with self._write:
-            found = self._db.execute(f"SELECT name, {_ENDED_AT} FROM runs WHERE {_CLOSED} ORDER BY 2 DESC")
+            found = self._db.execute(f"SELECT name, {_ENDED_AT} FROM runs WHERE {CLOSED} ORDER BY 2 DESC")
             return [(str(name), float(at)) for name, at in found]
 
     def forget(self, names: Sequence[str]) -> None:
         """Delete the closed rows of attempts whose logs are gone, and the secrets that these had."""
         with self._transaction() as db:
-            query = f"DELETE FROM runs WHERE {_CLOSED} AND name = ?"
+            query = f"DELETE FROM runs WHERE {CLOSED} AND name = ?"
             deleted = db.executemany(query, [(name,) for name in names]).rowcount
             journal_secrets.erase(db, names)
         with self._write:
@@ -396,7 +396,7 @@ class Journal:
 
     def _load(
         self,
-        where: str = f"{_OPEN} ORDER BY key",
+        where: str = f"{OPEN} ORDER BY key",
         values: tuple[Any, ...] = (),
         run: OpRun | None = None,
         skip: tuple[type[Exception], ...] = (),

@@ -157,7 +157,7 @@ class Memory:
             self._active[row.key] = row
         else:
             self._active.pop(row.key, None)
-        if row.outcome is not None and not row.acked:
+        if row.unreported:
             self._unreported.setdefault(row.server_id, set()).add(row.key)
         else:
             self._unreported.get(row.server_id, set()).discard(row.key)

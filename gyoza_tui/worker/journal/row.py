@@ -111,10 +111,18 @@ class RunRow(NamedTuple):
         """Whether that intent is news, and there is still something to intend."""
         return self.outcome is None and intent.outranks(self.intent)
 
+    # Whether it is done with, which is a question of who asks:
+    #   active      the slots: something of it runs, or is left to clean
+    #   unreported  the deliverer, and whoever waits for all reports: its end is on disk and the server does not know it
+    #   closed      the journal's memory and retention: neither of them; it is history
+
     @property
     def active(self) -> bool:
-        """Whether it still needs a slot: something of it runs, or is left to clean."""
         return self.outcome is None or not self.cleaned
+
+    @property
+    def unreported(self) -> bool:
+        return self.outcome is not None and not self.acked
 
     @property
     def closed(self) -> bool:

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
+from gyoza_tui.models.limits import MIB
+
 Written: TypeAlias = Mapping[str, int]
 """Bytes by the directory that they are in."""
 Samples: TypeAlias = dict[str, "Sample"]
 """Of each disk, by the path that names it."""
-_FILE_MAX: Final = 4 * 1024 * 1024
+_FILE_MAX: Final = 4 * MIB
 
 
 class Sample(NamedTuple):

@@ -10,14 +10,13 @@ from typing import Any, Final
 
 from gyoza_tui.models.filters import RunFacts, RunFilter, op_name
 from gyoza_tui.worker.journal.damage import UNREADABLE
-from gyoza_tui.worker.journal.file import COLUMNS, row_of
+from gyoza_tui.worker.journal.file import CLOSED, COLUMNS, row_of
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.view.control import ControlError, HistoryPage
 from gyoza_tui.worker.view.snapshot import RunView
 from gyoza_tui.worker.view.snapshot_builder import SnapshotBuilder
 
-_CLOSED: Final = "acked = 1 AND cleaned = 1"
 _NEWEST_FIRST: Final = "ORDER BY outcome_at DESC, key DESC"
 _FACTS: Final = (
     "key, run_id, outcome, outcome_note, last_line, outcome_at, json_extract(run, '$.image'),"
@@ -54,7 +53,7 @@ class RunHistory:
     def _matching(self, db: sqlite3.Connection, wanted: RunFilter) -> Iterator[int]:
         now = self._runtime.clock.utc().timestamp()
         worker = self._runtime.context.worker_id
-        for found in db.execute(f"SELECT {_FACTS} FROM runs WHERE {_CLOSED} {_NEWEST_FIRST}"):
+        for found in db.execute(f"SELECT {_FACTS} FROM runs WHERE {CLOSED} {_NEWEST_FIRST}"):
             key, run_id, outcome, note, last_line, ended_at, image, definition, version, topic = found
             facts = RunFacts(
                 id=run_id,
@@ -81,12 +80,12 @@ class RunHistory:
 
 
 def _newest(db: sqlite3.Connection, limit: int) -> list[int]:
-    found = db.execute(f"SELECT key FROM runs WHERE {_CLOSED} {_NEWEST_FIRST} LIMIT ?", (limit,))
+    found = db.execute(f"SELECT key FROM runs WHERE {CLOSED} {_NEWEST_FIRST} LIMIT ?", (limit,))
     return [int(key) for (key,) in found]
 
 
 def _count(db: sqlite3.Connection) -> int:
-    (count,) = db.execute(f"SELECT count(*) FROM runs WHERE {_CLOSED}").fetchone()
+    (count,) = db.execute(f"SELECT count(*) FROM runs WHERE {CLOSED}").fetchone()
     return int(count)
 
 

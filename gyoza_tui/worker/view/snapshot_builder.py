@@ -54,7 +54,7 @@ class SnapshotBuilder:
             state=runtime.mode.state,
             refusal=runtime.mode.refusal,
             max_runs=runtime.admission.max_runs,
-            free_slots=max(0, runtime.admission.max_runs - sum(row.active for row in rows)),
+            free_slots=runtime.free_slots,
             server_url=runtime.client.base_url,
             link=link,
             next_try_s=runtime.link.next_try_s,
@@ -90,7 +90,7 @@ class SnapshotBuilder:
         known, views = self._views, {}
         link = self._runtime.link.state
         for row in map(self._slots.as_asked, rows):
-            held = link.registered and row.server_id != link.server_id
+            held = link.holds(row.server_id)
             pull = self._slots.pull(row.key) if row.handle is None and row.outcome is None else None
             kill_at, again = self._slots.kill_at(row.key), self._slots.again(row.key)
             passing = _Passing(states.get(row.run.id), held, pull, kill_at, again)

@@ -101,7 +101,7 @@ def test_a_good_keymap_is_taken(keymap: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("keymap", "fault"),
     [
-        ({"puase": "z"}, "there is no action 'puase'; the nearest is 'pause'"),
+        ({"puase": "z"}, "there is no action 'puase' (did you mean pause?)"),
         ({"pause": "x"}, "x would be cancel and pause"),
         ({"pause": "alt+p"}, "pause: 'alt+p' is no key"),
         ({"pause": ""}, "pause: needs a key"),

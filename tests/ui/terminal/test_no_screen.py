@@ -62,7 +62,7 @@ def test_asked_for_none_it_says_nothing_of_it(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
-        ({"GYOZA_UI_KEYMAP": "puse=P"}, "nearest is 'pause'"),
+        ({"GYOZA_UI_KEYMAP": "puse=P"}, "did you mean pause?"),
         ({"GYOZA_UI_KEYMAP": "pause"}, "has no key"),
         ({"GYOZA_UI_KEYMAP": "pause=x"}, "would be"),
         ({"GYOZA_UI_THEME": "gyoza-drak"}, "did you mean gyoza-dark?"),

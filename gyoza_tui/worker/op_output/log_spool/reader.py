@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from gyoza_tui.backends.base import Resume, Stream, StreamMark
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.op_output.log_spool.lines import LINE_MAX, Cut, LogLine, RecordPlace, Walk, lines_of
 from gyoza_tui.worker.op_output.log_spool.records import KIND_OF, Kind, Segment, SpoolRecord, segment_numbers
 from gyoza_tui.worker.op_output.log_spool.slices import SLICE_BYTES, LineSlice, slice_of
 
 TAIL_MARK: Final = 4096
 FOLLOW_POLL_S: Final = 0.1
-_RAW_BATCH: Final = 1024 * 1024
+_RAW_BATCH: Final = MIB
 _STRANGERS: Final = 256
 """Records of the other stream walked over before the next of ours is searched for: it may be millions away."""
 
