@@ -183,8 +183,8 @@ def test_a_first_signal_drains(house: House, tmp_path: Path) -> None:
 
 def test_a_third_signal_leaves_and_the_next_start_adopts(house: House, tmp_path: Path) -> None:
     # it ignores SIGTERM, so that the release takes a while
-    deaf = tmp_path / "deaf"
-    image = house.op("stubborn", "sh", "-c", f"trap '' TERM; touch {deaf}; while :; do sleep 0.1; done")
+    flag, deaf = tmp_path / "flag", tmp_path / "deaf"
+    image = house.op("stubborn", "sh", "-c", f"trap '' TERM; touch {deaf}; " + _UNTIL_TOLD.format(flag=flag))
     worker = house.worker(GYOZA_STOP_GRACE_S="30")
     run = house.client.create_run(image, {})
     house.until_state(run, RunState.RUNNING)
@@ -195,7 +195,8 @@ def test_a_third_signal_leaves_and_the_next_start_adopts(house: House, tmp_path:
             until(lambda words=words: words in worker.words, words)  # type: ignore[misc]
     assert _code(worker) == 130
     worker.start(GYOZA_STOP_GRACE_S="0.1")
-    house.until_state(run, RunState.PENDING)
+    until(lambda: f"{run.id} released: the worker was stopped" in worker.words, "the adopted run is given back")
+    flag.touch()  # it may have come here again
     house.until_free(worker)
 
 

@@ -146,6 +146,7 @@ def run_first(seat: Seat, act: Act) -> None:
     act()
     until(lambda: newest.id in seat.cursor, "the cursor on the newest run")
     seat.client.update_run(newest.id, state=RunState.CANCELLED)
+    until(lambda: any(newest.id in row and "CANCELLED" in row for row in seat.runs), "its end, which moves it down")
 
 
 @proves("run_last")
