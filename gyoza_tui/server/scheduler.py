@@ -25,6 +25,11 @@ class Need:
     """The owner's command, for a backend other than Docker."""
     constraints: Constraints
     tags: frozenset[str]
+    cpu_tenths: int = field(init=False)
+    """Looked at for every worker, again and again."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cpu_tenths", self.constraints.cpu_tenths)
 
     @classmethod
     def of(cls, spec: OpSpec) -> Need:
@@ -91,7 +96,7 @@ class Room:
         return need.tags <= self.tags or any(need.tags <= self.tags | gpu.tags for gpu in self.gpus)
 
     def understands(self, need: Need) -> bool:
-        return Feature.FRACTIONAL_CPU in self.features or not need.constraints.cpu_tenths % 10
+        return not need.cpu_tenths % 10 or Feature.FRACTIONAL_CPU in self.features
 
     def gpus_for(self, need: Need, gpus: Iterable[GpuRoom] | None = None) -> list[GpuRoom] | None:
         """The GPUs that could take it now, or were they as in `gpus`; None when it needs none."""
@@ -117,27 +122,27 @@ class Room:
     def could_fit(self, need: Need) -> bool:
         """Whether it fits once what runs here has ended."""
         c, (cpu, ram_mb) = need.constraints, self.whole
-        if not self.takes_work or not self.speaks(need) or c.cpu_tenths > cpu or (c.ram_mb or 0) > ram_mb:
+        if not self.takes_work or not self.speaks(need) or need.cpu_tenths > cpu or (c.ram_mb or 0) > ram_mb:
             return False
         return self.gpus_for(need, [gpu.without_runs() for gpu in self.gpus]) != []
 
     def is_large_enough(self, need: Need) -> bool:
         """Whether it has all of it, on a room on which nothing runs."""
         c = need.constraints
-        return c.cpu_tenths <= self.cpu_tenths and (c.ram_mb or 0) <= self.ram_mb and self.gpus_for(need) != []
+        return need.cpu_tenths <= self.cpu_tenths and (c.ram_mb or 0) <= self.ram_mb and self.gpus_for(need) != []
 
     def has_room(self, need: Need) -> bool:
         c = need.constraints
         if not self.takes_work or self.slots < 1 or not self.speaks(need):
             return False
-        if (c.cpu and c.cpu_tenths > self.cpu_tenths) or (c.ram_mb and c.ram_mb > self.ram_mb):
+        if (need.cpu_tenths and need.cpu_tenths > self.cpu_tenths) or (c.ram_mb and c.ram_mb > self.ram_mb):
             return False
         return self.gpus_for(need) != []
 
     def missing(self, need: Need) -> float:
         """How much has to end before it fits: parts of what this worker has, summed; the least is reached first."""
         c, (cpu, ram_mb) = need.constraints, self.whole
-        cpu_missing, ram_missing = c.cpu_tenths - self.cpu_tenths, (c.ram_mb or 0) - self.ram_mb
+        cpu_missing, ram_missing = need.cpu_tenths - self.cpu_tenths, (c.ram_mb or 0) - self.ram_mb
         parts = [max(0, cpu_missing) / max(1, cpu), max(0, ram_missing) / max(1, ram_mb)]
         gpus = self.gpus_for(need, [gpu.without_runs() for gpu in self.gpus])
         if gpus:
