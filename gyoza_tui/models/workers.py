@@ -50,7 +50,7 @@ class Verdict(StrEnum):
 
 
 class Feature(StrEnum):
-    """What changes the meaning of a message, and is told only to a peer that names it; others may be unknown here."""
+    """What a worker names in its heartbeats, for a server sends it to no other; unknown ones are ignored."""
 
     FRACTIONAL_CPU = "fractional_cpu"
 

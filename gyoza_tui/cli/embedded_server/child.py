@@ -1,4 +1,4 @@
-"""The embedded server's process. Its parent, `parent.py`, starts it and tells it all by its standard input."""
+"""The embedded server's process. `parent.py` starts it and sends its options to its standard input."""
 
 from __future__ import annotations
 

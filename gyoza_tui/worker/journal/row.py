@@ -113,7 +113,7 @@ class RunRow(NamedTuple):
 
     # Whether it is done with, which is a question of who asks:
     #   active      the slots: something of it runs, or is left to clean
-    #   unreported  the deliverer, and whoever waits for all reports: its end is on disk and the server does not know it
+    #   unreported  the delivery, a drain and a session's end: it ended here and the server does not know it yet
     #   closed      the journal's memory and retention: neither of them; it is history
 
     @property
