@@ -101,7 +101,8 @@ def test_a_run_at_work_is_seen_by_every_verb(desk: Desk) -> None:
         until(lambda: run.id[:8] in desk("workers"), "the worker's beat")
         (worker,) = TypeAdapter(list[WorkerView]).validate_json(desk("workers", "--json"))
         assert [op.id for op in worker.running_ops] == [run.id]
-        assert f"run {run.id} attempt 1: run container, local://talks" in desk("workers", desk.worker.id)
+        at_work = f"run {run.id} attempt 1: run container, local://talks"
+        until(lambda: at_work in desk("workers", desk.worker.id), "the beat after the step began")
         assert re.search(r"steps: inputs \S+s,.* container goes on", desk("show", run.id))
         gate.touch()
         assert follow.process.wait(20) == 0

@@ -31,11 +31,16 @@ from tests.waiting import until
 ESC: Final = "\x1b"
 KEYS: Final = {
     "question_mark": "?", "colon": ":", "slash": "/", "ampersand": "&", "space": " ", "enter": "\r", "tab": "\t",
-    "left_square_bracket": "[", "right_square_bracket": "]", "escape": ESC, "f1": "\x1bOP", "shift+tab": "\x1b[Z",
+    "left_square_bracket": "[", "right_square_bracket": "]", "escape": "\x1b[27u",
+    "f1": "\x1bOP", "shift+tab": "\x1b[Z",
     "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "left": "\x1b[D", "home": "\x1b[H", "end": "\x1b[F",
     "pageup": "\x1b[5~", "pagedown": "\x1b[6~", "ctrl+c": "\x03", "ctrl+p": "\x10", "ctrl+q": "\x11", "ctrl+z": "\x1a",
 }  # fmt: skip
-"""What a terminal sends for a key that has a name."""
+"""What a terminal sends for a key that has a name.
+
+The escape is that of kitty's keyboard protocol, which Textual asks for: a bare ESC would be another key together with
+what follows it at once, and how long "at once" is depends on how busy the machine is.
+"""
 _ROW: Final = re.compile(r"^[▌ ] [^ ] [A-Z]")
 """The cursor, a sign and the word for a run's state."""
 SIZE: Final = (120, 40)
@@ -195,8 +200,6 @@ class Seat:
     def press(self, key: str) -> None:
         """By the name that the table gives it."""
         self.type(KEYS.get(key, key))
-        if key == "escape":
-            time.sleep(0.1)  # with what follows at once it would be another key
 
     def write(self, ask: Callable[[], None], text: str) -> None:
         """Into the line that `ask` opens."""
@@ -226,6 +229,7 @@ class Seat:
             if self._is_plain():
                 break
             self.press("escape")
+            time.sleep(0.1)  # what it closed is to leave the screen
         until(self._is_plain, "the plain main screen", 3)
         self.type("32")
 
