@@ -16,12 +16,12 @@ from typing import Final, NamedTuple, TypeAlias
 from gyoza_tui.backends.base import Backend, BackendError, Label, Spec
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import GpuInfo
+from gyoza_tui.worker.backoff import Backoff, doubling
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.state_dir.owner import Owner
 from gyoza_tui.worker.state_dir.state_dir import attempt_name
 
-FIRST_PAUSE_S: Final = 5.0
-LONGEST_PAUSE_S: Final = 300.0
+_PAUSES_S: Final = doubling(5.0, 300.0)
 _RUN: Final = "probe"
 
 
@@ -73,9 +73,8 @@ class Prober:
 class _Trouble(NamedTuple):
     words: str
     subject: Subject
-    probe_at: float
-    """Boot time of the next probe."""
-    pause_s: float
+    backoff: Backoff
+    """Of its probes."""
 
 
 _Place: TypeAlias = tuple[str, int | None]
@@ -116,7 +115,7 @@ class Probes:
             if found is None:
                 return None
             place, words = found
-            self._note(place, _Trouble(words, subject, self._clock.boot() + FIRST_PAUSE_S, FIRST_PAUSE_S))
+            self._note(place, words, subject, Backoff(self._clock, _PAUSES_S, jitter=False))
             return words
 
     def hurry(self, name: str) -> None:
@@ -124,7 +123,7 @@ class Probes:
         with self._lock:
             for place, known in self._troubles.items():
                 if place[0] == name:
-                    self._troubles[place] = known._replace(probe_at=self._clock.boot())
+                    known.backoff.hurry()
 
     def again(self, name: str, backend: Backend) -> bool:
         """Probe what is due at that backend; whether something changed."""
@@ -137,12 +136,12 @@ class Probes:
     def next_in_s(self, names: Collection[str]) -> float | None:
         """Seconds until a probe of one of these backends is due; None while all is well there."""
         with self._lock:
-            times = [known.probe_at for (name, _), known in self._troubles.items() if name in names]
-        return max(0.0, min(times) - self._clock.boot()) if times else None
+            waits = [known.backoff.remaining_s for (name, _), known in self._troubles.items() if name in names]
+        return min(waits, default=None)
 
     def _due(self, name: str) -> list[_Place]:
         with self._lock:
-            return [p for p, known in self._troubles.items() if p[0] == name and known.probe_at <= self._clock.boot()]
+            return [p for p, known in self._troubles.items() if p[0] == name and known.backoff.remaining_s == 0]
 
     def _known(self, name: str, subject: Subject) -> _Trouble | None:
         with self._lock:
@@ -166,16 +165,16 @@ class Probes:
                 del self._troubles[place]
             self._notices.say(f"{_words(place)} starts runs again", backend=place[0])
         if found is not None:
-            pause = min(known.pause_s * 2, LONGEST_PAUSE_S)
-            self._note(found[0], _Trouble(found[1], known.subject, self._clock.boot() + pause, pause))
+            self._note(*found, known.subject, known.backoff)
         return found is None or found != (place, known.words)
 
-    def _note(self, place: _Place, trouble: _Trouble) -> None:
+    def _note(self, place: _Place, words: str, subject: Subject, backoff: Backoff) -> None:
+        backoff.fail()
         with self._lock:
             news = place not in self._troubles
-            self._troubles[place] = trouble
+            self._troubles[place] = _Trouble(words, subject, backoff)
         if news:
-            text = f"{_words(place)}: {trouble.words}; claiming nothing for it until a probe starts"
+            text = f"{_words(place)}: {words}; claiming nothing for it until a probe starts"
             self._notices.say(text, "warning", backend=place[0])
 
 

@@ -6,15 +6,13 @@ import threading
 from typing import Final, NamedTuple
 
 from gyoza_tui.models.clock import Clock
+from gyoza_tui.worker.backoff import Backoff, doubling
 
-FIRST_PAUSE_S: Final = 5.0
-LONGEST_PAUSE_S: Final = 300.0
+_PAUSES_S: Final = doubling(5.0, 300.0)
 
 
 class _Rest(NamedTuple):
-    until: float
-    """Boot time."""
-    pause_s: float
+    backoff: Backoff
     why: str
 
 
@@ -30,20 +28,18 @@ class Registries:
         """Why it is not asked now, and for how long; None when it may be asked."""
         with self._lock:
             rest = self._rests.get(registry)
-        left = 0.0 if rest is None else rest.until - self._clock.boot()
-        if rest is None or left <= 0:
+        if rest is None or (left := rest.backoff.remaining_s) == 0:
             return None
         return f"the registry {registry} did not answer, next try in {left:.0f} s: {rest.why}"
 
     def failed(self, registry: str, why: str) -> None:
         """A pull has failed with all its tries. Others that were under way then do not prolong the rest."""
-        now = self._clock.boot()
         with self._lock:
             last = self._rests.get(registry)
-            if last is not None and last.until > now:
-                return
-            pause = FIRST_PAUSE_S if last is None else min(last.pause_s * 2, LONGEST_PAUSE_S)
-            self._rests[registry] = _Rest(now + pause, pause, why)
+            backoff = Backoff(self._clock, _PAUSES_S, jitter=False) if last is None else last.backoff
+            if backoff.remaining_s == 0:
+                backoff.fail()
+                self._rests[registry] = _Rest(backoff, why)
 
     def answered(self, registry: str) -> None:
         with self._lock:

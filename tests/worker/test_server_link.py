@@ -7,7 +7,6 @@ import pytest
 
 from gyoza_tui.client.endpoints import ADD_EVENT, CLAIM, HEARTBEAT
 from gyoza_tui.models.workers import HeartbeatReply
-from gyoza_tui.worker.backoff import CAP_S, Backoff
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.server_link import ServerLink
 from tests.clock import FakeClock
@@ -27,26 +26,6 @@ def clock() -> FakeClock:
 @pytest.fixture
 def link(clock: FakeClock) -> ServerLink:
     return ServerLink(clock, Notices(clock), 5)
-
-
-def test_a_backoff_doubles_with_jitter_up_to_its_cap(clock: FakeClock) -> None:
-    backoff = Backoff(clock)
-    delays = [backoff.fail() for _ in range(20)]
-    for number, delay in enumerate(delays):
-        full = min(CAP_S, 0.5 * 2**number)
-        assert full / 2 <= delay <= full
-    assert len(set(delays)) == 20, "no jitter"
-    backoff.succeed()
-    assert (backoff.remaining_s, backoff.fail() <= 0.5) == (0, True)
-
-
-def test_a_pause_is_as_long_as_it_says(clock: FakeClock) -> None:
-    backoff = Backoff(clock)
-    backoff.pause(600)
-    clock.turn(599)
-    assert backoff.remaining_s == pytest.approx(1)
-    clock.turn(2)
-    assert backoff.remaining_s == 0
 
 
 def test_the_lease_counts_from_before_the_beat_was_sent(link: ServerLink, clock: FakeClock) -> None:

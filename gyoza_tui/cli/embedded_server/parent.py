@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from gyoza_tui.cli.embedded_server.messages import Answer, Orders
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.models.clock import SystemClock
-from gyoza_tui.worker.backoff import Backoff
+from gyoza_tui.worker.backoff import Backoff, doubling
 from gyoza_tui.worker.state_dir.state_dir import StateDir
 
 START_S = 30.0
@@ -71,7 +71,7 @@ class LocalServer:
 
     def _start_again(self, port: int) -> None:
         """On the same port: everybody has been told that one. Why it cannot start is told as often as that changes."""
-        told, backoff = "", Backoff(SystemClock(), AGAIN_MAX_S)
+        told, backoff = "", Backoff(SystemClock(), doubling(0.5, AGAIN_MAX_S))
         while not self._leaving.is_set():
             try:
                 with self._changing:

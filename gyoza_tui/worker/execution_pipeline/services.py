@@ -25,6 +25,7 @@ from gyoza_tui.backends.base import (
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.runs import EventReport
+from gyoza_tui.worker.backoff import Backoff
 from gyoza_tui.worker.execution_pipeline.patience import Patience
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
@@ -41,7 +42,7 @@ _T = TypeVar("_T")
 
 ENGINE_PATIENCE_S: Final = 30.0
 """How long a call is repeated while the engine does not answer, before the attempt fails for the machine's fault."""
-_RETRY_S: Final = (0.2, 0.5, 1.0, 2.0)
+_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0)
 _LEFT: Final = "the worker tries to remove it every minute"
 
 
@@ -129,7 +130,7 @@ class Services:
         `broken_patience_s`, where it differs, is for an engine that answers and cannot do its work.
         """
         began = self.clock.boot()
-        tries = 0
+        backoff = self._backoff()
         try:
             while True:
                 try:
@@ -138,11 +139,10 @@ class Services:
                     broken = isinstance(error, BackendBroken) and broken_patience_s is not None
                     if self.clock.boot() >= began + (broken_patience_s or 0.0 if broken else patience_s):
                         raise
-                    if tries == 0:
+                    if backoff.failures == 0:
                         self.warn(f"{what}: {error}; trying again")
                     self.check_intent()
-                    self._pause(f"{what}: {error}", tries, self.interrupt)
-                    tries += 1
+                    self._pause(f"{what}: {error}", backoff.fail(), self.interrupt)
         finally:
             self.again = None
 
@@ -225,7 +225,7 @@ class Services:
         self, what: str, call: Callable[[], _T], trouble: tuple[type[Exception], ...] = (BackendError,)
     ) -> _T:
         """`call()`, repeated until it succeeds; a backend's error is raised once the patience with it is over."""
-        tries, patience = 0, Patience(self.clock)
+        backoff, patience = self._backoff(), Patience(self.clock)
         while True:
             try:
                 done = call()
@@ -233,15 +233,16 @@ class Services:
                 if isinstance(error, BackendError) and patience.over(error):
                     self.again = None
                     raise
-                if tries == 0:
+                if backoff.failures == 0:
                     self.warn(f"{what}: {error}; trying again until it is done")
-                self._pause(f"{what}: {error}", tries, threading.Event())
-                tries += 1
+                self._pause(f"{what}: {error}", backoff.fail(), threading.Event())
             else:
                 self.again = None
                 return done
 
-    def _pause(self, why: str, tries: int, unless: threading.Event) -> None:
-        pause = _RETRY_S[min(tries, len(_RETRY_S) - 1)]
-        self.again = RetryNotice(why, self.clock.utc().timestamp() + pause)
-        self.clock.wait(unless, pause)
+    def _backoff(self) -> Backoff:
+        return Backoff(self.clock, _PAUSES_S, jitter=False)
+
+    def _pause(self, why: str, pause_s: float, unless: threading.Event) -> None:
+        self.again = RetryNotice(why, self.clock.utc().timestamp() + pause_s)
+        self.clock.wait(unless, pause_s)

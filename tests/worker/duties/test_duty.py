@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from gyoza_tui.models.clock import SystemClock
-from gyoza_tui.worker import backoff
+from gyoza_tui.worker.backoff import PAUSES_S, Backoff
 from gyoza_tui.worker.duties import duty as duty_module
 from gyoza_tui.worker.duties.duty import Duty, Keeper
 from gyoza_tui.worker.notices.notices import Notices
@@ -43,7 +44,7 @@ def notices() -> Notices:
 
 @pytest.fixture
 def duty(notices: Notices, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mortal]:
-    monkeypatch.setattr(backoff, "_FIRST_S", 0.05)
+    monkeypatch.setattr(duty_module, "Backoff", partial(Backoff, pauses_s=(0.05, 0.1)))
     made = Mortal(SystemClock(), notices)
     keeper = Keeper([made])
     made.start()
@@ -95,7 +96,7 @@ def test_a_duty_that_dies_at_once_is_started_again_ever_more_slowly(notices: Not
     assert duty.status.deaths == 8
     assert pauses[0] <= 0.5
     assert pauses[5] >= 4
-    assert max(pauses) <= backoff.CAP_S
+    assert max(pauses) <= PAUSES_S[-1]
     duty.stop()
 
 
