@@ -8,8 +8,7 @@ from gyoza_tui.backends.base import AttemptElsewhere, BackendError, DiskFull
 from gyoza_tui.models.failures import Failure, FailureReason
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.execution_pipeline.script import services_of
-from gyoza_tui.worker.execution_pipeline.services import Services
+from gyoza_tui.worker.execution_pipeline.services import Services, services_of
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.execution_pipeline.types.step import Step, runs_always, step_name

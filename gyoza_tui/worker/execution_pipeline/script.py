@@ -99,13 +99,6 @@ class ScriptRecord:
         )
 
 
-def services_of(ctx: ExecutionContext) -> Services:
-    """The context's services; made from the settings and kept there when a plain script runs the step."""
-    if ctx.services is None:
-        ctx.services = script_services(ctx)
-    return ctx.services
-
-
 def script_services(ctx: ExecutionContext) -> Services:
     """Services from the settings, and the server that they name, if the run is one of a server."""
     settings = load()

@@ -33,6 +33,7 @@ from gyoza_tui.worker.retry_notice import RetryNotice
 
 if TYPE_CHECKING:
     from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
+    from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
     from gyoza_tui.worker.image_pulls import ImagePulls
     from gyoza_tui.worker.op_output.log_spool import LogSpool
 
@@ -246,3 +247,12 @@ class Services:
     def _pause(self, why: str, pause_s: float, unless: threading.Event) -> None:
         self.again = RetryNotice(why, self.clock.utc().timestamp() + pause_s)
         self.clock.wait(unless, pause_s)
+
+
+def services_of(ctx: ExecutionContext) -> Services:
+    """The context's services; made from the settings and kept there when a plain script runs the step."""
+    if ctx.services is None:
+        from gyoza_tui.worker.execution_pipeline.script import script_services
+
+        ctx.services = script_services(ctx)
+    return ctx.services

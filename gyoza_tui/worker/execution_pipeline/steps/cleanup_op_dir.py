@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gyoza_tui.worker.execution_pipeline.script import services_of
+from gyoza_tui.worker.execution_pipeline.services import services_of
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.execution_pipeline.types.step import always
 

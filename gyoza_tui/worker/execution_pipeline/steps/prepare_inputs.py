@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gyoza_tui.worker.execution_pipeline.op_files import input_files, path_variables
-from gyoza_tui.worker.execution_pipeline.script import services_of
+from gyoza_tui.worker.execution_pipeline.services import services_of
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 
 

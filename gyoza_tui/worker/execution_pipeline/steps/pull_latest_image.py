@@ -5,8 +5,7 @@ from __future__ import annotations
 from gyoza_tui.backends.base import PullCancelled, PullFailed
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.worker.execution_pipeline.machine_faults import machine_faults_given_back
-from gyoza_tui.worker.execution_pipeline.script import services_of
-from gyoza_tui.worker.execution_pipeline.services import Services
+from gyoza_tui.worker.execution_pipeline.services import Services, services_of
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.journal.row import Intent

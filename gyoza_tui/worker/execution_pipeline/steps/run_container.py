@@ -12,8 +12,7 @@ from gyoza_tui.models.limits import CTX_LOGS_MAX, MIB
 from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
 from gyoza_tui.worker.execution_pipeline.machine_faults import machine_faults_given_back
 from gyoza_tui.worker.execution_pipeline.op_files import input_files
-from gyoza_tui.worker.execution_pipeline.script import services_of
-from gyoza_tui.worker.execution_pipeline.services import ENGINE_PATIENCE_S, Services
+from gyoza_tui.worker.execution_pipeline.services import ENGINE_PATIENCE_S, Services, services_of
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 
 _WAIT_SLICE_S = 30.0
