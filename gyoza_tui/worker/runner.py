@@ -30,7 +30,7 @@ from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.duties.reconcile import Reconcile
 from gyoza_tui.worker.duties.sample import Sample
-from gyoza_tui.worker.duties.server_verdicts import ServerVerdicts
+from gyoza_tui.worker.duties.verdicts import Verdicts
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.hardware.sampler import Sampler
 from gyoza_tui.worker.hooks import HookCalls, Hooks
@@ -120,12 +120,12 @@ class Worker:
         worker_context.worker_context = self.runtime.context
 
     def _every_duty(self) -> list[Duty]:
-        heed = ServerVerdicts(self.runtime, self.slots)
-        self._heartbeat = Heartbeat(self.runtime, heed)
+        verdicts = Verdicts(self.runtime, self.slots)
+        self._heartbeat = Heartbeat(self.runtime, verdicts)
         claim = Claim(self.runtime, self.slots, EmptyCheck(self.runtime, self._deliver))
         sample = Sample(self.runtime, Sampler(self.runtime.clock))
         guard = Guard(self.runtime, self.slots)
-        return [self._heartbeat, heed, claim, self._deliver, self._reconcile, guard, sample]
+        return [self._heartbeat, verdicts, claim, self._deliver, self._reconcile, guard, sample]
 
     def run(self, ticks: int | None = None) -> int:
         """Serve without a screen until a signal, the control or a bound ends it; the exit code. In the main thread.

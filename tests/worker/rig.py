@@ -17,7 +17,7 @@ from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.duties.reconcile import Reconcile
-from gyoza_tui.worker.duties.server_verdicts import ServerVerdicts
+from gyoza_tui.worker.duties.verdicts import Verdicts
 from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.runner import Worker
 from gyoza_tui.worker.runtime import Runtime
@@ -53,7 +53,7 @@ class Rig:
         self.journal = self.runtime.journal
         self.link = self.runtime.link
         self.heartbeat = self._duty(Heartbeat)
-        self.heed = self._duty(ServerVerdicts)
+        self.verdicts = self._duty(Verdicts)
         self.claim = self._duty(Claim)
         self.deliver = self._duty(Deliver)
         self.reconcile = self._duty(Reconcile)
@@ -72,7 +72,7 @@ class Rig:
     def beat(self) -> float:
         """One beat, and what it was answered is done; seconds until the next."""
         wait: float = self.heartbeat.step() - self.clock.boot()
-        self.heed.step()
+        self.verdicts.step()
         return wait
 
     def registered(self) -> Rig:

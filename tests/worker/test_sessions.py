@@ -315,7 +315,7 @@ def test_ticks_are_passes_of_the_duties_in_this_thread(lab: Lab, monkeypatch: py
 
         monkeypatch.setattr(duty, "step", noted)
     assert worker.run(ticks=2) == 0
-    names = ["heartbeat", "heed", "claim", "deliver", "reconcile", "guard", "sample"]
+    names = ["heartbeat", "verdicts", "claim", "deliver", "reconcile", "guard", "sample"]
     assert done == [(name, threading.main_thread().name) for name in names * 2]
 
 
@@ -339,13 +339,13 @@ def test_a_worker_that_only_delivers_what_is_left(server: ServerThread, lab: Lab
     lab.long.go.set()
     more = server.client.create_run("op")
     last = lab.worker(duties=["deliver"], bounds=Bounds(until_empty=True))
-    assert [duty.name for duty in last.duties] == ["heartbeat", "heed", "deliver"]
+    assert [duty.name for duty in last.duties] == ["heartbeat", "verdicts", "deliver"]
     assert last.run() == 0
     assert server.client.get_run(run.id).state is RunState.COMPLETED
     assert server.client.get_run(more.id).state is RunState.PENDING
 
 
-def test_who_claims_also_heeds_and_delivers(server: ServerThread, lab: Lab) -> None:
+def test_who_claims_also_hears_verdicts_and_delivers(server: ServerThread, lab: Lab) -> None:
     run = server.client.create_run("op")
     assert lab.worker(duties=["claim"], bounds=Bounds(until_empty=True)).run() == 0
     assert server.client.get_run(run.id).state is RunState.COMPLETED

@@ -8,10 +8,10 @@ from typing import Final
 from gyoza_tui.models.nearest import did_you_mean, nearest
 
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
-    "heartbeat": ("heed",),
-    "heed": ("heartbeat",),
-    "claim": ("heartbeat", "heed", "deliver", "reconcile", "guard"),
-    "deliver": ("heartbeat", "heed"),
+    "heartbeat": ("verdicts",),
+    "verdicts": ("heartbeat",),
+    "claim": ("heartbeat", "verdicts", "deliver", "reconcile", "guard"),
+    "deliver": ("heartbeat", "verdicts"),
     "reconcile": (),
     "guard": (),
     "sample": (),

@@ -22,7 +22,7 @@ from gyoza_tui.models.workers import (
     WorkerState,
 )
 from gyoza_tui.worker.duties.duty import Duty
-from gyoza_tui.worker.duties.server_verdicts import ServerVerdicts
+from gyoza_tui.worker.duties.verdicts import Verdicts
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.runtime import Runtime
 
@@ -38,10 +38,10 @@ class Heartbeat(Duty):
 
     name = "heartbeat"
 
-    def __init__(self, runtime: Runtime, heed: ServerVerdicts) -> None:
+    def __init__(self, runtime: Runtime, verdicts: Verdicts) -> None:
         super().__init__(runtime.clock, runtime.notices, runtime.wakes.beat)
         self._runtime = runtime
-        self._heed = heed
+        self._verdicts = verdicts
         self._sending = threading.Lock()
         self._beat = 0
         self._sent_at = 0.0
@@ -79,7 +79,7 @@ class Heartbeat(Duty):
             raise
         runtime.link.beaten(reply, sent_at)
         runtime.wakes.claim.set()  # which may wait for this beat
-        self._heed.hear(rows, reply)
+        self._verdicts.hear(rows, reply)
 
     def say_away(self) -> None:
         """Send the last beat of a worker that leaves runs behind, after `fall_silent`; retry it for two seconds."""

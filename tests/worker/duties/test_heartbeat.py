@@ -133,7 +133,7 @@ def test_a_verdict_is_not_for_a_run_claimed_after_the_beat_was_sent(rig: Rig, sc
     _says(scripted, verdict="lost", attempt=1, state="ASSIGNED")
     rig.heartbeat.step()
     fresh = rig.row("r1", lease="new", started=False)
-    rig.heed.step()
+    rig.verdicts.step()
     assert rig.now(fresh).intent is Intent.NONE
 
 
@@ -326,7 +326,7 @@ def test_a_disk_that_hangs_delays_no_beat(scripted: ScriptedServer, tmp_path: Pa
     threading.Thread(target=write, daemon=True).start()
     assert inside.wait(20)
     rig.heartbeat.start()
-    rig.heed.start()
+    rig.verdicts.start()
     until(lambda: len(scripted.of("beat")) >= 8, "beats")
     arrivals = [request.at for request in scripted.of("beat")][1:]
     assert max(later - earlier for earlier, later in itertools.pairwise(arrivals)) < 0.7

@@ -14,10 +14,10 @@ from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 
 
-class ServerVerdicts(Duty):
+class Verdicts(Duty):
     """Apart from the heartbeat, because an intent is journaled: a slow disk may delay it, but not the next beat."""
 
-    name = "heed"
+    name = "verdicts"
 
     def __init__(self, runtime: Runtime, slots: Slots) -> None:
         super().__init__(runtime.clock, runtime.notices, threading.Event())
