@@ -149,7 +149,7 @@ def test_what_could_not_be_written_down_is_said_until_it_can(rig: Rig, monkeypat
 
     for name in ("begin_step", "update", "finish"):
         monkeypatch.setattr(rig.journal, name, while_there_is_room(getattr(rig.journal, name)))
-    monkeypatch.setattr("gyoza_tui.worker.slots._AGAIN_S", 0.1)
+    monkeypatch.setattr("gyoza_tui.worker.slots.slot._AGAIN_S", 0.1)
     _slots(rig).start(row)
     again = until(lambda: _slots(rig).again(row.key), "that it is tried again")
     assert again.why == "OSError: [Errno 28] No space left on device"
@@ -191,7 +191,7 @@ def test_what_has_started_keeps_its_result_while_the_disk_is_full(rig: Rig, monk
     op.go.set()
     until(lambda: rig.backend.containers[row.name].exit, "its end")
     assert rig.now(row).outcome is None
-    monkeypatch.setattr("gyoza_tui.worker.slots._AGAIN_S", 0.01)
+    monkeypatch.setattr("gyoza_tui.worker.slots.slot._AGAIN_S", 0.01)
     _slots(rig).wake(row.key)
     until(lambda: len(tries) > 3, "that it is tried again and again")
     assert rig.said().count("waits for room on a disk") == 1
@@ -312,18 +312,6 @@ def test_an_output_without_its_threads_leaves_none(rig: Rig, monkeypatch: pytest
     rig.close()
 
 
-def test_a_cancel_without_a_thread_is_written_down_at_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = rig.row()
-
-    def none_left(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", none_left)
-    assert _slots(rig).ask(row, Intent.CANCEL, "by the test")
-    assert rig.now(row).intent is Intent.CANCEL
-    rig.close()
-
-
 def test_an_older_attempt_ends_before_the_newer_begins(rig: Rig) -> None:
     rig.backend.known["op"] = FakeOp(ends_at_once=False)
     rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
@@ -385,7 +373,7 @@ def test_what_was_started_again_after_its_end_is_removed_all_the_same(
 
 def _at_work(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> RunRow:
     """A run whose container runs, at a slot that looks often."""
-    monkeypatch.setattr("gyoza_tui.worker.slots._AGAIN_S", 0.05)
+    monkeypatch.setattr("gyoza_tui.worker.slots.slot._AGAIN_S", 0.05)
     rig.backend.known["op"] = FakeOp(ends_at_once=False)
     rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
     row = rig.row()
@@ -454,7 +442,7 @@ def test_an_engine_that_is_another_for_one_call_ends_nothing(rig: Rig, monkeypat
 
 
 def test_a_result_on_another_engine_is_held_and_that_is_said_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gyoza_tui.worker.slots._AGAIN_S", 0.02)
+    monkeypatch.setattr("gyoza_tui.worker.slots.slot._AGAIN_S", 0.02)
     rig.backend.known["op"] = FakeOp()
     rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
     fetched: list[str] = []

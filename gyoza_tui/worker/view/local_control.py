@@ -14,6 +14,7 @@ from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.view.checks import Check, checklist
 from gyoza_tui.worker.view.control import Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
+from gyoza_tui.worker.view.early_intents import EarlyIntents
 from gyoza_tui.worker.view.history import RunHistory
 from gyoza_tui.worker.view.run_inquiry import RunInquiry
 from gyoza_tui.worker.view.run_logs import LogLocation, RunLogs
@@ -27,7 +28,8 @@ class LocalControl:
     def __init__(self, runtime: Runtime, slots: Slots, duties: list[Duty]) -> None:
         self._runtime = runtime
         self._slots = slots
-        self._builder = SnapshotBuilder(runtime, slots, duties)
+        self._intents = EarlyIntents(slots, runtime.notices)
+        self._builder = SnapshotBuilder(runtime, slots, self._intents, duties)
         self._logs = RunLogs(self._log_source)
         self._history = RunHistory(runtime, self._builder)
         self._inquiry = RunInquiry(runtime, self._builder, self._history)
@@ -114,8 +116,8 @@ class LocalControl:
             wake.set()
 
     def _intend(self, run_id: str, attempt: int, intent: Intent, note: str) -> bool:
-        asked = [self._slots.ask(row, intent, note) for row in self._rows(run_id, attempt)]
-        return any(asked)
+        intended = [self._intents.intend(row, intent, note) for row in self._rows(run_id, attempt)]
+        return any(intended)
 
     def _log_source(self, key: int) -> LogLocation:
         row = self._inquiry.view(key).row

@@ -13,6 +13,7 @@ from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.retry_notice import RetryNotice
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.view.early_intents import EarlyIntents
 from gyoza_tui.worker.view.snapshot import Failures, Progress, PullProgress, RunView, Snapshot, StepView, Tally
 
 
@@ -33,9 +34,10 @@ class _Passing(NamedTuple):
 class SnapshotBuilder:
     """Of one worker. Touches no disk; an attempt that did not change keeps the same RunView object."""
 
-    def __init__(self, runtime: Runtime, slots: Slots, duties: Sequence[Duty]) -> None:
+    def __init__(self, runtime: Runtime, slots: Slots, intents: EarlyIntents, duties: Sequence[Duty]) -> None:
         self._runtime = runtime
         self._slots = slots
+        self._intents = intents
         self._duties = duties
         self._steps = [step_name(step) for step in runtime.pipeline.steps]
         self._versions = itertools.count(1)
@@ -89,7 +91,7 @@ class SnapshotBuilder:
         states = {op.id: op.state for op in self._runtime.context.running_ops}
         known, views = self._views, {}
         link = self._runtime.link.state
-        for row in map(self._slots.as_asked, rows):
+        for row in map(self._intents.intended, rows):
             held = link.holds(row.server_id)
             pull = self._slots.pull(row.key) if row.handle is None and row.outcome is None else None
             kill_at, again = self._slots.kill_at(row.key), self._slots.again(row.key)
