@@ -17,6 +17,7 @@ from textual.worker import WorkerState as TaskState
 
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui import theme_file
+from gyoza_tui.ui.background import in_background
 from gyoza_tui.ui.duty_workers import FOLLOWERS, follow
 from gyoza_tui.ui.keys import questions, refusals
 from gyoza_tui.ui.keys.commands import commands
@@ -122,7 +123,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         """Put on that theme, and keep it for the next start."""
         self.theme = theme
         if path := self.options.theme_file:
-            self.run_worker(self._keep_theme(path, theme), group="theme", exclusive=True)
+            in_background(self, partial(self._keep_theme, path, theme), group="theme", exclusive=True)
 
     async def _keep_theme(self, path: Path, theme: str) -> None:
         try:
@@ -174,9 +175,9 @@ class GyozaApp(App[Leave], inherit_bindings=False):
 
     def action_copy_or_quit(self) -> None:
         if log := run_tools.selected_log(self.screen):
-            self.run_worker(run_tools.copy_from_log(log))
+            in_background(self, partial(run_tools.copy_from_log, log))
         elif selection := self.screen.get_selected_text():
-            self.run_worker(run_tools.copy(self.screen, selection))
+            in_background(self, partial(run_tools.copy, self.screen, selection))
         else:
             self._ask_quit()
 
@@ -191,7 +192,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
             self._ask_quit()
 
     def _follow(self, duty: str) -> None:
-        self.run_worker(follow(self.control, duty), name=duty, group=FOLLOWERS, exit_on_error=False)
+        in_background(self, partial(follow, self.control, duty), name=duty, group=FOLLOWERS, exit_on_error=False)
 
     def _refused(self, why: str | None) -> bool:
         if why:

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from gyoza_tui.models.filters import FilterError, RunFilter, parse
+from gyoza_tui.ui.background import in_background
 from gyoza_tui.ui.keys.key_names import key_of
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
@@ -79,7 +80,7 @@ class RunsPane(Vertical):
             self._leaving |= {view.key: view for view in before.runs if view.key not in here}
         self._ask_history()
         if self._queue.due(snapshot):
-            self.run_worker(self._queue.ask())
+            in_background(self, self._queue.ask)
         self._draw()
 
     def start_filter(self) -> None:
@@ -124,7 +125,7 @@ class RunsPane(Vertical):
         if self._snapshot is not None:
             self._draw_rule(self._snapshot)
         if event.by_hand and view is not None and _unseen(view):
-            self.app.run_worker(self._mark_seen(view.key))
+            in_background(self.app, partial(self._mark_seen, view.key))
 
     def _filter_by(self, text: str) -> bool:
         """Whether it can be understood; else it is said why not, and the list stays as it is."""
@@ -151,7 +152,7 @@ class RunsPane(Vertical):
         question = (self._snapshot.history_version, self._wanted, now)
         if question != self._read:
             self._read, self._reading = question, True
-            self.run_worker(self._read_history(self._wanted, frozenset(self._leaving)))
+            in_background(self, partial(self._read_history, self._wanted, frozenset(self._leaving)))
 
     async def _read_history(self, wanted: RunFilter, leaving: frozenset[int]) -> None:
         try:

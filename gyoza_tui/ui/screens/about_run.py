@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from textual.binding import BindingType
 from textual.screen import Screen
 
+from gyoza_tui.ui.background import Work, in_background
 from gyoza_tui.ui.keys import questions, refusals
 from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
@@ -105,7 +106,7 @@ class AboutRun(Screen[None], inherit_bindings=False):
 
     def action_copy(self) -> None:
         if log := run_tools.selected_log(self):
-            self.app.run_worker(run_tools.copy_from_log(log))
+            in_background(self.app, partial(run_tools.copy_from_log, log))
             return
         text = self.get_selected_text()
         focused = self.focused.ancestors_with_self if self.focused else ()
@@ -113,19 +114,22 @@ class AboutRun(Screen[None], inherit_bindings=False):
         if text is None and (run := self._meant()):
             text = run.row.run_id
         if text:
-            self.app.run_worker(run_tools.copy(self, text))
+            in_background(self.app, partial(run_tools.copy, self, text))
 
     def action_save(self) -> None:
         if run := self._meant():
-            self.app.run_worker(run_tools.save_log(self, self._control, run))
+            in_background(self.app, partial(run_tools.save_log, self, self._control, run))
 
     def action_pager(self) -> None:
         if run := self._meant():
-            self.app.run_worker(run_tools.page_log(self, self._control, run), group="terminal", exclusive=True)
+            self._lend_terminal(partial(run_tools.page_log, self, self._control, run))
 
     def action_shell(self) -> None:
         if run := self._meant(refusals.shell):
-            self.app.run_worker(run_tools.open_shell(self, self._control, run), group="terminal", exclusive=True)
+            self._lend_terminal(partial(run_tools.open_shell, self, self._control, run))
+
+    def _lend_terminal(self, work: Work) -> None:
+        in_background(self.app, work, group="terminal", exclusive=True)
 
     def _meant(self, refusal: Callable[[RunView], str | None] = lambda _: None) -> RunView | None:
         """The run, unless there is none, or the action is refused for it: which is said."""
@@ -146,4 +150,4 @@ class AboutRun(Screen[None], inherit_bindings=False):
 
     def _retry(self, run_id: str, yes: bool | None) -> None:
         if yes:
-            self.app.run_worker(run_tools.retry(self, self._control, run_id))
+            in_background(self.app, partial(run_tools.retry, self, self._control, run_id))

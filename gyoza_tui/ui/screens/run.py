@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, Static
 
 from gyoza_tui.models.filters import FilterError, parse
+from gyoza_tui.ui.background import in_background
 from gyoza_tui.ui.format import duration
 from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.off_loop import aside
@@ -75,7 +76,7 @@ class RunScreen(AboutRun):
         self.show_snapshot(self._control.snapshot())
         self._show_tab(_RUN if self._view.row.outcome is Outcome.FAILED else _LOG)
         if self._view.row.outcome is Outcome.FAILED and not self._view.seen:
-            self.app.run_worker(self._mark_seen())
+            in_background(self.app, self._mark_seen)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         if not self.display:  # dismissed while something was read for it
@@ -85,7 +86,7 @@ class RunScreen(AboutRun):
             self._view = here
         elif not (self._view.row.closed or self._ending):
             self._ending = True
-            self.run_worker(self._read_end())
+            in_background(self, self._read_end)
         about = _about(self._view, snapshot, ascii_only=self._options.ascii)
         if not about.is_same(self._about):
             self._about = about
@@ -149,9 +150,9 @@ class RunScreen(AboutRun):
         """What the tab shows, once more."""
         match self._tab:
             case "run":
-                self.run_worker(self._read_details(), group="read", exclusive=True)
+                in_background(self, self._read_details, group="read", exclusive=True)
             case "inspect":
-                self.run_worker(self._inspect(), group="read", exclusive=True)
+                in_background(self, self._inspect, group="read", exclusive=True)
 
     async def _read_end(self) -> None:
         """How the run ended, which only the history knows now."""

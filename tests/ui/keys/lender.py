@@ -6,6 +6,7 @@ import sys
 
 from textual.app import App
 
+from gyoza_tui.ui.background import in_background
 from gyoza_tui.ui.tty.driver import GyozaDriver
 from gyoza_tui.ui.tty.suspension import NoTerminalError, lend_terminal
 
@@ -13,7 +14,7 @@ from gyoza_tui.ui.tty.suspension import NoTerminalError, lend_terminal
 class Lender(App[None]):
     def on_mount(self) -> None:
         self.set_interval(0.02, self.refresh)
-        self.run_worker(self._lend())
+        in_background(self, self._lend)
 
     async def _lend(self) -> None:
         try:

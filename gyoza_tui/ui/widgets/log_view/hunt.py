@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
+from gyoza_tui.ui.background import Work
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.source import LogReader
@@ -24,9 +25,7 @@ class Hunt:
     While a log grows, one slice of each is searched at a time: a flood costs no more than that.
     """
 
-    def __init__(
-        self, source: LogReader, run: Callable[[Coroutine[Any, Any, None]], object], came: Callable[[Search], None]
-    ) -> None:
+    def __init__(self, source: LogReader, run: Callable[[Work], None], came: Callable[[Search], None]) -> None:
         self._source = source
         self._run = run
         self._came = came
@@ -62,7 +61,7 @@ class Hunt:
     def _go_on(self, search: Search, *, to_the_end: bool) -> None:
         if search not in self._busy and search.next_slice() is not None:
             self._busy.add(search)
-            self._run(self._slices(search, to_the_end=to_the_end))
+            self._run(partial(self._slices, search, to_the_end=to_the_end))
 
     async def _slices(self, search: Search, *, to_the_end: bool) -> None:
         try:

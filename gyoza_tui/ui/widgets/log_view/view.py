@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import Enum
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from rich.cells import cell_len
 from textual.message import Message
 
+from gyoza_tui.ui.background import Work, in_background
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.widgets.log_view import selecting
@@ -118,7 +119,7 @@ class LogView(PointedCanvas):
         self._reset(source)
         self.workers.cancel_group(self, FEED)
         if self._feed is not None:
-            self.run_worker(self._feed.serve(), group=FEED)
+            in_background(self, self._feed.serve, group=FEED)
         self._refit()
         self.look()
 
@@ -217,12 +218,12 @@ class LogView(PointedCanvas):
         """To the next line that tells of an error, or the one before."""
         if self._hunt is not None and (place := self._place) is not None:
             line = place if backwards else place + (self._cursor == place)
-            self._seek(self._seek_error(self._hunt, line, backwards=backwards))
+            self._seek(partial(self._seek_error, self._hunt, line, backwards=backwards))
 
     def to_time(self, when: datetime) -> None:
         """To the first line that came then or later."""
         if self._source is not None:
-            self._seek(self._seek_time(self._source, when.timestamp()))
+            self._seek(partial(aside, partial(first_line_at, self._source, when.timestamp())))
 
     async def selected_text(self) -> str:
         """As it is shown, read anew: most of it may not be at hand. Raises TooMuch, ControlError, KeyError."""
@@ -317,16 +318,16 @@ class LogView(PointedCanvas):
             found = following(found)
         return found
 
-    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
-        self.run_worker(work, group="log")
+    def _beside(self, work: Work) -> None:
+        in_background(self, work, group="log")
 
-    def _seek(self, work: Coroutine[Any, Any, int | None]) -> None:
-        self.run_worker(self._go_where(work), group="log seek", exclusive=True)
+    def _seek(self, seek: Callable[[], Awaitable[int | None]]) -> None:
+        in_background(self, partial(self._go_where, seek), group="log seek", exclusive=True)
 
-    async def _go_where(self, work: Coroutine[Any, Any, int | None]) -> None:
+    async def _go_where(self, seek: Callable[[], Awaitable[int | None]]) -> None:
         source = self._source
         try:
-            number = await work
+            number = await seek()
         except (ControlError, KeyError):
             return  # the feed meets the same, and says so
         if source is self._source and number is not None:
@@ -337,6 +338,3 @@ class LogView(PointedCanvas):
         if found is None:
             self.post_message(self.Told("no error above" if backwards else "no error below"))
         return found
-
-    async def _seek_time(self, source: LogReader, when: float) -> int | None:
-        return await aside(partial(first_line_at, source, when))
