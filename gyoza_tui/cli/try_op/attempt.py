@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 
 _LOOK_S: Final = 0.1
+_SAID_S: Final = 1.0
+"""How long words may hold up the main thread: the log may go the same way, and nobody read it."""
 _LEAVES_AT: Final = 3
 """Interrupts. A worker's third, too, leaves what is running."""
 
@@ -100,10 +102,14 @@ class WatchedAttempt:
     def _stop(self) -> None:
         from gyoza_tui.worker.journal.row import Intent
 
-        say("stopping the op; Ctrl-C again kills it, a third leaves it")
         self._services.record.update(intent=Intent.CANCEL, intent_note="interrupted")
         self._services.interrupt.set()
         self._services.wake.set()
+        saying = threading.Thread(
+            target=say, args=("stopping the op; Ctrl-C again kills it, a third leaves it",), name="say", daemon=True
+        )
+        saying.start()
+        saying.join(_SAID_S)
 
     def _print_log(self, output: TextIO) -> None:
         """Secrets are masked."""
