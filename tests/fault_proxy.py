@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
+from types import TracebackType
+from typing import Final, Self
 
 import httpx
 
 from tests.scripted_server import Reply, Request, ScriptedServer
 
 _KEPT_HEADERS = ("X-API-Key", "Content-Type")
+_LOOK_S: Final = 0.05
 
 
 class FaultProxy(ScriptedServer):
@@ -17,7 +22,17 @@ class FaultProxy(ScriptedServer):
     def __init__(self, upstream: str, port: int = 0) -> None:
         super().__init__(port=port)
         self.faults: dict[str, Reply] = {}
+        self._over = threading.Event()
+        self._held_up_s = 0.0
         self.point_to(upstream)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._keep_pace, daemon=True).start()
+        return super().__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._over.set()
+        super().__exit__(kind, error, tb)
 
     def point_to(self, upstream: str) -> None:
         self._upstream = httpx.Client(base_url=upstream, timeout=60, limits=httpx.Limits(max_connections=None))
@@ -36,7 +51,18 @@ class FaultProxy(ScriptedServer):
         passed_on = {name: value for name, value in reply.headers.items() if name.startswith("x-")}
         return Reply(reply.content, reply.status_code, passed_on)
 
-    def longest_gap_s(self) -> float:
-        """Between two beats that arrived here, whatever they were answered."""
+    def latest_beat_s(self, interval_s: float) -> float:
+        """How much more than the interval was between two beats that arrived here, whatever they were answered.
+
+        What the machine held up a thread that only waits does not count.
+        """
         arrivals = [request.at for request in self.of("beat")]
-        return max(later - earlier for earlier, later in itertools.pairwise(arrivals))
+        longest_s = max(later - earlier for earlier, later in itertools.pairwise(arrivals))
+        return longest_s - interval_s - self._held_up_s
+
+    def _keep_pace(self) -> None:
+        began = time.monotonic()
+        while not self._over.wait(_LOOK_S):
+            woken = time.monotonic()
+            self._held_up_s = max(self._held_up_s, woken - began - _LOOK_S)
+            began = woken

@@ -221,7 +221,7 @@ def test_a_stop_reaches_what_ignores_sigterm(plain: DockerOps) -> None:
     output.close()
     began = time.monotonic()
     plain.backend.stop(handle, 1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     end = plain.ended(handle)
     assert (end.code, end.signal, end.oom) == (137, "SIGKILL", False)
 
@@ -398,7 +398,7 @@ def test_closing_wakes_a_blocked_reader(plain: DockerOps) -> None:
         reader.join(0.5)
         assert reader.is_alive()
         output.close()
-        reader.join(2)
+        reader.join(20)
         assert not reader.is_alive()
 
 

@@ -187,7 +187,7 @@ def test_nothing_is_cleared_while_a_place_is_made(tmp_path: Path, monkeypatch: p
         clearing.start()
         clearing.join(0.3)
         assert cleared == []
-    clearing.join(5)
+    clearing.join(20)
     assert cleared == [staging.STAGING_ROOT / "i1" / "ended"]
 
 

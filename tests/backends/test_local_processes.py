@@ -152,7 +152,7 @@ def test_a_deaf_op_is_killed_after_its_grace(bench: Bench) -> None:
     until(lambda: collected.data[Stream.STDOUT], "up")
     started = time.monotonic()
     bench.backend.stop(handle, 0.5)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
     assert (bench.ended(handle).signal, bench.ended(handle).oom) == ("SIGKILL", False)
 
 

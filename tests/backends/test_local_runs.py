@@ -283,14 +283,14 @@ def test_close_wakes_a_reader(bench: Bench) -> None:
     bench.backend.start(handle)
     until(lambda: collected.data[Stream.STDOUT], "output")
     collected.output.close()
-    until(lambda: collected.over, "the reader's end", 2)
+    until(lambda: collected.over, "the reader's end")
 
 
 def test_output_comes_at_once_and_waiting_burns_no_cpu(bench: Bench) -> None:
     handle = bench.create("hold")
     collected = bench.collect(handle)
     bench.backend.start(handle)
-    until(lambda: collected.data[Stream.STDOUT], "output", 5)
+    until(lambda: collected.data[Stream.STDOUT], "output")
     before = time.process_time()
     bench.backend.wait(handle, 1.0)
     assert time.process_time() - before < 0.3
@@ -301,7 +301,7 @@ def test_wait_ends_with_its_time_or_the_op(bench: Bench) -> None:
     bench.backend.start(handle)
     started = time.monotonic()
     assert bench.backend.wait(handle, 0.2) is AttemptPhase.RUNNING
-    assert 0.2 <= time.monotonic() - started < 2
+    assert 0.2 <= time.monotonic() - started < 15
     timer = threading.Timer(0.2, bench.backend.stop, (handle, 5))
     timer.start()
     assert bench.ended(handle).code == 143

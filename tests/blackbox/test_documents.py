@@ -108,7 +108,7 @@ def on_a_screen(line: Line, town: Town, env: Mapping[str, str]) -> None:
             until(town.completed, "the run is done")
         session.signal(signal.SIGTERM)
         assert session.wait() == 0, session.text
-        assert not session.on_screen
+        until(lambda: not session.on_screen, "the terminal without a screen")
 
 
 @pytest.mark.parametrize("line", lines("serve"))

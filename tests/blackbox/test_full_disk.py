@@ -18,10 +18,13 @@ from tests.blackbox.house import House, WorkerProcess, failure
 from tests.waiting import until
 
 _SETTINGS: Final[dict[str, Any]] = {"GYOZA_MIN_FREE_MB": "8", "GYOZA_STOP_GRACE_S": "1"}
-_FILL: Final = "while :; do cat /dev/zero >> fill; sleep 0.01; done 2>/dev/null"
-_RESULT: Final = """echo '{"kept": 1}' > output.json; echo ready"""
-_FREE_KB: Final = "df -k . | tail -1 | awk '{print $4}'"
-_UNTIL_FULL: Final = f"until [ $({_FREE_KB}) -lt 1024 ]; do sleep 0.02; done"
+_FILL: Final = "while :; do cat /dev/zero >> fill || : > {signs}/full; sleep 0.01; done 2>/dev/null"
+_KEEP: Final = """
+echo '{{"kept": 1}}' > output.json; : > {signs}/ready
+until [ -e {signs}/full ]; do sleep 0.02; done
+"""
+_UNTIL: Final = "until [ -e {signs}/{sign} ]; do sleep 0.02; done; "
+"""`signs` is a directory on another disk."""
 
 
 @pytest.fixture
@@ -38,6 +41,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a small disk is mounted for this test, which is not allowed here: {mounted.stderr.strip()}")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.fixture
+def signs(tmp_path: Path) -> Path:
+    made = tmp_path / "signs"
+    made.mkdir()
+    made.chmod(0o777)
+    return made
 
 
 @pytest.fixture
@@ -63,9 +74,9 @@ def _judge(house: House, worker: WorkerProcess, hog: OpRun, neighbour: OpRun, af
     until(lambda: reserve.stat().st_blocks * 512 >= 16 << 20, "the reserve is made again")
 
 
-def test_a_local_op_that_fills_the_disk_is_the_one_to_end(house: House, small_disk: Path) -> None:
-    fill = house.op("fill", "sh", "-c", f"sleep 0.5; {_FILL}")
-    keep = house.op("keep", "sh", "-c", f"{_RESULT}; {_UNTIL_FULL}")
+def test_a_local_op_that_fills_the_disk_is_the_one_to_end(house: House, signs: Path) -> None:
+    fill = house.op("fill", "sh", "-c", (_UNTIL + _FILL).format(signs=signs, sign="ready"))
+    keep = house.op("keep", "sh", "-c", _KEEP.format(signs=signs))
     quick = house.op("quick", "true")
     worker = house.worker(**_SETTINGS)
     neighbour = house.client.create_run(keep)
@@ -75,31 +86,31 @@ def test_a_local_op_that_fills_the_disk_is_the_one_to_end(house: House, small_di
 
 
 def test_a_container_that_fills_the_disk_is_the_one_to_end(
-    house: House, small_disk: Path, docker_engine: docker.APIClient
+    house: House, signs: Path, docker_engine: docker.APIClient
 ) -> None:
     house.engine = docker_engine
-    worker = house.worker(**_SETTINGS)
-    neighbour = house.script(f"cd /gyoza; {_RESULT}; {_UNTIL_FULL}")
-    hog = house.script(f"cd /gyoza; trap 'exit 0' TERM; sleep 0.5; {_FILL}")
+    worker = house.worker(**_SETTINGS, GYOZA_ALLOW_VOLUMES=str(signs))
+    volumes = {str(signs): "/signs"}
+    neighbour = house.script("cd /gyoza; " + _KEEP.format(signs="/signs"), volumes=volumes)
+    fill = (_UNTIL + _FILL).format(signs="/signs", sign="ready")
+    hog = house.script(f"cd /gyoza; trap 'exit 0' TERM; {fill}", volumes=volumes)
     after = house.script("true")
     _judge(house, worker, hog, neighbour, after)
 
 
-def test_a_worker_starts_on_a_disk_that_an_op_keeps_full(house: House, small_disk: Path) -> None:
+def test_a_worker_starts_on_a_disk_that_an_op_keeps_full(house: House, small_disk: Path, signs: Path) -> None:
     """Killed before the op began; the op goes on to take each byte that is freed."""
-    gate = house.root / "gate"
-    wait = f"until [ -e {gate} ]; do sleep 0.02; done"
-    fill = house.op("fill", "sh", "-c", f"{wait}; {_FILL}")
-    keep = house.op("keep", "sh", "-c", f"{_RESULT}; {_UNTIL_FULL}")
+    fill = house.op("fill", "sh", "-c", (_UNTIL + _FILL).format(signs=signs, sign="gate"))
+    keep = house.op("keep", "sh", "-c", _KEEP.format(signs=signs))
     quick = house.op("quick", "true")
     worker = house.worker(**_SETTINGS)
     neighbour, hog = house.client.create_run(keep), house.client.create_run(fill)
     house.until_state(hog, RunState.RUNNING)
     house.until_state(neighbour, RunState.RUNNING)
-    until(lambda: b"ready" in worker.log(neighbour), "the neighbour waits")
+    until((signs / "ready").exists, "the neighbour waits")
     until((worker.root / "disks.json").exists, "the disk was looked at")
     worker.kill()
-    gate.touch()
+    (signs / "gate").touch()
     until(lambda: _free(small_disk) == 0, "the disk is full")
     worker.start()
     house.until_ready(worker)

@@ -85,7 +85,7 @@ def test_a_paused_container_is_shown_and_can_be_cancelled(docker_house: House) -
     house = docker_house
     assert house.engine is not None
     worker = house.worker(2)
-    goes_on = house.script("printf 'half a line'; sleep 2; echo; echo the-end")
+    goes_on = house.script("printf 'half a line'; until [ -e /gate ]; do sleep 0.1; done; echo; echo the-end")
     cancelled = house.script("printf 'half a line'; sleep 1000")
     until(lambda: _up(worker, goes_on) and _up(worker, cancelled), "both run")
     for run in (goes_on, cancelled):
@@ -93,6 +93,7 @@ def test_a_paused_container_is_shown_and_can_be_cancelled(docker_house: House) -
     until(lambda: worker.words.count("its container was paused from outside") == 2, "the worker says so")
     house.client.update_run(cancelled.id, state=RunState.CANCELLED)
     house.engine.unpause(_container(house, goes_on))
+    house.engine.exec_start(house.engine.exec_create(_container(house, goes_on), ["touch", "/gate"])["Id"])
     assert house.ended(goes_on).state is RunState.COMPLETED
     assert b"UTC: the container was paused from outside]" in worker.log(goes_on)
     house.until_free(worker)

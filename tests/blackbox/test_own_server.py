@@ -54,7 +54,7 @@ def test_the_commands_of_its_user_find_the_key(tmp_path: Path) -> None:
         refused = installed(tmp_path, "runs", env=named | {"GYOZA_API_KEY": "of-another-server"})
         assert (refused.returncode, str(key_file) in refused.stderr) == (2, True), refused.stderr
         server.process.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(20) == 0
     assert os.listdir(key_file.parent) == ["key"]
 
 
@@ -76,7 +76,7 @@ def test_the_key_does_not_go_to_who_has_the_port_after_a_kill(tmp_path: Path) ->
         with Started(tmp_path, "--no-ui", env=named, name="worker") as worker:
             until(lambda: "the server answers" in worker.said, "its first beat")
             server.process.send_signal(signal.SIGKILL)
-            server.process.wait(10)
+            server.process.wait(20)
             with ScriptedServer(port=port_of(url), other=Reply([])) as impostor:
                 until(lambda: impostor.of("beat"), "a beat")
                 installed(tmp_path, "runs", env=named)
@@ -96,7 +96,7 @@ def test_it_is_withdrawn_before_its_port_is_free(tmp_path: Path) -> None:
             server.process.terminate()
             until(lambda: _is_free(port), "the port is free")
             assert not file.exists()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(20) == 0
 
 
 def _is_free(port: int) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import psutil
+
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
 from tests.blackbox.house import House, events_of, op_processes
@@ -17,7 +21,9 @@ def test_an_empty_control_file_ends_one_attempt_and_the_queue_goes_on(house: Hou
     until((control / "started").exists, "its start")
     worker.kill()
     for process in op_processes(worker):
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    until(lambda: not op_processes(worker), "their end")
     for name in ("started", "spec.json"):
         (control / name).write_bytes(b"")
     worker.start()

@@ -53,7 +53,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             worker.process.send_signal(signal.SIGTERM)
             assert worker.process.wait(20) == 0, worker.said
         server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(10) == 0, server.said
+        assert server.process.wait(20) == 0, server.said
         assert f"gyoza server stopped; all it knows is in {home / 'state/server.db'}\n" in server.said
     assert "Traceback" not in worker.said + server.said
 
@@ -103,7 +103,7 @@ def test_interrupted_while_it_waits_is_130_and_the_run_goes_on(desk: Desk) -> No
         run_id = until(lambda: submit.out.read_text().strip(), "the run's id")
         until(lambda: "RUNNING" in desk("show", run_id).stdout, "the run's start")
         submit.process.send_signal(signal.SIGINT)
-        assert submit.process.wait(10) == 130
+        assert submit.process.wait(20) == 130
         assert "goes on" in submit.err.read_text()
     assert "RUNNING" in desk("show", run_id).stdout
     assert desk("cancel", run_id).returncode == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +28,7 @@ class Said(NamedTuple):
 
 
 Verb = Callable[..., Said]
+Meanwhile = Callable[[Callable[[], None]], None]
 
 
 @pytest.fixture
@@ -58,6 +61,20 @@ def verb(
         return Said(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Have something happen when the verb waits for the first time."""
+    pause, happenings = time.sleep, list[Callable[[], None]]()
+
+    def waited(seconds: float) -> None:
+        if happenings and threading.current_thread() is threading.main_thread():
+            happenings.pop()()
+        pause(seconds)
+
+    monkeypatch.setattr(time, "sleep", waited)
+    return happenings.append
 
 
 def known(state_dir: StateDir, run_id: str) -> None:

@@ -90,8 +90,8 @@ def test_a_run_at_work_is_seen_by_every_verb(desk: Desk) -> None:
         desk.started("events", "-t", "nightly", "-f", "--json", name="feed") as feed,
     ):
         house.until_state(run, RunState.RUNNING)
-        until(lambda: "begun" in desk("logs", run.id[:8]), "the op's first words")
-        assert desk("logs", run.id[:8], "--stderr") == "to-stderr\n"
+        until(lambda: b"begun" in house.workers[0].log(run), "the op's first words")
+        until(lambda: desk("logs", run.id[:8], "--stderr") == "to-stderr\n", "what it says to stderr")
         assert desk("logs", run.id[:8], "--tail", "1", "--grep", "^beg") == "begun\n"
         until(lambda: house.client.get_run(run.id).progress == 42, "the progress")
         (listed,) = desk("runs", "state:running", "--worker", desk.worker.id).splitlines()[1:]
@@ -114,7 +114,7 @@ def test_a_run_at_work_is_seen_by_every_verb(desk: Desk) -> None:
         until(lambda: '"COMPLETED"' in feed.out.read_text(), "the end in the feed")
         for each in (watch, feed):
             each.process.send_signal(signal.SIGINT)
-            assert each.process.wait(10) == 130
+            assert each.process.wait(20) == 130
         kinds = [TopicEvent.model_validate_json(line).type.value for line in feed.out.read_text().splitlines()]
         assert kinds == ["ASSIGNED", "STARTED", "PROGRESS", "COMPLETED"]
     shown = desk("show", run.id[:8])

@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +28,7 @@ from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.state_dir.state_dir import StateDir
 from gyoza_tui.worker_dirs import worker_dir
-from tests.cli.conftest import Verb, known
+from tests.cli.conftest import Meanwhile, Verb, known
 from tests.commands import COMMAND, environment, unread
 from tests.servers import WORK_KEY, ServerThread
 from tests.waiting import until
@@ -258,7 +257,9 @@ def take(client: GyozaClient, worker_id: str) -> OpRun:
     return run
 
 
-def test_logs_follows_until_the_run_has_ended(verb: Verb, served: ServerThread, state_dir: StateDir) -> None:
+def test_logs_follows_until_the_run_has_ended(
+    verb: Verb, served: ServerThread, state_dir: StateDir, meanwhile: Meanwhile
+) -> None:
     ids(served, "abc")
     with spool(state_dir, "abc") as log:
         log.append(Chunk(Stream.STDOUT, b"begin\n"), 1.0)
@@ -269,16 +270,14 @@ def test_logs_follows_until_the_run_has_ended(verb: Verb, served: ServerThread, 
             log.flush()
             served.client.update_run("abc", state=RunState.CANCELLED)
 
-        timer = threading.Timer(1.5, end)
-        timer.start()
+        meanwhile(end)
         said = verb("logs", "abc", "-f", "--json")
-        timer.join()
     assert said.code == 0
     assert [json.loads(line)["text"] for line in said.out.splitlines()] == ["begin", "end"]
 
 
 def test_logs_follows_what_a_cancelled_run_says_while_it_is_stopped(
-    verb: Verb, served: ServerThread, state_dir: StateDir
+    verb: Verb, served: ServerThread, state_dir: StateDir, meanwhile: Meanwhile
 ) -> None:
     ids(served, "abc")
     journal = Journal(state_dir.journal, SystemClock())
@@ -291,10 +290,8 @@ def test_logs_follows_what_a_cancelled_run_says_while_it_is_stopped(
             log.flush()
             journal.update(row.key, cleaned=True)
 
-        timer = threading.Timer(1.5, end)
-        timer.start()
+        meanwhile(end)
         said = verb("logs", "abc", "-f")
-        timer.join()
     journal.close()
     assert (said.code, said.out) == (0, "saved\n")
 
@@ -334,6 +331,13 @@ def test_wait_tells_why_it_failed(verb: Verb, served: ServerThread) -> None:
 
 def test_wait_says_what_it_waits_for(verb: Verb, served: ServerThread, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gyoza_tui.cli.printing.waiting.QUIET_S", 0.0)
+    real, asked = GyozaClient.get_run, list[str]()
+
+    def noted(client: GyozaClient, run_id: str, *, events: bool = True) -> OpRun:
+        asked.append(run_id)
+        return real(client, run_id, events=events)
+
+    monkeypatch.setattr(GyozaClient, "get_run", noted)
 
     def work() -> None:
         client = served.client
@@ -342,7 +346,8 @@ def test_wait_says_what_it_waits_for(verb: Verb, served: ServerThread, monkeypat
         fault = {"reason": "image_pull_failed", "message": "no such host"}
         fence: dict[str, Any] = {"worker_id": "scripted", "attempt": run.attempt, "lease": run.lease}
         client.add_event(run.id, "FAILED", "no such host", fault, **fence)
-        time.sleep(1)
+        before = len(asked)
+        until(lambda: len(asked) >= before + 2, "it has asked again, and told what it was answered")
         client.update_run(run.id, state=RunState.CANCELLED)
 
     worker = threading.Thread(target=work)

@@ -22,7 +22,7 @@ class ServerProcess:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(20)
 
     def hang_up(self) -> None:
         """As if the parent had died."""
@@ -38,7 +38,7 @@ class ServerProcess:
         self.hang_up()
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(20)
         for stream in (self.process.stdout, self.process.stderr):
             stream.close()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.cluster import Cluster, Worker
+from tests.server.cluster import DEADLINE_S, Cluster, Worker
 
 
 def open_claims(gyoza: Cluster) -> int:
@@ -17,7 +17,7 @@ def test_an_open_claim_is_answered_by_a_new_run(gyoza: Cluster) -> None:
     worker = gyoza.worker()
     claim = worker.claim_later()
     run = gyoza.submit(secret_env={"TOKEN": "t0ps3cret"}, inputs={"n": 3})
-    [answer] = claim.result(5)
+    [answer] = claim.result(DEADLINE_S)
     assert (answer["id"], answer["state"], answer["attempt"]) == (run["id"], "ASSIGNED", 1)
     assert answer["secret_env"] == {"TOKEN": "t0ps3cret"}
     assert run["secret_env"] == {"TOKEN": "***"}
@@ -77,7 +77,7 @@ def test_a_claim_is_answered_early_and_empty_once_per_change(gyoza: Cluster) -> 
     [run] = worker.take()
     claim = worker.claim_later(0)
     gyoza.patch(run["id"], state="CANCELLED")
-    assert claim.result(5) == []
+    assert claim.result(DEADLINE_S) == []
     assert worker.beat()["runs"][run["id"]]["verdict"] == "cancel"
     again = worker.claim_later(0)
     assert not again.done()
@@ -88,7 +88,7 @@ def test_a_change_without_open_claim_is_told_by_the_next_one(gyoza: Cluster) -> 
     gyoza.submit()
     [run] = worker.take()
     gyoza.patch(run["id"], state="CANCELLED")
-    assert worker.claim_later(0).result(5) == []
+    assert worker.claim_later(0).result(DEADLINE_S) == []
     assert not worker.claim_later(0).done()
 
 
@@ -96,7 +96,7 @@ def test_more_free_slots_than_the_open_claim_asks_for_end_it_once(gyoza: Cluster
     worker = gyoza.worker(free_slots=0)
     claim = worker.claim_later(0)
     worker.beat(free_slots=2)
-    assert claim.result(5) == []
+    assert claim.result(DEADLINE_S) == []
     small = worker.claim_later(1)
     worker.beat(free_slots=2)
     assert not small.done()
@@ -106,7 +106,7 @@ def test_another_state_ends_the_open_claim(gyoza: Cluster) -> None:
     worker = gyoza.worker()
     claim = worker.claim_later()
     worker.beat(state="paused")
-    assert claim.result(5) == []
+    assert claim.result(DEADLINE_S) == []
 
 
 def test_a_paused_draining_or_silent_worker_gets_nothing(gyoza: Cluster) -> None:
@@ -224,7 +224,7 @@ def test_a_stopping_server_answers_claims_at_once(gyoza: Cluster) -> None:
     worker = gyoza.worker()
     claim = worker.claim_later()
     gyoza.shared.stop_waiting()
-    assert claim.result(5) == []
+    assert claim.result(DEADLINE_S) == []
     assert worker.claim(wait_s=20) == []
 
 

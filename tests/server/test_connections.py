@@ -23,7 +23,9 @@ from tests.commands import COMMAND, environment
 from tests.servers import KEY, ServerThread
 from tests.waiting import until
 
-SHORT_S = 0.4
+SHORT_S = 0.8
+SOON_S = 10.0
+"""Sooner than without the test's setting."""
 REQUEST = f"GET /runs HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\n".encode()
 POST = f"POST /runs HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\nContent-Type: application/json\r\n".encode()
 
@@ -58,7 +60,7 @@ def test_what_is_not_finished_in_time_is_closed(sent: bytes, tmp_path: Path, mon
     monkeypatch.setattr(connections, "BODY_S", SHORT_S)
     with ServerThread(tmp_path / "db") as server, connected(server.url) as half:
         half.sendall(sent)
-        until(lambda: closed(half), "it is closed", 5)
+        until(lambda: closed(half), "it is closed", SOON_S)
 
 
 def test_a_byte_now_and_then_does_not_extend_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +79,7 @@ def test_a_byte_now_and_then_does_not_extend_the_time(tmp_path: Path, monkeypatc
         with ThreadPoolExecutor(1) as threads:
             threads.submit(trickle)
             try:
-                until(lambda: closed(slow), "it is closed", 5)
+                until(lambda: closed(slow), "it is closed", SOON_S)
             finally:
                 gone.set()
 
@@ -91,7 +93,7 @@ def test_an_answer_that_is_not_read_is_given_up(tmp_path: Path, monkeypatch: pyt
             deaf.sendall(REQUEST + b"\r\n")
             reset = select.poll()
             reset.register(deaf, 0)
-            until(lambda: reset.poll(0), "the connection is reset", 5)
+            until(lambda: reset.poll(0), "the connection is reset", SOON_S)
 
 
 def test_long_polls_and_idle_clients_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +101,8 @@ def test_long_polls_and_idle_clients_stay(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(connections, name, SHORT_S)
     with ServerThread(tmp_path / "db") as server, ExitStack() as stack:
         polls, idle = (
-            stack.enter_context(httpx.Client(base_url=server.url, headers={"X-API-Key": KEY})) for _ in range(2)
+            stack.enter_context(httpx.Client(base_url=server.url, headers={"X-API-Key": KEY}, timeout=30))
+            for _ in range(2)
         )
         before = port(idle.get("/runs"))
         assert polls.get("/topics/t/events", params={"wait_s": 3 * SHORT_S}).json() == []
@@ -120,19 +123,27 @@ def test_400_connections_that_send_nothing_keep_no_client_out_where_files_are_fe
     with ExitStack() as stack:
         out = stack.enter_context(log.open("w"))
         process = subprocess.Popen(argv, env=environment(tmp_path), stdout=out, stderr=out, stdin=subprocess.DEVNULL)
-        stack.callback(process.wait, 10)
+        stack.callback(process.wait, 20)
         stack.callback(process.terminate)
         url = until(lambda: next(iter(re.findall(r"http://[\w.:]+", log.read_text())), ""), "it serves")
-        http = stack.enter_context(httpx.Client(base_url=url, timeout=10))
+        http = stack.enter_context(httpx.Client(base_url=url, timeout=30))
         http.get("/runs").raise_for_status()
         assert psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE) == (256, 256), "the soft limit was 128"
         threads = stack.enter_context(ThreadPoolExecutor(1))
-        poll = threads.submit(http.get, "/topics/t/events", params={"wait_s": 2})
+        sent = threading.Event()
+
+        def note(step: str, _info: object) -> None:
+            if step == "http11.send_request_body.complete":
+                sent.set()
+
+        poll = threads.submit(http.get, "/topics/t/events", params={"wait_s": 2}, extensions={"trace": note})
+        assert sent.wait(20)
+        httpx.get(f"{url}/health", timeout=20).raise_for_status()  # what came before is read
         for _ in range(400):
             idle = connected(url)
             stack.callback(idle.close)
-        assert httpx.get(f"{url}/health", timeout=5).status_code == 200
-        assert httpx.post(f"{url}/runs", json={"image": "busybox"}, timeout=5).status_code == 201
+        assert httpx.get(f"{url}/health", timeout=20).status_code == 200
+        assert httpx.post(f"{url}/runs", json={"image": "busybox"}, timeout=20).status_code == 201
         assert poll.result(20).json() == []
     assert log.stat().st_size < 2000, log.read_text()[:4000]
 

@@ -130,7 +130,7 @@ def test_a_server_on_a_damaged_database_ends_with_one_line(tmp_path: Path) -> No
     Database.open(str(tmp_path / "db")).close()
     execute(tmp_path / "db", "DROP TABLE meta")
     with server_process(tmp_path / "db") as server:
-        assert server.process.wait(10) == 2
+        assert server.process.wait(20) == 2
         assert len(server.words().splitlines()) == 1
 
 

@@ -17,7 +17,7 @@ from gyoza_tui.server import schema, timers
 from gyoza_tui.server.database import Database, Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.shared_state import SharedState, Timings
-from tests.server.cluster import FakeClock
+from tests.server.cluster import DEADLINE_S, FakeClock
 from tests.syncs import syncs
 from tests.waiting import until
 
@@ -38,15 +38,15 @@ def test_a_change_that_nobody_waits_for_any_more_is_left_out(tmp_path: Path) -> 
     database = Database.open(str(tmp_path / "server.db"))
     database.start()
     gate, made = threading.Event(), []
-    first = database.submit(lambda _: gate.wait(10))
+    first = database.submit(lambda _: gate.wait(DEADLINE_S))
     until(first.running, "the first is being made")
     left = database.submit(lambda _: made.append("left"))
     assert left.cancel()
     assert not first.cancel()
     last = database.submit(lambda _: made.append("last"))
     gate.set()
-    assert first.result(10)
-    last.result(10)
+    assert first.result(DEADLINE_S)
+    last.result(DEADLINE_S)
     database.close()
     assert made == ["last"]
 
@@ -62,18 +62,18 @@ def test_memory_is_read_again_before_anything_is_written_after_a_failure(databas
     database.after_failure = reload
     database.before_commit = _broken
     with pytest.raises(Refused, match="a_table_that_is_lost"):
-        database.submit(lambda _: done.append("lost")).result(5)
+        database.submit(lambda _: done.append("lost")).result(DEADLINE_S)
     database.before_commit = None
     for _ in range(2):
         with pytest.raises(Refused, match="its log says why"):
-            database.submit(lambda _: done.append("too early")).result(5)
-    database.submit(lambda _: done.append("written")).result(5)
+            database.submit(lambda _: done.append("too early")).result(DEADLINE_S)
+    database.submit(lambda _: done.append("written")).result(DEADLINE_S)
     assert done == ["lost", "reload", "reload", "reload", "written"]
 
 
 def test_a_transaction_that_is_given_up_takes_all_its_changes_with_it(database: Database) -> None:
     gate = threading.Event()
-    first = database.submit(lambda _: gate.wait(10))
+    first = database.submit(lambda _: gate.wait(DEADLINE_S))
     until(first.running, "the next ones are one batch")
 
     def give_up(tx: Transaction) -> None:
@@ -89,11 +89,11 @@ def test_a_transaction_that_is_given_up_takes_all_its_changes_with_it(database: 
         database.submit(name("after")),
     ]
     gate.set()
-    assert first.result(10)
+    assert first.result(DEADLINE_S)
     for each in batch:
         with pytest.raises(Refused, match="its log says why"):
-            each.result(5)
-    database.submit(name("later")).result(5)
+            each.result(DEADLINE_S)
+    database.submit(name("later")).result(DEADLINE_S)
     with database.reading() as connection:
         kept = set(connection.execute(select(schema.meta.c.key)).scalars())
     assert kept == {"schema_version", "server_id", "later"}
@@ -111,12 +111,12 @@ def test_what_follows_a_change_may_fail(database: Database) -> None:
             action(lambda: told.append("told"))
         return "made"
 
-    assert database.submit(change).result(5) == "made"
+    assert database.submit(change).result(DEADLINE_S) == "made"
     database.before_commit = _broken
     with pytest.raises(Refused):
-        database.submit(change).result(5)
+        database.submit(change).result(DEADLINE_S)
     database.before_commit = None
-    assert database.submit(lambda _: "and again").result(5) == "and again"
+    assert database.submit(lambda _: "and again").result(DEADLINE_S) == "and again"
     assert told == ["told", "told"]
 
 
@@ -143,7 +143,7 @@ def test_a_tick_that_is_refused_does_not_stop_the_timers(monkeypatch: pytest.Mon
     async def three_ticks() -> None:
         refusing = Refusing(shared)
         refusing.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while len(ticks) < 3:
                 await asyncio.sleep(0.001)
         await refusing.stop()
@@ -158,7 +158,7 @@ database = Database.open(sys.argv[1])
 database.start()
 print("opened")
 for number in ("first", "second"):
-    database.submit(lambda tx: tx.connection.exec_driver_sql("CREATE TABLE %s (x)" % number)).result(10)
+    database.submit(lambda tx: tx.connection.exec_driver_sql("CREATE TABLE %s (x)" % number)).result(15)
     print(number)
 database.close()
 """

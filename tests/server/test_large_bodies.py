@@ -61,7 +61,7 @@ def test_a_reader_that_ends_costs_the_request_that_it_reads(gyoza: Cluster) -> N
     reply = gyoza.threads.submit(_large, gyoza)
     until(lambda: any(isinstance(thread, threading.Timer) for thread in threading.enumerate()), "it is being read")
     reader.kill()
-    _assert_not_read(reply.result(10))
+    _assert_not_read(reply.result(20))
     assert _large(gyoza).status_code == 201
     [reader] = _readers()
     reader.kill()

@@ -90,7 +90,7 @@ def test_a_feed_is_followed_by_its_cursor_and_woken(gyoza: Cluster) -> None:
     later = gyoza.threads.submit(gyoza.client.get, path, params={"after": cursor, "wait_s": 20})
     run = gyoza.submit(event_delivery={"topic": "batch"})
     [claimed] = worker.take()
-    first = later.result(10)
+    first = later.result(15)
     assert [event["type"] for event in first.json()] == ["ASSIGNED"]
     worker.start(claimed)
     worker.report(claimed, "COMPLETED", payload={"label": "cat"})
@@ -292,7 +292,7 @@ def test_a_full_disk_is_told_and_forgotten(gyoza: Cluster) -> None:
     pages = "PRAGMA max_page_count = {}"
 
     def limit(count: int) -> None:
-        gyoza.shared.database.submit(lambda tx: tx.connection.exec_driver_sql(pages.format(count)).close()).result(5)
+        gyoza.shared.database.submit(lambda tx: tx.connection.exec_driver_sql(pages.format(count)).close()).result(15)
 
     limit(1)
     reply = gyoza.client.post("/runs", json={"image": "busybox", "inputs": {"a": "x" * 500_000}})

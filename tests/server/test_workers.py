@@ -72,7 +72,7 @@ def test_a_higher_epoch_takes_over_and_a_lower_one_ends(gyoza: Cluster) -> None:
     worker.identity["epoch"] = 2
     assert worker.claim(code=404)["code"] == "worker_unknown"
     assert verdict(worker, run) == "ok"
-    assert claim.result(5) == []
+    assert claim.result(15) == []
     worker.identity["epoch"] = 1
     assert worker.beat(409)["code"] == "epoch"
     assert worker.claim(code=409)["code"] == "epoch"

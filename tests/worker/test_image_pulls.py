@@ -152,7 +152,7 @@ def test_the_machines_failures_are_tried_again_visibly() -> None:
     assert "try 2 of 3" in caller.warnings[0]
     assert "try 3 of 3" in caller.warnings[1]
     assert [again.why for again in caller.again] == ["registry down"] * 2
-    assert 0.1 <= caller.again[1].at - caller.again[0].at < 1
+    assert 0.1 <= caller.again[1].at - caller.again[0].at < 10
     caller = _Caller(_pulls(), backend := _Registry(down))
     assert caller.result() is down
     assert len(backend.pulls) == 3
@@ -264,9 +264,11 @@ def test_a_backend_without_a_registry_waits_for_none_and_wakes_none() -> None:
 
 
 def test_pulls_of_one_registry_that_fail_together_make_it_rest_once() -> None:
-    pulls, away = _pulls(retry_s=(), inactivity_s=0.3), _Registry("hang")
+    clock, away = _Clock(), _Registry("hang")
+    pulls = _pulls(clock, retry_s=(), inactivity_s=100)
     callers = [_Caller(pulls, away, f"far:5000/op:{number}") for number in range(3)]
     until(lambda: away.now == 3, "all three pull")
+    clock.ahead = 101
     assert all(isinstance(caller.result(), PullFailed) for caller in callers)
     assert "next try in 5 s" in str(_Caller(pulls, away, "far:5000/op:9").result())
 
@@ -370,7 +372,7 @@ def test_a_hanging_registry_does_not_hold_up_an_image_at_hand(
     warnings: list[str] = []
     began = time.monotonic()
     _pulls().ensure(ops.backend, name, lambda _: None, threading.Event(), warnings.append)
-    assert time.monotonic() - began < 5.5
+    assert time.monotonic() - began < 15
     assert "did not answer" in warnings[0]
     docker_engine.remove_image(name)
 

@@ -191,7 +191,7 @@ def test_a_cancel_is_seen_by_get(minimal: MinimalServer, worker: Worker, backend
     minimal.submit("r1", "op")
     until(lambda: backend.started, "the start")
     minimal.cancel("r1")
-    until(lambda: backend.removed, "the container gone", 10)
+    until(lambda: backend.removed, "the container gone")
     _closed(worker)
     assert minimal.state("r1") == "CANCELLED"
 
@@ -205,7 +205,7 @@ def test_the_claims_do_not_spin(minimal: MinimalServer, worker: Worker, backend:
         until(lambda: len(minimal.http.of("claim")) > 1, "claims")
         before, began = len(minimal.http.of("claim")), time.monotonic()
         until(lambda at=began: time.monotonic() > at + 1.5, "a while")  # type: ignore[misc]
-        assert len(minimal.http.of("claim")) - before <= 3 * 1.5 / _HEARTBEAT_S
+        assert len(minimal.http.of("claim")) - before <= 3 * (time.monotonic() - began) / _HEARTBEAT_S
     assert len(backend.started) == 1
     backend.known["op"].go.set()
     until(lambda: minimal.state("r1") == "COMPLETED", "COMPLETED")

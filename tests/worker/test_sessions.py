@@ -86,7 +86,7 @@ def test_an_empty_queue_ends_it_at_once(server: ServerThread, lab: Lab) -> None:
     worker = lab.worker()
     assert worker.run_all() == 0
     assert _summary(worker)["runs"] == {}
-    assert _summary(worker)["seconds"] < 5
+    assert _summary(worker)["seconds"] < 15
 
 
 def test_what_this_worker_can_never_take_is_not_waited_for(server: ServerThread, lab: Lab) -> None:
@@ -174,7 +174,7 @@ def test_nothing_that_was_queued_before_its_last_look_is_left(
                 return claim(*arguments)
 
             monkeypatch.setattr(worker.runtime.client, "claim", noted)
-            assert worker.run_all(max_seconds=20) == 0
+            assert worker.run_all(max_seconds=60) == 0
             left = [run for run in server.client.list_runs().items if run.state is not RunState.COMPLETED]
             assert {run.state for run in left} <= {RunState.PENDING}
             assert all(run.created_at is not None and run.created_at >= asked[-1] for run in left)
@@ -210,7 +210,7 @@ def test_an_undone_end_goes_on_without_bounds(server: ServerThread, lab: Lab) ->
     run = server.client.create_run("op")
     until(lambda: server.client.get_run(run.id).state is RunState.COMPLETED, "it claims again")
     worker.control.end(Ending.DRAIN)
-    serving.join(10)
+    serving.join(20)
     assert codes == [0]
     worker.close()
 
@@ -255,7 +255,7 @@ def test_a_run_that_has_ended_already(server: ServerThread, lab: Lab) -> None:
 def test_a_run_that_fits_nobody_says_why_it_waits(server: ServerThread, lab: Lab) -> None:
     run = server.client.create_run("op", constraints=Constraints(vram_mb=80_000))
     worker = lab.worker()
-    assert worker.run_one(run.id, max_seconds=1.5) == 1
+    assert worker.run_one(run.id, max_seconds=4) == 1
     said = [n.text for n in worker.runtime.notices.recent() if n.text.startswith(f"{run.id} waits: ")]
     assert said[-1].endswith("no worker known has one"), said
     assert len(set(said)) == len(said), "each once: before its first beat no worker is known"
@@ -266,12 +266,16 @@ def test_a_run_that_fits_nobody_says_why_it_waits(server: ServerThread, lab: Lab
 
 def test_when_the_time_is_over_it_drains(server: ServerThread, lab: Lab) -> None:
     run = server.client.create_run("long")
-    later = threading.Timer(1.2, lab.long.go.set)
-    later.start()
-    worker = lab.worker(bounds=Bounds(max_seconds=0.8))
+    worker = lab.worker(bounds=Bounds(max_seconds=3))
+
+    def let_it_end() -> None:
+        until(lambda: worker.control.asked is Ending.DRAIN, "the end of the time")
+        lab.long.go.set()
+
+    threading.Thread(target=let_it_end).start()
     assert worker.run() == 0
     assert server.client.get_run(run.id).state is RunState.COMPLETED
-    assert _summary(worker)["seconds"] >= 1.2
+    assert _summary(worker)["seconds"] >= 3
     said = [notice.text.partition(" ")[0] for notice in worker.runtime.notices.recent()]
     assert said.index("the") < said.index("draining:"), "first why"
     assert said[-2:] == ["session:", "bye"]
@@ -279,7 +283,7 @@ def test_when_the_time_is_over_it_drains(server: ServerThread, lab: Lab) -> None
 
 def test_when_the_time_is_over_it_may_detach(server: ServerThread, lab: Lab) -> None:
     run = server.client.create_run("long")
-    worker = lab.worker(settings={"on_sigterm": "detach"}, bounds=Bounds(max_seconds=1))
+    worker = lab.worker(settings={"on_sigterm": "detach"}, bounds=Bounds(max_seconds=3))
     assert worker.run() == 0
     assert server.client.get_run(run.id).state is RunState.RUNNING
     assert _summary(worker)["left"] == 1
@@ -334,7 +338,7 @@ def test_ticks_leave_what_still_runs_to_the_next_start(server: ServerThread, lab
 
 def test_a_worker_that_only_delivers_what_is_left(server: ServerThread, lab: Lab) -> None:
     run = server.client.create_run("long")
-    first = lab.worker(settings={"on_sigterm": "detach"}, bounds=Bounds(max_seconds=1))
+    first = lab.worker(settings={"on_sigterm": "detach"}, bounds=Bounds(max_seconds=3))
     assert first.run() == 0
     lab.long.go.set()
     more = server.client.create_run("op")

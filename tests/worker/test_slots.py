@@ -199,7 +199,7 @@ def test_what_has_started_keeps_its_result_while_the_disk_is_full(rig: Rig, monk
     until(lambda: rig.said().count("waits for room on a disk") == 2, "that the room was not enough")
     full.clear()
     _slots(rig).room_again()
-    until(lambda: rig.now(row).cleaned, "the end", 4)
+    until(lambda: rig.now(row).cleaned, "the end")
     assert rig.now(row).outcome is Outcome.COMPLETED
     told = [report.event for report in rig.journal.outbox() if report.event]
     assert [(event.type, event.payload) for event in told] == [
@@ -401,7 +401,7 @@ def test_a_run_of_another_engine_is_held_until_that_one_is_back(rig: Rig, monkey
     entered = again.journal.steps(row.key)
     until(lambda: _slots(again).again(row.key) not in (None, why), "another look")
     assert (again.now(row).outcome, again.journal.steps(row.key)) == (None, entered)
-    assert again.deliver.settled(), "a drain does not wait for it"
+    until(again.deliver.settled, "a drain does not wait for it")
     assert again.said().count("is held: made on another engine") == 1
     again.runtime.pool.check()
     docker = next(check for check in again.worker.control.checks() if check.name == "docker")

@@ -118,6 +118,6 @@ def test_nothing_and_no_word_on_any_error(
     begun = time.monotonic()
     for url in ("http://127.0.0.1:1", "not a url", f"http://127.0.0.1:{silent_port}"):
         assert offered(candidates.complete_run, "", server=url) == []
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 15
     assert capsys.readouterr() == ("", "")
     assert offered(candidates.complete_run, "", server=served.url) == ["abc"]

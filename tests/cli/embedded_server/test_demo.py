@@ -54,7 +54,7 @@ def begun(state_dir: StateDir, url: str, key: str) -> tuple[Demo, Hosting, list[
 
 def test_a_server_that_refuses_is_told_and_ends_it(served: ServerThread, state_dir: StateDir) -> None:
     demo, hosting, told = begun(state_dir, served.url, "another key")
-    assert hosting.ended.wait(10)
+    assert hosting.ended.wait(20)
     assert hosting.ending is Ending.DRAIN
     assert f"the demo, whose session is in {state_dir.root / 'demo-session'}, cannot go on: " in told[-1]
     assert demo.end(ExitCode.DONE) == ExitCode.FAILED
@@ -64,7 +64,7 @@ def test_a_session_file_that_cannot_be_used_is_told_and_ends_it(served: ServerTh
     kept = state_dir.root / "demo-session"
     kept.mkdir()
     demo, hosting, told = begun(state_dir, served.url, KEY)
-    assert hosting.ended.wait(10)
+    assert hosting.ended.wait(20)
     assert told[-1] == f"the demo, whose session is in {kept}, cannot go on: Is a directory"
     assert demo.end(ExitCode.DONE) == ExitCode.FAILED
 
@@ -77,5 +77,5 @@ def test_a_session_of_another_making_is_begun_anew(served: ServerThread, state_d
     assert found[0].endswith(kept.read_text().strip())
     for run in served.client.list_runs().items:
         served.client.update_run(run.id, state=RunState.CANCELLED)
-    assert hosting.ended.wait(10)
+    assert hosting.ended.wait(20)
     assert not kept.exists()

@@ -73,11 +73,11 @@ def test_one_run_by_the_beginning_of_its_id(served: ServerThread, tmp_path: Path
 
 
 def test_max_seconds_is_a_first_sigterm(served: ServerThread, tmp_path: Path) -> None:
-    run = served.client.create_run("local://long", timeout_s=2)
-    code, summary = _session(served, tmp_path, "--max-seconds", "1")
+    run = served.client.create_run("local://long", timeout_s=5)
+    code, summary = _session(served, tmp_path, "--max-seconds", "4")
     assert (code, summary["runs"]) == (1, {"failed": 1}), "it was waited for"
     assert served.client.get_run(run.id).state is RunState.FAILED
-    assert summary["seconds"] >= 2
+    assert summary["seconds"] >= 5
 
 
 def test_ticks_need_no_screen(served: ServerThread, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_session_that_is_stopped_before_it_began_has_not_done_its_run(tmp_path
             asking, _ = hanging.accept()
             with asking:
                 session.process.send_signal(signal.SIGINT)
-                assert session.process.wait(10) == 1
+                assert session.process.wait(20) == 1
                 assert session.said == "gyoza-tui: stopped before the session began: nothing is done\n"
 
 
@@ -145,7 +145,7 @@ def test_local_until_empty_is_a_whole_cluster_for_a_moment(tmp_path: Path) -> No
 
 def test_a_session_with_a_screen_ends_the_same(tmp_path: Path) -> None:
     env = environment(tmp_path, TERM="xterm-256color", GYOZA_MIN_FREE_MB="0")
-    with PtySession([COMMAND, "--local", "--max-seconds", "3"], env=env, cwd=tmp_path) as session:
+    with PtySession([COMMAND, "--local", "--max-seconds", "8"], env=env, cwd=tmp_path) as session:
         session.wait_for("CLAIMING")
         assert session.on_screen
         assert session.wait() == 0

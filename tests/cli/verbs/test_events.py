@@ -92,7 +92,7 @@ def test_following_prints_as_it_comes_and_ends_with_the_cursor(served: ServerThr
         actor.complete("def", **NIGHTLY)
         until(lambda: following.out.read_text().count("\n") == 6, "three more")
         following.process.send_signal(signal.SIGINT)
-        assert following.process.wait(10) == 130
+        assert following.process.wait(20) == 130
         ids = [json.loads(line)["run_id"] for line in following.out.read_text().splitlines()]
         assert ids == ["abc"] * 3 + ["def"] * 3
         behind = cursor(following.err.read_text())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from gyoza_tui.settings import load
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.state_dir.state_dir import StateDir
-from tests.cli.conftest import Verb, known
+from tests.cli.conftest import Meanwhile, Verb, known
 from tests.cli.stage import FAULT, Actor
 from tests.servers import ServerThread
 
@@ -161,7 +160,9 @@ def test_nor_is_it_while_something_waits_for_the_run(state_dir: StateDir, capsys
     assert "it may hold secrets" in said.err
 
 
-def test_following_goes_on_behind_the_tail(verb: Verb, served: ServerThread, state_dir: StateDir) -> None:
+def test_following_goes_on_behind_the_tail(
+    verb: Verb, served: ServerThread, state_dir: StateDir, meanwhile: Meanwhile
+) -> None:
     served.client.create_run("busybox", id="abc")
     known(state_dir, "abc")
     log = LogSpool(state_dir.log_path("abc", 1, "abcdef0123"), 16 * MIB)
@@ -173,10 +174,8 @@ def test_following_goes_on_behind_the_tail(verb: Verb, served: ServerThread, sta
         log.flush()
         served.client.update_run("abc", state=RunState.CANCELLED)
 
-    timer = threading.Timer(1.2, go_on)
-    timer.start()
+    meanwhile(go_on)
     said = verb("logs", "abc", "-f", "--tail", "1", "--grep", "error")
-    timer.join()
     log.close()
     assert (said.code, said.out) == (0, "error 1\nerror 2\n")
 
@@ -184,7 +183,7 @@ def test_following_goes_on_behind_the_tail(verb: Verb, served: ServerThread, sta
 @pytest.mark.parametrize("lines_before", [2, 999])
 @pytest.mark.parametrize("flags", [["--tail", "1", "--grep", "r"], ["--grep", "r"], ["--json"], ["--stderr"]])
 def test_a_line_that_is_not_ended_yet_is_followed_to_its_end(
-    verb: Verb, served: ServerThread, state_dir: StateDir, flags: list[str], lines_before: int
+    verb: Verb, served: ServerThread, state_dir: StateDir, meanwhile: Meanwhile, flags: list[str], lines_before: int
 ) -> None:
     served.client.create_run("busybox", id="abc")
     known(state_dir, "abc")
@@ -197,10 +196,8 @@ def test_a_line_that_is_not_ended_yet_is_followed_to_its_end(
         log.flush()
         served.client.update_run("abc", state=RunState.CANCELLED)
 
-    timer = threading.Timer(0.4, go_on)
-    timer.start()
+    meanwhile(go_on)
     said = verb("logs", "abc", "-f", *flags)
-    timer.join()
     log.close()
     *_, before, last = (
         [json.loads(line)["text"] for line in said.out.splitlines()] if "--json" in flags else said.out.splitlines()
@@ -208,27 +205,31 @@ def test_a_line_that_is_not_ended_yet_is_followed_to_its_end(
     assert (before, last) == ("r", "the error is here")
 
 
-def test_following_waits_for_a_run_that_has_not_begun(verb: Verb, served: ServerThread, state_dir: StateDir) -> None:
+def test_following_waits_for_a_run_that_has_not_begun(
+    verb: Verb, served: ServerThread, state_dir: StateDir, meanwhile: Meanwhile
+) -> None:
     served.client.create_run("busybox", id="abc")
 
     def begin() -> None:
         written(state_dir, (OUT, b"begun\n", 0))
         served.client.update_run("abc", state=RunState.CANCELLED)
 
-    timer = threading.Timer(0.5, begin)
-    timer.start()
+    meanwhile(begin)
     said = verb("logs", "abc", "-f")
-    timer.join()
     assert (said.code, said.out) == (0, "begun\n")
     assert said.err.startswith("abc has not begun yet; waiting for it: ")
 
 
-def test_following_ends_when_the_run_ends_without_having_begun(verb: Verb, served: ServerThread) -> None:
+def test_following_ends_when_the_run_ends_without_having_begun(
+    verb: Verb, served: ServerThread, meanwhile: Meanwhile
+) -> None:
     served.client.create_run("busybox", id="abc")
-    timer = threading.Timer(0.5, lambda: served.client.update_run("abc", state=RunState.CANCELLED))
-    timer.start()
+
+    def end() -> None:
+        served.client.update_run("abc", state=RunState.CANCELLED)
+
+    meanwhile(end)
     said = verb("logs", "abc", "-f")
-    timer.join()
     assert (said.code, said.out) == (1, "")
     assert "abc is CANCELLED and has no log: no worker has it" in said.err
 

@@ -20,7 +20,7 @@ from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 from tests.ui.fake_control import FakeControl, row, snapshot
 from tests.ui.still_clock import StillClock
 
-_DEADLINE_S = 5.0
+_DEADLINE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,21 +48,21 @@ def tmux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.skip("no tmux here")
     monkeypatch.delenv("TMUX", raising=False)
     monkeypatch.setenv("TMUX_TMPDIR", str(tmp_path))
-    subprocess.run(("tmux", "-f", "/dev/null", "new-session", "-d", "sleep 60"), check=True, timeout=10)
+    subprocess.run(("tmux", "-f", "/dev/null", "new-session", "-d", "sleep 60"), check=True, timeout=60)
     shown = subprocess.run(
         ("tmux", "display-message", "-p", "#{socket_path},#{pid},0"),
-        check=True, timeout=10, capture_output=True, text=True,
+        check=True, timeout=60, capture_output=True, text=True,
     )  # fmt: skip
     monkeypatch.setenv("TMUX", shown.stdout.strip())
     yield
-    subprocess.run(("tmux", "kill-server"), check=True, timeout=10)
+    subprocess.run(("tmux", "kill-server"), check=True, timeout=60)
 
 
 @pytest.mark.usefixtures("tmux")
 def test_in_tmux_its_buffer_has_the_text() -> None:
     said = clipboard.by_tmux("line 1\nlïne 2")
     assert "tmux" in said
-    buffer = subprocess.run(("tmux", "show-buffer"), check=True, timeout=10, capture_output=True, text=True).stdout
+    buffer = subprocess.run(("tmux", "show-buffer"), check=True, timeout=60, capture_output=True, text=True).stdout
     assert buffer == "line 1\nlïne 2"
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_DEADLINE_S = 10.0
+_DEADLINE_S = 20.0
 
 
 class Terminal:

@@ -23,7 +23,7 @@ from tests.ui.fake_control import FakeControl, row
 from tests.ui.still_clock import StillClock
 
 KEY = 1
-_DEADLINE_S = 5.0
+_DEADLINE_S = 20.0
 
 
 class PaneApp(App[None]):

@@ -16,7 +16,7 @@ from gyoza_tui.ui.screens.main import MainScreen
 from tests.ui.fake_control import FakeControl
 from tests.ui.still_clock import StillClock
 
-_DEADLINE_S: Final = 10.0
+_DEADLINE_S: Final = 20.0
 
 
 class Stage:

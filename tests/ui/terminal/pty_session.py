@@ -64,7 +64,7 @@ class PtySession:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(20)
         self.close()
 
     @property
@@ -100,7 +100,7 @@ class PtySession:
     def stop_reading(self) -> None:
         self._idle.clear()
         self._reading.clear()
-        assert self._idle.wait(1)
+        assert self._idle.wait(20)
 
     def read_again(self) -> None:
         self._reading.set()
@@ -111,7 +111,7 @@ class PtySession:
             return
         self.closed = True
         self._reading.set()
-        self._reader.join(5)
+        self._reader.join(20)
         os.close(self._slave)
         os.close(self._master)
 

@@ -66,9 +66,10 @@ cp "$1" {copy}
 echo "paged on $(tty)"
 read answer
 """
-_MAIN: Final = ("── Runs", "── Log│Worker", "? help", "q leave")
+_LOG_RULE: Final = "── Log│Worker"
 _ASKS: Final = ("/", "&", "go to")
 """What a line to type into begins with."""
+_MAIN: Final = ("── Runs", _LOG_RULE, "? help", "q leave")
 _LEFT_OUT: Final = re.compile(r"^──.* [/&]\S")
 """A rule with a filter or a search."""
 _LOG_ROW: Final = re.compile(r"^[\s►]*(?:\d\d:\d\d:\d\d )?line (\d+)\b")
@@ -230,7 +231,7 @@ class Seat:
                 break
             self.press("escape")
             time.sleep(0.1)  # what it closed is to leave the screen
-        until(self._is_plain, "the plain main screen", 3)
+        until(self._is_plain, "the plain main screen")
         self.type("32")
 
     def point_at(self, run: OpRun) -> None:
@@ -262,9 +263,8 @@ class Seat:
     @property
     def runs(self) -> list[str]:
         """The rows of the run list in sight, without why nothing runs."""
-        lines = self.session.lines
-        begin = next(y for y, line in enumerate(lines) if line.startswith("── Runs")) + 2
-        return [line for line in lines[begin : self._log_begin(lines)] if _ROW.match(line)]
+        above_log = itertools.takewhile(lambda line: not line.startswith(_LOG_RULE), self._from("── Runs")[2:])
+        return [line for line in above_log if _ROW.match(line)]
 
     @property
     def cursor(self) -> str:
@@ -273,14 +273,12 @@ class Seat:
 
     @property
     def log_rule(self) -> str:
-        lines = self.session.lines
-        return lines[self._log_begin(lines)]
+        return self._from(_LOG_RULE)[0]
 
     @property
     def log(self) -> list[str]:
         """The rows of the log in sight."""
-        lines = self.session.lines
-        return lines[self._log_begin(lines) + 1 : -1]
+        return self._from(_LOG_RULE)[1:-1]
 
     @property
     def log_numbers(self) -> list[int | None]:
@@ -305,7 +303,7 @@ class Seat:
         until(self._is_plain, "all panels")
         if "── Runs" in text:
             return "runs"
-        if "── Log│Worker" not in text:
+        if _LOG_RULE not in text:
             return "resources"
         return "worker" if "heartbeat" in text else "log"
 
@@ -322,8 +320,14 @@ class Seat:
         found = until(lambda: _OSC_52.search(bytes(self.session.raw[before:])), "OSC 52")
         return base64.b64decode(found[1]).decode()
 
-    def _log_begin(self, lines: list[str]) -> int:
-        return next(y for y, line in enumerate(lines) if line.startswith("── Log│Worker"))
+    def _from(self, rule: str) -> list[str]:
+        """The lines from that rule on, once it is drawn: what is written to the terminal comes in pieces."""
+
+        def below() -> list[str]:
+            lines = self.session.lines
+            return next((lines[y:] for y, line in enumerate(lines) if line.startswith(rule)), [])
+
+        return until(below, f"{rule!r} on the screen")
 
     def _is_plain(self) -> bool:
         lines = self.session.lines

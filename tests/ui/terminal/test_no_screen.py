@@ -31,7 +31,7 @@ def test_it_says_why_and_goes_on(command: str, term: str, why: str, desk: Desk) 
     with desk.started("bash", "-c", command, TERM=term) as session:
         desk.until_known()
         until(lambda: BEGUN in desk.log.read_text(), "its begin")
-        lines = [line for line in session.text.splitlines() if "headless" in line]
+        lines = until(lambda: [line for line in session.text.splitlines() if "headless" in line], "why")
         assert lines == [f"gyoza-tui: {why}: no screen, headless as with --no-ui"]
         assert ENTER_SCREEN not in session.raw
         os.killpg(session.process.pid, signal.SIGTERM)

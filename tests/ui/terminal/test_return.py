@@ -63,7 +63,7 @@ def test_started_again_it_shows_the_same(way: str, place: Seat) -> None:
     with place.taken():
         until(lambda: run.id in place.cursor, "the run")
         place.shows("adopted")
-        assert seen(place, run, ended) == before
+        until(lambda: seen(place, run, ended) == before, f"the same on the screen: {before}")
         assert age(place, run) >= then
         assert [found["Id"] for found in place.containers(run)] == [container["Id"]]
         place.output_in(run, "sh", "-c", "echo late news > /proc/1/fd/1")
@@ -87,7 +87,7 @@ def test_opened_again_after_a_crash_it_shows_the_same(place: Seat) -> None:
         until(lambda: place.session.on_screen, "the screen again")
         place.home()
         until(lambda: run.id in place.cursor, "the run")
-        assert seen(place, run, ended) == before
+        until(lambda: seen(place, run, ended) == before, f"the same on the screen: {before}")
         assert age(place, run) >= then
         assert [found["Id"] for found in place.containers(run)] == [container["Id"]]
         assert place.desk.house.state(run) is RunState.RUNNING

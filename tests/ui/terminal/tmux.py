@@ -25,7 +25,7 @@ class Tmux:
             capture_output=True,
             text=True,
             check=True,
-            timeout=10,
+            timeout=60,
         ).stdout
 
     @property

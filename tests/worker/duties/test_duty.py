@@ -59,7 +59,7 @@ def test_a_duty_that_died_is_told_and_goes_on(duty: Mortal, notices: Notices, ki
     until(lambda: duty.status.last_ok, "its first tick")
     duty.killers.append(killer)
     duty.wake()
-    until(lambda: duty.status.deaths == 1, "its death is shown", deadline_s=1)
+    until(lambda: duty.status.deaths == 1, "its death is shown")
     died = duty.status.last_error_at
     until(lambda: duty.status.alive and (duty.status.last_ok or 0.0) > (died or 0.0), "it is at work again")
     (notice,) = notices.recent()

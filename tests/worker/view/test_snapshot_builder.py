@@ -126,7 +126,7 @@ def test_how_far_the_pull_is_while_there_is_no_container(rig: Rig) -> None:
         assert isinstance(ctx.services, Services)
         ctx.services.on_pull(PullProgress(bytes_done=5, bytes_total=10, layers_done=1, layers_total=2))
         shown.set()
-        assert looked.wait(10)
+        assert looked.wait(20)
         ctx.services.record.update(outcome=Outcome.LOST, acked=True, cleaned=True)
         return ctx
 
@@ -134,7 +134,7 @@ def test_how_far_the_pull_is_while_there_is_no_container(rig: Rig) -> None:
     row = rig.row()
     slots = rig.worker.slots
     Slots.start(slots, row)
-    assert shown.wait(10)
+    assert shown.wait(20)
     assert _view(rig).pull == PullProgress(bytes_done=5, bytes_total=10, layers_done=1, layers_total=2)
     rig.journal.update(row.key, handle={"id": "c"})
     assert _view(rig).pull is None
@@ -149,9 +149,9 @@ def test_why_a_pull_is_tried_again_until_it_goes_on(rig: Rig, monkeypatch: pytes
         tries.append(image)
         if len(tries) == 1:
             raise PullFailed("the registry is down", retryable=True)
-        assert looked.wait(10)
+        assert looked.wait(20)
         on_progress(PullProgress(1, 2, 0, 1))
-        assert over.wait(10)
+        assert over.wait(20)
         raise ImageNotFound(image)
 
     monkeypatch.setattr(rig.backend, "pull", pull)
@@ -195,13 +195,13 @@ def test_when_what_is_asked_to_stop_is_killed(rig: Rig, monkeypatch: pytest.Monk
 
     def stop(handle: Handle, grace_s: float) -> None:
         stopping.set()
-        assert looked.wait(10)
+        assert looked.wait(20)
 
     def cancelled(ctx: ExecutionContext) -> ExecutionContext:
         assert isinstance(ctx.services, Services)
         ctx.services.stop_attempt()
         stopped.set()
-        assert over.wait(10)
+        assert over.wait(20)
         ctx.services.record.update(outcome=Outcome.LOST, acked=True, cleaned=True)
         return ctx
 
@@ -212,10 +212,10 @@ def test_when_what_is_asked_to_stop_is_killed(rig: Rig, monkeypatch: pytest.Monk
     rig.journal.update(row.key, handle={"id": "c"}, start_asked=True)
     assert _view(rig).kill_at is None
     Slots.start(rig.worker.slots, row)
-    assert stopping.wait(10)
+    assert stopping.wait(20)
     assert _view(rig).kill_at == rig.clock.utc().timestamp() + rig.runtime.settings.stop_grace_s
     looked.set()
-    assert stopped.wait(10)
+    assert stopped.wait(20)
     assert _view(rig).kill_at is None
     over.set()
 

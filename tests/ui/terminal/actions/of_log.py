@@ -47,10 +47,10 @@ def follow(seat: Seat, act: Act) -> None:
     run = seat.in_log()
     act()
     until(lambda: "FOLLOW" not in seat.log_rule, "it stands still")
-    before = seat.log
+    before = seat.log_numbers
     seat.output_in(run, "sh", "-c", "echo late news > /proc/1/fd/1")
     until(lambda: "▼ +1 new" in seat.log_rule, "a new line is counted")
-    assert seat.log == before
+    assert seat.log_numbers == before
     act()
     until(lambda: "late news" in seat.log[-1] and "FOLLOW" in seat.log_rule, "the new line")
     seat.cancel_everything()  # the next one reads a log that ends as it should

@@ -183,8 +183,7 @@ def _fewer(seat: Seat, than: int) -> bool:
 def copy(seat: Seat, act: Act) -> None:
     run = seat.in_log()
     seat.press("up")
-    until(lambda: "FOLLOW" not in seat.log_rule, "the cursor on a line")
-    (marked,) = (row for row in seat.log if row.startswith("►"))
+    marked = until(lambda: next((row for row in seat.log if row.startswith("►")), None), "the cursor on a line")
     assert seat.copied(act) in marked
     seat.drag("line 299")
     assert seat.copied(act) == "line 299"

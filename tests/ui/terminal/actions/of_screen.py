@@ -192,12 +192,11 @@ def try_now(seat: Seat, act: Act) -> None:
     proxy.faults["beat"] = Reply({"detail": "busy"}, 503, {"Retry-After": "30"})
     try:
         until(lambda: "next try" in seat.session.lines[0] or "503" in seat.session.text, "the trouble on the screen")
-        before = len(proxy.of("beat"))
-        act()
-        until(lambda: len(proxy.of("beat")) > before, "a request at once", 2)
     finally:
         proxy.faults.clear()
-        act()
+    before = len(proxy.of("beat"))
+    act()
+    until(lambda: len(proxy.of("beat")) > before, "a request at once", 10)
     until(lambda: "server ✓" in seat.session.lines[0], "the server answers")
     act()
     seat.shows("there is nothing to wait for")
