@@ -22,7 +22,6 @@ from gyoza_tui.models.runs import EventReport, EventsAccepted, OpRun
 from gyoza_tui.models.states import EventType
 from gyoza_tui.models.workers import HeartbeatReply
 from gyoza_tui.settings import Settings
-from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.journal.journal import Journal
@@ -78,7 +77,6 @@ def _turns(worker: Worker) -> list[float]:
     runtime = worker.runtime
     heartbeat = next(duty for duty in worker.duties if isinstance(duty, Heartbeat))
     deliver = next(duty for duty in worker.duties if isinstance(duty, Deliver))
-    claim = next(duty for duty in worker.duties if isinstance(duty, Claim))
     heartbeat.beat(1.0)
     row = runtime.journal.take(_HERE, OpRun(id="at-work", image="train:1", attempt=1, lease="l"), "docker")
     runtime.journal.update(row.key, started_acked=True)
@@ -89,7 +87,7 @@ def _turns(worker: Worker) -> list[float]:
         runtime.journal.events(row.key, [EventReport(type=EventType.INFO, msg=f"step {number}")])
         deliver.step()
         heartbeat.beat(1.0)
-        claim.request(0.0)
+        worker.parts.claim_requests.next(0.0)
         taken.append((time.thread_time() - began) * 1000)
     assert runtime.journal.outbox(row.key) == [], "the run's own events were not delivered"
     return taken

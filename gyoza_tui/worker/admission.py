@@ -12,6 +12,7 @@ from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.workers import GpuReport, ResourcesReport
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.journal.row import RunRow
@@ -51,12 +52,25 @@ class Admission:
         self._pool = pool
         self._mode = mode
         self._foreign_mb = foreign_mb
-        self.max_runs = max_runs
+        self._max_runs = max_runs
 
     @property
     def offered(self) -> Resources:
         """What the server is told that it may give away: detected, minus kept back and the GPUs in trouble."""
         return self._without(self._pool.gpu_trouble)
+
+    @property
+    def report(self) -> ResourcesReport:
+        """`offered` as a beat tells it, with what other programs use of each GPU."""
+        offered = self.offered
+        return ResourcesReport(
+            cpu_cores=offered.cpu_cores,
+            ram_mb=offered.ram_mb,
+            gpus=[
+                GpuReport(id=gpu.id, vram_mb=gpu.vram_mb, foreign_mb=self._foreign_mb(gpu.id), tags=gpu.tags)
+                for gpu in offered.gpus
+            ],
+        )
 
     def _without(self, gpus: Collection[int]) -> Resources:
         reserve, detected = self._reserve, self._detected
@@ -83,8 +97,8 @@ class Admission:
         return self._lacks_room(run, active) or volume_overlap(run, active)
 
     def _lacks_room(self, run: OpRun, active: list[RunRow]) -> str | None:
-        if len(active) >= self.max_runs:
-            return f"all {self.max_runs} slots are taken"
+        if len(active) >= self._max_runs:
+            return f"all {self._max_runs} slots are taken"
         return self._resource_refusal(run.constraints, active, self.offered, self._foreign_mb)
 
     def could_take(self, run: OpRun) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from gyoza_tui.backends.base import Backend, BackendError
 from gyoza_tui.backends.fault_border import bordered
-from gyoza_tui.models.images import ImageRef
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.probes import Probes, Subject
 
@@ -38,10 +37,6 @@ class BackendPool:
 
     def items(self) -> list[tuple[str, Backend]]:
         return list(self._backends.items())
-
-    def of(self, image: str) -> Backend | None:
-        """The backend that an image name asks for; ValueError for a name that is none."""
-        return self._backends.get(ImageRef.parse(image).backend)
 
     @property
     def trouble(self) -> dict[str, str | None]:

@@ -23,28 +23,18 @@ from gyoza_tui.worker import worker_context
 from gyoza_tui.worker.building import all_backends, backend_options
 from gyoza_tui.worker.duties.choice import chosen_duties
 from gyoza_tui.worker.duties.claim import Claim
-from gyoza_tui.worker.duties.deliver import Deliver
-from gyoza_tui.worker.duties.duty import Duty, Keeper
-from gyoza_tui.worker.duties.empty_check import EmptyCheck
-from gyoza_tui.worker.duties.guard import Guard
-from gyoza_tui.worker.duties.heartbeat import Heartbeat
-from gyoza_tui.worker.duties.reconcile import Reconcile
-from gyoza_tui.worker.duties.sample import Sample
-from gyoza_tui.worker.duties.verdicts import Verdicts
+from gyoza_tui.worker.duties.duty import Keeper
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
-from gyoza_tui.worker.hardware.sampler import Sampler
 from gyoza_tui.worker.hooks import HookCalls, Hooks
 from gyoza_tui.worker.journal.file import JournalError
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.notices.headless import Printer
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.notices.worker_log import WorkerLog
-from gyoza_tui.worker.runtime import assembled
+from gyoza_tui.worker.parts import Parts
 from gyoza_tui.worker.session import Bounds, Session
-from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_FAILED, Shutdown, Signals
-from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_FAILED
 from gyoza_tui.worker.state_dir.state_dir import StateDir, StateDirError
-from gyoza_tui.worker.view.local_control import LocalControl
 
 
 class WorkerError(Exception):
@@ -76,56 +66,38 @@ class Worker:
     ) -> None:
         clock = clock or SystemClock()
         chosen = _chosen(duties, bounds or Bounds())
-        self.signals = Signals()
         self._code: int | None = None
         self._new_journal = new_journal
-        with ExitStack() as parts:
+        with ExitStack() as opened:
             state_dir = state_dir or StateDir.open(settings.state_dir, settings.worker_id)
-            parts.callback(state_dir.close)
+            opened.callback(state_dir.close)
             journal_file = state_dir.journal
             own_backends, own_client = backends is None, client is None
             backends = _made_backends(settings, state_dir) if backends is None else backends
             client = client_of(settings) if client is None else client
             journal = state_dir.reserve.in_room(lambda: Journal(journal_file, clock, new=new_journal))
-            parts.callback(journal.close)
+            opened.callback(journal.close)
             notices = Notices(clock)
             self.printer = Printer(notices, settings.log_format)
             self._log = WorkerLog(notices, state_dir.worker_log)
             session = Session(clock, bounds or Bounds(), claims=Claim.name in chosen)
-            self.runtime = assembled(
-                settings,
-                state_dir,
-                notices,
-                clock,
-                session,
-                client=client,
-                journal=journal,
-                backends=backends,
-                pipeline=pipeline or Pipeline(),
-                hooks=HookCalls(notices, Hooks(on_run_end=session.ended), hooks or Hooks()),
+            hook_calls = HookCalls(notices, Hooks(on_run_end=session.ended), hooks or Hooks())
+            steps = pipeline or Pipeline()
+            self.parts = Parts(
+                settings, state_dir, clock, notices, session, client, journal, backends, steps, hook_calls, chosen
             )
-            notices.hide(self._secrets)
-            self.slots = Slots(self.runtime)
-            self._deliver = Deliver(self.runtime, self.slots)
-            self._reconcile = Reconcile(self.runtime, self.slots)
-            self.duties = [duty for duty in self._every_duty() if duty.name in chosen]
+            self.runtime = self.parts.runtime
+            self.slots, self.control, self.signals = self.parts.slots, self.parts.control, self.parts.signals
+            self.duties = self.parts.duties
             self._keeper = Keeper(self.duties)
-            self.control = LocalControl(self.runtime, self.slots, self.duties)
+            notices.hide(self._secrets)
             if own_client:
-                parts.callback(client.close)
+                opened.callback(client.close)
             if own_backends:
-                parts.callback(self._close_backends)
-            parts.callback(self._finish)
-            self._parts = parts.pop_all()
+                opened.callback(self._close_backends)
+            opened.callback(self._finish)
+            self._opened = opened.pop_all()
         worker_context.worker_context = self.runtime.context
-
-    def _every_duty(self) -> list[Duty]:
-        verdicts = Verdicts(self.runtime, self.slots)
-        self._heartbeat = Heartbeat(self.runtime, verdicts)
-        claim = Claim(self.runtime, self.slots, EmptyCheck(self.runtime, self._deliver))
-        sample = Sample(self.runtime, Sampler(self.runtime.clock))
-        guard = Guard(self.runtime, self.slots)
-        return [self._heartbeat, verdicts, claim, self._deliver, self._reconcile, guard, sample]
 
     def run(self, ticks: int | None = None) -> int:
         """Serve without a screen until a signal, the control or a bound ends it; the exit code. In the main thread.
@@ -145,7 +117,7 @@ class Worker:
 
     def serve(self) -> int:
         """Wait for the end and bring it about; the exit code. From any thread, once, after `begin`."""
-        shutdown, session = self.shutdown(), self.runtime.session
+        shutdown, session = self.parts.shutdown, self.runtime.session
         ticks = session.bounds.ticks
         code = shutdown.wait() if ticks is None else shutdown.turn(self.duties, ticks)
         if session.bounded and code == EXIT_DONE and not self._went_well():
@@ -159,7 +131,7 @@ class Worker:
 
         Returns without waiting for the worker's threads; each ends by itself once what it waits for has answered.
         """
-        self._parts.close()
+        self._opened.close()
 
     def _finish(self) -> None:
         self._keeper.stop()
@@ -181,10 +153,6 @@ class Worker:
         if not self.slots.count:
             self.runtime.pool.close()
 
-    def shutdown(self) -> Shutdown:
-        """What waits for the end of this worker."""
-        return Shutdown(self.runtime, self.slots, self.control, self._heartbeat, self._deliver, self.signals)
-
     def begin(self, first_beat_s: float = 0.0) -> None:
         """Adopt what a former start left, and start the duties.
 
@@ -192,13 +160,13 @@ class Worker:
         first beat waits `first_beat_s` seconds or until it is woken, for a screen to be drawn first.
         """
         runtime = self.runtime
-        self._heartbeat.first_s = first_beat_s
+        self.parts.heartbeat.first_s = first_beat_s
         self.printer.start()
         self._log.start()
         runtime.session.begin()
         runtime.notices.say(
             f"gyoza-tui {__version__}: worker {runtime.context.worker_id}, server {runtime.client.base_url}, "
-            f"{runtime.admission.max_runs} runs at once",
+            f"{runtime.capacity.max_runs} runs at once",
             worker=runtime.context.worker_id,
             server=runtime.client.base_url,
         )
@@ -211,7 +179,7 @@ class Worker:
         if not runtime.session.claims:
             runtime.mode.pause(True)
         if self._new_journal:
-            self._reconcile.sweep_now()
+            self.parts.reconcile.sweep_now()
         for row in runtime.active():
             if row.handle is not None and row.outcome is None:
                 runtime.notices.say(f"{row.run_id} adopted", run=row.run_id, attempt=row.attempt, state="adopted")
@@ -243,12 +211,13 @@ class Worker:
 
     def _went_well(self) -> bool:
         """Of a bounded session: its runs, and that there was a server at all."""
-        reached = self.runtime.link.state.beat_at is not None or self._heartbeat not in self.duties
+        reached = self.runtime.link.state.beat_at is not None or self.parts.heartbeat not in self.duties
         return reached and self.runtime.session.went_well
 
     def _secrets(self) -> list[str]:
         """Of what runs here or is still reported: nothing is logged of the rest."""
-        rows = (*self.runtime.active(), *self.runtime.reportable())
+        journal = self.runtime.journal
+        rows = (*journal.active(), *journal.memory.rows(self.runtime.link.state.answering))
         return [value for row in rows for value in row.run.secret_env.values()]
 
 

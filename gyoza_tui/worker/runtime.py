@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gyoza_tui.backends.base import Backend
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.hardware import GpuInfo
-from gyoza_tui.models.limits import RUNS_LISTED_MAX, RUNS_PER_CLAIM_MAX
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.admission import Admission, Reserve
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.building import image_pulls
+from gyoza_tui.worker.capacity import Capacity
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.foreign_memory import ForeignMemory
 from gyoza_tui.worker.hardware.detect import detect_resources
 from gyoza_tui.worker.hardware.sampler import History
 from gyoza_tui.worker.hooks import HookCalls
+from gyoza_tui.worker.identity import Identity
 from gyoza_tui.worker.image_pulls import ImagePulls
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import RunRow
@@ -29,17 +29,8 @@ from gyoza_tui.worker.probes import Prober, Probes
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.session import Session
 from gyoza_tui.worker.state_dir.state_dir import StateDir
+from gyoza_tui.worker.wakes import Wakes
 from gyoza_tui.worker.worker_context.types import WorkerContext
-
-
-@dataclass
-class Wakes:
-    """How one part of the worker wakes another; setting one is all that it may do to it."""
-
-    beat: threading.Event = field(default_factory=threading.Event)
-    claim: threading.Event = field(default_factory=threading.Event)
-    deliver: threading.Event = field(default_factory=threading.Event)
-    reconcile: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -64,6 +55,8 @@ class Runtime:
     wakes: Wakes
     session: Session
     hooks: HookCalls
+    capacity: Capacity
+    identity: Identity
 
     def active(self) -> tuple[RunRow, ...]:
         """The runs that take a slot."""
@@ -71,25 +64,7 @@ class Runtime:
 
     def reportable(self) -> tuple[RunRow, ...]:
         """The rows that the server which answers now may be asked about: all but those that are held."""
-        return self.journal.memory.rows(self.answering)
-
-    @property
-    def answering(self) -> str | None:
-        """The id of the server that answers now; None before one has taken a beat."""
-        return self.link.state.answering
-
-    @property
-    def free_slots(self) -> int:
-        return max(0, self.admission.max_runs - len(self.active()))
-
-    @property
-    def wanted(self) -> int:
-        """How many runs a claim may answer now."""
-        if self.mode.refusal or not self.link.lease_holds or not self.pool.available:
-            return 0
-        # what is not delivered yet is listed in every beat and claim
-        room = RUNS_LISTED_MAX - RUNS_PER_CLAIM_MAX - len(self.reportable())
-        return max(0, min(self.free_slots, room))
+        return self.journal.memory.rows(self.link.state.answering)
 
     def held(self, row: RunRow) -> bool:
         """Whether the row is of another server than the one that answers now."""
@@ -111,9 +86,12 @@ def assembled(
 ) -> Runtime:
     """What the duties and slots of one worker share."""
     wakes, history, detected = Wakes(), History(), detect_resources()
+    identity = Identity(settings.worker_id, state_dir.instance_id, state_dir.epoch)
     prober = Prober(state_dir.root, settings.worker_id, state_dir.instance_id)
     pool = BackendPool(backends, notices, Probes(clock, notices, prober))
     mode, link = ClaimingMode(wakes.beat.set), ServerLink(clock, notices, settings.heartbeat_s)
+    for wake in (wakes.claim, wakes.deliver, wakes.reconcile):
+        link.wakes(wake)
     foreign = ForeignMemory(clock, pool.items, journal.memory.active, wakes.beat.set, lambda: link.state.heartbeat_s)
     return Runtime(
         settings=settings,
@@ -136,6 +114,8 @@ def assembled(
         wakes=wakes,
         session=session,
         hooks=hooks,
+        capacity=Capacity(settings.max_runs, journal, link, mode, pool),
+        identity=identity,
     )
 
 

@@ -56,8 +56,8 @@ def test_a_broken_engine_gives_back_and_claims_no_more(rig: Rig) -> None:
     rig.backend.broken = "no bridge"
     _given_back(rig, _ended(rig), "no bridge")
     assert rig.runtime.wakes.beat.is_set()
-    assert rig.heartbeat.request([]).backends == []
-    assert (rig.runtime.wanted, rig.runtime.pool.trouble) == (0, {"docker": "no bridge"})
+    assert rig.worker.parts.presence.request([], with_inputs=False).backends == []
+    assert (rig.runtime.capacity.wanted, rig.runtime.pool.trouble) == (0, {"docker": "no bridge"})
 
 
 def test_a_run_that_an_engine_in_health_refuses_is_not_executable(rig: Rig) -> None:

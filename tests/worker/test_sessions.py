@@ -200,9 +200,9 @@ def test_an_undone_end_goes_on_without_bounds(server: ServerThread, lab: Lab) ->
     codes: list[int] = []
     session = worker.runtime.session
     until(lambda: session.over, "it wants to end")
-    shutdown = worker.shutdown()
-    shutdown._look_at_bounds()
-    assert worker.control.asked is Ending.DRAIN
+    shutdown = worker.parts.shutdown
+    worker.parts.session_end.look()
+    assert worker.parts.ending.now is Ending.DRAIN
     worker.control.undo_drain()
     serving = threading.Thread(target=lambda: codes.append(shutdown.wait()), daemon=True)
     serving.start()
@@ -269,7 +269,7 @@ def test_when_the_time_is_over_it_drains(server: ServerThread, lab: Lab) -> None
     worker = lab.worker(bounds=Bounds(max_seconds=3))
 
     def let_it_end() -> None:
-        until(lambda: worker.control.asked is Ending.DRAIN, "the end of the time")
+        until(lambda: worker.parts.ending.now is Ending.DRAIN, "the end of the time")
         lab.long.go.set()
 
     threading.Thread(target=let_it_end).start()

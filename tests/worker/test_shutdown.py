@@ -14,7 +14,7 @@ import pytest
 
 from gyoza_tui.models.text import visible
 from gyoza_tui.worker.journal.row import Intent
-from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_LEFT, Shutdown
+from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_LEFT
 from gyoza_tui.worker.view.control import Ending
 from tests.scripted_server import Reply, Request, ScriptedServer, refusal
 from tests.worker.rig import Rig
@@ -44,9 +44,8 @@ class Script:
 
 def _ends(rig: Rig, *steps: Any) -> int:
     """Wait for the end with these signals and happenings; the exit code."""
-    worker = rig.worker
-    script: Any = Script(rig, *steps)
-    return Shutdown(rig.runtime, worker.slots, worker.control, rig.heartbeat, rig.deliver, script).wait()
+    rig.worker.signals.next = Script(rig, *steps).next  # type: ignore[method-assign]
+    return rig.worker.parts.shutdown.wait()
 
 
 def _finishes(rig: Rig, key: int) -> None:
@@ -204,9 +203,9 @@ def test_a_lower_ending_never_replaces_a_higher_one(rig: Rig) -> None:
     control = rig.worker.control
     control.end(Ending.RELEASE)
     control.end(Ending.DRAIN)
-    assert control.asked is Ending.RELEASE
+    assert rig.worker.parts.ending.now is Ending.RELEASE
     control.undo_drain()
-    assert control.asked is Ending.RELEASE
+    assert rig.worker.parts.ending.now is Ending.RELEASE
 
 
 # The printer

@@ -531,7 +531,7 @@ def test_a_run_waits_for_the_room_of_one_that_has_ended_until_that_is_cleaned_up
     rig.runtime.pool.check()
     rig.beat()
     claimed = OpRun(id="next", image="op", attempt=1, lease="l2", constraints=Constraints(cpu=cores))
-    assert rig.claim.take(Claimed([claimed], SERVER_ID)) == 1, "it is kept"
+    assert rig.worker.parts.intake.take(Claimed([claimed], SERVER_ID)) == 1, "it is kept"
     looks: list[str | None] = []
     lacks = rig.runtime.admission.lacks
 

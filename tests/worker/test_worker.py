@@ -391,7 +391,7 @@ def test_a_drain_ends_when_all_is_delivered(bench: Bench) -> None:
     run = bench.server.client.create_run("op", {})
     _ended(bench.server.client, run.id, RunState.RUNNING)
     codes: list[int] = []
-    waiter = threading.Thread(target=lambda: codes.append(worker.shutdown().wait()), daemon=True)
+    waiter = threading.Thread(target=lambda: codes.append(worker.parts.shutdown.wait()), daemon=True)
     waiter.start()
     worker.control.end(Ending.DRAIN)
     until(lambda: bench.server.client.get_worker("w1").state == "draining", "draining at the server")

@@ -7,18 +7,23 @@ from typing import Final
 
 import httpx
 
+from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import Meaning, error_code, meaning, retry_after_s, words
 from gyoza_tui.client.endpoints import ADD_EVENT, UPDATE_RUN, Endpoint
+from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import RunPatch
 from gyoza_tui.worker.backoff import Backoff
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.duties.refusals import Refusals
+from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.outbox import OutboxRow
 from gyoza_tui.worker.journal.row import RunRow
-from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.notices.notices import Notices
+from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.wakes import Wakes
 
 _BATCH: Final = 100
 _BATCH_BYTES: Final = 1 * MIB
@@ -32,14 +37,26 @@ _ENDPOINTS: Final = (ADD_EVENT, UPDATE_RUN)
 class Deliver(Duty):
     name = "deliver"
 
-    def __init__(self, runtime: Runtime, slots: Slots) -> None:
-        super().__init__(runtime.clock, runtime.notices, runtime.wakes.deliver)
-        self._runtime = runtime
+    def __init__(
+        self,
+        clock: Clock,
+        notices: Notices,
+        wakes: Wakes,
+        client: GyozaClient,
+        link: ServerLink,
+        journal: Journal,
+        slots: Slots,
+        refusals: Refusals,
+    ) -> None:
+        super().__init__(clock, notices, wakes.deliver)
+        self._client = client
+        self._link = link
+        self._journal = journal
         self._slots = slots
-        self._refusals = Refusals(runtime, slots)
+        self._refusals = refusals
         self._server: str | None = None
         """Whose rows the reports in `_ready` are of."""
-        self._ready: set[int] = set(runtime.journal.memory.with_reports(None))
+        self._ready: set[int] = set(journal.memory.with_reports(None))
         """Rows with reports that may be sent now."""
         self._backoffs: dict[int, Backoff] = {}
         self._due: list[tuple[float, int]] = []
@@ -48,19 +65,17 @@ class Deliver(Duty):
         """Runs that the server says it does not know."""
         self._singly: set[int] = set()
         """Runs whose last list was refused: their events go one by one."""
-        runtime.link.wakes(runtime.wakes.deliver)
 
     def tick(self) -> float:
-        runtime = self._runtime
-        if not runtime.link.state.registered and runtime.link.state.name_held is None:
+        if not self._link.state.registered and self._link.state.name_held is None:
             return _IDLE_S
-        waits = {endpoint: runtime.link.wait_s(endpoint) for endpoint in _ENDPOINTS}
+        waits = {endpoint: self._link.wait_s(endpoint) for endpoint in _ENDPOINTS}
         if (wait := min(waits.values())) > 0:
             return wait
         waiting: list[float] = []
         for key in self._find_ready():
-            run = runtime.journal.get(key)
-            if run is None or runtime.held(run):
+            run = self._journal.get(key)
+            if run is None or self._link.state.holds(run.server_id):
                 self._forget(key)
             elif any(waits.values()) and (wait := waits[self._next_endpoint(run)]) > 0:
                 waiting.append(wait)
@@ -71,11 +86,11 @@ class Deliver(Duty):
         return min([_IDLE_S, *waiting, *(max(0.0, due - self._clock.boot()) for due, _ in self._due[:1])])
 
     def retry_s(self) -> float:
-        return max(min(map(self._runtime.link.wait_s, _ENDPOINTS)), super().retry_s())
+        return max(min(map(self._link.wait_s, _ENDPOINTS)), super().retry_s())
 
     def waiting(self) -> int:
         """Reports that the server that answers now could take; held and unknown runs don't count."""
-        return self._runtime.journal.memory.unreported(self._runtime.answering, self._unknown)
+        return self._journal.memory.unreported(self._link.state.answering, self._unknown)
 
     def settled(self) -> bool:
         """Whether nothing is left to finish, nor to report that the server could take."""
@@ -86,8 +101,8 @@ class Deliver(Duty):
 
         What is held, or backs off, is not looked at until its server answers or its time has come.
         """
-        memory, now = self._runtime.journal.memory, self._clock.boot()
-        queued, answering = memory.newly_queued(), self._runtime.answering
+        memory, now = self._journal.memory, self._clock.boot()
+        queued, answering = memory.newly_queued(), self._link.state.answering
         if answering != self._server:
             for key in tuple(self._ready):
                 self._forget(key)
@@ -106,7 +121,7 @@ class Deliver(Duty):
 
     def _deliver(self, run: RunRow) -> bool:
         """Send what waits of the run; False when more came meanwhile. Raises when the server is the trouble."""
-        journal = self._runtime.journal
+        journal = self._journal
         left = journal.memory.reports_of(run)
         while left > 0 and (rows := journal.outbox(run.key, _BATCH)):
             batch = self._batch(run, rows)
@@ -116,7 +131,7 @@ class Deliver(Duty):
                 if not self._settle_failure(run, batch, error):
                     return True
             else:
-                self._runtime.link.succeeded(_endpoint_of(batch))
+                self._link.succeeded(_endpoint_of(batch))
                 journal.settled(batch)
                 self._slots.wake(run.key)
             left -= len(batch)
@@ -126,11 +141,11 @@ class Deliver(Duty):
         return True
 
     def _next_endpoint(self, run: RunRow) -> Endpoint[object]:
-        return _endpoint_of(self._runtime.journal.outbox(run.key, 1))
+        return _endpoint_of(self._journal.outbox(run.key, 1))
 
     def _batch(self, run: RunRow, rows: list[OutboxRow]) -> list[OutboxRow]:
         """The next rows that go in one request."""
-        if self._runtime.link.state.protocol is None or rows[0].event is None or run.key in self._singly:
+        if self._link.state.protocol is None or rows[0].event is None or run.key in self._singly:
             return rows[:1]
         batch, size = rows[:1], 0
         for row in rows[1:_BATCH]:
@@ -141,9 +156,9 @@ class Deliver(Duty):
         return batch
 
     def _send(self, run: RunRow, batch: list[OutboxRow]) -> None:
-        client, journal = self._runtime.client, self._runtime.journal
+        client = self._client
         if any(row.moves_state for row in batch):
-            journal.tried(row.id for row in batch)
+            self._journal.tried(row.id for row in batch)
         first = batch[0]
         if isinstance(first.report, RunPatch):
             client.patch_run(run.run_id, first.report)
@@ -158,11 +173,11 @@ class Deliver(Duty):
         """Whether delivery of this run goes on; raises when the server is the trouble."""
         kind = meaning(error)
         if kind in (Meaning.SERVER_FAULT, Meaning.UNAUTHORIZED, Meaning.FORBIDDEN):
-            self._runtime.link.failed(_endpoint_of(batch), error)
+            self._link.failed(_endpoint_of(batch), error)
             raise error
         assert isinstance(error, httpx.HTTPStatusError)
         if not error.response.is_server_error:
-            self._runtime.link.succeeded(_endpoint_of(batch))
+            self._link.succeeded(_endpoint_of(batch))
         if len(batch) > 1:
             self._singly.add(run.key)
             return True
@@ -174,7 +189,7 @@ class Deliver(Duty):
         except httpx.HTTPStatusError as second:
             error = second
         self._back_off(run.key, error)
-        self._runtime.notices.say(f"{run.run_id}: report not taken: {words(error)}", "warning", run=run.run_id)
+        self._notices.say(f"{run.run_id}: report not taken: {words(error)}", "warning", run=run.run_id)
         return False
 
     def _back_off(self, key: int, error: httpx.HTTPStatusError) -> None:

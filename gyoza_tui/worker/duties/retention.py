@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,11 @@ class Retention:
         self._max_bytes = settings.history_max_mb * MIB
 
     def prune(self) -> None:
+        """Remove logs and rows of ended runs that were kept for long enough, and the directories of all ended runs."""
+        self._prune_logs()
+        self._remove_run_dirs()
+
+    def _prune_logs(self) -> None:
         self._forget(self._clock.utc().timestamp() - self._days * _DAY_S)
         kept = 0
         ended = [*self._journal.ended(), *self._strangers()]
@@ -40,6 +46,14 @@ class Retention:
             if kept > self._max_bytes:
                 self._forget(ended_at + 0.001)
                 return
+
+    def _remove_run_dirs(self) -> None:
+        names = self._state_dir.run_dirs()
+        active = {row.name for row in self._journal.active()}
+        for name in names:
+            if name not in active:
+                with suppress(OSError):  # told when its run was cleaned up
+                    self._state_dir.remove_run_dir(name)
 
     def _forget(self, before: float) -> None:
         """Remove logs, then what the journals know of them: a log without its secrets could not be shown masked."""

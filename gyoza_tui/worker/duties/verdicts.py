@@ -6,12 +6,16 @@ import queue
 import threading
 from collections.abc import Sequence
 
+from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import HeartbeatReply, RunVerdict, Verdict
 from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Intent, RunRow
-from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.notices.notices import Notices
+from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.worker_context.types import WorkerContext
 
 
 class Verdicts(Duty):
@@ -19,10 +23,23 @@ class Verdicts(Duty):
 
     name = "verdicts"
 
-    def __init__(self, runtime: Runtime, slots: Slots) -> None:
-        super().__init__(runtime.clock, runtime.notices, threading.Event())
-        self._runtime = runtime
+    def __init__(
+        self,
+        clock: Clock,
+        notices: Notices,
+        link: ServerLink,
+        journal: Journal,
+        slots: Slots,
+        context: WorkerContext,
+        stop_before_s: float | None,
+    ) -> None:
+        """`stop_before_s`: how long before the server may give our runs away they are stopped; None: they go on."""
+        super().__init__(clock, notices, threading.Event())
+        self._link = link
+        self._journal = journal
         self._slots = slots
+        self._context = context
+        self._stop_before_s = stop_before_s
         self._heard: queue.SimpleQueue[tuple[Sequence[RunRow], HeartbeatReply]] = queue.SimpleQueue()
 
     def hear(self, listed: Sequence[RunRow], reply: HeartbeatReply) -> None:
@@ -35,18 +52,18 @@ class Verdicts(Duty):
             self._obey(*self._heard.get())
         self._let_go_of_held()
         self._guard_lease()
-        return self._runtime.link.state.heartbeat_s
+        return self._link.state.heartbeat_s
 
     def _obey(self, listed: Sequence[RunRow], reply: HeartbeatReply) -> None:
         """Verdicts are about the rows that the beat listed, never about one that was claimed meanwhile."""
         newest = {row.run_id: row.key for row in listed}
         for row in listed:
             verdict = (reply.runs or {}).get(row.run_id)
-            now = self._runtime.journal.get(row.key)
+            now = self._journal.get(row.key)
             if verdict is None or now is None:
                 continue
             if newest[row.run_id] == row.key:
-                self._runtime.context.set_run_state(row.run_id, verdict.state)
+                self._context.set_run_state(row.run_id, verdict.state)
                 self._judge(now, verdict)
             else:
                 self._slots.intend(now, Intent.LOST, "this worker has a newer attempt")
@@ -62,15 +79,15 @@ class Verdicts(Duty):
             self._slots.intend(row, Intent.LOST, "the server does not know it, and nothing was done")
 
     def _let_go_of_held(self) -> None:
-        for row in self._runtime.active():
-            if self._runtime.held(row) and not row.started_acked:
+        for row in self._journal.active():
+            if self._link.state.holds(row.server_id) and not row.started_acked:
                 self._slots.intend(row, Intent.LOST, "its server is gone, and nothing was done")
 
     def _guard_lease(self) -> None:
         """Stop what runs when the owner wants that, before the server may give it to another."""
-        runtime, state = self._runtime, self._runtime.link.state
-        if runtime.settings.on_lease_lost != "stop" or state.lease_s is None:
+        state = self._link.state
+        if self._stop_before_s is None or state.lease_s is None:
             return
-        if runtime.link.silent_s >= state.lease_s + state.grace_s - runtime.settings.stop_grace_s:
-            for row in runtime.active():
+        if self._link.silent_s >= state.lease_s + state.grace_s - self._stop_before_s:
+            for row in self._journal.active():
                 self._slots.intend(row, Intent.RELEASE, "the server was silent until the lease was over")

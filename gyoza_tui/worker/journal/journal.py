@@ -107,6 +107,10 @@ class Journal:
         """Every row that is not closed, oldest first."""
         return self._memory.rows()
 
+    def active(self) -> tuple[RunRow, ...]:
+        """The rows that take a slot, oldest first."""
+        return self._memory.active()
+
     def get(self, key: int) -> RunRow | None:
         """The row while it is not closed."""
         return self._memory.get(key)

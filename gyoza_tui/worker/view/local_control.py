@@ -12,6 +12,7 @@ from gyoza_tui.worker.journal.look import secrets_of
 from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.view.asked_ending import AskedEnding
 from gyoza_tui.worker.view.checks import Check, checklist
 from gyoza_tui.worker.view.control import Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
 from gyoza_tui.worker.view.early_intents import EarlyIntents
@@ -25,16 +26,15 @@ from gyoza_tui.worker.view.snapshot_builder import SnapshotBuilder
 class LocalControl:
     """Of the worker in this process."""
 
-    def __init__(self, runtime: Runtime, slots: Slots, duties: list[Duty]) -> None:
+    def __init__(self, runtime: Runtime, slots: Slots, duties: list[Duty], ending: AskedEnding) -> None:
         self._runtime = runtime
         self._slots = slots
+        self._ending = ending
         self._intents = EarlyIntents(slots, runtime.notices)
         self._builder = SnapshotBuilder(runtime, slots, self._intents, duties)
         self._logs = RunLogs(self._log_source)
         self._history = RunHistory(runtime, self._builder)
         self._inquiry = RunInquiry(runtime, self._builder, self._history)
-        self.asked: Ending | None = None
-        """The highest ending asked for so far; the main thread acts on it."""
 
     def snapshot(self) -> Snapshot:
         return self._builder.snapshot()
@@ -92,16 +92,10 @@ class LocalControl:
         self._runtime.mode.pause(False)
 
     def end(self, ending: Ending) -> None:
-        order = list(Ending)
-        if self.asked is None or order.index(ending) > order.index(self.asked):
-            self.asked = ending
-        if ending is Ending.DRAIN:
-            self._runtime.mode.drain(True)
+        self._ending.ask(ending)
 
     def undo_drain(self) -> None:
-        if self.asked is Ending.DRAIN:
-            self.asked = None
-            self._runtime.mode.drain(False)
+        self._ending.undo_drain()
 
     def cancel(self, run_id: str, attempt: int) -> bool:
         return self._intend(run_id, attempt, Intent.CANCEL, "cancelled at the worker")

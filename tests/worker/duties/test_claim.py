@@ -196,7 +196,7 @@ def test_a_backend_in_trouble_is_claimed_nothing_for(rig: Rig, scripted: Scripte
 def test_a_low_disk_is_claimed_nothing_with(rig: Rig, scripted: ScriptedServer) -> None:
     rig.registered()
     rig.runtime.mode.disk_low("disk full: 3 MB free")
-    assert rig.runtime.wanted == 0
+    assert rig.runtime.capacity.wanted == 0
     scripted.script("claim", Reply([_run()]))
     rig.claim.step()
     rig.deliver.step()

@@ -552,7 +552,7 @@ def _beat_and_claim(rig: Rig) -> int:
     rig.beat()
     with Work(rig) as work:
         rig.beat()
-        rig.claim.request(0.0)
+        rig.worker.parts.claim_requests.next(0.0)
     return work.done
 
 

@@ -227,13 +227,13 @@ def test_worker_unknown_means_beat_then_claim(rig: Rig, scripted: ScriptedServer
 
 def test_claims_stop_when_the_lease_may_have_run_out(rig: Rig, scripted: ScriptedServer) -> None:
     rig.registered()
-    assert rig.runtime.wanted == 4
+    assert rig.runtime.capacity.wanted == 4
     rig.clock.turn(30.1)
-    assert rig.runtime.wanted == 0
+    assert rig.runtime.capacity.wanted == 0
     rig.claim.step()
     assert scripted.of("claim")[-1].body["max"] == 0, "a lost answer is still to be repeated"
     rig.beat()
-    assert rig.runtime.wanted == 4
+    assert rig.runtime.capacity.wanted == 4
 
 
 def test_what_a_claim_answers_after_the_lease_goes_back(rig: Rig, scripted: ScriptedServer) -> None:
@@ -281,18 +281,18 @@ def test_no_more_runs_than_a_beat_can_list(rig: Rig, monkeypatch: pytest.MonkeyP
     rig.registered()
     row = rig.end(rig.row())
     monkeypatch.setattr(rig.journal.memory, "rows", lambda _server: (row,) * (RUNS_LISTED_MAX - 60))
-    assert rig.runtime.wanted == 0
-    rig.heartbeat.request(rig.runtime.reportable())
+    assert rig.runtime.capacity.wanted == 0
+    rig.worker.parts.presence.request(rig.journal.memory.rows(SERVER_ID), with_inputs=False)
 
 
 def test_rows_of_another_server_take_no_room_from_claims(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.registered()
-    monkeypatch.setattr("gyoza_tui.worker.runtime.RUNS_LISTED_MAX", RUNS_PER_CLAIM_MAX + 3)
+    monkeypatch.setattr("gyoza_tui.worker.capacity.RUNS_LISTED_MAX", RUNS_PER_CLAIM_MAX + 3)
     for number in range(3):
         rig.end(rig.row(f"held-{number}", server_id="another"))
-    assert rig.runtime.wanted == 3
+    assert rig.runtime.capacity.wanted == 3
     rig.end(rig.row("ours"))
-    assert rig.runtime.wanted == 2
+    assert rig.runtime.capacity.wanted == 2
 
 
 def test_more_rows_of_other_servers_than_a_beat_can_list_keep_no_worker_from_its_first_beat(
@@ -380,7 +380,7 @@ def test_the_lease_counts_from_before_the_beat_was_sent(rig: Rig, scripted: Scri
     assert rig.link.lease_holds
     rig.clock.turn(2)
     assert not rig.link.lease_holds
-    assert rig.runtime.wanted == 0
+    assert rig.runtime.capacity.wanted == 0
 
 
 # Good-bye

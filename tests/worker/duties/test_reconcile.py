@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.backends.base import BackendError, BackendUnavailable, FoundAttempt, Label, Spec
+from gyoza_tui.backends.base import BackendUnavailable, FoundAttempt, Label, Spec
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import Intent
 from gyoza_tui.worker.state_dir.owner import Owner
@@ -192,15 +192,6 @@ def test_one_attempt_that_cannot_be_swept_hides_no_other(rig: Rig, monkeypatch: 
     rig.clock.turn(60)
     rig.reconcile.step()
     assert rig.backend.removed == [*names[1:], names[0]]
-
-
-def test_what_was_reported_is_not_kept_for_ever(rig: Rig) -> None:
-    rig.registered()
-    for number in range(500):
-        rig.backend.fail["find"] = BackendError(f"trouble {number}")
-        rig.reconcile.step()
-    assert len(rig.reconcile._reported) <= 256
-    assert "trouble 499" in rig.said()
 
 
 def test_an_attempt_that_cannot_be_read_is_known_by_its_name(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

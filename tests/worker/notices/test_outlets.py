@@ -15,7 +15,8 @@ from gyoza_tui.worker.notices import worker_log
 from gyoza_tui.worker.notices.headless import Printer
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.notices.worker_log import WorkerLog
-from gyoza_tui.worker.shutdown import EXIT_DONE, Signals
+from gyoza_tui.worker.shutdown import EXIT_DONE
+from gyoza_tui.worker.shutdown.signals import Signals
 from gyoza_tui.worker.view.control import Ending
 from tests.clock import FakeClock
 from tests.scripted_server import ScriptedServer
@@ -106,7 +107,7 @@ def test_the_end_may_be_waited_for_beside_the_main_thread(rig: Rig, scripted: Sc
 
 _SIGNALS = """
 import os, signal, threading
-from gyoza_tui.worker.shutdown import Signals
+from gyoza_tui.worker.shutdown.signals import Signals
 signals = Signals()
 signals.install()
 for number in (signal.SIGINT, signal.SIGTERM):
