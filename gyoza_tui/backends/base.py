@@ -277,6 +277,15 @@ class AttemptElsewhere(BackendError):
     reason = FailureReason.BACKEND_UNAVAILABLE
 
 
+class FileRefused(Exception):
+    """A file that an op left and that is not taken. `str()` names it and says why."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name} {why}")
+        self.why = why
+        """Goes on after the file's name: `is a link, not a regular file`."""
+
+
 class Backend(Protocol):
     @property
     def name(self) -> str:
@@ -365,8 +374,8 @@ class Backend(Protocol):
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
         """One regular file of the op's directory; None when there is none.
 
-        Never follows a link. Raises ValueError, in words that name the file, for anything that is not a regular
-        file, is larger than `limit` bytes, or changed while it was read.
+        Never follows a link. Raises FileRefused for anything that is not a regular file, is larger than `limit` bytes,
+        or changed while it was read.
         """
 
     def renewed(self, handle: Handle) -> Handle:

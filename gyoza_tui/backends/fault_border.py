@@ -16,6 +16,7 @@ from gyoza_tui.backends.base import (
     Chunk,
     DiskFull,
     Exit,
+    FileRefused,
     FoundAttempt,
     Handle,
     Output,
@@ -145,7 +146,7 @@ class Border:
             return backend.written(handle)
 
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
-        with self._crossing("fetch", handle, documented=ValueError) as backend:
+        with self._crossing("fetch", handle, documented=FileRefused) as backend:
             return backend.fetch(handle, name, limit)
 
     def renewed(self, handle: Handle) -> Handle:

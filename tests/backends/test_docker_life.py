@@ -81,42 +81,6 @@ def test_a_user_without_rights_can_write_the_output(ops: DockerOps) -> None:
     assert ops.backend.fetch(handle, "out", 10) == b"x\n"
 
 
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        ("ln -s /etc/passwd /gyoza/f", "link"),
-        ("ln -s /gyoza/other /gyoza/f; echo x > /gyoza/other", "link"),
-        ("mkfifo /gyoza/f", "pipe"),
-        ("mkdir /gyoza/f", "directory"),
-        ("head -c 2000 /dev/zero > /gyoza/f", "2000 bytes"),
-    ],
-)
-def test_only_a_regular_file_of_bearable_size_is_fetched(ops: DockerOps, make: str, words: str) -> None:
-    handle, _, end = ops.run(make)
-    assert end.code == 0
-    with pytest.raises(ValueError, match=words):
-        ops.backend.fetch(handle, "f", 1000)
-
-
-def test_a_device_is_not_opened(docker_engine: docker.APIClient, tmp_path: Path) -> None:
-    for io in ("bind", "volume"):
-        ops = DockerOps(tmp_path, docker_io=io, docker_cap_add=("MKNOD",))
-        handle, _, end = ops.run("mknod /gyoza/f c 1 5")
-        assert end.code == 0
-        with pytest.raises(ValueError, match="device"):
-            ops.backend.fetch(handle, "f", 1000)
-        ops.close()
-
-
-def test_names_with_a_path_are_refused(ops: DockerOps) -> None:
-    handle = ops.shell("true")
-    for name in ("../x", "a/b", "", ".", "..", "a\0b"):
-        with pytest.raises(ValueError, match="plain file name"):
-            ops.backend.fetch(handle, name, 10)
-        with pytest.raises(ValueError, match="plain file name"):
-            ops.backend.put(handle, {name: b""})
-
-
 def test_nothing_is_left_of_an_attempt(ops: DockerOps, docker_engine: docker.APIClient) -> None:
     handle, _, _ = ops.run("echo x > /gyoza/f")
     wanted = [f"{name}={value}" for name, value in ops.labels.items()]

@@ -21,6 +21,7 @@ from gyoza_tui.backends.base import (
     Chunk,
     DiskFull,
     Exit,
+    FileRefused,
     Handle,
     Output,
     Resume,
@@ -167,7 +168,7 @@ def test_whatever_a_call_raises_is_a_backend_error_with_its_words(call: str) -> 
 
 
 def test_what_the_protocol_documents_comes_across_as_it_is() -> None:
-    for error, call in ((BackendUnavailable("away"), "state"), (ValueError("a link"), "fetch")):
+    for error, call in ((BackendUnavailable("away"), "state"), (FileRefused("output.json", "is a link"), "fetch")):
         backend, reported = _torn(error)
         with pytest.raises(type(error)) as raised:
             CALLS[call](backend)

@@ -18,6 +18,7 @@ SECRET = '{"stolen": true}'
 
 OPS = {
     "link": "ln -s SECRET $GYOZA_OUTPUT_JSON",
+    "link_to_itself": "ln -s $GYOZA_OUTPUT_JSON $GYOZA_OUTPUT_JSON",
     "pickle_link": "ln -s SECRET $GYOZA_OUTPUT_PATH",
     "fifo": "mkfifo $GYOZA_OUTPUT_JSON",
     "device": "mknod $GYOZA_OUTPUT_JSON c 1 5 || ln -s /dev/zero $GYOZA_OUTPUT_JSON",

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 from docker.errors import APIError, NotFound
 
+from gyoza_tui.backends import hostile_directory
 from gyoza_tui.backends.base import (
     AttemptPhase,
     BackendError,
@@ -28,7 +29,7 @@ from gyoza_tui.backends.base import (
     Usage,
     VanishedHandle,
 )
-from gyoza_tui.backends.docker import creation, files
+from gyoza_tui.backends.docker import archive, creation
 from gyoza_tui.backends.docker import image as pulling
 from gyoza_tui.backends.docker.containers import Containers
 from gyoza_tui.backends.docker.disk_use import WrittenReader
@@ -135,15 +136,15 @@ class DockerBackend:
         }
         handle = self._identities.noted(handle)
         if not bind and self._containers.phase(container) is AttemptPhase.CREATED:
-            files.put_volume(self._engine, container, {})  # opens the volume for whatever user the image has
+            archive.put(self._engine, container, {})  # opens the volume for whatever user the image has
         return handle
 
-    def put(self, handle: Handle, files_: Mapping[str, bytes]) -> None:
+    def put(self, handle: Handle, files: Mapping[str, bytes]) -> None:
         if handle["io"] == _BIND:
-            files.put_bound(Path(handle["run_dir"]), files_)
+            hostile_directory.put(Path(handle["run_dir"]), files)
         else:
             with self._finding(handle):
-                files.put_volume(self._engine, handle["id"], files_)
+                archive.put(self._engine, handle["id"], files)
 
     def output(self, handle: Handle, resume: Resume | None) -> Output:
         container = handle["id"]
@@ -205,9 +206,9 @@ class DockerBackend:
 
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
         if handle["io"] == _BIND:
-            return files.fetch_bound(Path(handle["run_dir"]), name, limit)
+            return hostile_directory.fetch(Path(handle["run_dir"]), name, limit)
         with self._finding(handle):
-            return files.fetch_volume(self._engine, handle["id"], name, limit)
+            return archive.fetch(self._engine, handle["id"], name, limit)
 
     def renewed(self, handle: Handle) -> Handle:
         return self._identities.noted(handle)

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, ClassVar, Final
 
+from gyoza_tui.backends import hostile_directory
 from gyoza_tui.backends.base import (
     AttemptPhase,
     BackendBroken,
@@ -36,7 +37,7 @@ from gyoza_tui.backends.base import (
     VanishedHandle,
 )
 from gyoza_tui.backends.directory_size import allocated
-from gyoza_tui.backends.local import cgroups, files, shim
+from gyoza_tui.backends.local import cgroups, shim
 from gyoza_tui.backends.local.control import Control, controls, remains
 from gyoza_tui.backends.local.creation import Creation
 from gyoza_tui.backends.local.launcher import Launcher
@@ -145,12 +146,8 @@ class LocalBackend:
             raise BackendError(f"the name {spec.name} is held by another attempt: {known.labels}")
         return {"name": spec.name, "run_dir": str(spec.run_dir)}
 
-    def put(self, handle: Handle, files_: Mapping[str, bytes]) -> None:
-        try:
-            files.put(Path(handle["run_dir"]), files_)
-        except OSError as error:
-            where = handle["run_dir"]
-            raise DiskFull.of(error, where) or BackendError(f"{where}: {error.strerror}") from None
+    def put(self, handle: Handle, files: Mapping[str, bytes]) -> None:
+        hostile_directory.put(Path(handle["run_dir"]), files)
 
     def output(self, handle: Handle, resume: Resume | None) -> Output:
         control = self._control(handle)
@@ -225,7 +222,7 @@ class LocalBackend:
         return {self._root: allocated(self._control(handle).path)}
 
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
-        return files.fetch(Path(handle["run_dir"]), name, limit)
+        return hostile_directory.fetch(Path(handle["run_dir"]), name, limit)
 
     def renewed(self, handle: Handle) -> Handle:
         return handle

@@ -14,16 +14,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from gyoza_tui.backends.base import AttemptPhase, BackendError, DiskFull, Exit, State, Stream, VanishedHandle
+from gyoza_tui.backends import hostile_directory
+from gyoza_tui.backends.base import (
+    AttemptPhase,
+    BackendError,
+    DiskFull,
+    Exit,
+    FileRefused,
+    State,
+    Stream,
+    VanishedHandle,
+)
 from gyoza_tui.backends.local import shim
 from gyoza_tui.backends.local.control_files import RememberedAttempt, Started, read_attempt, read_end, read_started
 from gyoza_tui.models.limits import KIB, MIB
 
 _SPEC: Final = "spec.json"
-_SPEC_BYTES: Final = 16 * MIB
-_END_BYTES: Final = 64 * KIB
-_STARTED_BYTES: Final = 4 * KIB
-_MISSING: Final = (FileNotFoundError, NotADirectoryError)
+_BYTES_MAX: Final = {_SPEC: 16 * MIB, shim.END: 64 * KIB, shim.STARTED: 4 * KIB}
 _TEMPORARY: Final = "."
 """A directory of ours that begins with it is being made or removed."""
 STREAM_FILES: Final = {Stream.STDOUT: shim.STREAMS[0], Stream.STDERR: shim.STREAMS[1]}
@@ -58,11 +65,12 @@ class Control:
     def attempt(self) -> RememberedAttempt:
         """Raises VanishedHandle."""
         try:
-            return read_attempt(self._read(_SPEC, _SPEC_BYTES), self.path.name)
-        except _MISSING:
-            raise VanishedHandle(f"the attempt's control directory {self.path} is gone") from None
-        except (OSError, ValueError) as error:
-            raise VanishedHandle(f"the file {self.path / _SPEC} is damaged: {_words(error)}") from None
+            spec = self._read(_SPEC)
+            if spec is not None:
+                return read_attempt(spec, self.path.name)
+        except (FileRefused, ValueError) as error:
+            raise VanishedHandle(f"the file {self.path / _SPEC} is damaged: {_why(error)}") from None
+        raise VanishedHandle(f"the attempt's control directory {self.path} is gone")
 
     def state(self) -> State:
         """How it stands. A shim that was stopped by a signal is made to go on, for only it can record the end."""
@@ -106,25 +114,23 @@ class Control:
             self.path.rename(grave)
         shutil.rmtree(grave, ignore_errors=True)
 
-    def _read(self, name: str, limit: int) -> bytes:
-        return shim.read_file(str(self.path / name), limit)
+    def _read(self, name: str) -> bytes | None:
+        return hostile_directory.fetch(self.path, name, _BYTES_MAX[name])
 
     def _started(self) -> Started | None:
         try:
-            return read_started(self._read(shim.STARTED, _STARTED_BYTES))
-        except _MISSING:
-            return None
-        except (OSError, ValueError) as error:
+            started = self._read(shim.STARTED)
+            return None if started is None else read_started(started)
+        except (FileRefused, ValueError) as error:
             pid = shim.shim_of(str(self.path))
-            return Started(shim.boot_id(), pid, shim.alive_since(pid) or 0, _words(error))
+            return Started(shim.boot_id(), pid, shim.alive_since(pid) or 0, _why(error))
 
     def _end(self) -> Exit | None:
         try:
-            return read_end(self._read(shim.END, _END_BYTES))
-        except _MISSING:
-            return None
-        except (OSError, ValueError) as error:
-            return _not_known(f"the file {shim.END} of its control directory is damaged: {_words(error)}")
+            end = self._read(shim.END)
+            return None if end is None else read_end(end)
+        except (FileRefused, ValueError) as error:
+            return _not_known(f"the file {shim.END} of its control directory is damaged: {_why(error)}")
 
 
 def _alive(started: Started) -> int:
@@ -137,8 +143,8 @@ def _not_known(why: str) -> Exit:
     return Exit(code=None, machine_fault=f"how the op ended is not known: {why}")
 
 
-def _words(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+def _why(error: FileRefused | ValueError) -> str:
+    return f"it {error.why}" if isinstance(error, FileRefused) else str(error)
 
 
 def controls(root: Path) -> list[Control]:

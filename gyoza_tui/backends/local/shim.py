@@ -38,20 +38,6 @@ _END_BYTES = 4096
 _KILL_PAUSE_S = 0.005
 
 
-def read_file(path: str, limit: int) -> bytes:
-    """A regular file of at most `limit` bytes. OSError for anything else, and FileNotFoundError where nothing is."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if os.fstat(fd).st_mode & 0o170000 != 0o100000:
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        data = os.read(fd, limit + 1)
-    finally:
-        os.close(fd)
-    if len(data) > limit:
-        raise OSError(errno.EFBIG, f"it has more than {limit} bytes")
-    return data
-
-
 def write_file(path: str, data: bytes) -> None:
     """Write a new file, which is on the disk when this returns; its name is once its directory is synced too."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -247,9 +233,23 @@ def _claim(control: str) -> bool:
     return True
 
 
+def _read_file(path: str, limit: int) -> bytes:
+    """A regular file of at most `limit` bytes. OSError for anything else."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if os.fstat(fd).st_mode & 0o170000 != 0o100000:
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        data = os.read(fd, limit + 1)
+    finally:
+        os.close(fd)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes")
+    return data
+
+
 def _read_launch(control: str) -> dict[str, Any]:
     """What to start, deleted once read. Raises OSError, and whatever marshal does of a damaged file."""
-    launch = marshal.loads(read_file(f"{control}/{LAUNCH}", _LAUNCH_BYTES))
+    launch = marshal.loads(_read_file(f"{control}/{LAUNCH}", _LAUNCH_BYTES))
     if not isinstance(launch, dict) or not launch.keys() >= LAUNCH_KEYS:
         raise ValueError("it is not what was written there")
     os.unlink(f"{control}/{LAUNCH}")

@@ -1,4 +1,4 @@
-"""An op's outputs out of its files. They are hostile: only small JSON is parsed in this process (PROTOCOL.md, 5)."""
+"""An op's outputs out of its files. They are hostile: only small JSON is parsed in this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gyoza_tui.models.limits import MIB, OUTPUT_FILE_MAX, OUTPUTS_MAX
+from gyoza_tui.models.limits import MIB, OUTPUTS_MAX
 from gyoza_tui.worker.op_output import pickle_child
 
 _INLINE_MAX: Final = 1 * MIB
@@ -43,8 +43,6 @@ def decode_outputs(json_file: bytes | None, pickle_file: bytes | None) -> Decode
 
 def _decode(data: bytes, name: str, *, may_pickle: bool) -> DecodedOutputs:
     data = data.removeprefix(codecs.BOM_UTF8)
-    if len(data) > OUTPUT_FILE_MAX:
-        raise BadOutput(f"{name} has {len(data)} bytes: at most {OUTPUT_FILE_MAX // MIB} MiB are taken")
     looks_json = data.lstrip()[:1] in (b"{", b"[")
     if not looks_json and not may_pickle:
         raise BadOutput(f"{name} is not a JSON object" if data.strip() else f"{name} is empty")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from gyoza_tui.backends.base import Exit, Stream
+from gyoza_tui.backends.base import Exit, FileRefused, Stream
 from gyoza_tui.models.failures import Failure, FailureReason, last_line, plain_end
 from gyoza_tui.models.limits import LOG_TAIL_MAX, OUTPUT_FILE_MAX
 from gyoza_tui.models.runs import EventReport
@@ -52,7 +52,7 @@ def _complete(ctx: ExecutionContext, services: Services, doubt: str | None) -> F
             message = f"{doubt}, and it left no outputs"
             return _failed(services, FailureReason.BACKEND_RESTARTED, message)
         decoded = decode_outputs(*files)
-    except (BadOutput, ValueError) as error:
+    except (BadOutput, FileRefused) as error:
         return _failed(services, FailureReason.BAD_OUTPUT, str(error))
     if decoded.notes:
         services.record.events([EventReport(type=EventType.ERROR, msg=note) for note in decoded.notes])
