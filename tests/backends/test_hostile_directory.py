@@ -13,6 +13,7 @@ import pytest
 
 from gyoza_tui.backends.base import FileRefused
 from gyoza_tui.backends.hostile_directory import fetch, put
+from tests.waiting import until
 
 
 def test_a_file_swapped_while_it_is_read_is_whole_or_refused(tmp_path: Path) -> None:
@@ -54,6 +55,32 @@ def test_a_file_swapped_while_it_is_read_is_whole_or_refused(tmp_path: Path) -> 
     assert {"read", "is a link", "is a pipe"} <= outcomes
 
 
+def test_a_file_that_is_written_over_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    """With as many bytes as it has."""
+    (tmp_path / "f").write_bytes(bytes(1 << 20))
+    stop = threading.Event()
+
+    def write() -> None:
+        with (tmp_path / "f").open("r+b", buffering=0) as file:
+            while not stop.is_set():
+                os.pwrite(file.fileno(), b"x", 0)
+
+    def refused() -> bool:
+        try:
+            fetch(tmp_path, "f", 1 << 20)
+        except FileRefused as error:
+            return error.why.startswith("changed while it was read")
+        return False
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        until(refused, "a read while it is written over")
+    finally:
+        stop.set()
+        writer.join()
+
+
 def test_a_directory_that_became_a_link_is_not_entered(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "f").write_text("secret")
@@ -90,7 +117,11 @@ def test_inputs_replace_a_link_rather_than_write_through_it(tmp_path: Path) -> N
     box = tmp_path / "box"
     box.mkdir()
     (box / "input.json").symlink_to(target)
-    put(box, {"input.json": b"{}"})
+    umask = os.umask(0o077)
+    try:
+        put(box, {"input.json": b"{}"})
+    finally:
+        os.umask(umask)
     assert target.read_text() == "kept"
     assert (box / "input.json").read_bytes() == b"{}"
     assert (box / "input.json").stat().st_mode & 0o777 == 0o644
