@@ -227,7 +227,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         if exits:
             self.control.end(Ending.DRAIN)
         for run in runs:
-            self.control.cancel(run.row.run_id, run.row.attempt)
+            self.control.cancel(run.run_id, run.attempt)
         self.tick()
 
     def _drain(self) -> None:

@@ -150,7 +150,7 @@ def _whose(gpu: GpuSample, runs: Sequence[RunView], trouble: str | None, foreign
         return Content.styled(fitted(f"out: {plain_line(trouble)}", cells), _AMBER)
     if not mine:
         return Content.styled(fitted(_others(gpu, foreign), cells), _AMBER if foreign.mb else "$text-muted")
-    first = mine[0].row
+    first = mine[0]
     more = f" +{len(mine) - 1}" if len(mine) > 1 else ""
     if foreign.mb:
         words = plain_line(first.run_id)[:_ID] + more
@@ -158,7 +158,7 @@ def _whose(gpu: GpuSample, runs: Sequence[RunView], trouble: str | None, foreign
         return Content.assemble(cut(words, cells), (fitted(f" | {_others(gpu, foreign)}", rest), _AMBER))
     words = plain_line(first.run_id)[:_ID]
     if cells > _ID + len(more) + 3:
-        words = f"{words} {plain_line(first.run.op_definition or first.run.image)}"
+        words = f"{words} {plain_line(first.op_definition or first.image)}"
     return Content(fitted(cut(words, cells - len(more)) + more, cells))
 
 

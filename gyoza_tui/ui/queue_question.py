@@ -24,7 +24,7 @@ class QueueQuestion:
 
     def due(self, snapshot: Snapshot) -> bool:
         """Whether it is to be asked now."""
-        if any(view.row.outcome is None for view in snapshot.runs) or not none_is_for_this_worker(snapshot):
+        if any(view.outcome is None for view in snapshot.runs) or not none_is_for_this_worker(snapshot):
             self.answer = ""
             return False
         if snapshot.taken_at < self._next:

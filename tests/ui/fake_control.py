@@ -28,7 +28,7 @@ from gyoza_tui.worker.view.control import (
     Stream,
     WorkerControl,
 )
-from gyoza_tui.worker.view.snapshot import Notice, RunView, Snapshot, facts_of
+from gyoza_tui.worker.view.snapshot import Notice, RunView, Snapshot
 from tests.ui.recording import Recording
 
 NOW = 1773454450.0
@@ -168,7 +168,7 @@ class FakeControl:
     def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
         self._blocking()
         now = self.now
-        found = [view for view in self.past if wanted.matches(facts_of(view.row, now.worker_id), now.utc)]
+        found = [view for view in self.past if wanted.matches(view.facts(now.worker_id), now.utc)]
         return HistoryPage(tuple(found[:limit]), len(found))
 
     def details(self, key: int) -> RunDetails:
@@ -176,7 +176,7 @@ class FakeControl:
         if key in self.detailed:
             return self.detailed[key]
         view = next(view for view in (*self.now.runs, *self.past) if view.key == key)
-        return RunDetails(view, view.row.run, None, ())
+        return RunDetails(view, OpRun(id=view.run_id, image=view.image, op_definition=view.op_definition), None, ())
 
     def log_size(self, key: int) -> int | None:
         lines = self.logs.get(key)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
+from gyoza_tui.models.filters import op_name
 from gyoza_tui.worker.view.control import RunDetails
 from gyoza_tui.worker.view.snapshot import RunView
 from tests.ui.recording import RecordedLine, Recording
@@ -25,15 +26,16 @@ def _word(number: int) -> str:
 
 
 def _view(view: RunView) -> RunView:
-    key = view.row.key
-    changes: dict[str, Any] = {
-        "op_definition": _word(key),
-        "image": _word(key + 1),
-        "inputs": {_word(key): _word(key + 2)},
-    }
-    run = view.row.run.model_copy(update=changes)
-    row = view.row._replace(run=run, outcome_note=_word(key + 3), intent_note=_word(key + 4), last_line=_word(key + 5))
-    return view._replace(row=row)
+    key = view.key
+    return view._replace(
+        op_definition=_word(key),
+        op_name=op_name(_word(key + 1), _word(key), view.op_name.partition("@")[2]),
+        image=_word(key + 1),
+        inputs=_word(key + 2),
+        outcome_note=_word(key + 3),
+        intent_note=_word(key + 4),
+        last_line=_word(key + 5),
+    )
 
 
 def _details(details: RunDetails) -> RunDetails:
@@ -44,7 +46,8 @@ def _details(details: RunDetails) -> RunDetails:
             event.model_copy(update={"msg": _word(n), "payload": {_word(n + 1): _word(n)}})
             for n, event in enumerate(server.events)
         ]
-        server = server.model_copy(update={"inputs": view.row.run.inputs, "worker_id": _word(0), "events": events})
+        inputs = {_word(view.key): _word(view.key + 2)}
+        server = server.model_copy(update={"inputs": inputs, "worker_id": _word(0), "events": events})
     return details._replace(view=view, server=server, refused=WORDS)
 
 

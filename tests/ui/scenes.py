@@ -127,11 +127,11 @@ class Scene:
 
     def view(self, run: OpRun) -> RunView | None:
         views = (*self.control.snapshot().runs, *self.control.history(RunFilter(), 100).runs)
-        return next((view for view in views if view.row.run_id == run.id), None)
+        return next((view for view in views if view.run_id == run.id), None)
 
     def step_of(self, run: OpRun) -> str:
         view = self.view(run)
-        return view.row.step if view else ""
+        return view.step if view else ""
 
     def phase(self, run: OpRun) -> Phase | None:
         view = self.view(run)
@@ -143,12 +143,12 @@ class Scene:
 
     def outcome(self, run: OpRun) -> str | None:
         view = self.view(run)
-        return view.row.outcome if view else None
+        return view.outcome if view else None
 
     def told(self, run: OpRun) -> bool:
         """Whether the server knows that its container has started."""
         view = self.view(run)
-        return view is not None and view.row.started_acked
+        return view is not None and view.server_state == RunState.RUNNING
 
     def runs(self, *runs: OpRun) -> None:
         """Wait for their containers."""
@@ -183,8 +183,8 @@ class Scene:
     def close(self) -> None:
         self.control.pause()
         for view in self.control.snapshot().runs:
-            self.control.release(view.row.run_id, view.row.attempt)
-        until(lambda: all(view.row.outcome for view in self.control.snapshot().runs), "the containers' end", 60)
+            self.control.release(view.run_id, view.attempt)
+        until(lambda: all(view.outcome for view in self.control.snapshot().runs), "the containers' end", 60)
         self.worker.close()
 
 
@@ -247,7 +247,7 @@ def busy(scene: Scene, server: ServerThread) -> None:
     scene.until(lambda: scene.step_of(pulled) == "pull_latest_image", "the pull")
     scene.until(lambda: scene.percent(train) >= 42, "42 percent")
     server.client.update_run(stubborn.id, state=RunState.CANCELLED)
-    scene.until(lambda: (view := scene.view(stubborn)) is not None and view.row.intent == "cancel", "the cancel")
+    scene.until(lambda: (view := scene.view(stubborn)) is not None and view.intent == "cancel", "the cancel")
 
 
 def idle(scene: Scene, server: ServerThread) -> None:
@@ -341,7 +341,7 @@ def counting(scene: Scene, server: ServerThread) -> None:
     """One run that goes on and one that ended, on a machine without Docker."""
     orders = Orders(server)
     done = orders.run("count@1.0.0", "local://count")
-    scene.until(lambda: (view := scene.view(done)) is not None and view.row.acked and view.row.cleaned, "the end")
+    scene.until(lambda: (view := scene.view(done)) is not None and view.acked and view.cleaned, "the end")
     goes_on = orders.run("count@1.0.1", "local://count", {"mode": "wait"})
     scene.until(lambda: scene.percent(goes_on) == 60 and scene.told(goes_on), "60 percent")
     now = scene.control.snapshot

@@ -8,7 +8,7 @@ from gyoza_tui.ui.app import GyozaApp
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.screens.run import RunScreen
-from gyoza_tui.worker.view.snapshot import RunView
+from gyoza_tui.worker.view.snapshot_builder import view_of
 from tests.ui.fake_control import FakeControl, row
 from tests.ui.still_clock import StillClock
 
@@ -28,7 +28,7 @@ def test_the_clocks_leave_a_screen_alone_that_is_still_being_made() -> None:
         control, options = FakeControl(), UiOptions(clock=StillClock())
         app = GyozaApp(control, options)
         async with app.run_test():
-            view = RunView(row(1, "a1b2c3d4", "train:1"), None, False)
+            view = view_of(row(1, "a1b2c3d4", "train:1"))
             screens = (RunScreen(control, options, view), LineScreen(control, options, view.key, 0))
             for screen in screens:
                 app.push_screen(screen)

@@ -55,7 +55,7 @@ def retry(run: RunView, snapshot: Snapshot) -> Question[bool]:
     return yes_or_no(
         Content("Retry this run?"),
         (
-            _named(run, f"{run.row.outcome} {duration(snapshot.utc - (run.row.outcome_at or snapshot.utc))} ago"),
+            _named(run, f"{run.outcome} {duration(snapshot.utc - (run.outcome_at or snapshot.utc))} ago"),
             Content(""),
             Content("The server queues it again, from its beginning. It may go to another worker."),
         ),
@@ -144,11 +144,11 @@ def _cancel_all(runs: tuple[RunView, ...]) -> str:
 
 
 def _going(run: RunView, snapshot: Snapshot) -> Content:
-    return _named(run, duration(snapshot.utc - run.row.claimed_at))
+    return _named(run, duration(snapshot.utc - run.claimed_at))
 
 
 def _named(run: RunView, since: str) -> Content:
-    return Content.assemble(one_line(run.row.run_id).stylize("bold"), "  ", one_line(run.row.run.op_name), f"  {since}")
+    return Content.assemble(one_line(run.run_id).stylize("bold"), "  ", one_line(run.op_name), f"  {since}")
 
 
 def _list(runs: tuple[RunView, ...], snapshot: Snapshot) -> tuple[Content, ...]:

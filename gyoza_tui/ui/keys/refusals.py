@@ -8,30 +8,30 @@ from gyoza_tui.worker.view.snapshot import Intent, Outcome, RunView, Snapshot
 
 def stopping(run: RunView, intent: Intent) -> str | None:
     """Why that run cannot be cancelled or released."""
-    if run.row.outcome is not None:
-        return f"{run.row.run_id} has ended already: {run.row.outcome.upper()}"
-    if not run.row.may_become(intent):
-        return f"{run.row.run_id} is being stopped already"
+    if run.outcome is not None:
+        return f"{run.run_id} has ended already: {run.outcome.upper()}"
+    if not run.may_become(intent):
+        return f"{run.run_id} is being stopped already"
     return None
 
 
 def retry(run: RunView, snapshot: Snapshot) -> str | None:
     link = snapshot.link
-    if link.registered and link.server_id != run.row.server_id:
-        return f"{run.row.run_id} is of another server than the one that answers now, which does not know it"
-    match run.row.outcome:
+    if link.registered and link.server_id != run.server_id:
+        return f"{run.run_id} is of another server than the one that answers now, which does not know it"
+    match run.outcome:
         case None:
-            return f"{run.row.run_id} has not ended: cancel it first"
+            return f"{run.run_id} has not ended: cancel it first"
         case Outcome.COMPLETED:
-            return f"{run.row.run_id} has completed: only what failed or was cancelled is queued again"
+            return f"{run.run_id} has completed: only what failed or was cancelled is queued again"
         case _:
             return None
 
 
 def shell(run: RunView) -> str | None:
-    if run.row.outcome is not None or run.row.exit is not None:
-        return f"{run.row.run_id} has ended: there is no container to look into"
-    return None if run.row.start_asked else f"{run.row.run_id} has no container yet"
+    if run.outcome is not None or run.exit is not None:
+        return f"{run.run_id} has ended: there is no container to look into"
+    return None if run.start_asked else f"{run.run_id} has no container yet"
 
 
 def stop_all(snapshot: Snapshot) -> str | None:
@@ -59,4 +59,4 @@ def try_now(snapshot: Snapshot) -> str | None:
 
 def stoppable(snapshot: Snapshot) -> tuple[RunView, ...]:
     """The runs that can be cancelled."""
-    return tuple(run for run in snapshot.runs if run.row.may_become(Intent.CANCEL))
+    return tuple(run for run in snapshot.runs if run.may_become(Intent.CANCEL))

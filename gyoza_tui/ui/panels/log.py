@@ -115,7 +115,7 @@ class LogPane(Vertical, LogKeys):
         same = self._complete or (size is not None and size == self._log_size)
         view = self.log_view
         if not same or view.trouble is not None or view.searching:
-            self._complete = self._run is None or self._run.row.cleaned
+            self._complete = self._run is None or self._run.cleaned
             self._log_size = size
             view.look()
 
@@ -211,7 +211,7 @@ class LogPane(Vertical, LogKeys):
         right = self._state()
         title, run = self._heading, self._run
         if run is not None:
-            title = Content.assemble(title, "  ", plain_line(run.row.run_id)[:_ID])
+            title = Content.assemble(title, "  ", plain_line(run.run_id)[:_ID])
             room = self.size.width - _RULE - title.cell_length - right.cell_length
             steps = steps_line(run, self._options.clock.utc().timestamp(), room)
             title = Content.assemble(title, "  ", steps) if steps else title
@@ -226,7 +226,7 @@ class LogPane(Vertical, LogKeys):
         parts = []
         if view.trouble is not None and view.total:
             parts.append(one_line(view.trouble).stylize("$text-warning"))
-        if view.follows and not self._run.row.cleaned:
+        if view.follows and not self._run.cleaned:
             parts.append(Content("FOLLOW"))
         elif view.new:
             parts.append(Content.styled(f"▼ +{view.new:,} new", "$text-accent"))
@@ -246,10 +246,10 @@ class LogPane(Vertical, LogKeys):
             return plain_line(view.trouble)
         if view.total:
             return "No line matches." if view.only is not None and view.only.complete else ""
-        if run.row.outcome is None:
+        if run.outcome is None:
             wrong = "" if run.again is None else f" Tried again: {plain_line(run.again.why)}"
             return f"No output yet.{wrong}"
-        why = f" {plain_line(run.row.outcome_note)}" if run.row.outcome is Outcome.FAILED else ""
+        why = f" {plain_line(run.outcome_note)}" if run.outcome is Outcome.FAILED else ""
         return f"This run has left no output here.{why}"
 
 

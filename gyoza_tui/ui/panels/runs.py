@@ -25,7 +25,7 @@ from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.control import ControlError, HistoryPage, WorkerControl
-from gyoza_tui.worker.view.snapshot import Outcome, RunView, Snapshot, facts_of
+from gyoza_tui.worker.view.snapshot import Outcome, RunView, Snapshot
 
 HISTORY_MAX: Final = 1000
 _MARGIN: Final = 4
@@ -105,7 +105,7 @@ class RunsPane(Vertical):
         return False
 
     def text_to_copy(self) -> str | None:
-        return self.selected.row.run_id if self.selected else None
+        return self.selected.run_id if self.selected else None
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
@@ -222,11 +222,11 @@ class RunsPane(Vertical):
         yield from (view for view in self._page.runs if view.key not in here)
 
     def _lets_through(self, view: RunView, snapshot: Snapshot) -> bool:
-        return not self._wanted or self._wanted.matches(facts_of(view.row, snapshot.worker_id), snapshot.utc)
+        return not self._wanted or self._wanted.matches(view.facts(snapshot.worker_id), snapshot.utc)
 
     def _title(self, snapshot: Snapshot) -> Content:
         tally = snapshot.tally
-        active = len({view.row.run_id for view in snapshot.runs if view.row.outcome is None})
+        active = len({view.run_id for view in snapshot.runs if view.outcome is None})
         counts = [f"{active} active", f"{tally.completed:,} done"]
         counts += [f"{tally.failed:,} failed"] if tally.failed else []
         counts += [f"{tally.cancelled:,} cancelled"] if tally.cancelled else []
@@ -251,7 +251,7 @@ class RunsPane(Vertical):
                 return ()
             nothing = Content.assemble("  nothing matches ", one_line(self._filter_text, 40).stylize("bold"))
             return (Content.assemble(nothing, ("  esc shows all", "$text-muted")),)
-        if any(view.row.outcome is None for view in snapshot.runs):
+        if any(view.outcome is None for view in snapshot.runs):
             return ()
         reasons = why_nothing_runs(
             snapshot, self._options.clock.zone, why_queued=self._queue.answer, to_submit=self._options.to_submit
@@ -270,4 +270,4 @@ class RunsPane(Vertical):
 
 
 def _unseen(view: RunView) -> bool:
-    return view.row.outcome is Outcome.FAILED and not view.seen
+    return view.outcome is Outcome.FAILED and not view.seen

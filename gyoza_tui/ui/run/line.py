@@ -102,27 +102,25 @@ def _failed(view: RunView) -> bool:
 
 def _ending(view: RunView, layout: Layout) -> Content | None:
     """How it ended, in words; None while it goes on."""
-    row = view.row
-    if row.outcome is None:
+    if view.outcome is None:
         return None
-    words = plain_line(row.outcome_note)
+    words = plain_line(view.outcome_note)
     if _failed(view):
-        cause = f'  "{plain_line(row.last_line)}"' if row.last_line else ""
+        cause = f'  "{plain_line(view.last_line)}"' if view.last_line else ""
         return Content("  ").join([*_marks(view, layout), Content(f"{words}{cause}")])
-    return Content(f"{row.outcome}: {words}" if view.phase is Phase.TO_DELIVER and words else words or row.outcome)
+    return Content(f"{view.outcome}: {words}" if view.phase is Phase.TO_DELIVER and words else words or view.outcome)
 
 
 def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> Content:
-    row = view.row
     if name == layout.told_in and name != "NOTE" and (urgent := _urgent(view)):
         return Content.styled(urgent[0].replace("server: ", "srv: "), "$text-warning")
     match name:
         case "STATE":
             return _state(view, layout)
         case "RUN":
-            return Content(plain_line(row.run_id)[:cells])
+            return Content(plain_line(view.run_id)[:cells])
         case "OP":
-            return Content(cut(plain_line(row.run.op_name), cells))
+            return Content(cut(plain_line(view.op_name), cells))
         case "PROGRESS":
             return _progress(view, cells)
         case "LEFT":
@@ -132,7 +130,7 @@ def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> C
         case "GPU":
             return Content(NOT_APPLICABLE if view.gpu is None else f"{view.gpu}")
         case "TIME":
-            return Content(duration((row.outcome_at or now) - row.claimed_at))
+            return Content(duration((view.outcome_at or now) - view.claimed_at))
         case _:
             return _note(view, layout)
 
@@ -164,7 +162,7 @@ def _left(view: RunView, now: float) -> str:
 
 def _step(view: RunView, now: float) -> Content:
     here = current_step(view)
-    word = step_word(here.name if here else view.row.step)
+    word = step_word(here.name if here else view.step)
     place = ""
     if here is not None:
         place = f"{[step.name for step in view.steps].index(here.name) + 1}/{len(view.steps)} "
@@ -188,23 +186,21 @@ def _urgent(view: RunView) -> list[str]:
 
 def _marks(view: RunView, layout: Layout) -> list[Content]:
     """What is known of it in addition to its state, the urgent first."""
-    row = view.row
     wrong = [plain_line(view.again.why)] if view.again is not None else []
-    since = row.frozen_since if view.phase is Phase.FROZEN else None
+    since = view.frozen_since if view.phase is Phase.FROZEN else None
     frozen = [] if since is None else [f"paused from outside since {clock(since, layout.zone)}"]
     marks = [Content.styled(mark, "$text-warning") for mark in (*_urgent(view), *frozen, *wrong)]
-    if row.outcome_at is not None and "NOTE" in layout.widths:
-        marks.append(Content(clock(row.outcome_at, layout.zone)))
-    if row.attempt > 1:
-        marks.append(Content(f"attempt {row.attempt}"))
+    if view.outcome_at is not None and "NOTE" in layout.widths:
+        marks.append(Content(clock(view.outcome_at, layout.zone)))
+    if view.attempt > 1:
+        marks.append(Content(f"attempt {view.attempt}"))
     if view.adopted:
         marks.append(Content("adopted"))
     return marks
 
 
 def _note(view: RunView, layout: Layout) -> Content:
-    row = view.row
     marks = _marks(view, layout)
-    if row.outcome is not None:
+    if view.outcome is not None:
         return Content("  ").join(marks)
-    return Content(" · ").join([*marks, Content(plain_line(row.intent_note))] if row.intent_note else marks)
+    return Content(" · ").join([*marks, Content(plain_line(view.intent_note))] if view.intent_note else marks)

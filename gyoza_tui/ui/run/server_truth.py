@@ -25,11 +25,11 @@ def differing(view: RunView) -> str | None:
 
 
 def _agreeing(view: RunView) -> frozenset[RunState]:
-    outcome = view.row.outcome
+    outcome = view.outcome
     if outcome is None:
         return frozenset() if view.phase is Phase.LOST else _HELD_HERE
     if outcome not in _ENDS:
         return frozenset(RunState)  # it is not ours any more, and may be anywhere
-    if not view.row.acked:
+    if not view.acked:
         return _HELD_HERE | {_ENDS[outcome]}
     return frozenset(RunState) - TERMINAL | {_ENDS[outcome]}

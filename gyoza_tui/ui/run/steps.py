@@ -22,14 +22,14 @@ def step_word(name: str) -> str:
 def current_step(view: RunView) -> StepView | None:
     """The step that it is in, or ended in; without success the one that was not done."""
     begun = [step for step in view.steps if step.began_at is not None]
-    if view.row.outcome not in (None, Outcome.COMPLETED):
+    if view.outcome not in (None, Outcome.COMPLETED):
         return steps.ended_in(begun)
     return begun[-1] if begun else None
 
 
 def sign(view: RunView, step: StepView) -> Content:
     """Whether it is done, under way or to come; where the run ended without success, how."""
-    outcome, here = view.row.outcome, step is current_step(view)
+    outcome, here = view.outcome, step is current_step(view)
     if here and outcome not in (None, Outcome.COMPLETED):
         look = LOOKS[Phase[outcome.name]]
         return Content.styled(look.glyph, look.style)

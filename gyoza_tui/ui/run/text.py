@@ -16,7 +16,7 @@ from gyoza_tui.ui.format import UNKNOWN, duration, took
 from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.run.steps import current_step, next_try, sign, step_word
 from gyoza_tui.worker.view.control import LogLine, RunDetails
-from gyoza_tui.worker.view.snapshot import Exit, Outcome, Phase, RunRow, RunView, StepView
+from gyoza_tui.worker.view.snapshot import Exit, Outcome, Phase, RunView, StepView
 
 _JSON_LINES: Final = 200
 _JSON_LINE: Final = 2000
@@ -31,16 +31,18 @@ def run_text(details: RunDetails, tail: Sequence[LogLine], now: float, zone: tzi
     """`now` in UTC seconds; `tail` is how its log ends, when that says why."""
     sections = [
         _section("Run", _facts(details, now, zone)),
-        _section("Why it failed", _why(details.view.row, tail)),
+        _section("Why it failed", _why(details.view, tail)),
         _section("Steps", [_step(step, details.view, now, zone) for step in details.view.steps]),
     ]
-    if details.server is not None:
-        run = details.server
+    run = details.server
+    if run is None:
+        sections.append(_section("Inputs", [one_line(details.view.inputs)] if details.view.inputs else []))
+    else:
         sections += [
             _section("Inputs", json_lines(run.inputs) if run.inputs else []),
             _section("Outputs", json_lines(run.outputs) if run.outputs else []),
-            _section("Attempts", [_attempt(attempt, details.view.row) for attempt in run.attempts]),
-            _section("Events", _events(run.events, details.view.row, zone)),
+            _section("Attempts", [_attempt(attempt, details.view) for attempt in run.attempts]),
+            _section("Events", _events(run.events, details.view, zone)),
         ]
     return Content("\n\n").join(section for section in sections if section)
 
@@ -60,11 +62,11 @@ def _section(title: str, lines: Sequence[Content] | Iterator[Content]) -> Conten
 
 
 def _facts(details: RunDetails, now: float, zone: tzinfo | None) -> Iterator[Content]:
-    row = details.view.row
-    yield _fact("id", one_line(row.run_id), f"  attempt {row.attempt}")
-    yield _fact("image", _cut(row.run.image, _FACT), f"  on {row.backend}")
-    yield _fact("claimed", _clock(row.claimed_at, zone), f"  {duration(now - row.claimed_at)} ago")
-    yield _fact("here", details.view.phase, _marks(details.view, zone))
+    view = details.view
+    yield _fact("id", one_line(view.run_id), f"  attempt {view.attempt}")
+    yield _fact("image", _cut(view.image, _FACT), f"  on {view.backend}")
+    yield _fact("claimed", _clock(view.claimed_at, zone), f"  {duration(now - view.claimed_at)} ago")
+    yield _fact("here", view.phase, _marks(view, zone))
     yield _fact("server", *_server(details))
     for refused in details.refused:
         yield _fact("refused", _cut(refused, _FACT))
@@ -81,20 +83,20 @@ def _server(details: RunDetails) -> tuple[str | Content, ...]:
 
 def _marks(view: RunView, zone: tzinfo | None) -> str:
     marks = [mark for mark, holds in (("adopted", view.adopted), ("held: of another server", view.held)) if holds]
-    if view.phase is Phase.FROZEN and view.row.frozen_since is not None:
-        marks.append(f"paused from outside since {_clock(view.row.frozen_since, zone)}")
-    if view.row.intent_note and view.row.outcome is None:
-        marks.append(plain_line(view.row.intent_note))
+    if view.phase is Phase.FROZEN and view.frozen_since is not None:
+        marks.append(f"paused from outside since {_clock(view.frozen_since, zone)}")
+    if view.intent_note and view.outcome is None:
+        marks.append(plain_line(view.intent_note))
     return f"  {' · '.join(marks)}" if marks else ""
 
 
-def _why(row: RunRow, tail: Sequence[LogLine]) -> Iterator[Content]:
-    if row.outcome is not Outcome.FAILED:
+def _why(view: RunView, tail: Sequence[LogLine]) -> Iterator[Content]:
+    if view.outcome is not Outcome.FAILED:
         return
-    known = row.outcome_note or "no reason known"
-    cause = f": {row.last_line}" if row.last_line and row.last_line not in known else ""
+    known = view.outcome_note or "no reason known"
+    cause = f": {view.last_line}" if view.last_line and view.last_line not in known else ""
     yield Content.assemble(_cut(known, _JSON_LINE), _cut(cause, _FACT)).stylize("$text-error")
-    if row.exit is not None and (more := _exit_words(row.exit, row.outcome_note)):
+    if view.exit is not None and (more := _exit_words(view.exit, view.outcome_note)):
         yield Content(more)
     for line in tail:
         yield Content.assemble(("│ ", "dim"), _cut(line.data.decode(errors="replace"), _JSON_LINE))
@@ -113,7 +115,7 @@ def _step(step: StepView, view: RunView, now: float, zone: tzinfo | None) -> Con
     name = f"{step_word(step.name):<{_STEP}}"
     if step.began_at is None:
         return Content.styled(f"· {name}", "dim")
-    under_way = step.ended_at is None and view.row.outcome is None
+    under_way = step.ended_at is None and view.outcome is None
     time = UNKNOWN if step.ended_at is None else took(step.ended_at - step.began_at)
     time = duration(now - step.began_at) if under_way else time
     line = Content.assemble(sign(view, step), f" {name} {time:>{_TOOK}}", (f"  {_clock(step.began_at, zone)}", "dim"))
@@ -123,13 +125,13 @@ def _step(step: StepView, view: RunView, now: float, zone: tzinfo | None) -> Con
     return line
 
 
-def _events(events: Sequence[Event], row: RunRow, zone: tzinfo | None) -> Iterator[Content]:
-    """An event that says what the section on the row's failure says is named only."""
+def _events(events: Sequence[Event], view: RunView, zone: tzinfo | None) -> Iterator[Content]:
+    """An event that says what the section on its failure says is named only."""
     lines = list(folded(events))
     if (left := len(lines) - _EVENTS) > 0:
         yield Content.styled(f"… {left:,} earlier ones", "dim")
     for first, event in lines[-_EVENTS:]:
-        stated = event.type is EventType.FAILED and _same_reason(event, row)
+        stated = event.type is EventType.FAILED and _same_reason(event, view)
         said = "" if event.msg is None or stated else f"  {event.msg}"
         if first is not event:
             said += f", since {first.msg} at {first.t.astimezone(zone):%H:%M:%S}"
@@ -139,18 +141,18 @@ def _events(events: Sequence[Event], row: RunRow, zone: tzinfo | None) -> Iterat
         yield Content.assemble((at, "dim"), f" {event.type:<9}", _cut(said, _PAYLOAD), _cut(payload, _PAYLOAD))
 
 
-def _same_reason(event: Event, row: RunRow) -> bool:
+def _same_reason(event: Event, view: RunView) -> bool:
     reason = (event.payload or {}).get("reason")
-    return row.outcome is Outcome.FAILED and isinstance(reason, str) and row.outcome_note.startswith(reason)
+    return view.outcome is Outcome.FAILED and isinstance(reason, str) and view.outcome_note.startswith(reason)
 
 
-def _attempt(attempt: OpAttempt, row: RunRow) -> Content:
-    """An error that says what the section on the row's failure says is left out."""
+def _attempt(attempt: OpAttempt, view: RunView) -> Content:
+    """An error that says what the section on its failure says is left out."""
     summary = attempt.execution_summary
     ran = "" if summary.duration_ms is None else f"  {took(summary.duration_ms / 1000)}"
     worker = f"  {summary.worker_id}" if summary.worker_id else ""
     known = summary.error_message or ""
-    error = f"  {known}" if known and not (row.last_line and row.last_line in known) else ""
+    error = f"  {known}" if known and not (view.last_line and view.last_line in known) else ""
     return Content.assemble(f"{attempt.attempt}  {attempt.state}{ran}", _cut(f"{worker}{error}", _PAYLOAD))
 
 

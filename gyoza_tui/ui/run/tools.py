@@ -65,7 +65,7 @@ async def retry(node: Widget, control: WorkerControl, run_id: str) -> None:
 
 async def save_log(node: Widget, control: WorkerControl, run: RunView) -> None:
     def save() -> Path:
-        return saved_logs.save(control.log_bytes(run.key), _op(run), run.row.run_id, Path.cwd())
+        return saved_logs.save(control.log_bytes(run.key), _op(run), run.run_id, Path.cwd())
 
     try:
         path = await aside(save)
@@ -114,7 +114,7 @@ def _split(argv: tuple[str, ...]) -> None:
 
 
 def _op(run: RunView) -> str:
-    return run.row.run.op_definition or run.row.run.image
+    return run.op_definition or run.image
 
 
 def _words(error: Exception) -> str:

@@ -99,7 +99,7 @@ class AboutRun(Screen[None], inherit_bindings=False):
     def action_retry(self) -> None:
         if run := self._meant(self._retry_refusal):
             question = questions.retry(run, self._control.snapshot())
-            self.app.push_screen(Confirm(question), partial(self._retry, run.row.run_id))
+            self.app.push_screen(Confirm(question), partial(self._retry, run.run_id))
 
     def on_log_pane_line_opened(self, event: LogPane.LineOpened) -> None:
         self.app.push_screen(LineScreen(self._control, self._options, event.key, event.number))
@@ -112,7 +112,7 @@ class AboutRun(Screen[None], inherit_bindings=False):
         focused = self.focused.ancestors_with_self if self.focused else ()
         text = text or next((node.text_to_copy() for node in focused if isinstance(node, HasText)), None)
         if text is None and (run := self._meant()):
-            text = run.row.run_id
+            text = run.run_id
         if text:
             in_background(self.app, partial(run_tools.copy, self, text))
 
@@ -144,8 +144,8 @@ class AboutRun(Screen[None], inherit_bindings=False):
         return refusals.retry(run, self._control.snapshot())
 
     def _stop(self, run: RunView, stop: Callable[[str, int], bool], yes: bool | None) -> None:
-        if yes and not stop(run.row.run_id, run.row.attempt):
-            say(self, f"{run.row.run_id} has ended meanwhile")
+        if yes and not stop(run.run_id, run.attempt):
+            say(self, f"{run.run_id} has ended meanwhile")
         self.show_snapshot(self._control.snapshot())
 
     def _retry(self, run_id: str, yes: bool | None) -> None:

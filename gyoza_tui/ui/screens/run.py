@@ -74,8 +74,8 @@ class RunScreen(AboutRun):
 
     def on_mount(self) -> None:
         self.show_snapshot(self._control.snapshot())
-        self._show_tab(_RUN if self._view.row.outcome is Outcome.FAILED else _LOG)
-        if self._view.row.outcome is Outcome.FAILED and not self._view.seen:
+        self._show_tab(_RUN if self._view.outcome is Outcome.FAILED else _LOG)
+        if self._view.outcome is Outcome.FAILED and not self._view.seen:
             in_background(self.app, self._mark_seen)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
@@ -84,7 +84,7 @@ class RunScreen(AboutRun):
         here = next((view for view in snapshot.runs if view.key == self._view.key), None)
         if here is not None:
             self._view = here
-        elif not (self._view.row.closed or self._ending):
+        elif not (self._view.closed or self._ending):
             self._ending = True
             in_background(self, self._read_end)
         about = _about(self._view, snapshot, ascii_only=self._options.ascii)
@@ -157,7 +157,7 @@ class RunScreen(AboutRun):
     async def _read_end(self) -> None:
         """How the run ended, which only the history knows now."""
         try:
-            wanted = parse(f'run:"{self._view.row.run_id}"')
+            wanted = parse(f'run:"{self._view.run_id}"')
             page = await aside(partial(self._control.history, wanted, _ATTEMPTS_MAX))
         except (ControlError, FilterError):
             return
@@ -174,7 +174,7 @@ class RunScreen(AboutRun):
         except (ControlError, KeyError) as error:
             self._write("run", Content.styled(_words(error), "$text-error"))
             return
-        if details.view.row.closed:
+        if details.view.closed:
             self._view = details.view
         self._read_last = details, tail
         self._write_details(self._control.snapshot().utc)
@@ -186,7 +186,7 @@ class RunScreen(AboutRun):
 
     def _details(self) -> tuple[RunDetails, tuple[LogLine, ...]]:
         details = self._control.details(self._view.key)
-        if details.view.row.outcome is not Outcome.FAILED:
+        if details.view.outcome is not Outcome.FAILED:
             return details, ()
         return details, self._control.log_lines(self._view.key, -_TAIL, _TAIL).lines
 
@@ -213,19 +213,18 @@ class RunScreen(AboutRun):
 
 
 def _about(view: RunView, snapshot: Snapshot, *, ascii_only: bool) -> Content:
-    row, phase = view.row, view.phase
+    phase = view.phase
     look = LOOKS[phase]
-    age = duration((row.outcome_at or snapshot.utc) - row.claimed_at)
+    age = duration((view.outcome_at or snapshot.utc) - view.claimed_at)
     state = (f"{look.mark(ascii_only=ascii_only)} {phase}", look.style)
     return Content.assemble(
-        state, "  ", one_line(row.run_id).stylize("bold"), "  ", one_line(row.run.op_name), f"  {age}"
+        state, "  ", one_line(view.run_id).stylize("bold"), "  ", one_line(view.op_name), f"  {age}"
     )
 
 
 def _changes(view: RunView) -> object:
     """What of an attempt is worth asking the server again; not how much it has printed."""
-    row = view.row
-    return (row.step, row.intent, row.exit, row.outcome, row.acked, row.cleaned, view.server_state, view.held)
+    return (view.step, view.intent, view.exit, view.outcome, view.acked, view.cleaned, view.server_state, view.held)
 
 
 def _words(error: Exception) -> str:

@@ -50,6 +50,13 @@ class RunHistory:
                 return self._builder.view(row, _entered(db, [key]).get(key, {}))
         raise KeyError(key)
 
+    def row(self, key: int) -> RunRow:
+        """Of a closed attempt. KeyError when there is none of that key."""
+        with self._open() as db:
+            for row in _rows(db, [key]):
+                return row
+        raise KeyError(key)
+
     def _matching(self, db: sqlite3.Connection, wanted: RunFilter) -> Iterator[int]:
         now = self._runtime.clock.utc().timestamp()
         worker = self._runtime.context.worker_id

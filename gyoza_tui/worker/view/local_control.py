@@ -114,7 +114,7 @@ class LocalControl:
         return any(intended)
 
     def _log_source(self, key: int) -> LogLocation:
-        row = self._inquiry.view(key).row
+        row = self._inquiry.row(key)
         state_dir = self._runtime.state_dir
         values = secrets_of(state_dir.journal.absolute(), row.run_id) or ()
         return LogLocation(state_dir.log_of(row.name), {*values, *row.run.secret_env.values()})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
-from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.backends.base import Exit
+from gyoza_tui.worker.journal.row import Intent, Outcome
 
 
 class Phase(StrEnum):
@@ -52,15 +53,39 @@ _BEFORE_START: Final = {
 """Steps that are not named here, as those of another pipeline, are STARTING until the container runs."""
 
 
-def phase_of(row: RunRow) -> Phase:
-    """Works for rows of the history too."""
-    if row.outcome is not None:
-        return _OF_OUTCOME[row.outcome] if row.acked else Phase.TO_DELIVER
+class Attempt(Protocol):
+    """What the phase of an attempt is read from, going on or closed."""
+
+    @property
+    def step(self) -> str: ...
+
+    @property
+    def intent(self) -> Intent: ...
+
+    @property
+    def exit(self) -> Exit | None: ...
+
+    @property
+    def started_at(self) -> float | None: ...
+
+    @property
+    def frozen_since(self) -> float | None: ...
+
+    @property
+    def outcome(self) -> Outcome | None: ...
+
+    @property
+    def acked(self) -> bool: ...
+
+
+def phase_of(attempt: Attempt) -> Phase:
+    if attempt.outcome is not None:
+        return _OF_OUTCOME[attempt.outcome] if attempt.acked else Phase.TO_DELIVER
     # what has ended is reported in spite of a cancel or a release
-    if row.intent is Intent.LOST or (row.intent is not Intent.NONE and row.exit is None):
-        return _OF_INTENT[row.intent]
-    if row.exit is not None or row.step == "complete_oprun":
+    if attempt.intent is Intent.LOST or (attempt.intent is not Intent.NONE and attempt.exit is None):
+        return _OF_INTENT[attempt.intent]
+    if attempt.exit is not None or attempt.step == "complete_oprun":
         return Phase.COLLECTING
-    if row.started_at is not None:
-        return Phase.RUNNING if row.frozen_since is None else Phase.FROZEN
-    return _BEFORE_START.get(row.step, Phase.STARTING)
+    if attempt.started_at is not None:
+        return Phase.RUNNING if attempt.frozen_since is None else Phase.FROZEN
+    return _BEFORE_START.get(attempt.step, Phase.STARTING)

@@ -37,14 +37,18 @@ class RunInquiry:
     def view(self, key: int) -> RunView:
         return self._builder.open_view(key) or self._history.view(key)
 
+    def row(self, key: int) -> RunRow:
+        open_rows = self._runtime.journal.rows()
+        return next((row for row in open_rows if row.key == key), None) or self._history.row(key)
+
     def details(self, key: int) -> RunDetails:
         """Also when the server does not answer."""
         view = self.view(key)
         refused = tuple(said for said in self._runtime.journal.refusals(key) if said != REPLACED)
-        if self._runtime.held(view.row):
+        if self._runtime.link.state.holds(view.server_id):
             return RunDetails(view, None, "another server answers now; this run is of a former one", refused)
         try:
-            server = self._runtime.client.get_run(view.row.run_id, timeout_s=_ASK_S)
+            server = self._runtime.client.get_run(view.run_id, timeout_s=_ASK_S)
         except httpx.HTTPError as error:
             return RunDetails(view, None, self._trouble(error), refused)
         return RunDetails(view, server, None, refused)
@@ -80,7 +84,7 @@ class RunInquiry:
         return self._asked(row, lambda: backend.shell(handle))
 
     def _container(self, key: int) -> tuple[RunRow, Backend, Handle]:
-        row = self.view(key).row
+        row = self.row(key)
         if row.backend not in self._runtime.pool:
             raise ControlError(f"{row.run_id} has no container: it never had a backend here")
         if row.cleaned:

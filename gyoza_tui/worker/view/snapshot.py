@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gyoza_tui.backends.base import Exit, PullProgress
+from gyoza_tui.models.filters import RunFacts
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.backend_pool import UNCHECKED
 from gyoza_tui.worker.duties.duty import DutyStatus
 from gyoza_tui.worker.foreign_memory import Foreign
-from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.journal.row import Intent, Outcome
 from gyoza_tui.worker.notices.notices import Notice
 from gyoza_tui.worker.retry_notice import RetryNotice
 from gyoza_tui.worker.server_link import LinkState
 from gyoza_tui.worker.view.phase import Phase, phase_of
-from gyoza_tui.worker.view.run_facts import facts_of
 
 __all__ = [
     "UNCHECKED",
@@ -37,12 +37,10 @@ __all__ = [
     "Progress",
     "PullProgress",
     "RetryNotice",
-    "RunRow",
     "RunView",
     "Snapshot",
     "StepView",
     "Tally",
-    "facts_of",
 ]
 
 
@@ -66,12 +64,45 @@ class Progress(NamedTuple):
 
 
 class RunView(NamedTuple):
-    """One attempt here, with the server's last word on its run."""
+    """One attempt here as a view shows it, with the server's last word on its run: nothing secret, nothing long."""
 
-    row: RunRow
-    """Its `outcome_note` and `last_line` are made for the run list."""
-    server_state: str | None
-    held: bool
+    key: int
+    """What the control's methods name an attempt by; stays the same when the run ends."""
+    run_id: str
+    attempt: int
+    op_name: str
+    image: str
+    backend: str
+    server_id: str
+    """Whose run it is; empty for a server that gives no id."""
+    claimed_at: float
+    op_definition: str | None = None
+    topic: str = ""
+    """Where its events are published; empty: nowhere."""
+    inputs: str = ""
+    """How its inputs begin, as one line of JSON."""
+    step: str = ""
+    intent: Intent = Intent.NONE
+    intent_note: str = ""
+    start_asked: bool = False
+    """Whether there is, or was, a container that may run."""
+    started_at: float | None = None
+    """When the container started."""
+    frozen_since: float | None = None
+    """When its container was found paused from outside; None while it is not."""
+    exit: Exit | None = None
+    outcome: Outcome | None = None
+    outcome_note: str = ""
+    """How it ended, for the run list."""
+    last_line: str = ""
+    """Of a failed one: the last line of its output, for the run list."""
+    outcome_at: float | None = None
+    acked: bool = False
+    """The server has taken or refused the end; nothing is left to report."""
+    cleaned: bool = False
+    """Container and directories are gone."""
+    server_state: str | None = None
+    held: bool = False
     """Its server is not the one that answers now."""
     adopted: bool = False
     """Taken over from an earlier start of this worker."""
@@ -91,12 +122,31 @@ class RunView(NamedTuple):
 
     @property
     def phase(self) -> Phase:
-        return phase_of(self.row)
+        return phase_of(self)
 
     @property
-    def key(self) -> int:
-        """What the control's methods name an attempt by; stays the same when the run ends."""
-        return self.row.key
+    def closed(self) -> bool:
+        """Nothing of it changes any more."""
+        return self.outcome is not None and self.acked and self.cleaned
+
+    def facts(self, worker_id: str) -> RunFacts:
+        """What a filter looks at; a run of this worker is filtered by its words here."""
+        # where it has ended and is not delivered, its state is both; a frozen one is running too
+        also = (self.outcome.value,) if self.outcome else (Phase.RUNNING.value,) if self.phase is Phase.FROZEN else ()
+        return RunFacts(
+            id=self.run_id,
+            states=(self.phase.value, *also),
+            op=self.op_name,
+            image=self.image,
+            note=" ".join((self.outcome_note or self.intent_note, self.last_line)),
+            worker=worker_id,
+            topic=self.topic,
+            ended_at=self.outcome_at,
+        )
+
+    def may_become(self, intent: Intent) -> bool:
+        """Whether that intent is news, and there is still something to intend."""
+        return self.outcome is None and intent.outranks(self.intent)
 
 
 class Tally(NamedTuple):
@@ -166,5 +216,5 @@ class Snapshot(NamedTuple):
         held: dict[str, tuple[str, ...]] = {}
         for view in self.runs:
             if view.again is not None and view.again.held:
-                held[view.row.backend] = (*held.get(view.row.backend, ()), view.again.why.removeprefix("held: "))
+                held[view.backend] = (*held.get(view.backend, ()), view.again.why.removeprefix("held: "))
         return held

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gyoza_tui.worker.duties.duty import Duty, DutyStatus
 from gyoza_tui.worker.execution_pipeline.types.step import step_name
@@ -16,6 +17,9 @@ from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.view.early_intents import EarlyIntents
 from gyoza_tui.worker.view.snapshot import Failures, Progress, PullProgress, RunView, Snapshot, StepView, Tally
 
+_INPUTS: Final = 200
+"""Characters of a run's inputs that its view shows; a run may have a megabyte of them."""
+
 
 class _Passing(NamedTuple):
     """What a view shows beside the row."""
@@ -26,9 +30,13 @@ class _Passing(NamedTuple):
     kill_at: float | None
     again: RetryNotice | None
 
-    @classmethod
-    def of(cls, view: RunView) -> _Passing:
-        return cls(view.server_state, view.held, view.pull, view.kill_at, view.again)
+
+class _Drawn(NamedTuple):
+    """A view, and what it was drawn from."""
+
+    row: RunRow
+    passing: _Passing
+    view: RunView
 
 
 class SnapshotBuilder:
@@ -41,7 +49,7 @@ class SnapshotBuilder:
         self._duties = duties
         self._steps = [step_name(step) for step in runtime.pipeline.steps]
         self._versions = itertools.count(1)
-        self._views: dict[int, RunView] = {}
+        self._drawn: dict[int, _Drawn] = {}
 
     def snapshot(self) -> Snapshot:
         runtime = self._runtime
@@ -85,40 +93,74 @@ class SnapshotBuilder:
 
     def view(self, row: RunRow, entered: Mapping[str, float]) -> RunView:
         """Of a row of the history, which went into these steps."""
-        return self._drawn(row, entered, _Passing(None, False, None, None, None))
+        return self._view(row, entered)
 
     def _open(self, rows: Sequence[RunRow]) -> tuple[RunView, ...]:
         states = {op.id: op.state for op in self._runtime.context.running_ops}
-        known, views = self._views, {}
+        drawn: dict[int, _Drawn] = {}
         link = self._runtime.link.state
         for row in map(self._intents.intended, rows):
             held = link.holds(row.server_id)
             pull = self._slots.pull(row.key) if row.handle is None and row.outcome is None else None
             kill_at, again = self._slots.kill_at(row.key), self._slots.again(row.key)
             passing = _Passing(states.get(row.run.id), held, pull, kill_at, again)
-            view = known.get(row.key)
+            known = self._drawn.get(row.key)
             # the journal makes a new row with every change, an entered step included
-            same = view is not None and view.row is row
-            if view is None or not same or _Passing.of(view) != passing:
-                view = self._drawn(row, self._runtime.journal.memory.steps(row.key), passing)
-            views[row.key] = view
-        self._views = views
-        return tuple(views.values())
+            if known is None or known.row is not row or known.passing != passing:
+                known = _Drawn(row, passing, self._view(row, self._runtime.journal.memory.steps(row.key), passing))
+            drawn[row.key] = known
+        self._drawn = drawn
+        return tuple(each.view for each in drawn.values())
 
-    def _drawn(self, row: RunRow, entered: Mapping[str, float], passing: _Passing) -> RunView:
-        return RunView(
-            row=row,
-            server_state=passing.server_state,
-            held=passing.held,
-            adopted=row.adopted,
-            steps=_steps(self._steps, entered, row.left_at),
-            progress=_progress(row),
-            pull=passing.pull,
-            kill_at=passing.kill_at,
-            again=passing.again,
-            seen=row.seen or row.outcome is not Outcome.FAILED,
-            gpu=row.run.constraints.gpu_id,
-        )
+    def _view(self, row: RunRow, entered: Mapping[str, float], passing: _Passing | None = None) -> RunView:
+        steps = _steps(self._steps, entered, row.left_at)
+        known = self._drawn.get(row.key)
+        inputs = known.view.inputs if known and known.row.run is row.run else inputs_line(row.run.inputs)
+        return view_of(row, steps=steps, inputs=inputs, **passing._asdict() if passing else {})
+
+
+def view_of(row: RunRow, **beside: Any) -> RunView:
+    """The view of a row of the journal; `beside` are the fields that the row does not know."""
+    run = row.run
+    return RunView(
+        key=row.key,
+        run_id=run.id,
+        attempt=row.attempt,
+        op_name=run.op_name,
+        image=run.image,
+        backend=row.backend,
+        server_id=row.server_id,
+        claimed_at=row.claimed_at,
+        op_definition=run.op_definition,
+        topic=run.event_delivery.topic,
+        step=row.step,
+        intent=row.intent,
+        intent_note=row.intent_note,
+        start_asked=row.start_asked,
+        started_at=row.started_at,
+        frozen_since=row.frozen_since,
+        exit=row.exit,
+        outcome=row.outcome,
+        outcome_note=row.outcome_note,
+        last_line=row.last_line,
+        outcome_at=row.outcome_at,
+        acked=row.acked,
+        cleaned=row.cleaned,
+        adopted=row.adopted,
+        progress=_progress(row),
+        seen=row.seen or row.outcome is not Outcome.FAILED,
+        gpu=run.constraints.gpu_id,
+    )._replace(**beside)
+
+
+def inputs_line(inputs: Mapping[str, Any]) -> str:
+    """How a run's inputs begin, as one line of JSON. No more of them is written than is shown."""
+    line = ""
+    for piece in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(inputs):
+        line += piece[: _INPUTS + 1]
+        if len(line) > _INPUTS:
+            return line[: _INPUTS - 1] + "…"
+    return line if inputs else ""
 
 
 def _steps(names: Sequence[str], entered: Mapping[str, float], left_at: float | None) -> tuple[StepView, ...]:

@@ -17,6 +17,7 @@ from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.screens.dialog import Dialog
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
+from gyoza_tui.worker.view.snapshot_builder import view_of
 from tests.ui.fake_control import FakeControl, row, snapshot
 from tests.ui.still_clock import StillClock
 
@@ -58,7 +59,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 def running(key: int, run_id: str, op: str = "classify", **more: Any) -> RunView:
     """A run whose container has started."""
     started = {"step": "run_container", "start_asked": True, "started_at": 1773454300.0}
-    return RunView(row(key, run_id, f"{op}:1", **{**started, **more}), "RUNNING", False)
+    return view_of(row(key, run_id, f"{op}:1", **{**started, **more}), server_state="RUNNING")
 
 
 async def typed(here: Opened, key: str) -> None:

@@ -101,7 +101,7 @@ def test_release_is_in_the_palette_only_and_asks() -> None:
     ("view", "key", "why"),
     [
         (FAILED, "x", "93bb10f2 has ended already: FAILED"),
-        (RUNS[0]._replace(row=RUNS[0].row._replace(intent=Intent.CANCEL)), "x", "a1b2c3d4 is being stopped already"),
+        (RUNS[0]._replace(intent=Intent.CANCEL), "x", "a1b2c3d4 is being stopped already"),
         (RUNS[0], "r", "a1b2c3d4 has not ended: cancel it first"),
         (FAILED, "e", "93bb10f2 has ended: there is no container to look into"),
         (running(9, "new", start_asked=False), "e", "new has no container yet"),
@@ -285,9 +285,9 @@ def test_the_run_that_is_cancelled_is_the_one_that_was_under_the_cursor_at_the_k
             here.fake.now = snapshot(runs=(running(9, "new"), *others), history_version=1)
             here.app.tick()
             await until(lambda: main.shown_run != meant, "the cursor on another run")
-            assert meant.row.run_id in dialog_text(here.app)
+            assert meant.run_id in dialog_text(here.app)
             await here.press("y")
-            assert here.fake.asked == [("cancel", meant.row.run_id, 1)]
+            assert here.fake.asked == [("cancel", meant.run_id, 1)]
 
     run(press())
 
@@ -296,6 +296,6 @@ def test_what_has_completed_or_is_of_another_server_is_not_offered_again() -> No
     now = snapshot()
     assert "has completed" in (refusals.retry(running(1, "93bb10f2", outcome=Outcome.COMPLETED), now) or "")
     assert refusals.retry(FAILED, now) is None
-    here, there = (LinkState(registered=True, server_id=id_) for id_ in (FAILED.row.server_id, "another"))
+    here, there = (LinkState(registered=True, server_id=id_) for id_ in (FAILED.server_id, "another"))
     assert refusals.retry(FAILED, now._replace(link=here)) is None
     assert "another server" in (refusals.retry(FAILED, now._replace(link=there)) or "")

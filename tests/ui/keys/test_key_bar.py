@@ -117,7 +117,7 @@ def test_a_click_on_an_entry_is_its_key() -> None:
 
 def test_it_names_what_can_be_done_with_the_run() -> None:
     async def look() -> None:
-        failed = RUN._replace(row=RUN.row._replace(outcome=Outcome.FAILED, outcome_at=NOW, acked=True, cleaned=True))
+        failed = RUN._replace(outcome=Outcome.FAILED, outcome_at=NOW, acked=True, cleaned=True)
         for view, offered in ((RUN, "cancel"), (failed, "retry")):
             async with opened(snapshot(runs=(view,))) as here:
                 await here.app.push_screen(RunScreen(here.fake, here.app.options, view))

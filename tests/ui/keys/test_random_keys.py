@@ -77,7 +77,7 @@ class RandomKeys(RuleBasedStateMachine):
                 self.here.fake.past.insert(0, _ended(closed, Outcome.FAILED))
             case "is gone" if self.expected is not None:
                 asked = {command[1] for command in self.expected.commands}
-                runs = [view for view in runs if view.row.run_id not in asked]
+                runs = [view for view in runs if view.run_id not in asked]
             case _:
                 runs = data.draw(st.permutations(runs))
         self.here.fake.now = now._replace(runs=tuple(runs), history_version=now.history_version + 1)
@@ -101,7 +101,7 @@ class RandomKeys(RuleBasedStateMachine):
         if isinstance(screen, Dialog):
             return ANSWERS
         run = screen.shown_run if isinstance(screen, AboutRun) else None
-        return ASKING if run is None or run.row.outcome is None else (*ASKING, "r", "r", "r")
+        return ASKING if run is None or run.outcome is None else (*ASKING, "r", "r", "r")
 
     @property
     def running(self) -> bool:
@@ -166,20 +166,20 @@ class RandomKeys(RuleBasedStateMachine):
         if kind == "leave":
             self.expected = Expected((), "leave")
             return
-        stoppable = [view.row for view in self.here.fake.now.runs if view.row.may_become(Intent.CANCEL)]
+        stoppable = [view for view in self.here.fake.now.runs if view.may_become(Intent.CANCEL)]
         if kind == "drain":
-            named = [view.row for view in self.here.fake.now.runs]
+            named = list(self.here.fake.now.runs)
             commands: tuple[tuple[Any, ...], ...] = (("end", Ending.DRAIN),)
         elif "this run" in words.splitlines()[0]:
-            named = [meant.row]
-            commands = ((kind, meant.row.run_id, 1),) if kind in ("cancel", "release") else ((kind, meant.row.run_id),)
+            named = [meant]
+            commands = ((kind, meant.run_id, 1),) if kind in ("cancel", "release") else ((kind, meant.run_id),)
         else:
             named = stoppable
-            commands = tuple(("cancel", row.run_id, 1) for row in stoppable)
+            commands = tuple(("cancel", view.run_id, 1) for view in stoppable)
             if "and exit" in words.splitlines()[0]:
                 commands = (("end", Ending.DRAIN), *commands)
-        for row in named:
-            assert row.run_id in words
+        for view in named:
+            assert view.run_id in words
         self.expected = Expected(commands, kind)
 
     def _highlighted(self) -> int:
@@ -188,7 +188,7 @@ class RandomKeys(RuleBasedStateMachine):
 
 
 def _ended(view: RunView, outcome: Outcome) -> RunView:
-    return view._replace(row=view.row._replace(outcome=outcome, outcome_at=NOW, acked=True))
+    return view._replace(outcome=outcome, outcome_at=NOW, acked=True)
 
 
 def _yes(dialog: Dialog[Any], key: str, highlighted: int) -> bool:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from textual.widgets import Static
 
-from gyoza_tui.models.runs import Event, ExecutionSummary, OpAttempt
+from gyoza_tui.models.runs import Event, ExecutionSummary, OpAttempt, OpRun
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.ui.run.text import json_lines, run_text
 from gyoza_tui.ui.screens.run import RunScreen
@@ -27,13 +27,15 @@ STEPS = (
     StepView("odd[/b]"),
 )
 FAILED = running(2, "93bb10f2", "train")._replace(
-    row=running(2, "93bb10f2", "train").row._replace(
-        outcome=Outcome.FAILED, outcome_note="oom_killed, 64 G asked", outcome_at=NOW, acked=True,
-        exit=Exit(137, "SIGKILL", oom=True), last_line="Killed process 4121",
-    ),
+    outcome=Outcome.FAILED,
+    outcome_note="oom_killed, 64 G asked",
+    outcome_at=NOW,
+    acked=True,
+    exit=Exit(137, "SIGKILL", oom=True),
+    last_line="Killed process 4121",
     steps=STEPS,
     seen=False,
-)  # fmt: skip
+)
 
 
 @asynccontextmanager
@@ -91,16 +93,14 @@ def test_a_failure_is_stated_once() -> None:
     at = datetime.fromtimestamp(NOW, UTC)
     payload = {"reason": "oom_killed", "message": "used more than its limit"}
     event = Event(id=0, type=EventType.FAILED, t=at, msg="oom_killed: used more than its limit", payload=payload)
-    error = ExecutionSummary(error_message=f"used more than its limit: {FAILED.row.last_line}")
+    error = ExecutionSummary(error_message=f"used more than its limit: {FAILED.last_line}")
     attempt = OpAttempt(
         id="x", op_run_id="93bb10f2", attempt=1, state=RunState.FAILED, execution_summary=error
     )  # fmt: skip
-    server = FAILED.row.run.model_copy(
-        update={"state": RunState.FAILED, "events": [event], "attempts": [attempt]}
-    )  # fmt: skip
+    server = OpRun(id=FAILED.run_id, image=FAILED.image, state=RunState.FAILED, events=[event], attempts=[attempt])
     text = run_text(RunDetails(FAILED, server, None, ()), [], NOW, UTC).plain
     assert text.count("oom_killed") == 1
-    assert text.count(FAILED.row.last_line) == 1
+    assert text.count(FAILED.last_line) == 1
     other = event.model_copy(update={"payload": {"reason": "worker_lost"}, "msg": "worker_lost: silent"})
     server = server.model_copy(update={"events": [other]})
     assert "worker_lost: silent" in run_text(RunDetails(FAILED, server, None, ()), [], NOW, UTC).plain
@@ -127,10 +127,10 @@ def test_it_is_read_again_when_something_changes_and_only_then() -> None:
                 here.app.tick()
             await here.pilot.pause()
             assert here.fake.asked.count(("describe", 1)) == 1
-            here.fake.now = snapshot(runs=(RUN._replace(row=RUN.row._replace(step="complete_oprun")),))
+            here.fake.now = snapshot(runs=(RUN._replace(step="complete_oprun"),))
             here.app.tick()
             await until(lambda: here.fake.asked.count(("describe", 1)) == 2, "the description again")
-            assert screen.shown_run.row.step == "complete_oprun"
+            assert screen.shown_run.step == "complete_oprun"
 
     run(look())
 
@@ -138,7 +138,7 @@ def test_it_is_read_again_when_something_changes_and_only_then() -> None:
 def test_a_run_that_has_left_the_snapshot_is_still_shown() -> None:
     async def look() -> None:
         async with on(RUN) as (here, screen):
-            ended = RUN._replace(row=RUN.row._replace(outcome=Outcome.COMPLETED, acked=True, cleaned=True))
+            ended = RUN._replace(outcome=Outcome.COMPLETED, acked=True, cleaned=True)
             here.fake.now, here.fake.past = snapshot(history_version=1), [ended]
             await here.press("tab")
             here.app.tick()
@@ -166,7 +166,7 @@ def test_the_text_tells_both_truths() -> None:
         id="x", op_run_id="93bb10f2", attempt=1, state=RunState.FAILED,
         execution_summary=ExecutionSummary(duration_ms=190_000, worker_id="other[/b]", error_message="lost"),
     )  # fmt: skip
-    server = FAILED.row.run.model_copy(
+    server = OpRun(id=FAILED.run_id, image=FAILED.image).model_copy(
         update={
             "state": RunState.CANCELLED, "events": events, "attempts": [attempt], "worker_id": "lab",
             "inputs": {"x": 1}, "outputs": {"y": "\x1b[31m"},
@@ -222,11 +222,11 @@ def test_new_lines_below_are_counted_in_the_logs_title() -> None:
 def test_a_run_that_ends_while_its_log_is_shown_is_shown_as_ended() -> None:
     async def look() -> None:
         async with on(RUN) as (here, screen):
-            closed = RUN.row._replace(outcome=Outcome.COMPLETED, outcome_at=NOW, acked=True, cleaned=True)
+            closed = RUN._replace(outcome=Outcome.COMPLETED, outcome_at=NOW, acked=True, cleaned=True)
             here.fake.now = snapshot(runs=())
-            here.fake.past = [RUN._replace(row=closed)]
+            here.fake.past = [closed]
             here.app.tick()
-            await until(lambda: screen.shown_run.row.outcome is Outcome.COMPLETED, "its end")
+            await until(lambda: screen.shown_run.outcome is Outcome.COMPLETED, "its end")
             assert "COMPLETED" in str(screen.query_one("#about", Static).content)
             await here.press("x")
             assert here.app.screen is screen

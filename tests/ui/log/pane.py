@@ -19,6 +19,7 @@ from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.log_view.view import FEED
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.snapshot import RunView
+from gyoza_tui.worker.view.snapshot_builder import view_of
 from tests.ui.fake_control import FakeControl, row
 from tests.ui.still_clock import StillClock
 
@@ -105,8 +106,8 @@ def numbered(count: int, text: str = "line {}") -> list[bytes]:
     return [text.format(n).encode() for n in range(count)]
 
 
-def view_of(key: int = KEY, **more: Any) -> RunView:
-    return RunView(row(key, "a1b2c3d4e5f6", **more), "RUNNING", False)
+def shown_run(key: int = KEY, **more: Any) -> RunView:
+    return view_of(row(key, "a1b2c3d4e5f6", **more), server_state="RUNNING")
 
 
 @asynccontextmanager
@@ -120,7 +121,7 @@ async def opened(
         it = Opened(app, fake, pilot)
         if it.view._time_width and not times:
             it.view.toggle_times()
-        it.pane.show_run(view_of())
+        it.pane.show_run(shown_run())
         it.pane.focus()
         await it.settled()
         yield it

@@ -19,7 +19,7 @@ from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.control import LogLine, LogPage, Stream
 from gyoza_tui.worker.view.snapshot import Outcome, PullProgress, RetryNotice, RunView, StepView
 from tests.ui.fake_control import NOW, SLICE_LINES, FakeControl
-from tests.ui.log.pane import KEY, numbered, opened, run, view_of
+from tests.ui.log.pane import KEY, numbered, opened, run, shown_run
 from tests.ui.still_clock import StillClock
 
 HOSTILE = b"".join(
@@ -83,7 +83,7 @@ def test_nothing_is_painted_again_when_nothing_has_changed() -> None:
             it.fake.log_size = lambda key: None  # type: ignore[method-assign]  # as of one that is not written here
             for _ in range(5):
                 it.pane.look_at_log()
-                it.pane.show_run(view_of())
+                it.pane.show_run(shown_run())
                 await it.settled()
             assert painted == []
             it.grow(b"more")
@@ -414,7 +414,7 @@ def test_a_drag_of_which_the_end_was_not_told_leaves_no_timer() -> None:
             for _ in range(3):
                 await it.pilot.mouse_down(it.view, offset=(5, 1))
             assert len(it.view._timers) == before + 1
-            it.pane.show_run(view_of(key=7))
+            it.pane.show_run(shown_run(key=7))
             await it.pilot.pause()
             assert len(it.view._timers) == before
 
@@ -428,7 +428,7 @@ def test_only_lines_that_are_shown_are_copied_and_another_log_has_nothing_select
             await it.settled()
             it.app.screen.selections = {it.view: Selection(Offset(0, 5), Offset(7, 25))}
             assert await it.view.selected_text() == "line 5\nline 15\nline 25"
-            it.pane.show_run(view_of(key=2))
+            it.pane.show_run(shown_run(key=2))
             await it.settled()
             assert it.app.screen.selections == {}
 
@@ -478,17 +478,17 @@ def test_another_run_is_another_log_and_no_run_says_so() -> None:
             it.pane.show_run(None)
             await it.settled()
             assert it.rows[0] == "No run is selected."
-            it.pane.show_run(view_of(key=2))
+            it.pane.show_run(shown_run(key=2))
             await it.settled()
             assert it.rows[0] == "No output yet."
-            it.pane.show_run(view_of(key=2)._replace(again=RetryNotice("the registry is down", NOW)))
+            it.pane.show_run(shown_run(key=2)._replace(again=RetryNotice("the registry is down", NOW)))
             await it.pilot.pause()
             assert it.rows[0] == "No output yet. Tried again: the registry is down"
-            it.pane.show_run(view_of(key=2)._replace(again=RetryNotice("the registry is " + "down " * 20, NOW)))
+            it.pane.show_run(shown_run(key=2)._replace(again=RetryNotice("the registry is " + "down " * 20, NOW)))
             await it.pilot.pause()
             assert it.rows[0].startswith("No output yet. Tried again: the registry is down down")
             assert it.rows[0].endswith("…")
-            it.pane.show_run(view_of(key=3, outcome=Outcome.COMPLETED, cleaned=True))
+            it.pane.show_run(shown_run(key=3, outcome=Outcome.COMPLETED, cleaned=True))
             await it.settled()
             assert it.rows[0] == "This run has left no output here."
 
@@ -503,7 +503,7 @@ def test_one_task_reads_the_log_that_is_shown_and_none_when_there_is_none() -> N
                 return sum(each.is_running for each in it.app.workers if each.group == FEED)
 
             for key in (2, 3):
-                it.pane.show_run(view_of(key=key))
+                it.pane.show_run(shown_run(key=key))
                 await it.settled()
                 await it.until(lambda: readers() == 1, "one reads")
             it.pane.show_run(None)
@@ -534,7 +534,7 @@ def test_errors_of_the_op_stand_behind_a_red_edge() -> None:
     async def look() -> None:
         async with opened([]) as it:
             it.pane._control = Mixed()
-            it.pane.show_run(view_of(key=9))
+            it.pane.show_run(shown_run(key=9))
             await it.settled()
             out, err, cut = it.strips[:3]
             assert (out.text[0], err.text[0], cut.text[0]) == (" ", "\u258e", " ")
@@ -567,7 +567,7 @@ def at_step(now_at: int, pull: PullProgress | None = None) -> RunView:
         StepView(name, NOW - 204 + 5 * i if i <= now_at else None, NOW - 199.8 + 5 * i if i < now_at else None)
         for i, name in enumerate(STEPS)
     )
-    return view_of()._replace(steps=tuple(steps), pull=pull)
+    return shown_run()._replace(steps=tuple(steps), pull=pull)
 
 
 @pytest.mark.parametrize(
@@ -598,7 +598,7 @@ def test_a_step_that_was_not_done_has_no_tick(outcome: Outcome, shown: str) -> N
     inputs, image, *later = at_image.steps
     cleanup = later.pop()._replace(began_at=image.began_at, ended_at=image.ended_at)
     steps = (inputs, image, *(step._replace(began_at=None, ended_at=None) for step in later), cleanup)
-    ended = at_image._replace(steps=steps, row=at_image.row._replace(outcome=outcome))
+    ended = at_image._replace(steps=steps, outcome=outcome)
     assert steps_line(ended, NOW, 200).plain == shown
 
 

@@ -8,18 +8,19 @@ from typing import Any
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo, GpuSample, HardwareSample
 from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.view.snapshot import (
     Exit,
     Failures,
     Intent,
     Outcome,
     Progress,
-    RunRow,
     RunView,
     Snapshot,
     StepView,
     Tally,
 )
+from gyoza_tui.worker.view.snapshot_builder import view_of
 from tests.ui.fake_control import BOOT, NOW, FakeControl, snapshot
 
 STEPS = (
@@ -59,7 +60,7 @@ def going_on(key: int, run_id: str, op: str = "classify", *, step: str = "run_co
     view |= {name: more.pop(name) for name in names if name in more}
     base: dict[str, Any] = {"started_at": NOW - 180}
     row = run_row(key, run_id, op, step=step, **base | more)
-    return RunView(row=row, steps=steps(step, row.claimed_at), gpu=row.run.constraints.gpu_id, **view)
+    return view_of(row, steps=steps(step, row.claimed_at), **view)
 
 
 def ended(key: int, run_id: str, outcome: Outcome, note: str, op: str = "train", **more: Any) -> RunView:
@@ -77,9 +78,7 @@ def ended(key: int, run_id: str, outcome: Outcome, note: str, op: str = "train",
         "cleaned": True,
     }
     row = run_row(key, run_id, op, **base | more)
-    return RunView(
-        row=row, held=False, steps=steps("cleanup_op_dir", row.claimed_at), gpu=row.run.constraints.gpu_id, **view
-    )
+    return view_of(row, steps=steps("cleanup_op_dir", row.claimed_at), **view)
 
 
 def gpu(index: int, util: float | None = 97.0, used_mb: int | None = 61 * 1024, heat: float | None = 71.0) -> GpuSample:

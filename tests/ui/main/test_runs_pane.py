@@ -30,7 +30,7 @@ def asked(control: FakeControl) -> int:
 
 
 def listed(shown: Stage) -> list[str]:
-    return [view.row.run_id[:8] for view in shown.app.screen.query_one(RunsPane).run_list.views]
+    return [view.run_id[:8] for view in shown.app.screen.query_one(RunsPane).run_list.views]
 
 
 def test_the_newest_first_what_goes_on_then_what_is_over() -> None:
@@ -154,7 +154,7 @@ def test_what_is_cancelled_says_so_with_the_next_picture() -> None:
         async with stage(control) as shown:
             assert "► RUNNING     aaaa" in shown.text()
             run = control.now.runs[0]
-            control.now = control.now._replace(runs=(run._replace(row=run.row._replace(intent=Intent.CANCEL)),))
+            control.now = control.now._replace(runs=(run._replace(intent=Intent.CANCEL),))
             await shown.tick()
             assert "◌ CANCELLING  aaaa" in shown.text()
 
@@ -188,7 +188,7 @@ def test_the_cursor_stays_on_the_ended_run_that_was_filtered_for() -> None:
             await shown.until(lambda: len(listed(shown)) > 2)
             selected = shown.app.screen.query_one(RunsPane).selected
             assert selected is not None
-            assert selected.row.run_id.startswith("93bb10f2")
+            assert selected.run_id.startswith("93bb10f2")
 
     asyncio.run(look())
 

@@ -49,7 +49,7 @@ def test_sideways(snap_compare: SnapCompare) -> None:
 
 
 async def _grow(shown: Shown) -> None:
-    key = next(view.key for view in shown.fake.now.runs if view.row.run.op_definition == "tune")
+    key = next(view.key for view in shown.fake.now.runs if view.op_definition == "tune")
     lines = shown.fake.lines[key]
     more = (lines[0]._replace(number=len(lines) + n, data=b"more %d" % n) for n in range(_MORE))
     shown.fake.lines[key] = (*lines, *more)

@@ -10,6 +10,7 @@ from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 from gyoza_tui.worker.view.snapshot import Phase, RunView
+from gyoza_tui.worker.view.snapshot_builder import view_of
 
 _ENDED = Exit(code=0)
 
@@ -17,7 +18,7 @@ _ENDED = Exit(code=0)
 def _view(**changes: Any) -> RunView:
     run = OpRun(id="r1", image="job:1", attempt=1)
     row = RunRow(key=1, server_id="", run=run, name="gyoza-r1-1-none", backend="docker", claimed_at=0.0)
-    return RunView(row.with_(**changes), server_state=None, held=False)
+    return view_of(row.with_(**changes))
 
 
 @pytest.mark.parametrize(

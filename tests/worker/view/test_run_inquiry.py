@@ -16,7 +16,7 @@ from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.view.control import ControlError, LogQuery
 from gyoza_tui.worker.view.local_control import LocalControl
-from gyoza_tui.worker.view.snapshot import Phase, RunView, facts_of
+from gyoza_tui.worker.view.snapshot import Phase, RunView
 from tests.scripted_server import Reply, ScriptedServer, refusal
 from tests.worker.fake_backend import FakeContainer, FakeOp
 from tests.worker.rig import Rig
@@ -40,7 +40,7 @@ def _close(rig: Rig, run_id: str, kind: EventType = EventType.COMPLETED, **more:
 
 
 def _ids(views: tuple[RunView, ...]) -> list[str]:
-    return [view.row.run_id for view in views]
+    return [view.run_id for view in views]
 
 
 # Its log
@@ -93,7 +93,7 @@ def test_a_view_of_the_history_is_as_full_as_one_of_a_run_at_work(rig: Rig, cont
     (view,) = control.history(RunFilter(), 1).runs
     assert (view.key, view.steps, view.progress, view.seen) == (row.key, before.steps, before.progress, False)
     assert view.steps[3].ended_at == rig.clock.utc().timestamp()
-    assert (view.row.outcome_note, view.row.last_line) == ("op_error, exit 3: ended", "boom")
+    assert (view.outcome_note, view.last_line) == ("op_error, exit 3: ended", "boom")
     assert (before.phase, view.phase) == (Phase.TO_DELIVER, Phase.FAILED)
     control.seen(view.key)
     (view,) = control.history(RunFilter(), 1).runs
@@ -125,7 +125,7 @@ def test_the_history_is_filtered(rig: Rig, control: LocalControl, text: str, fou
     assert (_ids(page.runs), page.total) == (found[:2], len(found))
     now = rig.clock.utc().timestamp()
     views = control.history(RunFilter(), 10).runs
-    assert [v.row.run_id for v in views if parse(text).matches(facts_of(v.row, "w1"), now)] == found
+    assert [v.run_id for v in views if parse(text).matches(v.facts("w1"), now)] == found
 
 
 def test_the_history_survives_a_restart(scripted: ScriptedServer, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ _NAMES = [
 
 
 def _view(rig: Rig, run_id: str = "r1") -> RunView:
-    (found,) = (view for view in rig.worker.control.snapshot().runs if view.row.run_id == run_id)
+    (found,) = (view for view in rig.worker.control.snapshot().runs if view.run_id == run_id)
     return found
 
 
@@ -262,17 +262,17 @@ def test_counts_and_failures_until_they_are_looked_at(rig: Rig) -> None:
 
 def test_what_the_run_list_says_of_an_end(rig: Rig) -> None:
     rig.end(rig.row("c1"), EventType.COMPLETED, {"a": 1, "b": 2, "c": None})
-    assert _view(rig, "c1").row.outcome_note == "outputs: 3"
+    assert _view(rig, "c1").outcome_note == "outputs: 3"
     _failed(rig, rig.row("f1"), signal="SIGKILL", log_tail="one\nKilled \x1b[31mprocess\x1b[0m 4121\n\n")
-    row = _view(rig, "f1").row
-    assert row.outcome_note == "oom_killed, exit 137, SIGKILL: used more than its limit of 64 MB"
-    assert row.last_line == "Killed process 4121"
+    view = _view(rig, "f1")
+    assert view.outcome_note == "oom_killed, exit 137, SIGKILL: used more than its limit of 64 MB"
+    assert view.last_line == "Killed process 4121"
     _failed(rig, rig.row("f2"), log_tail=" 10%\r 20%\r\n \n")
-    assert _view(rig, "f2").row.last_line == "20%"
+    assert _view(rig, "f2").last_line == "20%"
     rig.record(rig.row("x1")).finish(
         Outcome.CANCELLED, "cancelled at the server", EventReport(type=EventType.CANCELLED)
     )
-    assert _view(rig, "x1").row.outcome_note == "cancelled at the server"
+    assert _view(rig, "x1").outcome_note == "cancelled at the server"
 
 
 def test_disk_and_its_room_are_as_they_were_last_looked_at(rig: Rig) -> None:
