@@ -36,7 +36,7 @@ def disk_answers(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def _shown(rig: Rig) -> Intent:
-    return rig.worker.control.snapshot().runs[0].row.intent
+    return rig.worker.control.snapshot().runs[0].intent
 
 
 def _cancel(rig: Rig, row: RunRow) -> bool:

@@ -9,9 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic_core import to_json
 
 from gyoza_tui.backends.base import BackendUnavailable, Exit, Handle, ImageNotFound, PullFailed, PullProgress
 from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
@@ -22,6 +24,7 @@ from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.state_dir.disk import look
 from gyoza_tui.worker.view.snapshot import Failures, Phase, RetryNotice, RunView, StepView, Tally
+from gyoza_tui.worker.view.snapshot_builder import inputs_line
 from tests.scripted_server import Reply, ScriptedServer
 from tests.waiting import until
 from tests.worker.rig import Rig
@@ -329,3 +332,22 @@ def test_the_history_has_a_version(rig: Rig) -> None:
     assert after.history_version > before.history_version
     assert after.version > before.version
     assert after.runs == ()
+
+
+def test_a_view_says_nothing_secret_and_nothing_long(rig: Rig) -> None:
+    """Also of twenty runs with a megabyte of inputs each; how they begin is enough to know them by."""
+    big = {"token": "in-the-open", "text": "x" * MIB, "more": ["y"] * 1000}
+    for number in range(20):
+        rig.row(f"r{number}", inputs=big, secret_env={"KEY": "s3cret"}, env={"PLAIN": "environment"}, lease="lease-1")
+    shown = to_json(rig.worker.control.snapshot()).decode()
+    assert len(shown) < 40_000
+    assert shown.count("in-the-open") == 20
+    for hidden in ("s3cret", "environment", "lease-1"):
+        assert hidden not in shown
+    assert all(len(view.inputs) <= 200 for view in rig.worker.control.snapshot().runs)
+    assert rig.worker.control.snapshot().runs[0].inputs.endswith("…")
+
+
+@pytest.mark.parametrize(("inputs", "line"), [({}, ""), ({"n": 1, "name": "ü"}, '{"n": 1, "name": "ü"}')])
+def test_short_inputs_are_shown_whole(inputs: dict[str, Any], line: str) -> None:
+    assert inputs_line(inputs) == line
