@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from gyoza_tui.models.runs import EventReport, RunPatch
-from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.worker.ending_words import ending_words
+from gyoza_tui.models.runs import EventReport
+from gyoza_tui.models.states import EventType
+from gyoza_tui.worker import endings
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.notices.notices import Level
@@ -57,29 +57,14 @@ class AttemptRecord:
     def finish(self, outcome: Outcome, note: str, report: EventReport | None) -> None:
         note = redacted(note, self._secrets)
         report = self._stamped(report) if report else None
-        reports: list[EventReport | RunPatch] = [report] if report else []
-        if outcome is Outcome.RELEASED:
-            reports = [self.giving_back(self.row, self._runtime.context.worker_id, note)]
-        note, last_line = ending_words(note, report)
-        if self._journal.finish(self._key, outcome, note, reports, last_line=last_line):
+        written = endings.write(self._journal, self.row, self._runtime.context.worker_id, outcome, note, report)
+        if written is not None:
             row = self.row
             level: Level = "warning" if outcome is Outcome.FAILED else "info"
-            text = f"{row.run_id} {outcome}" + (f": {note}" if note else "")
-            self._runtime.notices.say(text, level, run=row.run_id, attempt=row.attempt, state=outcome, note=note)
+            text = f"{row.run_id} {outcome}" + (f": {written}" if written else "")
+            self._runtime.notices.say(text, level, run=row.run_id, attempt=row.attempt, state=outcome, note=written)
             self._runtime.hooks.run_end(row)
         self._runtime.wakes.deliver.set()
-
-    @staticmethod
-    def giving_back(row: RunRow, worker_id: str, why: str, *, final: bool = False) -> RunPatch:
-        """The PATCH that gives a run back; `final`: this worker will never take it."""
-        return RunPatch(
-            state=RunState.PENDING,
-            worker_id=worker_id,
-            attempt=row.attempt,
-            lease=row.lease,
-            reason=why[:500] or None,
-            final=final or None,
-        )
 
     def _stamped(self, report: EventReport) -> EventReport:
         row = self.row

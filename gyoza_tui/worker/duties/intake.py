@@ -5,10 +5,10 @@ from __future__ import annotations
 from gyoza_tui.client import Claimed
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.runs import OpRun
+from gyoza_tui.worker import endings
 from gyoza_tui.worker.admission import Admission
-from gyoza_tui.worker.attempt_record import AttemptRecord
 from gyoza_tui.worker.journal.journal import Journal
-from gyoza_tui.worker.journal.row import Intent, Outcome
+from gyoza_tui.worker.journal.row import Intent
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.slots import Slots
@@ -62,11 +62,8 @@ class Intake:
             self._notices.say(f"{run.id} claimed: {run.image}", run=run.id, attempt=row.attempt, state="claimed")
             self._slots.start(row)
         else:
-            self._journal.update(row.key, cleaned=True)
-            giving_back = AttemptRecord.giving_back(
-                row, self._worker_id, refusal, final=self._admission.never_takes(run, active)
-            )
-            self._journal.finish(row.key, Outcome.RELEASED, refusal, [giving_back])
+            final = self._admission.never_takes(run, active)
+            endings.refused(self._journal, row, self._worker_id, refusal, final=final)
             self._notices.say(f"{run.id} given back: {refusal}", "warning", run=run.id, state="released")
             self._wakes.deliver.set()
         self._wakes.beat.set()

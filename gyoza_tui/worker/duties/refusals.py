@@ -9,12 +9,12 @@ import httpx
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import Meaning, error_code, meaning, words
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.models.failures import Failure, FailureReason
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EVENT_STATE, OWNED, EventType, RunState
+from gyoza_tui.worker import endings
 from gyoza_tui.worker.journal.journal import REPLACED, Journal
 from gyoza_tui.worker.journal.outbox import OutboxRow
-from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.state_dir.state_dir import StateDir
@@ -65,12 +65,7 @@ class Refusals:
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(json.dumps(row.event.payload))
         message = f"the server does not take the outputs ({words(error)}); they are kept in {kept}"
-        failure = Failure(exit_code=0, reason=FailureReason.BAD_OUTPUT, message=message)
-        report = row.event.model_copy(
-            update={"type": EventType.FAILED, "msg": message[:200], "payload": failure.model_dump(mode="json")}
-        )
-        self._journal.replace(row, [report])
-        self._journal.update(run.key, outcome=Outcome.FAILED, outcome_note=message)
+        endings.outputs_refused(self._journal, row, message)
         self._notices.say(f"{run.run_id}: {message}", "error", run=run.run_id)
         return True
 

@@ -6,20 +6,13 @@ from collections.abc import Sequence
 
 from gyoza_tui.backends.base import AttemptElsewhere, BackendError, DiskFull
 from gyoza_tui.models.failures import Failure, FailureReason
-from gyoza_tui.models.runs import EventReport
-from gyoza_tui.models.states import EventType
+from gyoza_tui.worker import endings
 from gyoza_tui.worker.execution_pipeline.services import Services, services_of
 from gyoza_tui.worker.execution_pipeline.superseded import RunSuperseded
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.execution_pipeline.types.step import Step, runs_always, step_name
-from gyoza_tui.worker.journal.row import Intent, Outcome
+from gyoza_tui.worker.journal.row import Intent
 from gyoza_tui.worker.op_output.redaction import redacted
-
-_ENDED: dict[Intent, Outcome] = {
-    Intent.CANCEL: Outcome.CANCELLED,
-    Intent.RELEASE: Outcome.RELEASED,
-    Intent.LOST: Outcome.LOST,
-}
 
 
 class StepExited(Exception):
@@ -91,9 +84,7 @@ def _end_quietly(services: Services, superseded: RunSuperseded) -> None:
             raise
         note = f"{note}; not stopped, it may go on: {error}"
         services.warn(f"{note}. If the worker is pointed back there, it stops what is left")
-    outcome = _ENDED[superseded.intent]
-    report = EventReport(type=EventType.CANCELLED, msg=note or None) if outcome is Outcome.CANCELLED else None
-    services.record.finish(outcome, note, report)
+    endings.superseded(services.record.finish, superseded.intent, note)
 
 
 def _end_failed(services: Services, error: Exception) -> None:
@@ -102,11 +93,7 @@ def _end_failed(services: Services, error: Exception) -> None:
     told = DiskFull.of(error, services.spool.path) or error
     message = redacted(_message(told), services.record.row.run.secret_env.values())
     failure = Failure(reason=_reason(told), message=message[:2000])
-    report = EventReport(type=EventType.FAILED, msg=failure.message[:200], payload=failure.model_dump(mode="json"))
-    if stopped:
-        services.finish(Outcome.FAILED, failure.message[:200], report)
-    else:
-        services.record.finish(Outcome.FAILED, failure.message[:200], report)
+    endings.failed(services.finish if stopped else services.record.finish, failure, failure.message)
 
 
 def _reason(error: Exception) -> FailureReason:

@@ -218,7 +218,7 @@ class Services:
                 self.backend.stop(handle, 0.0)
                 self.backend.remove(handle)
 
-    def finish(self, outcome: Outcome, note: str, report: EventReport) -> None:
+    def finish(self, outcome: Outcome, note: str, report: EventReport | None) -> None:
         """Put the end on record, however long the disk has no room for it: nobody else knows of it."""
         self._persistently("end", lambda: self.record.finish(outcome, note, report), (OSError, sqlite3.Error))
 

@@ -27,7 +27,7 @@ class Intent(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How an attempt ended here."""
+    """How an attempt ended here; `worker/endings.py` decides and writes it."""
 
     COMPLETED = "completed"
     FAILED = "failed"

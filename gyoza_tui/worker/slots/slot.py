@@ -9,10 +9,11 @@ from typing import Final
 
 from gyoza_tui.backends.base import AttemptElsewhere, BackendError, PullProgress
 from gyoza_tui.models.limits import MIB
+from gyoza_tui.worker import endings
 from gyoza_tui.worker.attempt_record import AttemptRecord
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.journal.journal import Journal
-from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.retry_notice import RetryNotice
 from gyoza_tui.worker.runtime import Runtime
@@ -177,7 +178,7 @@ class Slot:
     def _give_back(self) -> None:
         """Journaled by a start that ended before it could refuse the run, or that had more backends."""
         record = AttemptRecord(self._runtime, self.row, threading.Event())
-        record.finish(Outcome.RELEASED, f"this worker has no backend for {self.row.run.image}", None)
+        endings.given_back(record.finish, f"this worker has no backend for {self.row.run.image}")
         record.update(cleaned=True)
 
 

@@ -10,10 +10,10 @@ from gyoza_tui.models.failures import Failure, FailureReason, last_line, plain_e
 from gyoza_tui.models.limits import LOG_TAIL_MAX, OUTPUT_FILE_MAX
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
+from gyoza_tui.worker import endings
 from gyoza_tui.worker.execution_pipeline.op_files import OUTPUT_JSON, OUTPUT_PICKLE
 from gyoza_tui.worker.execution_pipeline.services import Services, services_of
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
-from gyoza_tui.worker.journal.row import Outcome
 from gyoza_tui.worker.op_output.event_lines import parse_event
 from gyoza_tui.worker.op_output.op_outputs import BadOutput, decode_outputs
 from gyoza_tui.worker.op_output.redaction import redacted_tail
@@ -38,9 +38,7 @@ def complete_oprun(ctx: ExecutionContext) -> ExecutionContext:
     if failure is None:
         failure = _complete(ctx, services, ended.doubt)
     if failure is not None:
-        message = f"{failure.reason}: {failure.message}"
-        report = EventReport(type=EventType.FAILED, msg=message[:200], payload=failure.model_dump(mode="json"))
-        services.record.finish(Outcome.FAILED, message[:200], report)
+        endings.failed(services.record.finish, failure, f"{failure.reason}: {failure.message}")
     return ctx
 
 
@@ -57,8 +55,7 @@ def _complete(ctx: ExecutionContext, services: Services, doubt: str | None) -> F
     if decoded.notes:
         services.record.events([EventReport(type=EventType.ERROR, msg=note) for note in decoded.notes])
     ctx.outputs = decoded.values
-    report = EventReport(type=EventType.COMPLETED, payload=decoded.values)
-    services.record.finish(Outcome.COMPLETED, "exit 0", report)
+    endings.completed(services.record.finish, decoded.values)
     return None
 
 
