@@ -17,9 +17,10 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from gyoza_tui import env_files
 from gyoza_tui.key_files import can_be_key, chosen_key
+from gyoza_tui.models import durations, sizes
 from gyoza_tui.models.faults import SettingsError as SettingsError
 from gyoza_tui.models.identity import check_id
-from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX
+from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX, TIMEOUT_S_MAX
 from gyoza_tui.models.loopback import is_loopback
 from gyoza_tui.models.nearest import did_you_mean, nearest
 from gyoza_tui.models.values import why_unreadable
@@ -73,6 +74,11 @@ def _keymap(value: Any) -> Any:
     return {name.strip(): keys.strip() for name, _, keys in entries}
 
 
+def _typed(read: Callable[[str], float]) -> Callable[[Any], Any]:
+    """A validator of what a person typed; a number of TOML or of a program is one already."""
+    return lambda value: read(value) if isinstance(value, str) else value
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -109,8 +115,11 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
 LocalPath = Annotated[Path, BeforeValidator(_path)]
 Paths = Annotated[tuple[LocalPath, ...], NoDecode, BeforeValidator(_list)]
 Keymap = Annotated[dict[str, str], NoDecode, BeforeValidator(_keymap)]
-Seconds = Annotated[float, Field(gt=0, le=366 * 24 * 3600, allow_inf_nan=False)]
-Megabytes = Annotated[int, Field(ge=0, le=MEMORY_MB_MAX)]
+Duration = Annotated[float, BeforeValidator(_typed(durations.seconds)), Field(allow_inf_nan=False)]
+"""In seconds."""
+Seconds = Annotated[Duration, Field(gt=0, le=TIMEOUT_S_MAX)]
+Megabytes = Annotated[int, BeforeValidator(_typed(sizes.megabytes)), Field(ge=0, le=MEMORY_MB_MAX)]
+SomeMegabytes = Annotated[Megabytes, Field(ge=1)]
 
 
 class Settings(BaseSettings):
@@ -167,16 +176,16 @@ class Settings(BaseSettings):
     """A drain that takes longer detaches. Default: it takes as long as the runs."""
     on_lease_lost: Literal["continue", "stop"] = "continue"
     """What happens to containers when the server has been silent for lease and grace."""
-    away_s: float = Field(default=3600, ge=0, le=AWAY_S_MAX, allow_inf_nan=False)
+    away_s: Duration = Field(default=3600, ge=0, le=AWAY_S_MAX)
     """How long the server keeps this worker's runs after a detach, in seconds."""
-    stop_grace_s: float = Field(default=10, ge=0, le=3600, allow_inf_nan=False)
+    stop_grace_s: Duration = Field(default=10, ge=0, le=3600)
     """Seconds between SIGTERM and SIGKILL when an op is stopped."""
 
-    log_max_mb: int = Field(default=512, ge=1, le=MEMORY_MB_MAX)
+    log_max_mb: SomeMegabytes = 512
     """What is kept of one run's output, in MiB: head and tail, the cut marked."""
     history_days: int = Field(default=14, ge=0, le=3650)
     """Days that ended runs and their logs are kept."""
-    history_max_mb: int = Field(default=4096, ge=1, le=MEMORY_MB_MAX)
+    history_max_mb: SomeMegabytes = 4096
     """What the logs of ended runs may take together, in MiB; the oldest go first."""
 
     pull_policy: Literal["always", "missing", "never"] = "always"
@@ -197,9 +206,9 @@ class Settings(BaseSettings):
     """How `/gyoza` gets into a container."""
     pids_limit: int = Field(default=4096, ge=16, le=4_000_000)
     """Threads and processes of one container."""
-    shm_mb: int = Field(default=1024, ge=1, le=MEMORY_MB_MAX)
+    shm_mb: SomeMegabytes = 1024
     """`/dev/shm` of a container, in MiB."""
-    container_log_mb: int = Field(default=512, ge=1, le=MEMORY_MB_MAX)
+    container_log_mb: SomeMegabytes = 512
     """What the engine keeps of a container's output for taking it up again after a crash, in MiB."""
 
     server_host: str = "127.0.0.1"
@@ -212,7 +221,7 @@ class Settings(BaseSettings):
     """`serve`: the database, as `sqlite:///path`. Default: `server.db` under the state directory."""
     secret_env_days: float = Field(default=7, ge=0, le=3650, allow_inf_nan=False)
     """`serve`: days that a run that failed or was cancelled keeps its secret values, so that it can be retried."""
-    passed_over_s: float = Field(default=60, ge=0, le=86400, allow_inf_nan=False)
+    passed_over_s: Duration = Field(default=60, ge=0, le=86400)
     """`serve`: seconds that smaller runs may pass a large one before a worker is reserved for it; 0: never."""
     work_key_file: LocalPath | None = None
     """`serve`: a file with the key for workers. `GYOZA_API_KEY` or `GYOZA_API_KEY_FILE` is the administrator's then."""

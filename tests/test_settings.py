@@ -44,6 +44,21 @@ def test_flags_over_environment_over_env_file_over_toml_over_defaults(
     assert (settings.pids_limit, settings.shm_mb) == (100, 1024)
 
 
+def test_sizes_and_durations_may_have_a_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYOZA_SHM_MB", "2g")
+    monkeypatch.setenv("GYOZA_PULL_TIMEOUT_S", "1h30m")
+    (home / "config.toml").write_text('log_max_mb = "64m"\nstop_grace_s = 4\nheartbeat_s = "2s"\n')
+    settings = load(drain_timeout_s="2d")
+    assert (settings.shm_mb, settings.log_max_mb) == (2048, 64)
+    assert (settings.pull_timeout_s, settings.stop_grace_s, settings.heartbeat_s) == (5400, 4, 2)
+    assert settings.drain_timeout_s == 172_800
+    monkeypatch.setenv("GYOZA_SHM_MB", "much")
+    monkeypatch.setenv("GYOZA_PULL_TIMEOUT_S", "soon")
+    words = fails()
+    assert "'much' is no size: write it in MiB as 512, or as 512m or 4g" in words
+    assert "'soon' is no duration: write it as 90s, 10m, 1h30m or 2d" in words
+
+
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GYOZA_MAX_RUNS", "")
     assert load().max_runs >= 1

@@ -17,6 +17,7 @@ _INTRO = """\
 # Settings of gyoza-tui. Copy this file, set what you need, and name the copy by --env-file or GYOZA_ENV_FILE.
 # Values are taken as they are written: $NAME is not replaced. A file that is not named is not read.
 # Flags > environment > this file > config.toml (there without the prefix, in lower case) > the defaults shown here.
+# A size may be written as 512m or 2g, a duration as 90s, 10m, 1h30m or 2d.
 """
 
 

@@ -7,12 +7,13 @@ open quote at the end is taken as closed there: filters are applied while they a
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from gyoza_tui.models import moments
 from gyoza_tui.models.filter_words import QUOTE, Token, split, tokens, values
+from gyoza_tui.models.moments import Moment, moment
 from gyoza_tui.models.nearest import did_you_mean, nearest
 from gyoza_tui.models.states import RunState
 
@@ -23,12 +24,8 @@ STATES: Final = (
 )
 """What `state:` takes: the words of a worker's screen, and the server's that are not among them."""
 
-_DAY_S: Final = 86400.0
-_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY_S, "w": 7 * _DAY_S}
 _LAST_S: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _LOOK_MIN_S: Final = 1.0
-_AGO: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([a-z]*)")
-_SINCE: Final = "since:30m, since:1h, since:2d, since:2026-11-20 or since:2026-11-20T10:00"
 
 
 class Key(StrEnum):
@@ -51,7 +48,7 @@ _EXAMPLES: Final = {
     Key.STATE: ", ".join(STATES),
     Key.OP: "op:train",
     Key.RUN: "run:a1b2",
-    Key.SINCE: _SINCE,
+    Key.SINCE: f"since:{moments.EXAMPLES}",
     Key.WORKER: "worker:gpu-01",
     Key.TOPIC: "topic:nightly",
 }
@@ -115,16 +112,6 @@ def words_of(state: RunState) -> tuple[str, ...]:
 
 
 _ALSO: Final = {RunState.PENDING: ("queued",)}
-
-
-class Moment(NamedTuple):
-    """`ago_s` before the time of looking, or a time in UTC seconds."""
-
-    ago_s: float | None = None
-    at: float = 0.0
-
-    def seconds(self, now: float) -> float:
-        return self.at if self.ago_s is None else now - self.ago_s
 
 
 class Term(NamedTuple):
@@ -226,7 +213,7 @@ def _term(token: Token) -> Term:
     if whole:
         return Term(key, tuple(found), token.negated, whole=True)
     if key is Key.SINCE:
-        return Term(key, (), token.negated, moment(",".join(found)))
+        return Term(key, (), token.negated, _since(",".join(found)))
     if key is Key.STATE:
         return Term(key, tuple(_state(value) for value in found), token.negated)
     return Term(key, tuple(value.casefold() for value in found), token.negated)
@@ -252,15 +239,8 @@ def _state(text: str) -> str:
     return word
 
 
-def moment(text: str) -> Moment:
-    """What stands behind `since:`. Raises FilterError."""
-    if ago := _AGO.fullmatch(text.casefold()):
-        number, unit = ago.groups()
-        if unit in _UNITS:
-            return Moment(ago_s=float(number) * _UNITS[unit])
-    else:
-        try:
-            return Moment(at=datetime.fromisoformat(text).timestamp())
-        except (ValueError, OverflowError, OSError):
-            pass
-    raise FilterError(f"since:{text} is no time: {_SINCE}")
+def _since(text: str) -> Moment:
+    try:
+        return moment(text)
+    except ValueError as error:
+        raise FilterError(f"since: {error}") from None

@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gyoza_tui.key_files import chosen_key
+from gyoza_tui.models import durations
 from gyoza_tui.models.faults import SettingsError
 from gyoza_tui.models.loopback import is_loopback
 from gyoza_tui.own_server import Announcement, OwnFiles, files_of_serve, made_key
@@ -255,16 +256,18 @@ def options_from_environment(
         submit_key=_key("GYOZA_SUBMIT_KEY_FILE", environment),
         timings=Timings(
             secret_env_s=_number("GYOZA_SECRET_ENV_DAYS", environment, 7, 3650) * DAY_S,
-            passed_over_s=_number("GYOZA_PASSED_OVER_S", environment, 60, 86400),
+            passed_over_s=_number("GYOZA_PASSED_OVER_S", environment, 60, 86400, durations.seconds),
         ),
         log_level=(log_level or environment.get("GYOZA_SERVER_LOG_LEVEL", "warning")).lower(),
     )
 
 
-def _number(variable: str, environment: dict[str, str], default: float, most: float) -> float:
+def _number(
+    variable: str, environment: dict[str, str], default: float, most: float, read: Callable[[str], float] = float
+) -> float:
     text = environment.get(variable, str(default))
     with contextlib.suppress(ValueError):
-        if 0 <= (number := float(text)) <= most:
+        if 0 <= (number := read(text)) <= most:
             return number
     raise ServerError(f"{variable} is {text[:40]!a}: write a number from 0 to {most:g}")
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from gyoza_tui.cli.failures import usage
+from gyoza_tui.models import durations, sizes
 
-_SIZE: Final = re.compile(r"([0-9]{1,9})([mg]?)")
-_DURATION: Final = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s)?")
-_SECONDS: Final = re.compile(r"[0-9.]+")
-"""A number alone: of no other unit may the name be left out."""
+_T = TypeVar("_T")
 
 Cpu = Annotated[float | None, typer.Option(metavar="N", help="Cores: 2, 0.5.")]
 Ram = Annotated[str | None, typer.Option(metavar="SIZE", help="Memory: 512 (MiB), 512m, 4g.")]
@@ -54,8 +52,8 @@ class AdHoc:
         """Fields of a `RunRequest`, those that were given. CliError (wrong usage) for what cannot be read."""
         constraints = {
             "cpu": self.cpu,
-            "ram_mb": _megabytes("--ram", self.ram),
-            "vram_mb": _megabytes("--vram", self.vram),
+            "ram_mb": _read("--ram", self.ram, sizes.megabytes),
+            "vram_mb": _read("--vram", self.vram, sizes.megabytes),
             "gpu_id": self.gpu,
         }
         found = {
@@ -65,24 +63,16 @@ class AdHoc:
             "env": dict(_pair("--env", text) for text in self.env or []),
             "secret_env": dict(_secret(text) for text in self.secret_env or []),
             "retry_policy": {"max_attempts": self.retry + 1} if self.retry is not None else None,
-            "timeout_s": _seconds(self.timeout) if self.timeout is not None else None,
+            "timeout_s": _read("--timeout", self.timeout, durations.seconds),
         }
         return {name: value for name, value in found.items() if value not in (None, {}, [])}
 
 
-def _megabytes(flag: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    if (match := _SIZE.fullmatch(text.lower())) is None:
-        raise usage(f"{flag} {text[:40]!a} is no size: write it in MiB as 512, or as 512m or 4g")
-    return int(match[1]) * (1024 if match[2] == "g" else 1)
-
-
-def _seconds(text: str) -> float:
-    if (match := _DURATION.fullmatch(text.lower() + ("s" if _SECONDS.fullmatch(text) else ""))) is None:
-        raise usage(f"--timeout {text[:40]!a} is no time: write it as 90s, 10m or 1h30m")
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds
+def _read(flag: str, text: str | None, read: Callable[[str], _T]) -> _T | None:
+    try:
+        return None if text is None else read(text)
+    except ValueError as error:
+        raise usage(f"{flag}: {error}") from None
 
 
 def _pair(flag: str, text: str) -> tuple[str, str]:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import typer
 
 from gyoza_tui.cli.completion.candidates import complete_open_run
+from gyoza_tui.models import durations
 
 
-def _seconds(value: float | None) -> float | None:
-    if value is not None and not 0 < value < math.inf:
-        raise typer.BadParameter("write a number of seconds, greater than 0")
-    return value
+def _seconds(text: str) -> float:
+    try:
+        seconds = durations.seconds(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if seconds <= 0:
+        raise typer.BadParameter(f"{text[:40]!a} is not greater than 0")
+    return seconds
 
 
 MaxSeconds = Annotated[
-    float | None, typer.Option(metavar="S", help="End after so long, as by a first SIGTERM.", callback=_seconds)
+    float | None,
+    typer.Option(metavar="T", help="End after 3600, 90s or 8h, as by a first SIGTERM.", parser=_seconds),
 ]
 UntilEmpty = Annotated[bool, typer.Option("--until-empty", help="End when nothing is left that it could take.")]
 OneRun = Annotated[

@@ -17,7 +17,7 @@ from gyoza_tui.cli.flags import options
 from gyoza_tui.cli.flags.options import with_connection
 from gyoza_tui.cli.printing import local_logs
 from gyoza_tui.cli.printing.log_lines import Line, Lines, Selection
-from gyoza_tui.models import filters
+from gyoza_tui.models.moments import moment
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def logs(
 def _time(text: str | None) -> float | None:
     """In UTC seconds."""
     try:
-        return None if text is None else filters.moment(text).seconds(time.time())
-    except filters.FilterError:
-        raise usage(f"--since {visible(text)} is no time: 30s, 10m, 2h, 1d, 2026-11-20 or 2026-11-20T10:00") from None
+        return None if text is None else moment(text).seconds(time.time())
+    except ValueError as error:
+        raise usage(f"--since: {error}") from None
 
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:

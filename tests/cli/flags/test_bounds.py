@@ -89,7 +89,7 @@ def test_ticks_need_no_screen(served: ServerThread, tmp_path: Path) -> None:
     ("flags", "words"),
     [
         (("--max-seconds", "0"), "greater than 0"),
-        (("--max-seconds", "nan"), "greater than 0"),
+        (("--max-seconds", "nan"), "'nan' is no duration: write it as 90s, 10m, 1h30m or 2d"),
         (("--max-seconds", "soon"), "--max-seconds"),
         (("--ticks", "0"), "--ticks"),
         (("--ticks", "2", "--run", "r1"), "--run and --ticks end the same session"),

@@ -112,7 +112,7 @@ def test_an_attempt(verb: Verb, state_dir: StateDir) -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--since", "soon"], "--since soon is no time"),
+        (["--since", "soon"], "--since: 'soon' is no time: write it as 30m, 1h, 2d"),
         (["--grep", "("], "is no regular expression"),
         (["--tail", "-1"], "--tail"),
         (["--attempt", "0"], "--attempt"),

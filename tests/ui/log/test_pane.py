@@ -233,7 +233,9 @@ def test_errors_are_gone_to_in_both_directions() -> None:
     run(look())
 
 
-@pytest.mark.parametrize(("typed", "number"), [("02:14:20", 100), ("02:15", 500), ("2026-03-14 02:14:11", 10)])
+@pytest.mark.parametrize(
+    ("typed", "number"), [("02:14:20", 100), ("02:15", 500), ("2026-03-14 02:14:11", 10), ("999999d", 0)]
+)
 def test_t_goes_to_a_time(typed: str, number: int) -> None:
     """The fake's lines come ten a second from 02:14:10 on; it is 02:14:10 of the next day."""
 

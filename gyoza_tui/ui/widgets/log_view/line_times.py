@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
+from gyoza_tui.models import durations
 from gyoza_tui.ui.widgets.log_view.source import LogReader
 
-_AGO: Final = re.compile(r"-?(\d{1,6})\s*([smhd])")
-_UNIT: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _OF_DAY: Final = ("%H:%M:%S", "%H:%M")
 _OF_YEAR: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
@@ -20,14 +18,21 @@ def moment(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
     A time of day is the last one before now, in `zone`.
     """
     text = text.strip()
-    if ago := _AGO.fullmatch(text):
-        return now - timedelta(**{_UNIT[ago[2]]: int(ago[1])})
+    if (ago := durations.with_units(text.removeprefix("-"))) is not None:
+        return _before(now, ago)
     here = now.astimezone(zone)
     if (day := _parsed(text, _OF_DAY)) is not None:
         wanted = here.replace(hour=day.hour, minute=day.minute, second=day.second, microsecond=0)
         return wanted if wanted <= here else wanted - timedelta(days=1)
     whole = _parsed(text, _OF_YEAR)
     return None if whole is None else whole.replace(tzinfo=zone).astimezone(zone)
+
+
+def _before(now: datetime, ago_s: float) -> datetime:
+    try:
+        return now - timedelta(seconds=ago_s)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def first_line_at(source: LogReader, when: float) -> int:
