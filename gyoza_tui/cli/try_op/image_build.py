@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,18 +52,21 @@ def build(directory: Path, tag: str) -> None:
 
 
 def _logins(show: Show) -> dict[str, dict[str, str]]:
-    """What cannot be read is warned of: most builds need no login."""
+    """What cannot be read is warned of: most builds need no login.
+
+    Helpers are asked in a thread, for a Ctrl-C raises in the main one alone, and there while a helper is started too.
+    """
     from gyoza_tui.backends.docker import credentials
     from gyoza_tui.cli.terminal import say
 
     given_up = threading.Event()
-    timer = threading.Timer(HELPERS_S, given_up.set)
-    timer.daemon = True
-    timer.start()
-    try:
-        found, faults = credentials.logins(lambda what: show(f"waiting for {what}", None), given_up)
-    finally:
-        timer.cancel()
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            asking = threads.submit(credentials.logins, lambda what: show(f"waiting for {what}", None), given_up)
+            wait([asking], HELPERS_S)
+        finally:
+            given_up.set()
+    found, faults = asking.result()
     for fault in faults:
         say(f"warning: {fault}; building without that login")
     return found

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import docker
 import psutil
@@ -431,6 +433,25 @@ def test_ctrl_c_ends_the_credential_helper_of_a_build(helper: dict[str, str], tm
         command.process.send_signal(signal.SIGINT)
         assert command.process.wait(20) == 130
     assert not alive(int((tmp_path / "asked").read_text()))
+
+
+@pytest.mark.docker
+def test_ctrl_c_while_a_credential_helper_starts_ends_it_too(
+    verb: Verb, helper: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in helper.items():
+        monkeypatch.setenv(name, value)
+    start, started, main = subprocess.Popen, list[int](), threading.get_ident()
+
+    def interrupted(*arguments: Any, **more: Any) -> subprocess.Popen[bytes]:
+        process = start(*arguments, **more)
+        started.append(process.pid)
+        signal.pthread_kill(main, signal.SIGINT)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    assert verb("run", "bare").code == 130
+    assert not alive(started[0])
 
 
 @pytest.mark.docker
