@@ -71,7 +71,7 @@ def test_no_image(name: str) -> None:
 
 @pytest.mark.docker
 def test_what_passes_the_engine_takes(docker_engine: docker.APIClient) -> None:
-    @settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=20, database=None, suppress_health_check=list(HealthCheck))
     @given(st.from_regex(images._DOCKER_IMAGE, fullmatch=True))
     def taken(name: str) -> None:
         try:

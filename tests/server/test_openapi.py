@@ -41,14 +41,14 @@ UNSUITABLE = [
 
 
 @schemathesis.pytest.from_fixture("few").parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_as_documented(case: Any) -> None:
     _answers_as_documented(case)
 
 
 @pytest.mark.long
 @schemathesis.pytest.from_fixture("many").parametrize()
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_as_documented_again_and_again(case: Any) -> None:
     _answers_as_documented(case)
 

@@ -238,7 +238,6 @@ def test_what_must_hold_after_any_history(histories: int) -> None:
         settings=settings(
             max_examples=histories,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),
     )

@@ -160,7 +160,8 @@ def test_nothing_that_was_queued_before_its_last_look_is_left(
 
     def submit() -> None:
         while not ended.wait(moments.uniform(0, 0.3)):
-            server.client.create_run("op")
+            if len(server.client.list_runs(state=RunState.PENDING).items) < 2:  # else a slow machine never ends
+                server.client.create_run("op")
 
     submitting = threading.Thread(target=submit)
     submitting.start()
@@ -174,7 +175,7 @@ def test_nothing_that_was_queued_before_its_last_look_is_left(
                 return claim(*arguments)
 
             monkeypatch.setattr(worker.runtime.client, "claim", noted)
-            assert worker.run_all(max_seconds=60) == 0
+            assert worker.run_all() == 0
             left = [run for run in server.client.list_runs().items if run.state is not RunState.COMPLETED]
             assert {run.state for run in left} <= {RunState.PENDING}
             assert all(run.created_at is not None and run.created_at >= asked[-1] for run in left)

@@ -211,7 +211,6 @@ def test_nothing_is_stopped_but_what_a_dialog_named(
         settings=settings(
             max_examples=examples,
             stateful_step_count=STEPS,
-            deadline=None,
             derandomize=True,
             phases=[Phase.generate],  # to shrink what has failed would take many minutes
             suppress_health_check=list(HealthCheck),

@@ -678,9 +678,7 @@ class JournalMachine(RuleBasedStateMachine):
 
 
 TestJournalMachine = JournalMachine.TestCase
-TestJournalMachine.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestJournalMachine.settings = settings(max_examples=40, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 
 
 def test_many_threads_write_one_journal(journal: Journal) -> None:

@@ -37,7 +37,7 @@ def events_of(found: Iterable[Lines]) -> list[OpEvent]:
     return events
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(LINES), max_size=8), st.lists(st.integers(1, 90_000), max_size=30), st.booleans())
 def test_events_are_found_wherever_the_bytes_are_cut(lines: list[bytes], cuts: list[int], ended: bool) -> None:
     data = b"\n".join(lines) + (b"\n" if ended and lines else b"")
@@ -56,7 +56,7 @@ def test_events_are_found_wherever_the_bytes_are_cut(lines: list[bytes], cuts: l
     assert found == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(LINES), max_size=8), st.integers(0, 200_000))
 def test_feeding_again_from_the_offset_repeats_and_loses_none(lines: list[bytes], cut: int) -> None:
     data = b"\n".join(lines) + b"\n"

@@ -27,7 +27,7 @@ pieces = st.lists(
     st.tuples(st.sampled_from([OUT, ERR]), st.text("ab\n", min_size=1, max_size=40).map(str.encode), st.booleans()),
     max_size=60,
 )
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 
 
 _count = 0

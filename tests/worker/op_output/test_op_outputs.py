@@ -14,7 +14,7 @@ from collections import OrderedDict
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from gyoza_tui.models.limits import OUTPUTS_MAX
@@ -234,20 +234,20 @@ def judged(data: bytes) -> None:
     assert json_size(found["values"]) <= OUTPUTS_MAX
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(plain)
 def test_any_value_is_stored_or_refused_in_words(value: Any) -> None:
     judged(pickled({"x": value}))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(plain, st.integers(1, 200), st.binary(max_size=3))
 def test_any_damaged_json_is_stored_or_refused_in_words(value: Any, at: int, junk: bytes) -> None:
     text = json.dumps({"x": value}, default=str, skipkeys=True).encode()
     judged(text[:at] + junk + text[at + len(junk) :])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=400).map(lambda data: b"{" + data) | st.binary(max_size=50))
 def test_any_bytes_as_json_end_well(data: bytes) -> None:
     try:
@@ -256,7 +256,7 @@ def test_any_bytes_as_json_end_well(data: bytes) -> None:
         event(type(error).__name__)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(st.binary(max_size=200) | plain.map(pickled).map(lambda data: data[:-3] + b"\xff" + data[-2:]))
 def test_any_bytes_in_the_child_end_well(data: bytes) -> None:
     try:

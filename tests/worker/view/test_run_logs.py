@@ -128,7 +128,7 @@ pieces = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(pieces, st.sampled_from([1_000, 8_000, 64 * MIB]))
 def test_searching_finds_what_a_naive_search_of_every_line_finds(
     tmp_path: Path, parts: list[tuple[Stream, list[bytes], int]], max_bytes: int
