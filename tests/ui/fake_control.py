@@ -17,6 +17,7 @@ from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.server_link import LinkState
 from gyoza_tui.worker.view.control import (
     Check,
+    Contact,
     ControlError,
     Ending,
     HistoryPage,
@@ -94,6 +95,7 @@ class FakeControl:
     lines: dict[int, tuple[LogLine, ...]] = field(default_factory=dict)
     """By key: lines as they were recorded."""
     queue_reason: str = ""
+    connected: Contact = field(default_factory=Contact)
     queue_asked: int = 0
     """How often it was asked for the reason."""
 
@@ -110,6 +112,9 @@ class FakeControl:
             descriptions=recording.descriptions,
             lines={key: tuple(line.line() for line in lines) for key, lines in recording.logs.items()},
         )
+
+    def contact(self) -> Contact:
+        return self.connected
 
     def snapshot(self) -> Snapshot:
         return self.now

@@ -20,6 +20,7 @@ from gyoza_tui.worker.view.snapshot import Notice, RunView, Snapshot
 __all__ = [
     "Check",
     "CheckState",
+    "Contact",
     "ControlError",
     "Ending",
     "HistoryPage",
@@ -49,6 +50,17 @@ class Ending(StrEnum):
 
 class ControlError(Exception):
     """What was asked could not be done; `str()` is a message to a person."""
+
+
+class Contact(NamedTuple):
+    """How a view is connected to its worker."""
+
+    silent_s: float = 0.0
+    """For how long nothing was heard of it. A worker that is well says something twice a second."""
+    ended: str | None = None
+    """How the worker has ended, in words; None while it goes on, or when nobody knows."""
+    life: tuple[str, int] = ("", 0)
+    """Instance and epoch: what attempts are named by is good for one of them."""
 
 
 class HistoryPage(NamedTuple):
@@ -105,6 +117,8 @@ class WorkerControl(Protocol):
     engine or the server and is never called on a view's loop; it raises ControlError, or KeyError for an attempt that
     is neither here nor in the history.
     """
+
+    def contact(self) -> Contact: ...
 
     def snapshot(self) -> Snapshot: ...
 

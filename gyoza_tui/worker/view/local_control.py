@@ -14,7 +14,7 @@ from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.view.asked_ending import AskedEnding
 from gyoza_tui.worker.view.checks import Check, checklist
-from gyoza_tui.worker.view.control import Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
+from gyoza_tui.worker.view.control import Contact, Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
 from gyoza_tui.worker.view.early_intents import EarlyIntents
 from gyoza_tui.worker.view.history import RunHistory
 from gyoza_tui.worker.view.run_inquiry import RunInquiry
@@ -35,6 +35,9 @@ class LocalControl:
         self._logs = RunLogs(self._log_source)
         self._history = RunHistory(runtime, self._builder)
         self._inquiry = RunInquiry(runtime, self._builder, self._history)
+
+    def contact(self) -> Contact:
+        return Contact()
 
     def snapshot(self) -> Snapshot:
         return self._builder.snapshot()

@@ -1,0 +1,180 @@
+"""The control of a worker in another process of this machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.filters import RunFilter
+from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.worker.control_socket.connection import ANSWER_S, CONNECT_S, AttachError, Connection, NobodyListens
+from gyoza_tui.worker.control_socket.parts import Picture
+from gyoza_tui.worker.view.checks import Check
+from gyoza_tui.worker.view.control import (
+    Contact,
+    ControlError,
+    Ending,
+    HistoryPage,
+    LogHits,
+    LogPage,
+    LogQuery,
+    RunDetails,
+)
+from gyoza_tui.worker.view.snapshot import DutyStatus, Notice, Snapshot
+
+_COMMAND_S: Final = 0.2
+"""How long a command waits for its answer; a worker that hangs does it later."""
+_AGAIN_S: Final = 0.5
+
+
+class RemoteControl:
+    """Implements WorkerControl. What the worker pushes answers at once, whatever it is doing.
+
+    When the connection is lost it connects again by itself. What is asked meanwhile raises ControlError, commands
+    too, and `contact` says since when the picture is old.
+    """
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        """Of the worker with that state directory. Raises AttachError."""
+        self._root = root
+        self._clock = clock
+        self._connection = Connection(root)
+        self._heard_at = clock.boot()
+        self._ended: str | None = None
+        self._picture = Picture()
+        self._pictured = threading.Event()
+        self._closed = threading.Event()
+        threading.Thread(target=self._keep, name="attach", daemon=True).start()
+        if not self._pictured.wait(CONNECT_S):
+            self.close()
+            hello = self._connection.hello
+            raise AttachError(f"worker {hello.worker_id} (pid {hello.pid}) does not answer")
+
+    def close(self) -> None:
+        """The worker goes on."""
+        self._closed.set()
+        self._connection.close()
+
+    def contact(self) -> Contact:
+        hello = self._connection.hello
+        return Contact(max(0.0, self._clock.boot() - self._heard_at), self._ended, (hello.instance_id, hello.epoch))
+
+    def snapshot(self) -> Snapshot:
+        snapshot = self._picture.snapshot
+        assert snapshot is not None, "there is one since __init__"
+        return snapshot
+
+    def duties(self) -> tuple[DutyStatus, ...]:
+        return self.snapshot().duties
+
+    def samples(self) -> tuple[HardwareSample, ...]:
+        return self._picture.samples
+
+    def notices(self) -> tuple[Notice, ...]:
+        return self._picture.notices
+
+    def checks(self) -> tuple[Check, ...]:
+        return self._picture.checks
+
+    def log_size(self, key: int) -> int | None:
+        return self._picture.log_size(key)
+
+    def pause(self) -> None:
+        self._command("pause")
+
+    def resume(self) -> None:
+        self._command("resume")
+
+    def end(self, ending: Ending) -> None:
+        self._command("end", ending)
+
+    def undo_drain(self) -> None:
+        self._command("undo_drain")
+
+    def cancel(self, run_id: str, attempt: int) -> bool:
+        return self._command("cancel", run_id, attempt) is not False
+
+    def release(self, run_id: str, attempt: int) -> bool:
+        return self._command("release", run_id, attempt) is not False
+
+    def try_now(self) -> None:
+        self._command("try_now")
+
+    def seen(self, key: int) -> None:
+        self._ask("seen", key)
+
+    def why_queued(self) -> str:
+        return str(self._ask("why_queued"))
+
+    def retry(self, run_id: str) -> None:
+        self._ask("retry", run_id)
+
+    def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
+        found: HistoryPage = self._ask("history", wanted, limit)
+        return found
+
+    def details(self, key: int) -> RunDetails:
+        found: RunDetails = self._ask("details", key)
+        return found
+
+    def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:
+        found: LogPage = self._ask("log_lines", key, start, count, line_max)
+        return found
+
+    def log_search(self, key: int, query: LogQuery, line: int, *, backwards: bool = False) -> LogHits:
+        found: LogHits = self._ask("log_search", key, query, line, backwards=backwards)
+        return found
+
+    def log_bytes(self, key: int) -> Iterator[bytes]:
+        return self._connection.pieces("log_bytes", key)
+
+    def describe(self, key: int) -> dict[str, Any]:
+        found: dict[str, Any] = self._ask("describe", key)
+        return found
+
+    def shell(self, key: int) -> tuple[str, ...]:
+        found: tuple[str, ...] = self._ask("shell", key)
+        return found
+
+    def _command(self, call: str, *args: Any) -> Any:
+        """Its result, or None when it takes longer: it will be done."""
+        try:
+            return self._connection.ask(call, *args, timeout_s=_COMMAND_S)
+        except TimeoutError:
+            return None
+
+    def _ask(self, call: str, *args: Any, **more: Any) -> Any:
+        try:
+            return self._connection.ask(call, *args, **more)
+        except TimeoutError:
+            raise ControlError(f"the worker has not answered for {ANSWER_S:g} s") from None
+
+    def _keep(self) -> None:
+        """Read what comes, and connect again when that is over."""
+        while not self._closed.is_set():
+            picture = Picture()
+            self._connection.watch()
+            self._connection.read(partial(self._hear, picture))
+            while not self._closed.wait(_AGAIN_S):
+                try:
+                    self._connection = Connection(self._root)
+                except NobodyListens:
+                    continue
+                except AttachError as error:
+                    self._ended = str(error)
+                else:
+                    self._ended = None
+                    break
+
+    def _hear(self, picture: Picture, message: dict[str, Any]) -> None:
+        self._heard_at = self._clock.boot()
+        if "push" in message:
+            picture.take(message["push"])
+            self._picture = picture
+            self._pictured.set()
+        elif "bye" in message:
+            self._ended = str(message["bye"])
