@@ -61,7 +61,7 @@ def _measured(held: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(worker_id="bench", state_dir=Path(home), server_url="http://127.0.0.1:9", max_runs=4)
         made = Worker(settings, backends={})
-        path = made.runtime.state_dir.journal
+        path = made.parts.state_dir.journal
         made.close()
         _hold(path, held)
         began = time.perf_counter()
@@ -74,22 +74,22 @@ def _measured(held: int) -> tuple[float, float]:
 
 
 def _turns(worker: Worker) -> list[float]:
-    runtime = worker.runtime
+    parts = worker.parts
     heartbeat = next(duty for duty in worker.duties if isinstance(duty, Heartbeat))
     deliver = next(duty for duty in worker.duties if isinstance(duty, Deliver))
     heartbeat.beat(1.0)
-    row = runtime.journal.take(_HERE, OpRun(id="at-work", image="train:1", attempt=1, lease="l"), "docker")
-    runtime.journal.update(row.key, started_acked=True)
+    row = parts.journal.take(_HERE, OpRun(id="at-work", image="train:1", attempt=1, lease="l"), "docker")
+    parts.journal.update(row.key, started_acked=True)
     deliver.step()
     taken = []
     for number in range(TURNS):
         began = time.thread_time()
-        runtime.journal.events(row.key, [EventReport(type=EventType.INFO, msg=f"step {number}")])
+        parts.journal.events(row.key, [EventReport(type=EventType.INFO, msg=f"step {number}")])
         deliver.step()
         heartbeat.beat(1.0)
         worker.parts.claim_requests.next(0.0)
         taken.append((time.thread_time() - began) * 1000)
-    assert runtime.journal.outbox(row.key) == [], "the run's own events were not delivered"
+    assert parts.journal.outbox(row.key) == [], "the run's own events were not delivered"
     return taken
 
 

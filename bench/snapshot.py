@@ -36,7 +36,7 @@ def main() -> None:
         taken, waited = [], []
         for number in range(count):
             key = keys[number % RUNS]
-            worker.runtime.journal.events(key, [EventReport(type=EventType.PROGRESS, msg=number % 100)])
+            worker.parts.journal.events(key, [EventReport(type=EventType.PROGRESS, msg=number % 100)])
             began, used = time.perf_counter(), time.thread_time()
             worker.control.snapshot()
             taken.append((time.thread_time() - used) * 1e6)
@@ -55,19 +55,19 @@ def _p99(values: list[float]) -> float:
 
 def _fill(worker: Worker) -> list[int]:
     """Runs at work, each in the fourth of six steps, and a reading of the machine."""
-    runtime = worker.runtime
+    parts = worker.parts
     keys = []
     for number in range(RUNS):
         wants = Constraints(gpu_id=number % GPUS, vram_mb=1000)
         run = OpRun(id=f"run-{number}", image="train:1", attempt=1, lease="l", constraints=wants, inputs={"rate": 0.1})
-        row = runtime.journal.take("s", run, "docker")
-        runtime.context.add_running_op(run.id, run.image, run.inputs)
-        runtime.context.set_run_state(run.id, "RUNNING")
+        row = parts.journal.take("s", run, "docker")
+        parts.context.add_running_op(run.id, run.image, run.inputs)
+        parts.context.set_run_state(run.id, "RUNNING")
         for step in ("prepare_inputs", "pull_latest_image", "start_oprun", "run_container"):
-            runtime.journal.begin_step(row.key, step)
+            parts.journal.begin_step(row.key, step)
         keys.append(row.key)
     gpus = tuple(GpuSample(GpuInfo(index, None, "A100", 81920), 97.0, 61000) for index in range(GPUS))
-    runtime.history.add(HardwareSample(runtime.clock.boot(), 43.0, 32, 14.0, 65536, 31744, gpus))
+    parts.history.add(HardwareSample(parts.clock.boot(), 43.0, 32, 14.0, 65536, 31744, gpus))
     return keys
 
 

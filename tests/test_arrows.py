@@ -50,7 +50,7 @@ def test_a_headless_worker_loads_no_terminal_and_no_server(tmp_path: Path) -> No
     ("module", "never"),
     [
         ("gyoza_tui.worker.journal.row", {"sqlite3", "psutil", "filelock", "httpx"}),
-        ("gyoza_tui.worker.view.control", {"sqlite3", "docker", "gyoza_tui.worker.slots", "gyoza_tui.worker.runtime"}),
+        ("gyoza_tui.worker.view.control", {"sqlite3", "docker", "gyoza_tui.worker.slots", "gyoza_tui.worker.parts"}),
     ],
 )
 def test_what_a_view_reads_loads_nothing_of_what_works(module: str, never: set[str]) -> None:

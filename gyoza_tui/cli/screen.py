@@ -114,16 +114,16 @@ class _Hosted(NamedTuple):
 
     @property
     def log(self) -> Path:
-        return self.worker.runtime.state_dir.worker_log
+        return self.worker.parts.state_dir.worker_log
 
     def serve(self) -> int:
         return self.worker.serve()
 
     def drawn(self) -> None:
-        self.worker.runtime.wakes.beat.set()
+        self.worker.parts.wakes.beat.set()
 
     def say(self, text: str, level: Level = "info", **fields: str) -> None:
-        self.worker.runtime.notices.say(text, level, **fields)
+        self.worker.parts.notices.say(text, level, **fields)
 
     def abandon(self, code: int) -> NoReturn:
         self.worker.close()

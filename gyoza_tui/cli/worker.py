@@ -145,7 +145,7 @@ class _Teller:
 
     def through(self, worker: Worker) -> None:
         if self._screen:
-            self._say = worker.runtime.notices.say
+            self._say = worker.parts.notices.say
             for text in self._kept:
                 self._say(text)
 

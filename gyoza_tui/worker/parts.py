@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
 from gyoza_tui.backends.base import Backend
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.settings import Settings
+from gyoza_tui.worker.admission import Admission, Reserve
+from gyoza_tui.worker.attempt_record import Records
+from gyoza_tui.worker.backend_pool import BackendPool
+from gyoza_tui.worker.building import image_pulls
+from gyoza_tui.worker.capacity import Capacity
+from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.claim_request import ClaimRequests
 from gyoza_tui.worker.duties.deliver import Deliver
@@ -28,11 +35,16 @@ from gyoza_tui.worker.duties.sample import Sample
 from gyoza_tui.worker.duties.sweep import Sweep
 from gyoza_tui.worker.duties.verdicts import Verdicts
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
-from gyoza_tui.worker.hardware.sampler import Sampler
+from gyoza_tui.worker.foreign_memory import ForeignMemory
+from gyoza_tui.worker.hardware.detect import detect_resources
+from gyoza_tui.worker.hardware.sampler import History, Sampler
 from gyoza_tui.worker.hooks import HookCalls
+from gyoza_tui.worker.identity import Identity
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.notices.notices import Notices
-from gyoza_tui.worker.runtime import assembled
+from gyoza_tui.worker.probes import Prober, Probes
+from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.session import Session
 from gyoza_tui.worker.shutdown.announcement import Announcement
 from gyoza_tui.worker.shutdown.endings import Drain, GoodBye, Release
@@ -41,9 +53,15 @@ from gyoza_tui.worker.shutdown.shutdown import Shutdown
 from gyoza_tui.worker.shutdown.signals import Signals
 from gyoza_tui.worker.shutdown.stages import Stages
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.slots.attempt_services import AttemptServices
+from gyoza_tui.worker.slots.machine import Machine
+from gyoza_tui.worker.slots.slot import Slot
+from gyoza_tui.worker.slots.turn import Turn
 from gyoza_tui.worker.state_dir.state_dir import StateDir
 from gyoza_tui.worker.view.asked_ending import AskedEnding
 from gyoza_tui.worker.view.local_control import LocalControl
+from gyoza_tui.worker.wakes import Wakes
+from gyoza_tui.worker.worker_context.types import WorkerContext
 
 
 class Parts:
@@ -61,25 +79,36 @@ class Parts:
         hooks: HookCalls,
         chosen: Collection[str],
     ) -> None:
-        self.runtime = assembled(
-            settings,
-            state_dir,
-            notices,
-            clock,
-            session,
-            client=client,
-            journal=journal,
-            backends=backends,
-            pipeline=pipeline,
-            hooks=hooks,
-        )
-        link, mode, pool, wakes = self.runtime.link, self.runtime.mode, self.runtime.pool, self.runtime.wakes
-        admission, capacity, identity = self.runtime.admission, self.runtime.capacity, self.runtime.identity
-        context, history, foreign = self.runtime.context, self.runtime.history, self.runtime.foreign
-        stop_grace_s = settings.stop_grace_s
+        detected = detect_resources()
+        identity = Identity(settings.worker_id, state_dir.instance_id, state_dir.epoch)
+        stop_grace_s, min_free_mb = settings.stop_grace_s, settings.min_free_mb
         stop_before_s = stop_grace_s if settings.on_lease_lost == "stop" else None
 
-        self.slots = Slots(self.runtime)
+        self.settings, self.state_dir, self.notices, self.session = settings, state_dir, notices, session
+        self.client, self.journal, self.pipeline, self.hooks = client, journal, pipeline, hooks
+        self.wakes = wakes = Wakes()
+        self.link = link = ServerLink(clock, notices, settings.heartbeat_s)
+        for wake in (wakes.claim, wakes.deliver, wakes.reconcile):
+            link.wakes(wake)
+        self.mode = mode = ClaimingMode(wakes.beat.set)
+        prober = Prober(state_dir.root, identity.worker_id, identity.instance_id)
+        self.pool = pool = BackendPool(backends, notices, Probes(clock, notices, prober))
+        self.history = history = History()
+        foreign = ForeignMemory(clock, pool.items, journal.active, wakes.beat.set, lambda: link.state.heartbeat_s)
+        reserve = Reserve(settings.reserve_cpu, settings.reserve_ram_mb, settings.reserve_vram_mb)
+        self.admission = admission = Admission(
+            detected, history.gpu_infos, reserve, settings.max_runs, pool, mode, foreign.mb
+        )
+        self.capacity = capacity = Capacity(settings.max_runs, journal, link, mode, pool)
+        self.context = context = WorkerContext(identity.worker_id, detected, list(settings.tags))
+
+        self.pulls = image_pulls(settings, clock)
+        self.records = Records(journal, clock, notices, hooks, wakes, identity.worker_id)
+        machine = Machine(pool, admission, wakes)
+        attempts = AttemptServices(clock, notices, self.records, machine, self.pulls, state_dir, identity, settings)
+        make_slot = partial(Slot, clock, notices, journal, self.records, machine, attempts, pipeline)
+        turn = Turn(clock, journal, admission)
+        self.slots = Slots(clock, journal, context, wakes, machine, turn, make_slot)
 
         self.verdicts = Verdicts(clock, notices, link, journal, self.slots, context, stop_before_s)
         self.presence = Presence(identity, context, capacity, admission, pool, mode, settings.away_s)
@@ -101,7 +130,6 @@ class Parts:
 
         samples = DiskSamples(clock, journal, pool, state_dir)
         room_maker = RoomMaker(notices, journal, pool, self.slots, state_dir)
-        min_free_mb = settings.min_free_mb
         self.guard = Guard(clock, notices, min_free_mb, state_dir, pool, mode, self.slots, samples, room_maker)
 
         self.sample = Sample(clock, notices, Sampler(clock), history, foreign)
@@ -117,8 +145,25 @@ class Parts:
         ]
         self.duties = [duty for duty in every if duty.name in chosen]
 
+        runtime = Runtime(
+            settings=settings,
+            state_dir=state_dir,
+            clock=clock,
+            client=client,
+            journal=journal,
+            link=link,
+            mode=mode,
+            pool=pool,
+            pipeline=pipeline,
+            context=context,
+            notices=notices,
+            history=history,
+            foreign=foreign,
+            wakes=wakes,
+            capacity=capacity,
+        )
         self.ending = AskedEnding(mode)
-        self.control = LocalControl(self.runtime, self.slots, self.duties, self.ending)
+        self.control = LocalControl(runtime, self.slots, self.duties, self.ending)
 
         self.signals = Signals()
         announcement = Announcement(notices, journal, self.deliver)

@@ -86,7 +86,6 @@ class Worker:
             self.parts = Parts(
                 settings, state_dir, clock, notices, session, client, journal, backends, steps, hook_calls, chosen
             )
-            self.runtime = self.parts.runtime
             self.slots, self.control, self.signals = self.parts.slots, self.parts.control, self.parts.signals
             self.duties = self.parts.duties
             self._keeper = Keeper(self.duties)
@@ -97,14 +96,14 @@ class Worker:
                 opened.callback(self._close_backends)
             opened.callback(self._finish)
             self._opened = opened.pop_all()
-        worker_context.worker_context = self.runtime.context
+        worker_context.worker_context = self.parts.context
 
     def run(self, ticks: int | None = None) -> int:
         """Serve without a screen until a signal, the control or a bound ends it; the exit code. In the main thread.
 
         With `ticks` no duty has a thread: so many passes of them, one after another, and out.
         """
-        bounds = self.runtime.session.bounds
+        bounds = self.parts.session.bounds
         return self._run_within(bounds if ticks is None else bounds._replace(ticks=ticks))
 
     def run_one(self, run_id: str, max_seconds: float | None = None) -> int:
@@ -117,13 +116,13 @@ class Worker:
 
     def serve(self) -> int:
         """Wait for the end and bring it about; the exit code. From any thread, once, after `begin`."""
-        shutdown, session = self.parts.shutdown, self.runtime.session
+        shutdown, session = self.parts.shutdown, self.parts.session
         ticks = session.bounds.ticks
         code = shutdown.wait() if ticks is None else shutdown.turn(self.duties, ticks)
         if session.bounded and code == EXIT_DONE and not self._went_well():
             code = EXIT_FAILED
         self._code = code
-        self.runtime.hooks.stop(code)
+        self.parts.hooks.stop(code)
         return code
 
     def close(self) -> None:
@@ -138,20 +137,20 @@ class Worker:
         for duty in self.duties:
             duty.stop()
             duty.close()
-        if self.runtime.session.bounded:
-            text, fields = self.runtime.session.summary(len(self.runtime.active()))
-            self.runtime.notices.say(text, **fields)
+        if self.parts.session.bounded:
+            text, fields = self.parts.session.summary(len(self.parts.journal.active()))
+            self.parts.notices.say(text, **fields)
         if self._code is not None:
-            self.runtime.notices.say("bye", exit=self._code)
+            self.parts.notices.say("bye", exit=self._code)
         self._log.finish()
         self.printer.finish()
-        self.runtime.journal.close()
+        self.parts.journal.close()
         self.slots.abandon()
 
     def _close_backends(self) -> None:
         """Unless a run still uses one: the error that it would get must not end that run."""
         if not self.slots.count:
-            self.runtime.pool.close()
+            self.parts.pool.close()
 
     def begin(self, first_beat_s: float = 0.0) -> None:
         """Adopt what a former start left, and start the duties.
@@ -159,42 +158,42 @@ class Worker:
         Returns at once, for nothing here asks the network; only a new journal makes it look at the engines first. The
         first beat waits `first_beat_s` seconds or until it is woken, for a screen to be drawn first.
         """
-        runtime = self.runtime
+        parts = self.parts
         self.parts.heartbeat.first_s = first_beat_s
         self.printer.start()
         self._log.start()
-        runtime.session.begin()
-        runtime.notices.say(
-            f"gyoza-tui {__version__}: worker {runtime.context.worker_id}, server {runtime.client.base_url}, "
-            f"{runtime.capacity.max_runs} runs at once",
-            worker=runtime.context.worker_id,
-            server=runtime.client.base_url,
+        parts.session.begin()
+        parts.notices.say(
+            f"gyoza-tui {__version__}: worker {parts.context.worker_id}, server {parts.client.base_url}, "
+            f"{parts.capacity.max_runs} runs at once",
+            worker=parts.context.worker_id,
+            server=parts.client.base_url,
         )
-        for warning in runtime.settings.warnings:
-            runtime.notices.say(warning, "warning")
-        if host := runtime.settings.key_in_clear_to:
-            runtime.notices.say(f"the key goes unencrypted to {host}: name it by https://", "warning")
+        for warning in parts.settings.warnings:
+            parts.notices.say(warning, "warning")
+        if host := parts.settings.key_in_clear_to:
+            parts.notices.say(f"the key goes unencrypted to {host}: name it by https://", "warning")
         if logins := docker_config.trouble(os.environ):
-            runtime.notices.say(logins, "warning")
-        if not runtime.session.claims:
-            runtime.mode.pause(True)
+            parts.notices.say(logins, "warning")
+        if not parts.session.claims:
+            parts.mode.pause(True)
         if self._new_journal:
             self.parts.reconcile.sweep_now()
-        for row in runtime.active():
+        for row in parts.journal.active():
             if row.handle is not None and row.outcome is None:
-                runtime.notices.say(f"{row.run_id} adopted", run=row.run_id, attempt=row.attempt, state="adopted")
+                parts.notices.say(f"{row.run_id} adopted", run=row.run_id, attempt=row.attempt, state="adopted")
                 with suppress(OSError, sqlite3.Error):  # a full disk must not keep a worker from starting
-                    runtime.journal.update(row.key, adopted=True)
+                    parts.journal.update(row.key, adopted=True)
             self.slots.start(row)
-        runtime.hooks.start()
-        if runtime.session.bounds.ticks is None:
+        parts.hooks.start()
+        if parts.session.bounds.ticks is None:
             for duty in self.duties:
                 duty.start()
             self._keeper.start()
 
     def _run_within(self, bounds: Bounds) -> int:
         _chosen([duty.name for duty in self.duties], bounds)
-        self.runtime.session.bounds = bounds
+        self.parts.session.bounds = bounds
         self.signals.install()
         try:
             self.begin()
@@ -211,13 +210,13 @@ class Worker:
 
     def _went_well(self) -> bool:
         """Of a bounded session: its runs, and that there was a server at all."""
-        reached = self.runtime.link.state.beat_at is not None or self.parts.heartbeat not in self.duties
-        return reached and self.runtime.session.went_well
+        reached = self.parts.link.state.beat_at is not None or self.parts.heartbeat not in self.duties
+        return reached and self.parts.session.went_well
 
     def _secrets(self) -> list[str]:
         """Of what runs here or is still reported: nothing is logged of the rest."""
-        journal = self.runtime.journal
-        rows = (*journal.active(), *journal.memory.rows(self.runtime.link.state.answering))
+        journal = self.parts.journal
+        rows = (*journal.active(), *journal.memory.rows(self.parts.link.state.answering))
         return [value for row in rows for value in row.run.secret_env.values()]
 
 

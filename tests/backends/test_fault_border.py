@@ -39,9 +39,9 @@ from gyoza_tui.worker.runner import Worker
 worker = Worker(load())
 backends = {"docker", "gyoza_tui.backends.local.backend"}
 assert not backends & sys.modules.keys(), "before anybody asks"
-worker.runtime.pool.close()
+worker.parts.pool.close()
 assert not backends & sys.modules.keys(), "only to be closed"
-worker.runtime.pool.check()
+worker.parts.pool.check()
 assert backends <= sys.modules.keys()
 """
 

@@ -20,7 +20,6 @@ from gyoza_tui.worker.duties.reconcile import Reconcile
 from gyoza_tui.worker.duties.verdicts import Verdicts
 from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.runner import Worker
-from gyoza_tui.worker.runtime import Runtime
 from tests.clock import FakeClock
 from tests.scripted_server import SERVER_ID, ScriptedServer
 from tests.worker.fake_backend import FakeBackend
@@ -49,9 +48,9 @@ class Rig:
         self.worker = Worker(made, backends=self.backends or {"docker": self.backend}, clock=self.clock)
         self.started: list[RunRow] = []
         self.worker.slots.start = self._start  # type: ignore[method-assign]
-        self.runtime: Runtime = self.worker.runtime
-        self.journal = self.runtime.journal
-        self.link = self.runtime.link
+        self.parts = self.worker.parts
+        self.journal = self.parts.journal
+        self.link = self.parts.link
         self.heartbeat = self._duty(Heartbeat)
         self.verdicts = self._duty(Verdicts)
         self.claim = self._duty(Claim)
@@ -77,7 +76,7 @@ class Rig:
 
     def registered(self) -> Rig:
         """Registered, its backends looked at."""
-        self.runtime.pool.check()
+        self.parts.pool.check()
         self.beat()
         assert self.link.state.registered
         return self
@@ -102,7 +101,7 @@ class Rig:
     def record(self, row: RunRow) -> AttemptRecord:
         import threading
 
-        return AttemptRecord(self.runtime, row, threading.Event())
+        return self.parts.records.of(row, threading.Event())
 
     def end(self, row: RunRow, kind: EventType = EventType.COMPLETED, payload: dict[str, Any] | None = None) -> RunRow:
         """The run has ended here, cleaned up, and its report waits."""
@@ -130,14 +129,14 @@ class Rig:
         ends = self.clock.boot() + seconds
         while self.clock.boot() <= ends:
             next_try = self.deliver.step()
-            if self.runtime.wakes.deliver.is_set():
-                self.runtime.wakes.deliver.clear()
+            if self.parts.wakes.deliver.is_set():
+                self.parts.wakes.deliver.clear()
             else:
                 now = self.clock.boot()
                 self.clock.turn(max(0.01, min(next_try, ends) - now))
 
     def said(self) -> str:
-        return "\n".join(notice.text for notice in self.runtime.notices.recent())
+        return "\n".join(notice.text for notice in self.parts.notices.recent())
 
     @staticmethod
     def only(rows: Iterable[RunRow]) -> RunRow:

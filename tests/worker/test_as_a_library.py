@@ -60,14 +60,14 @@ class Traces:
 
 
 def _only_made(worker: Worker) -> None:
-    worker.runtime.pool.check()
+    worker.parts.pool.check()
     worker.close()
 
 
 def _worked(worker: Worker) -> None:
     """As a headless one does, with every duty in its thread."""
     worker.begin()
-    until(worker.runtime.history.latest, "a sample")
+    until(worker.parts.history.latest, "a sample")
     worker.close()
 
 
@@ -88,7 +88,7 @@ def test_made_and_closed_twenty_times_without_a_trace(tmp_path: Path, end: Calla
 
 def test_a_worker_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     worker = Worker(_settings(tmp_path))
-    journal = worker.runtime.state_dir.journal
+    journal = worker.parts.state_dir.journal
     worker.close()
     good = journal.read_bytes()
     ops_file = tmp_path / "ops.toml"
@@ -142,7 +142,7 @@ def test_a_run_goes_on_when_its_worker_is_closed_and_the_next_one_adopts_it(tmp_
             worker = Worker(_settings(tmp_path, server.url), backends={"docker": backend})
             worker.begin()
             until(lambda: server.client.get_run(run.id).state is RunState.RUNNING, "it runs")
-            row = worker.runtime.journal.rows()[0]
+            row = worker.parts.journal.rows()[0]
             until(lambda: worker.slots.spooled(row.key), "its output")  # noqa: B023
             worker.close()
             until(lambda: worker.slots.count == 0, "its thread ends")  # noqa: B023
@@ -153,5 +153,5 @@ def test_a_run_goes_on_when_its_worker_is_closed_and_the_next_one_adopts_it(tmp_
         assert last.serve() == 0
         last.close()
         assert server.client.get_run(run.id).state is RunState.COMPLETED
-        assert b"".join(SpoolReader(last.runtime.state_dir.log_of(row.name)).raw()) == b"before\n"
+        assert b"".join(SpoolReader(last.parts.state_dir.log_of(row.name)).raw()) == b"before\n"
     traces.check()

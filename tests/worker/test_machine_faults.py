@@ -27,7 +27,7 @@ def rig(scripted: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(services.Services.patiently, "__defaults__", (0.3, None))
     made = Rig(scripted, tmp_path / "state", {"stop_grace_s": 0}, clock=SystemClock())
     del made.worker.slots.start
-    made.runtime.pool.check()
+    made.parts.pool.check()
     made.backend.known["op"] = FakeOp()
     yield made
     made.close()
@@ -49,15 +49,15 @@ def _given_back(rig: Rig, row: RunRow, why: str) -> None:
     (patch,) = _reports(rig)
     assert isinstance(patch, RunPatch)
     assert (patch.state, patch.reason) == (RunState.PENDING, why)
-    assert (list(rig.backend.containers), rig.runtime.state_dir.run_dirs()) == ([], [])
+    assert (list(rig.backend.containers), rig.parts.state_dir.run_dirs()) == ([], [])
 
 
 def test_a_broken_engine_gives_back_and_claims_no_more(rig: Rig) -> None:
     rig.backend.broken = "no bridge"
     _given_back(rig, _ended(rig), "no bridge")
-    assert rig.runtime.wakes.beat.is_set()
-    assert rig.worker.parts.presence.request([], with_inputs=False).backends == []
-    assert (rig.runtime.capacity.wanted, rig.runtime.pool.trouble) == (0, {"docker": "no bridge"})
+    assert rig.parts.wakes.beat.is_set()
+    assert rig.parts.presence.request([], with_inputs=False).backends == []
+    assert (rig.parts.capacity.wanted, rig.parts.pool.trouble) == (0, {"docker": "no bridge"})
 
 
 def test_a_run_that_an_engine_in_health_refuses_is_not_executable(rig: Rig) -> None:
@@ -68,14 +68,14 @@ def test_a_run_that_an_engine_in_health_refuses_is_not_executable(rig: Rig) -> N
     assert isinstance(failed, EventReport)
     assert failed.payload is not None
     assert (failed.type, failed.payload["reason"]) == (EventType.FAILED, "not_executable")
-    assert rig.runtime.pool.available == ["docker"]
+    assert rig.parts.pool.available == ["docker"]
 
 
 @pytest.mark.parametrize("method", ["create", "output", "start"])
 def test_what_is_surely_the_machines_goes_back_whatever_a_probe_finds(rig: Rig, method: str) -> None:
     rig.backend.fail[method] = StartRefused("too many open files", machines_fault=True)
     _given_back(rig, _ended(rig), "too many open files")
-    assert rig.runtime.pool.available == ["docker"]
+    assert rig.parts.pool.available == ["docker"]
 
 
 def test_a_failed_put_on_a_broken_engine_goes_back(rig: Rig) -> None:
@@ -145,7 +145,7 @@ def test_an_adopted_run_waits_for_its_engine_however_long(rig: Rig) -> None:
     rig.backend.down = "stopped"
     again.worker.slots.start(again.now(row))
     until(lambda: again.worker.slots.again(row.key), "it waits")
-    again.clock.wait(again.runtime.wakes.reconcile, 1.0)
+    again.clock.wait(again.parts.wakes.reconcile, 1.0)
     assert again.now(row).outcome is None
     rig.backend.down = None
     container.op.go.set()
@@ -155,11 +155,11 @@ def test_an_adopted_run_waits_for_its_engine_however_long(rig: Rig) -> None:
 
 
 def test_a_registry_that_is_away_gives_back(rig: Rig) -> None:
-    rig.runtime.pulls._limits = rig.runtime.pulls._limits._replace(retry_s=())
+    rig.parts.pulls._limits = rig.parts.pulls._limits._replace(retry_s=())
     rig.backend.fail["pull"] = PullFailed("the registry does not answer", retryable=True)
     row = _ended(rig)
     assert row.outcome is Outcome.RELEASED
-    assert rig.runtime.pool.available == ["docker"]
+    assert rig.parts.pool.available == ["docker"]
 
 
 def test_a_registry_that_refuses_is_no_reason_to_try_elsewhere(rig: Rig) -> None:

@@ -136,7 +136,7 @@ def worker(minimal: MinimalServer, backend: FakeBackend, tmp_path: Path) -> Iter
 
 
 def _closed(worker: Worker) -> None:
-    until(lambda: not worker.runtime.journal.rows(), "every row closed")
+    until(lambda: not worker.parts.journal.rows(), "every row closed")
 
 
 def test_a_run_completes(minimal: MinimalServer, worker: Worker, backend: FakeBackend) -> None:

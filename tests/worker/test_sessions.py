@@ -61,7 +61,7 @@ def lab(server: ServerThread, tmp_path: Path) -> Iterator[Lab]:
 
 
 def _summary(worker: Worker) -> dict[str, Any]:
-    (last,) = (n for n in worker.runtime.notices.recent() if n.text.startswith("session: "))
+    (last,) = (n for n in worker.parts.notices.recent() if n.text.startswith("session: "))
     return last.fields
 
 
@@ -113,8 +113,8 @@ def test_an_engine_that_is_away_for_a_moment_is_waited_for(server: ServerThread,
 
     def answers(down: str | None = None) -> None:
         lab.backend.down = down
-        worker.runtime.pool.check()
-        worker.runtime.wakes.beat.set()
+        worker.parts.pool.check()
+        worker.parts.wakes.beat.set()
 
     worker = lab.worker(backends={"docker": lab.backend, "local": FakeBackend()}, hooks=Hooks(on_run_end=go))
     server.client.create_run("op")
@@ -168,13 +168,13 @@ def test_nothing_that_was_queued_before_its_last_look_is_left(
     try:
         for _ in range(3):
             worker = lab.worker()
-            claim, asked = worker.runtime.client.claim, [datetime.now(UTC)]
+            claim, asked = worker.parts.client.claim, [datetime.now(UTC)]
 
             def noted(*arguments: Any, claim: Any = claim, asked: list[datetime] = asked) -> Any:
                 asked.append(datetime.now(UTC))
                 return claim(*arguments)
 
-            monkeypatch.setattr(worker.runtime.client, "claim", noted)
+            monkeypatch.setattr(worker.parts.client, "claim", noted)
             assert worker.run_all() == 0
             left = [run for run in server.client.list_runs().items if run.state is not RunState.COMPLETED]
             assert {run.state for run in left} <= {RunState.PENDING}
@@ -199,7 +199,7 @@ def test_an_undone_end_goes_on_without_bounds(server: ServerThread, lab: Lab) ->
     worker = lab.worker(bounds=Bounds(until_empty=True))
     worker.begin()
     codes: list[int] = []
-    session = worker.runtime.session
+    session = worker.parts.session
     until(lambda: session.over, "it wants to end")
     shutdown = worker.parts.shutdown
     worker.parts.session_end.look()
@@ -244,7 +244,7 @@ def test_one_run_with_retries_ends_with_the_last(server: ServerThread, lab: Lab)
 def test_a_run_that_nobody_knows_ends_it(lab: Lab) -> None:
     worker = lab.worker()
     assert worker.run_one("nobody") == 1
-    assert "the server knows no run nobody" in "".join(n.text for n in worker.runtime.notices.recent())
+    assert "the server knows no run nobody" in "".join(n.text for n in worker.parts.notices.recent())
 
 
 def test_a_run_that_has_ended_already(server: ServerThread, lab: Lab) -> None:
@@ -257,7 +257,7 @@ def test_a_run_that_fits_nobody_says_why_it_waits(server: ServerThread, lab: Lab
     run = server.client.create_run("op", constraints=Constraints(vram_mb=80_000))
     worker = lab.worker()
     assert worker.run_one(run.id, max_seconds=4) == 1
-    said = [n.text for n in worker.runtime.notices.recent() if n.text.startswith(f"{run.id} waits: ")]
+    said = [n.text for n in worker.parts.notices.recent() if n.text.startswith(f"{run.id} waits: ")]
     assert said[-1].endswith("no worker known has one"), said
     assert len(set(said)) == len(said), "each once: before its first beat no worker is known"
 
@@ -277,7 +277,7 @@ def test_when_the_time_is_over_it_drains(server: ServerThread, lab: Lab) -> None
     assert worker.run() == 0
     assert server.client.get_run(run.id).state is RunState.COMPLETED
     assert _summary(worker)["seconds"] >= 3
-    said = [notice.text.partition(" ")[0] for notice in worker.runtime.notices.recent()]
+    said = [notice.text.partition(" ")[0] for notice in worker.parts.notices.recent()]
     assert said.index("the") < said.index("draining:"), "first why"
     assert said[-2:] == ["session:", "bye"]
 
@@ -400,7 +400,7 @@ def test_hooks_that_fail_hurt_nothing(server: ServerThread, lab: Lab, error: Bas
     worker = lab.worker(hooks=Hooks(fails, fails, fails, fails, fails))
     assert worker.run_all() == 0
     assert _states(server) == [RunState.COMPLETED]
-    told = {n.text.partition(":")[0] for n in worker.runtime.notices.recent() if n.level == "error"}
+    told = {n.text.partition(":")[0] for n in worker.parts.notices.recent() if n.level == "error"}
     assert told == {"on_start", "on_stop", "on_run_start", "on_step", "on_run_end"}
 
 
@@ -418,7 +418,7 @@ def test_an_early_empty_answer_ends_nothing(scripted: ScriptedServer, tmp_path: 
 
 
 def test_gpu_hours_are_those_within_the_session(tmp_path: Path, scripted: ScriptedServer) -> None:
-    session = Lab(scripted.url, tmp_path / "state").worker(bounds=Bounds(until_empty=True)).runtime.session
+    session = Lab(scripted.url, tmp_path / "state").worker(bounds=Bounds(until_empty=True)).parts.session
     session.begin()
     began = session._began_utc
     run = OpRun(id="r1", image="op", attempt=1, constraints=Constraints(gpu_id=0))

@@ -45,7 +45,7 @@ class Script:
 def _ends(rig: Rig, *steps: Any) -> int:
     """Wait for the end with these signals and happenings; the exit code."""
     rig.worker.signals.next = Script(rig, *steps).next  # type: ignore[method-assign]
-    return rig.worker.parts.shutdown.wait()
+    return rig.parts.shutdown.wait()
 
 
 def _finishes(rig: Rig, key: int) -> None:
@@ -60,7 +60,7 @@ def test_a_drain_of_an_idle_worker_says_good_bye(rig: Rig, scripted: ScriptedSer
     assert _ends(rig, _INT) == EXIT_DONE
     (bye,) = scripted.of("delete")
     assert bye.path == "/workers/w1"
-    assert bye.query == {"instance_id": rig.runtime.state_dir.instance_id}
+    assert bye.query == {"instance_id": rig.parts.state_dir.instance_id}
 
 
 def test_a_worker_that_never_reached_its_server_ends_at_once(rig: Rig, scripted: ScriptedServer) -> None:
@@ -73,7 +73,7 @@ def test_a_drain_finishes_and_delivers_first(rig: Rig, scripted: ScriptedServer)
     seen: list[Any] = []
 
     def look() -> None:
-        seen.append((rig.runtime.mode.state, len(scripted.of("delete"))))
+        seen.append((rig.parts.mode.state, len(scripted.of("delete"))))
 
     def deliver() -> None:
         rig.deliver_for(0)
@@ -114,7 +114,7 @@ def test_an_undone_drain_goes_on_as_if_nothing_was_said(scripted: ScriptedServer
         rig.clock.turn(1000)
 
     def still_claiming() -> None:
-        assert rig.runtime.mode.state == "claiming"
+        assert rig.parts.mode.state == "claiming"
         assert rig.now(row).intent is Intent.NONE
 
     steps = [_INT, rig.worker.control.undo_drain, much_later, still_claiming, _INT]
@@ -203,9 +203,9 @@ def test_a_lower_ending_never_replaces_a_higher_one(rig: Rig) -> None:
     control = rig.worker.control
     control.end(Ending.RELEASE)
     control.end(Ending.DRAIN)
-    assert rig.worker.parts.ending.now is Ending.RELEASE
+    assert rig.parts.ending.now is Ending.RELEASE
     control.undo_drain()
-    assert rig.worker.parts.ending.now is Ending.RELEASE
+    assert rig.parts.ending.now is Ending.RELEASE
 
 
 # The printer

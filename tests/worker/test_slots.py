@@ -42,11 +42,11 @@ def test_an_end_on_record_is_only_cleaned_up_after(rig: Rig) -> None:
     row = rig.row(started=False)
     failed = EventReport(type=EventType.FAILED)
     rig.record(row).finish(Outcome.FAILED, "no such image", failed)
-    rig.runtime.state_dir.make_run_dir(row.name)
+    rig.parts.state_dir.make_run_dir(row.name)
     _slots(rig).start(rig.now(row))
     until(lambda: rig.now(row).cleaned and not _slots(rig).count, "cleaned up")
     assert [report.event.type for report in rig.journal.outbox() if report.event] == [EventType.FAILED]
-    assert (rig.backend.pulled, rig.backend.created, rig.runtime.state_dir.run_dirs()) == ([], [], [])
+    assert (rig.backend.pulled, rig.backend.created, rig.parts.state_dir.run_dirs()) == ([], [], [])
     rig.close()
 
 
@@ -179,13 +179,13 @@ def test_what_has_started_keeps_its_result_while_the_disk_is_full(rig: Rig, monk
         monkeypatch.setattr(rig.journal, name, in_room(getattr(rig.journal, name)))
     row = rig.row("room")
     tries: list[ExecutionContext] = []
-    run = rig.runtime.pipeline.run
+    run = rig.parts.pipeline.run
 
     def counted(ctx: ExecutionContext) -> ExecutionContext:
         tries.append(ctx)
         return run(ctx)
 
-    monkeypatch.setattr(rig.runtime.pipeline, "run", counted)
+    monkeypatch.setattr(rig.parts.pipeline, "run", counted)
     _slots(rig).start(row)
     until(lambda: _slots(rig).again(row.key), "that it waits for room")
     op.go.set()
@@ -255,7 +255,7 @@ def test_an_attempt_that_its_backend_cannot_read_gives_its_slot_back(rig: Rig, m
     assert f"wait {torn} failed unexpectedly: ValueError: not enough values" in ended.outcome_note
     (report,) = [report.event for report in rig.journal.outbox() if report.ends_run and report.event]
     assert (report.payload or {})["reason"] == "internal", "the machine's fault"
-    said = [notice.text for notice in rig.runtime.notices.recent() if "not removed" in notice.text]
+    said = [notice.text for notice in rig.parts.notices.recent() if "not removed" in notice.text]
     assert len(said) == 1
     assert rig.now(neighbour).outcome is None
     monkeypatch.undo()
@@ -403,7 +403,7 @@ def test_a_run_of_another_engine_is_held_until_that_one_is_back(rig: Rig, monkey
     assert (again.now(row).outcome, again.journal.steps(row.key)) == (None, entered)
     until(again.deliver.settled, "a drain does not wait for it")
     assert again.said().count("is held: made on another engine") == 1
-    again.runtime.pool.check()
+    again.parts.pool.check()
     docker = next(check for check in again.worker.control.checks() if check.name == "docker")
     assert docker.text == "answers, but 1 run is held, it was made on another engine (a at b)"
     assert docker.mend == "point DOCKER_HOST back there"
@@ -481,7 +481,7 @@ def test_a_held_run_can_be_given_up_and_is_not_said_to_be_stopped(
     assert len(told) == (intent is Intent.CANCEL)
 
     rig.backend.elsewhere = None
-    again.runtime.pool.check()
+    again.parts.pool.check()
     again.reconcile.step()
     assert rig.backend.removed == [row.name], "once it is within reach"
     again.close()
@@ -508,8 +508,8 @@ def test_a_worker_killed_while_it_stopped_the_op_that_filled_a_disk_still_says_w
 ) -> None:
     """One that had ended well a moment before keeps its result."""
     row = rig.row()
-    rig.runtime.state_dir.make_run_dir(row.name)
-    spec = Spec(row.name, "op", rig.runtime.state_dir.run_dir(row.name))
+    rig.parts.state_dir.make_run_dir(row.name)
+    spec = Spec(row.name, "op", rig.parts.state_dir.run_dir(row.name))
     rig.backend.containers[row.name] = container = FakeContainer(spec, FakeOp(), starts=1, exit=end)
     container.ended.set()
     asked = {"handle": {"name": row.name}, "create_asked": True, "start_asked": True, "started_at": 1.0}
@@ -525,21 +525,21 @@ def test_a_run_waits_for_the_room_of_one_that_has_ended_until_that_is_cleaned_up
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server counts a run no longer once it has its end, which is before its container is removed."""
-    cores = rig.runtime.context.resources.cpu_cores
+    cores = rig.parts.context.resources.cpu_cores
     ended = rig.row("ended", constraints={"cpu": cores})
     rig.record(ended).finish(Outcome.COMPLETED, "", EventReport(type=EventType.COMPLETED))
-    rig.runtime.pool.check()
+    rig.parts.pool.check()
     rig.beat()
     claimed = OpRun(id="next", image="op", attempt=1, lease="l2", constraints=Constraints(cpu=cores))
-    assert rig.worker.parts.intake.take(Claimed([claimed], SERVER_ID)) == 1, "it is kept"
+    assert rig.parts.intake.take(Claimed([claimed], SERVER_ID)) == 1, "it is kept"
     looks: list[str | None] = []
-    lacks = rig.runtime.admission.lacks
+    lacks = rig.parts.admission.lacks
 
     def noted(run: OpRun, active: list[RunRow]) -> str | None:
         looks.append(lacks(run, active))
         return looks[-1]
 
-    monkeypatch.setattr(rig.runtime.admission, "lacks", noted)
+    monkeypatch.setattr(rig.parts.admission, "lacks", noted)
     rig.backend.known["op"] = FakeOp()
     begun = rig.backend.pulled
     until(lambda: len(looks) > 1 or begun, "its thread has looked twice for room")
@@ -550,7 +550,7 @@ def test_a_run_waits_for_the_room_of_one_that_has_ended_until_that_is_cleaned_up
 
 
 def test_a_run_that_waits_for_room_can_be_cancelled(rig: Rig) -> None:
-    cores = rig.runtime.context.resources.cpu_cores
+    cores = rig.parts.context.resources.cpu_cores
     ended = rig.row("ended", constraints={"cpu": cores})
     rig.record(ended).finish(Outcome.COMPLETED, "", EventReport(type=EventType.COMPLETED))
     row = rig.row("next", started=False, constraints={"cpu": cores})

@@ -101,9 +101,9 @@ def test_a_run_from_claim_to_outputs(bench: Bench) -> None:
         EventType.ERROR,
         EventType.COMPLETED,
     ]
-    until(lambda: not worker.runtime.journal.rows(), "the journal row closed")
+    until(lambda: not worker.parts.journal.rows(), "the journal row closed")
     assert bench.backend.containers == {}
-    assert worker.runtime.state_dir.run_dirs() == []
+    assert worker.parts.state_dir.run_dirs() == []
 
 
 def test_inputs_reach_the_op(bench: Bench) -> None:
@@ -125,7 +125,7 @@ def test_that_no_docker_login_is_used_is_said_once(
 ) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     (tmp_path / "config.json").mkdir()
-    said = [notice.text for notice in bench.worker().runtime.notices.recent()]
+    said = [notice.text for notice in bench.worker().parts.notices.recent()]
     assert said.count(f"{tmp_path}/config.json cannot be read: Is a directory; no Docker login is used") == 1
 
 
@@ -141,13 +141,13 @@ def test_a_directory_that_cannot_be_removed_keeps_no_slot(bench: Bench, monkeypa
         for _ in range(2):
             run = bench.server.client.create_run("op", {})
             _ended(bench.server.client, run.id, RunState.COMPLETED)
-        until(lambda: not worker.runtime.journal.rows(), "the journal rows closed")
-        assert len(worker.runtime.state_dir.run_dirs()) == 2
-        assert any("cannot be removed" in notice.text for notice in worker.runtime.notices.recent())
+        until(lambda: not worker.parts.journal.rows(), "the journal rows closed")
+        assert len(worker.parts.state_dir.run_dirs()) == 2
+        assert any("cannot be removed" in notice.text for notice in worker.parts.notices.recent())
     bench.close()
     bench.workers.clear()
     again = bench.worker()
-    until(lambda: again.runtime.state_dir.run_dirs() == [], "the next sweep removed them")
+    until(lambda: again.parts.state_dir.run_dirs() == [], "the next sweep removed them")
 
 
 def test_a_failing_op_tells_its_exit_and_its_last_words_without_events(bench: Bench) -> None:
@@ -180,8 +180,8 @@ def test_the_reason_of_a_failure_is_the_last_line_of_stderr_if_there_is_one(
     worker = bench.worker()
     run = bench.server.client.create_run("op", {}, secret_env={"KEY": "hunter2"})
     failed = _ended(bench.server.client, run.id, RunState.FAILED)
-    until(lambda: not worker.runtime.journal.rows(), "the journal row closed")
-    assert worker.runtime.journal.closed(1)[0].last_line == line
+    until(lambda: not worker.parts.journal.rows(), "the journal row closed")
+    assert worker.parts.journal.closed(1)[0].last_line == line
     assert (failed.execution_summary.error_message or "").endswith(f": {line}" if line else "exit code 3")
     assert run_words.note(failed) == f"op_error, exit 3{line and ': '}{line}"
 
@@ -192,9 +192,9 @@ def test_the_servers_cancel_stops_the_container(bench: Bench) -> None:
     run = bench.server.client.create_run("op", {})
     _ended(bench.server.client, run.id, RunState.RUNNING)
     bench.server.client.update_run(run.id, state=RunState.CANCELLED)
-    until(lambda: not worker.runtime.journal.rows(), "the run ended here")
+    until(lambda: not worker.parts.journal.rows(), "the run ended here")
     assert bench.backend.removed == bench.backend.created
-    assert worker.runtime.journal.closed(1)[0].outcome is Outcome.CANCELLED
+    assert worker.parts.journal.closed(1)[0].outcome is Outcome.CANCELLED
 
 
 def test_a_cancel_at_the_worker_is_reported(bench: Bench) -> None:
@@ -210,9 +210,9 @@ def test_a_cancel_at_the_worker_is_reported(bench: Bench) -> None:
 
 def test_what_is_beyond_the_machine_goes_back_with_the_reason(bench: Bench) -> None:
     worker = bench.worker(max_runs=1)
-    until(lambda: worker.runtime.pool.available, "the engine is known")
+    until(lambda: worker.parts.pool.available, "the engine is known")
     run = OpRun(id="r1", image="op", attempt=1, constraints=Constraints(ram_mb=10**7))
-    refusal = worker.runtime.admission.refusal(run, [])
+    refusal = worker.parts.admission.refusal(run, [])
     assert refusal is not None
     assert "needs ram_mb 10000000" in refusal
 
@@ -237,13 +237,13 @@ def test_a_restarted_worker_adopts_its_container(bench: Bench) -> None:
     until(lambda: bench.backend.started, "the start")
     first.close()
     second = bench.worker()
-    assert [row.run_id for row in second.runtime.active()] == [run.id]
+    assert [row.run_id for row in second.parts.journal.active()] == [run.id]
     op.go.set()
     done = _ended(bench.server.client, run.id, RunState.COMPLETED)
     assert [e.type for e in done.events].count(EventType.STARTED) == 1
     assert len(bench.backend.started) == 1
-    row = until(lambda: second.runtime.journal.closed(1), "closed")[0]
-    spool = SpoolReader(second.runtime.state_dir.log_path(run.id, 1, row.lease))
+    row = until(lambda: second.parts.journal.closed(1), "closed")[0]
+    spool = SpoolReader(second.parts.state_dir.log_path(run.id, 1, row.lease))
     assert b"".join(spool.raw()) == b"one\ntwo\n"
 
 
@@ -328,7 +328,7 @@ def test_an_engine_that_is_away_for_a_moment_fails_no_run(bench: Bench) -> None:
     worker = bench.worker()
     run = bench.server.client.create_run("op", {})
     _ended(bench.server.client, run.id, RunState.COMPLETED)
-    until(lambda: not worker.runtime.journal.rows(), "all cleaned up")
+    until(lambda: not worker.parts.journal.rows(), "all cleaned up")
     assert not bench.backend.containers
 
 
@@ -379,7 +379,7 @@ def test_eight_at_once_and_never_more(bench: Bench) -> None:
     worker = bench.worker(max_runs=3)
     runs = [bench.server.client.create_run("op", {}) for _ in range(7)]
     until(lambda: len(bench.backend.started) == 3, "three started")
-    assert len(worker.runtime.active()) == 3
+    assert len(worker.parts.journal.active()) == 3
     bench.backend.known["op"].go.set()
     for run in runs:
         _ended(bench.server.client, run.id, RunState.COMPLETED)
@@ -431,14 +431,14 @@ def test_no_secret_leaves_with_what_is_reported_of_a_run(bench: Bench) -> None:
     worker = bench.worker()
     run = bench.server.client.create_run("op", {}, secret_env={"KEY": _KEY, "PIN": _PIN, "TOKEN": _TOKEN})
     failed = _ended(bench.server.client, run.id, RunState.FAILED)
-    until(lambda: not worker.runtime.journal.rows(), "the journal row closed")
+    until(lambda: not worker.parts.journal.rows(), "the journal row closed")
     ended = next(event for event in failed.events if event.type is EventType.FAILED)
     assert ended.payload is not None
     assert len(ended.payload["log_tail"]) > LOG_TAIL_MAX // 2
     (info,) = (event for event in failed.events if event.type is EventType.INFO)
     assert (info.msg, info.payload) == ("key ***", {"list": [{"***": "***"}], "pin": "***"})
-    (row,) = worker.runtime.journal.closed(1)
-    notices = [f"{notice.text} {notice.fields}" for notice in worker.runtime.notices.recent()]
+    (row,) = worker.parts.journal.closed(1)
+    notices = [f"{notice.text} {notice.fields}" for notice in worker.parts.notices.recent()]
     places = (str(failed.model_dump()), ended.payload["log_tail"], row.outcome_note, row.last_line, *notices)
     assert [(part, place) for part in _PARTS for place in places if part in place] == []
 

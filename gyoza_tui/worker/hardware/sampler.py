@@ -11,7 +11,7 @@ from typing import Final
 import psutil
 
 from gyoza_tui.models.clock import Clock
-from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.hardware import GpuInfo, HardwareSample
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.hardware.detect import cpu_cores
 from gyoza_tui.worker.hardware.nvml import Nvml
@@ -72,3 +72,7 @@ class History:
     def latest(self) -> HardwareSample | None:
         with self._lock:
             return self._samples[-1] if self._samples else None
+
+    def gpu_infos(self) -> tuple[GpuInfo, ...]:
+        latest = self.latest()
+        return tuple(gpu.info for gpu in latest.gpus) if latest else ()

@@ -6,45 +6,77 @@ import threading
 from collections.abc import Callable
 
 from gyoza_tui.backends.base import Label, PullProgress
-from gyoza_tui.models.images import ImageRef
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.attempt_record import AttemptRecord
+from gyoza_tui.settings import Settings
+from gyoza_tui.worker.attempt_record import Records
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+from gyoza_tui.worker.identity import Identity
+from gyoza_tui.worker.image_pulls import ImagePulls
 from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.op_output.log_spool import LogSpool
-from gyoza_tui.worker.probes import Subject
-from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.slots.machine import Machine
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 
 
-def attempt_services(
-    runtime: Runtime,
-    row: RunRow,
-    spool: LogSpool,
-    *,
-    filled_disk: Callable[[], str],
-    on_pull: Callable[[PullProgress], None],
-) -> Services:
-    """The services of one run of the pipeline: they write to the journal, the outbox and the spool."""
-    wake = threading.Event()
-    return Services(
-        backend=runtime.pool[row.backend],
-        record=AttemptRecord(runtime, row, wake),
-        pulls=runtime.pulls,
-        spool=spool,
-        place=runtime.state_dir,
-        clock=runtime.clock,
-        labels=_labels(runtime, row),
-        stop_grace_s=runtime.settings.stop_grace_s,
-        gpu=runtime.admission.gpu_of(row.run.constraints),
-        machine_fault=lambda: _machine_fault(runtime, row),
-        keep_logs=False,
-        wake=wake,
-        waits_for_room=True,
-        filled_disk=filled_disk,
-        on_pull=on_pull,
-        warn=lambda words: runtime.notices.say(f"{row.run_id}: {words}", "warning", run=row.run_id),
-    )
+class AttemptServices:
+    """Makes the services of each run of the pipeline: they write to the journal, the outbox and a spool."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        notices: Notices,
+        records: Records,
+        machine: Machine,
+        pulls: ImagePulls,
+        state_dir: StateDir,
+        identity: Identity,
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._notices = notices
+        self._records = records
+        self._machine = machine
+        self._pulls = pulls
+        self._state_dir = state_dir
+        self._identity = identity
+        self._log_max = settings.log_max_mb * MIB
+        self._stop_grace_s = settings.stop_grace_s
+
+    def open(self, row: RunRow, *, filled_disk: Callable[[], str], on_pull: Callable[[PullProgress], None]) -> Services:
+        """With an open spool, which the caller closes."""
+        wake = threading.Event()
+        return Services(
+            backend=self._machine.backend(row),
+            record=self._records.of(row, wake),
+            pulls=self._pulls,
+            spool=LogSpool(self._state_dir.log_path(row.run_id, row.attempt, row.lease), self._log_max),
+            place=self._state_dir,
+            clock=self._clock,
+            labels=self._labels(row),
+            stop_grace_s=self._stop_grace_s,
+            gpu=self._machine.gpu(row),
+            machine_fault=lambda: self._machine.fault(row),
+            keep_logs=False,
+            wake=wake,
+            waits_for_room=True,
+            filled_disk=filled_disk,
+            on_pull=on_pull,
+            warn=lambda words: self._notices.say(f"{row.run_id}: {words}", "warning", run=row.run_id),
+        )
+
+    def _labels(self, row: RunRow) -> dict[str, str]:
+        """What containers of this attempt carry."""
+        return {
+            **self._identity.labels,
+            Label.SERVER: row.server_id,
+            Label.RUN: row.run_id,
+            Label.ATTEMPT: str(row.attempt),
+            Label.LEASE: row.lease or "",
+        }
 
 
 def context_of(run: OpRun, services: Services) -> ExecutionContext:
@@ -57,24 +89,3 @@ def context_of(run: OpRun, services: Services) -> ExecutionContext:
         volumes=dict(run.volumes),
         services=services,
     )
-
-
-def _machine_fault(runtime: Runtime, row: RunRow) -> str | None:
-    gpu = runtime.admission.gpu_of(row.run.constraints)
-    why = runtime.pool.fault(row.backend, Subject(ImageRef.parse(row.run.image).name, gpu))
-    if why is not None:
-        for wake in (runtime.wakes.beat, runtime.wakes.claim, runtime.wakes.reconcile):
-            wake.set()
-    return why
-
-
-def _labels(runtime: Runtime, row: RunRow) -> dict[str, str]:
-    """What containers of this attempt carry."""
-    return {
-        Label.WORKER: runtime.context.worker_id,
-        Label.INSTANCE: runtime.state_dir.instance_id,
-        Label.SERVER: row.server_id,
-        Label.RUN: row.run_id,
-        Label.ATTEMPT: str(row.attempt),
-        Label.LEASE: row.lease or "",
-    }

@@ -8,16 +8,17 @@ from collections.abc import Callable
 from typing import Final
 
 from gyoza_tui.backends.base import AttemptElsewhere, BackendError, PullProgress
-from gyoza_tui.models.limits import MIB
+from gyoza_tui.models.clock import Clock
 from gyoza_tui.worker import endings
-from gyoza_tui.worker.attempt_record import AttemptRecord
+from gyoza_tui.worker.attempt_record import Records
+from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Intent, RunRow
-from gyoza_tui.worker.op_output.log_spool import LogSpool
+from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.retry_notice import RetryNotice
-from gyoza_tui.worker.runtime import Runtime
-from gyoza_tui.worker.slots.attempt_services import attempt_services, context_of
+from gyoza_tui.worker.slots.attempt_services import AttemptServices, context_of
+from gyoza_tui.worker.slots.machine import Machine
 
 _AGAIN_S: Final = 5.0
 """Before the pipeline is run again for a row that could not be brought to its end, as on a full disk."""
@@ -27,9 +28,26 @@ _LEAVE_S: Final = 5.0
 class Slot:
     """Of one run. `bring_to_end` is its thread's; the rest is asked and said by others."""
 
-    def __init__(self, runtime: Runtime, row: RunRow, filled_disk: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        notices: Notices,
+        journal: Journal,
+        records: Records,
+        machine: Machine,
+        attempts: AttemptServices,
+        pipeline: Pipeline,
+        row: RunRow,
+        filled_disk: Callable[[], str],
+    ) -> None:
         """`filled_disk`: how the run filled a disk and is stopped for it; empty when it did not."""
-        self._runtime = runtime
+        self._clock = clock
+        self._notices = notices
+        self._journal = journal
+        self._records = records
+        self._machine = machine
+        self._attempts = attempts
+        self._pipeline = pipeline
         self.row = row
         """As it was when it came here."""
         self._filled_disk = filled_disk
@@ -75,37 +93,32 @@ class Slot:
     def bring_to_end(self) -> None:
         """Run the pipeline until the row is at its end."""
         if self.row.outcome is None:
-            self._runtime.hooks.run_start(self.row)
+            self._records.begin(self.row)
         while not self._run():
             self._wait_to_go_on()
 
     def _wait_to_go_on(self) -> None:
         wake = threading.Event() if self.services is None else self.services.wake
         wake.clear()
-        self._runtime.clock.wait(wake, _AGAIN_S)
+        self._clock.wait(wake, _AGAIN_S)
 
     def _run(self) -> bool:
         """Run the pipeline once; whether the row is brought to its end."""
-        runtime, row = self._runtime, self.row
-        if row.backend not in runtime.pool:
+        row = self.row
+        if not self._machine.has_backend(row):
             self._give_back()
             return True
         if self._out_of_reach():
             return False
         try:
-            spool = LogSpool(
-                runtime.state_dir.log_path(row.run_id, row.attempt, row.lease),
-                runtime.settings.log_max_mb * MIB,
-            )
+            services = self._attempts.open(row, filled_disk=self._filled_disk, on_pull=self._pulls)
             try:
-                self.services = attempt_services(
-                    runtime, row, spool, filled_disk=self._filled_disk, on_pull=self._pulls
-                )
+                self.services = services
                 self.wake()
-                runtime.pipeline.run(context_of(row.run, self.services))
+                self._pipeline.run(context_of(row.run, services))
             finally:
                 self._close_output()
-                spool.close()
+                services.spool.close()
         except AttemptElsewhere as error:
             self._hold(error)
         except Exception as error:
@@ -118,11 +131,11 @@ class Slot:
 
     def _out_of_reach(self) -> bool:
         """Whether the attempt, which still has to end, is on another engine than the one that answers now."""
-        now = self._runtime.journal.get(self.row.key) or self.row
+        now = self._journal.get(self.row.key) or self.row
         given_up = now.intent in (Intent.CANCEL, Intent.LOST)
         if now.handle is not None and now.exit is None and now.outcome is None and not given_up:
             try:
-                self._runtime.pool[self.row.backend].state(now.handle)
+                self._machine.backend(self.row).state(now.handle)
             except AttemptElsewhere as error:
                 self._hold(error)
                 return True
@@ -135,11 +148,11 @@ class Slot:
 
     def _hold(self, error: AttemptElsewhere) -> None:
         """Nothing is done for the attempt, nor reported, until its engine is back or it is cancelled."""
-        runtime, row = self._runtime, self.row
+        row = self.row
         if not self._said_held:
             self._said_held = True
-            runtime.notices.say(f"{row.run_id} is held: {error}", "warning", run=row.run_id, state="held")
-        self._held = RetryNotice(f"held: {error}", runtime.clock.utc().timestamp() + _AGAIN_S, held=True)
+            self._notices.say(f"{row.run_id} is held: {error}", "warning", run=row.run_id, state="held")
+        self._held = RetryNotice(f"held: {error}", self._clock.utc().timestamp() + _AGAIN_S, held=True)
 
     def _close_output(self) -> None:
         """So that nothing writes to the log beside the next run of the pipeline."""
@@ -152,15 +165,15 @@ class Slot:
         if self.services is not None and self.services.lacks_room(error):
             words = f"{row.run_id} waits for room on a disk, its op goes on: {error}"
             if self._is_news(words):
-                self._runtime.notices.say(words, "warning", run=row.run_id)
+                self._notices.say(words, "warning", run=row.run_id)
             return
-        now = self._runtime.journal.get(row.key)
+        now = self._journal.get(row.key)
         if isinstance(error, BackendError) and (now is None or now.outcome is not None):
             return
         text = f"{row.run_id}: {_words(error)}"
         if self._is_news(text):
             trace = "".join(traceback.format_exception(error))
-            self._runtime.notices.say(text, "error", run=row.run_id, traceback=trace)
+            self._notices.say(text, "error", run=row.run_id, traceback=trace)
 
     def _is_news(self, words: str) -> bool:
         """Whether they are others than at the try before."""
@@ -170,14 +183,14 @@ class Slot:
     def _show(self, error: Exception) -> None:
         """While the row is not at its end, for the pipeline will be run again."""
         if self.services is not None and not self._is_over():
-            self.services.again = RetryNotice(_words(error), self._runtime.clock.utc().timestamp() + _AGAIN_S)
+            self.services.again = RetryNotice(_words(error), self._clock.utc().timestamp() + _AGAIN_S)
 
     def _is_over(self) -> bool:
-        return is_over(self._runtime.journal, self.row)
+        return is_over(self._journal, self.row)
 
     def _give_back(self) -> None:
         """Journaled by a start that ended before it could refuse the run, or that had more backends."""
-        record = AttemptRecord(self._runtime, self.row, threading.Event())
+        record = self._records.of(self.row, threading.Event())
         endings.given_back(record.finish, f"this worker has no backend for {self.row.run.image}")
         record.update(cleaned=True)
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from gyoza_tui.backends.base import PullProgress
+from gyoza_tui.models.clock import Clock
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.journal.file import JournalClosed
+from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.retry_notice import RetryNotice
-from gyoza_tui.worker.runtime import Runtime
+from gyoza_tui.worker.slots.machine import Machine
 from gyoza_tui.worker.slots.slot import Slot, is_over
-from gyoza_tui.worker.slots.turn import wait_for_turn
+from gyoza_tui.worker.slots.turn import Turn
+from gyoza_tui.worker.wakes import Wakes
+from gyoza_tui.worker.worker_context.types import WorkerContext
 
 _REFUSED_S: Final = 60.0
 """Longer than a run is on record before its refusal is."""
@@ -21,8 +26,24 @@ _REFUSED_S: Final = 60.0
 class Slots:
     """One thread per run at work. Thread-safe."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        context: WorkerContext,
+        wakes: Wakes,
+        machine: Machine,
+        turn: Turn,
+        make_slot: Callable[[RunRow, Callable[[], str]], Slot],
+    ) -> None:
+        """`make_slot` is given the row, and what says how its run filled a disk."""
+        self._clock = clock
+        self._journal = journal
+        self._context = context
+        self._wakes = wakes
+        self._machine = machine
+        self._turn = turn
+        self._make_slot = make_slot
         self._lock = threading.Lock()
         self._slots: dict[int, Slot] = {}
         self._filled: dict[int, str] = {}
@@ -32,14 +53,12 @@ class Slots:
         """Run the pipeline for the row in a thread of its own; once per row."""
         with self._lock:
             # its own thread may just have ended it
-            if row.key in self._slots or is_over(self._runtime.journal, row):
+            if row.key in self._slots or is_over(self._journal, row):
                 return
-            slot = Slot(self._runtime, row, lambda: self._filled.get(row.key, ""))
+            slot = self._make_slot(row, lambda: self._filled.get(row.key, ""))
             self._slots[row.key] = slot
         run = row.run
-        self._runtime.context.add_running_op(
-            run.id, run.image, run.inputs, run.constraints.model_dump(exclude_none=True)
-        )
+        self._context.add_running_op(run.id, run.image, run.inputs, run.constraints.model_dump(exclude_none=True))
         try:
             threading.Thread(target=self._serve, args=(slot,), name=f"run-{row.run_id[:8]}", daemon=True).start()
         except RuntimeError:  # as many threads as there may be: reconcile tries again
@@ -51,14 +70,14 @@ class Slots:
 
         One that is just being refused has no backend, and needs no thread; unless its refusal could not be written.
         """
-        now = self._runtime.clock.utc().timestamp()
-        for row in self._runtime.active():
-            if row.backend in self._runtime.pool or now - row.claimed_at > _REFUSED_S:
+        now = self._clock.utc().timestamp()
+        for row in self._journal.active():
+            if self._machine.has_backend(row) or now - row.claimed_at > _REFUSED_S:
                 self.start(row)
 
     def intend(self, row: RunRow, intent: Intent, note: str, *, by_server: bool = False) -> bool:
         """Journal the intent, then wake the thread that acts on it; whether it was news."""
-        news = self._runtime.journal.intend(row.key, intent, note, by_server=by_server)
+        news = self._journal.intend(row.key, intent, note, by_server=by_server)
         if news:
             self.wake(row.key)
         return news
@@ -117,7 +136,7 @@ class Slots:
     @property
     def busy(self) -> bool:
         """Whether a run is here that this worker can bring to its end; what is held waits for another start of it."""
-        keys = {row.key for row in self._runtime.active()} | self._slots.keys()
+        keys = {row.key for row in self._journal.active()} | self._slots.keys()
         return not all(self.is_held(key) for key in keys)
 
     def is_held(self, key: int) -> bool:
@@ -130,20 +149,20 @@ class Slots:
         return None if slot is None else slot.services
 
     def _serve(self, slot: Slot) -> None:
-        runtime, row = self._runtime, slot.row
+        row = slot.row
         try:
-            wait_for_turn(runtime, row, self.intend)
+            self._turn.wait_for(row, self.intend)
             slot.bring_to_end()
         except JournalClosed:
             return
         finally:
             self._leave(row)
-            for wake in (runtime.wakes.beat, runtime.wakes.claim):
+            for wake in (self._wakes.beat, self._wakes.claim):
                 wake.set()
 
     def _leave(self, row: RunRow) -> None:
         with self._lock:
             self._slots.pop(row.key, None)
         self._filled.pop(row.key, None)
-        if not any(other.run_id == row.run_id for other in self._runtime.active()):
-            self._runtime.context.remove_running_op(row.run_id)
+        if not any(other.run_id == row.run_id for other in self._journal.active()):
+            self._context.remove_running_op(row.run_id)

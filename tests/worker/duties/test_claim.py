@@ -34,8 +34,8 @@ def test_a_claim_says_who_how_many_and_what_is_here(rig: Rig, scripted: Scripted
     assert request.body == {
         "max": 2,  # what is held still runs here
         "wait_s": 10,
-        "instance_id": rig.runtime.state_dir.instance_id,
-        "epoch": rig.runtime.state_dir.epoch,
+        "instance_id": rig.parts.state_dir.instance_id,
+        "epoch": rig.parts.state_dir.epoch,
         "have": [{"id": "r1", "attempt": 2}, {"id": "r2", "attempt": 1}],
     }
 
@@ -43,9 +43,9 @@ def test_a_claim_says_who_how_many_and_what_is_here(rig: Rig, scripted: Scripted
 def test_nothing_is_claimed_before_the_server_took_a_beat(rig: Rig, scripted: ScriptedServer) -> None:
     rig.claim.step()
     assert scripted.requests == []
-    assert not rig.runtime.wakes.beat.is_set(), "the first may let a screen go first"
+    assert not rig.parts.wakes.beat.is_set(), "the first may let a screen go first"
     rig.beat()
-    assert rig.runtime.wakes.claim.is_set()
+    assert rig.parts.wakes.claim.is_set()
 
 
 def test_a_server_that_has_forgotten_the_worker_gets_a_beat_before_the_next_claim(
@@ -56,7 +56,7 @@ def test_a_server_that_has_forgotten_the_worker_gets_a_beat_before_the_next_clai
     rig.claim.step()
     rig.claim.step()
     assert len(scripted.of("claim")) == 1
-    assert rig.runtime.wakes.beat.is_set()
+    assert rig.parts.wakes.beat.is_set()
 
 
 def test_nothing_is_claimed_before_every_backend_was_looked_at(rig: Rig, scripted: ScriptedServer) -> None:
@@ -65,7 +65,7 @@ def test_nothing_is_claimed_before_every_backend_was_looked_at(rig: Rig, scripte
     rig.claim.step()
     assert scripted.of("claim") == []
     rig.reconcile.step()
-    assert rig.runtime.wakes.claim.is_set()
+    assert rig.parts.wakes.claim.is_set()
     rig.claim.step()
     assert len(scripted.of("claim")) == 1
 
@@ -173,7 +173,7 @@ def test_a_worker_that_takes_nothing_claims_none_and_gives_lost_answers_back(
     if how == "pause":
         rig.worker.control.pause()
     else:
-        rig.runtime.mode.drain(True)
+        rig.parts.mode.drain(True)
     scripted.script("claim", Reply([_run()]))
     rig.claim.step()
     assert scripted.of("claim")[0].body["max"] == 0
@@ -185,7 +185,7 @@ def test_a_worker_that_takes_nothing_claims_none_and_gives_lost_answers_back(
 def test_a_backend_in_trouble_is_claimed_nothing_for(rig: Rig, scripted: ScriptedServer) -> None:
     rig.registered()
     rig.backend.down = "docker is gone"
-    rig.runtime.pool.check()
+    rig.parts.pool.check()
     scripted.script("claim", Reply([_run()]))
     rig.claim.step()
     assert scripted.of("claim")[0].body["max"] == 0
@@ -195,8 +195,8 @@ def test_a_backend_in_trouble_is_claimed_nothing_for(rig: Rig, scripted: Scripte
 
 def test_a_low_disk_is_claimed_nothing_with(rig: Rig, scripted: ScriptedServer) -> None:
     rig.registered()
-    rig.runtime.mode.disk_low("disk full: 3 MB free")
-    assert rig.runtime.capacity.wanted == 0
+    rig.parts.mode.disk_low("disk full: 3 MB free")
+    assert rig.parts.capacity.wanted == 0
     scripted.script("claim", Reply([_run()]))
     rig.claim.step()
     rig.deliver.step()
@@ -210,13 +210,13 @@ def test_an_early_empty_answer_means_beat_then_claim_at_once(rig: Rig, monkeypat
     """The beat is another thread's: here it is sent as soon as the claim has asked for it."""
     rig.registered()
     rig.clock.turn(1)
-    rig.runtime.wakes.beat.clear()
+    rig.parts.wakes.beat.clear()
     asked = []
 
     def turned(event: Any, timeout_s: float) -> bool:
-        if rig.runtime.wakes.beat.is_set():
+        if rig.parts.wakes.beat.is_set():
             asked.append(True)
-            rig.runtime.wakes.beat.clear()
+            rig.parts.wakes.beat.clear()
             rig.clock.turn(0.01)
             rig.heartbeat.beat(1)
         rig.clock.turn(timeout_s)
@@ -229,7 +229,7 @@ def test_an_early_empty_answer_means_beat_then_claim_at_once(rig: Rig, monkeypat
 
 def test_an_empty_answer_in_its_time_asks_for_no_beat(rig: Rig, scripted: ScriptedServer) -> None:
     rig.registered()
-    rig.runtime.wakes.beat.clear()
+    rig.parts.wakes.beat.clear()
 
     def late(_request: Request) -> Reply:
         rig.clock.turn(10)
@@ -237,7 +237,7 @@ def test_an_empty_answer_in_its_time_asks_for_no_beat(rig: Rig, scripted: Script
 
     scripted.script("claim", late)
     assert _wait(rig) <= 0
-    assert not rig.runtime.wakes.beat.is_set()
+    assert not rig.parts.wakes.beat.is_set()
 
 
 @pytest.mark.parametrize("answer", [[], [_run()], [_run("too big", constraints={"ram_mb": 10**7})]])
@@ -268,9 +268,9 @@ def test_failed_claims_back_off(rig: Rig, scripted: ScriptedServer, trouble: Rep
         rig.clock.turn(waits[-1])
     assert waits[0] <= 1
     assert 15 <= waits[-1] <= 30
-    rig.runtime.wakes.claim.clear()
+    rig.parts.wakes.claim.clear()
     rig.beat()
-    assert rig.runtime.wakes.claim.is_set(), "any success wakes it"
+    assert rig.parts.wakes.claim.is_set(), "any success wakes it"
 
 
 def test_a_claim_that_cannot_be_journaled_is_not_repeated_in_a_loop(

@@ -137,9 +137,9 @@ def test_a_server_that_is_back_wakes_what_waits(rig: Rig, scripted: ScriptedServ
     rig.deliver_for(60)
     scripted.script("beat", refusal(503))
     rig.beat()
-    rig.runtime.wakes.deliver.clear()
+    rig.parts.wakes.deliver.clear()
     rig.beat()
-    assert rig.runtime.wakes.deliver.is_set()
+    assert rig.parts.wakes.deliver.is_set()
     scripted.script("event")
     sent = len(scripted.of("event"))
     rig.deliver.step()
@@ -262,13 +262,13 @@ def test_a_refused_list_is_sent_again_one_by_one(rig: Rig, scripted: ScriptedSer
 @pytest.mark.parametrize("status", [413, 422])
 def test_outputs_the_server_does_not_take_become_bad_output(rig: Rig, scripted: ScriptedServer, status: int) -> None:
     row = rig.end(rig.registered().row(), payload={"big": "x" * 100})
-    rig.runtime.state_dir.log_path("r1", 1, "l1").mkdir()
+    rig.parts.state_dir.log_path("r1", 1, "l1").mkdir()
     scripted.script("event", refusal(status, "limit", "too much"))
     rig.deliver_for(1)
     assert scripted.events() == [(COMPLETED, 1), (FAILED, 2)]
     failure = scripted.of("event")[1].body["payload"]
     assert failure["reason"] == "bad_output"
-    kept = rig.runtime.state_dir.log_path("r1", 1, "l1") / "outputs.json"
+    kept = rig.parts.state_dir.log_path("r1", 1, "l1") / "outputs.json"
     assert json.loads(kept.read_text()) == {"big": "x" * 100}
     assert str(kept) in failure["message"]
     assert rig.only(rig.journal.closed(1)).outcome is Outcome.FAILED
@@ -552,7 +552,7 @@ def _beat_and_claim(rig: Rig) -> int:
     rig.beat()
     with Work(rig) as work:
         rig.beat()
-        rig.worker.parts.claim_requests.next(0.0)
+        rig.parts.claim_requests.next(0.0)
     return work.done
 
 

@@ -23,17 +23,17 @@ from tests.worker.rig import Rig
 def test_a_low_disk_is_noticed_and_over(scripted: ScriptedServer, tmp_path: Path) -> None:
     rig = Rig(scripted, tmp_path / "state", {"min_free_mb": 64 * 1024 * 1024}).registered()
     rig.guard.step()
-    assert rig.runtime.mode.refusal is not None
-    assert "GYOZA_MIN_FREE_MB" in rig.runtime.mode.refusal
+    assert rig.parts.mode.refusal is not None
+    assert "GYOZA_MIN_FREE_MB" in rig.parts.mode.refusal
     rig.close()
 
 
 def test_the_engines_disk_counts_too(rig: Rig) -> None:
     rig.registered().guard.step()
-    assert rig.runtime.mode.refusal is None
+    assert rig.parts.mode.refusal is None
     rig.backend.disk = (Path("/nowhere/docker"),)
     rig.guard.step()
-    assert rig.runtime.mode.refusal == "disk: /nowhere/docker cannot be looked at: No such file or directory"
+    assert rig.parts.mode.refusal == "disk: /nowhere/docker cannot be looked at: No such file or directory"
 
 
 def test_a_disk_that_will_soon_be_low_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,11 +158,11 @@ class _Scene:
         stop, update = rig.backend.stop, rig.journal.update
 
         def stopping(handle: Handle, grace_s: float) -> None:
-            self.acts.append(f"stop {handle['name']} {grace_s:g}, reserve {rig.runtime.state_dir.reserve.size // MIB}")
+            self.acts.append(f"stop {handle['name']} {grace_s:g}, reserve {rig.parts.state_dir.reserve.size // MIB}")
             stop(handle, grace_s)
 
         def updating(key: int, **changes: Any) -> None:
-            if self.free == 0 and rig.runtime.state_dir.reserve.size:
+            if self.free == 0 and rig.parts.state_dir.reserve.size:
                 raise OSError(errno.ENOSPC, "full")
             if "filled_disk" in changes:
                 self.acts.append("note")
@@ -208,10 +208,10 @@ def test_the_one_that_grew_most_is_killed_and_no_other(scene: _Scene) -> None:
     scene.wrote(hog, 900)
     scene.look(24)
     assert scene.acts == ["note", f"stop {hog.name} 0, reserve 16"]
-    assert scene.rig.runtime.state_dir.reserve.size == 0, "given up once nothing is there to take it"
+    assert scene.rig.parts.state_dir.reserve.size == 0, "given up once nothing is there to take it"
     words = scene.rig.now(hog).filled_disk
     assert "wrote 900 MB" in words
-    assert str(scene.rig.runtime.state_dir.root.parents[1]) in words
+    assert str(scene.rig.parts.state_dir.root.parents[1]) in words
     assert "left 24.0 MB free" in words
     scene.look(24)
     assert len(scene.acts) == 3, "asked to end until it has"
@@ -223,7 +223,7 @@ def test_the_one_that_grew_most_is_killed_and_no_other(scene: _Scene) -> None:
     assert "go on" not in scene.acts
     scene.look(1000)
     assert scene.acts[3:] == ["go on"]
-    assert scene.rig.runtime.state_dir.reserve.size == reserve.SIZE
+    assert scene.rig.parts.state_dir.reserve.size == reserve.SIZE
     scene.rig.close()
 
 
@@ -233,10 +233,10 @@ def test_nobody_is_stopped_for_what_others_have_filled(scene: _Scene) -> None:
     scene.wrote(op, 300)
     scene.look(24)
     assert scene.acts == []
-    assert scene.rig.runtime.state_dir.reserve.size == reserve.SIZE
+    assert scene.rig.parts.state_dir.reserve.size == reserve.SIZE
     scene.look(0)
     assert scene.acts == []
-    assert scene.rig.runtime.state_dir.reserve.size == 0, "what has ended may leave room once it is reported"
+    assert scene.rig.parts.state_dir.reserve.size == 0, "what has ended may leave room once it is reported"
     scene.rig.close()
 
 
@@ -245,14 +245,14 @@ def test_the_reserve_is_kept_while_another_disk_is_full(scene: _Scene, monkeypat
     elsewhere = Path("/proc")
     scene.rig.backend.disk = (elsewhere,)
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0 if path == elsewhere else 1 << 40))
-    kept = scene.rig.runtime.state_dir.reserve
+    kept = scene.rig.parts.state_dir.reserve
     scene.rig.guard.step()
-    written = (scene.rig.runtime.state_dir.root / "reserve").stat().st_mtime_ns
+    written = (scene.rig.parts.state_dir.root / "reserve").stat().st_mtime_ns
     for _ in range(5):
         scene.rig.clock.turn(0.2)
         scene.rig.guard.step()
         assert kept.size == reserve.SIZE
-    assert (scene.rig.runtime.state_dir.root / "reserve").stat().st_mtime_ns == written
+    assert (scene.rig.parts.state_dir.root / "reserve").stat().st_mtime_ns == written
     scene.rig.close()
 
 
@@ -287,7 +287,7 @@ def test_only_what_was_killed_loses_its_directory_before_its_end_is_on_record(
     hog = scene.run("hog")
     scene.look(1000)
     scene.wrote(hog, 1000)
-    directory = scene.rig.runtime.state_dir.make_run_dir(hog.name)
+    directory = scene.rig.parts.state_dir.make_run_dir(hog.name)
     (directory / "output.json").write_text("{}")
 
     def full(*_: object, **__: object) -> None:
@@ -329,7 +329,7 @@ def test_an_engine_that_does_not_answer_is_asked_again(scene: _Scene) -> None:
     scene.look(24)
     scene.look(24)
     assert scene.rig.said().count("fills the disk and cannot be stopped: it is away") == 1
-    assert scene.rig.runtime.state_dir.reserve.size == reserve.SIZE, "it would fill that too"
+    assert scene.rig.parts.state_dir.reserve.size == reserve.SIZE, "it would fill that too"
     scene.rig.backend.stop = answers  # type: ignore[method-assign]
     scene.look(24)
     assert scene.acts == ["note", f"stop {hog.name} 0, reserve 16"]
@@ -343,7 +343,7 @@ def test_without_a_minimum_nothing_is_measured_and_no_room_taken(rig: Rig, monke
     rig.journal.update(row.key, handle={"name": row.name})
     rig.guard.step()
     assert rig.guard.status.last_error is None
-    assert rig.runtime.state_dir.reserve.size == 0
+    assert rig.parts.state_dir.reserve.size == 0
 
 
 def _never(*_: object) -> None:
@@ -376,7 +376,7 @@ def test_room_that_the_reserve_gave_is_no_new_beginning(scene: _Scene) -> None:
     scene.rig.backend.fail["written"] = BackendUnavailable("not yet")
     scene.look(0)
     assert scene.acts == []
-    assert scene.rig.runtime.state_dir.reserve.size == 0
+    assert scene.rig.parts.state_dir.reserve.size == 0
     scene.look(30)
     scene.look(0)
     assert f"stop {hog.name} 0, reserve 0" in scene.acts
@@ -390,8 +390,8 @@ def test_the_reserve_is_kept_until_the_backends_were_looked_at(scene: _Scene) ->
     scene.started(looked_at=False)
     scene.wrote(hog, 1000)
     scene.look(0)
-    assert scene.rig.runtime.state_dir.reserve.size == reserve.SIZE
-    scene.rig.runtime.pool.check()
+    assert scene.rig.parts.state_dir.reserve.size == reserve.SIZE
+    scene.rig.parts.pool.check()
     scene.look(0)
     assert scene.acts[0] == f"stop {hog.name} 0, reserve 16"
     scene.rig.close()

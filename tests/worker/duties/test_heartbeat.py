@@ -42,8 +42,8 @@ def test_a_beat_says_who_what_and_how_much(rig: Rig, scripted: ScriptedServer) -
     first, beat = (request.body for request in scripted.of("beat"))
     assert beat["worker_id"] == "w1"
     assert (first["beat"], beat["beat"]) == (1, 2)
-    assert beat["instance_id"] == rig.runtime.state_dir.instance_id
-    assert beat["epoch"] == rig.runtime.state_dir.epoch
+    assert beat["instance_id"] == rig.parts.state_dir.instance_id
+    assert beat["epoch"] == rig.parts.state_dir.epoch
     assert (beat["state"], beat["max_runs"], beat["free_slots"]) == ("claiming", 4, 3)
     assert beat["backends"] == ["docker"]
     assert beat["protocol"] == 1
@@ -112,7 +112,7 @@ def test_unknown_closes_what_has_not_started(rig: Rig, scripted: ScriptedServer)
 def test_held_closes_what_has_not_started_and_leaves_the_rest(rig: Rig) -> None:
     fresh = rig.row("fresh", server_id="another", started=False)
     started = rig.row("started", server_id="another")
-    assert not rig.runtime.held(fresh), "no server has answered yet"
+    assert not rig.link.state.holds(fresh.server_id), "no server has answered yet"
     rig.registered()
     assert rig.now(fresh).intent is Intent.LOST
     assert rig.now(started).intent is Intent.NONE
@@ -172,16 +172,16 @@ def test_a_beat_that_ran_into_its_timeout_is_followed_at_once(rig: Rig, monkeypa
         rig.clock.turn(5)
         raise httpx.ReadTimeout("")
 
-    monkeypatch.setattr(rig.runtime.client, "beat", hang)
+    monkeypatch.setattr(rig.parts.client, "beat", hang)
     assert rig.beat() < 0.1
 
 
 def test_a_change_beats_at_once(rig: Rig) -> None:
     rig.registered()
     for change in (rig.worker.control.pause, rig.worker.control.resume):
-        rig.runtime.wakes.beat.clear()
+        rig.parts.wakes.beat.clear()
         change()
-        assert rig.runtime.wakes.beat.is_set()
+        assert rig.parts.wakes.beat.is_set()
 
 
 @pytest.mark.parametrize("code", ["instance_live", "epoch"])
@@ -211,13 +211,13 @@ def test_worker_unknown_means_beat_then_claim(rig: Rig, scripted: ScriptedServer
     rig.registered()
     scripted.script("claim", refusal(404, "worker_unknown"))
     rig.claim.step()
-    rig.runtime.wakes.beat.clear()
+    rig.parts.wakes.beat.clear()
     rig.claim.step()
-    assert rig.runtime.wakes.beat.is_set()
+    assert rig.parts.wakes.beat.is_set()
     assert len(scripted.of("claim")) == 1
-    rig.runtime.wakes.claim.clear()
+    rig.parts.wakes.claim.clear()
     rig.beat()
-    assert rig.runtime.wakes.claim.is_set()
+    assert rig.parts.wakes.claim.is_set()
     rig.claim.step()
     assert len(scripted.of("claim")) == 2
 
@@ -227,13 +227,13 @@ def test_worker_unknown_means_beat_then_claim(rig: Rig, scripted: ScriptedServer
 
 def test_claims_stop_when_the_lease_may_have_run_out(rig: Rig, scripted: ScriptedServer) -> None:
     rig.registered()
-    assert rig.runtime.capacity.wanted == 4
+    assert rig.parts.capacity.wanted == 4
     rig.clock.turn(30.1)
-    assert rig.runtime.capacity.wanted == 0
+    assert rig.parts.capacity.wanted == 0
     rig.claim.step()
     assert scripted.of("claim")[-1].body["max"] == 0, "a lost answer is still to be repeated"
     rig.beat()
-    assert rig.runtime.capacity.wanted == 4
+    assert rig.parts.capacity.wanted == 4
 
 
 def test_what_a_claim_answers_after_the_lease_goes_back(rig: Rig, scripted: ScriptedServer) -> None:
@@ -281,8 +281,8 @@ def test_no_more_runs_than_a_beat_can_list(rig: Rig, monkeypatch: pytest.MonkeyP
     rig.registered()
     row = rig.end(rig.row())
     monkeypatch.setattr(rig.journal.memory, "rows", lambda _server: (row,) * (RUNS_LISTED_MAX - 60))
-    assert rig.runtime.capacity.wanted == 0
-    rig.worker.parts.presence.request(rig.journal.memory.rows(SERVER_ID), with_inputs=False)
+    assert rig.parts.capacity.wanted == 0
+    rig.parts.presence.request(rig.journal.memory.rows(SERVER_ID), with_inputs=False)
 
 
 def test_rows_of_another_server_take_no_room_from_claims(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,9 +290,9 @@ def test_rows_of_another_server_take_no_room_from_claims(rig: Rig, monkeypatch: 
     monkeypatch.setattr("gyoza_tui.worker.capacity.RUNS_LISTED_MAX", RUNS_PER_CLAIM_MAX + 3)
     for number in range(3):
         rig.end(rig.row(f"held-{number}", server_id="another"))
-    assert rig.runtime.capacity.wanted == 3
+    assert rig.parts.capacity.wanted == 3
     rig.end(rig.row("ours"))
-    assert rig.runtime.capacity.wanted == 2
+    assert rig.parts.capacity.wanted == 2
 
 
 def test_more_rows_of_other_servers_than_a_beat_can_list_keep_no_worker_from_its_first_beat(
@@ -357,9 +357,9 @@ def test_the_first_beat_lets_a_screen_go_first(scripted: ScriptedServer, tmp_pat
     rig = Rig(scripted, tmp_path / "state", clock=SystemClock())
     rig.reconcile.first_s = 3600  # which has a beat sent for each engine that it found
     rig.worker.begin(first_beat_s=3600)
-    until(lambda: len(rig.worker.runtime.history.samples()) >= 2, "two ticks of another duty")
+    until(lambda: len(rig.parts.history.samples()) >= 2, "two ticks of another duty")
     assert not scripted.of("beat")
-    rig.worker.runtime.wakes.beat.set()
+    rig.parts.wakes.beat.set()
     until(lambda: scripted.of("beat"), "the beat")
     rig.close()
 
@@ -380,7 +380,7 @@ def test_the_lease_counts_from_before_the_beat_was_sent(rig: Rig, scripted: Scri
     assert rig.link.lease_holds
     rig.clock.turn(2)
     assert not rig.link.lease_holds
-    assert rig.runtime.capacity.wanted == 0
+    assert rig.parts.capacity.wanted == 0
 
 
 # Good-bye

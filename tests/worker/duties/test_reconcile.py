@@ -23,7 +23,7 @@ def _container(rig: Rig, run_id: str = "r1", *, worker_id: str = "w1", lease: st
     name = f"gyoza-{run_id}-1-{lease}"
     labels: dict[str, str] = {
         Label.WORKER: worker_id,
-        Label.INSTANCE: rig.runtime.state_dir.instance_id,
+        Label.INSTANCE: rig.parts.state_dir.instance_id,
         Label.SERVER: "scripted",
         Label.RUN: run_id,
         Label.ATTEMPT: "1",
@@ -162,7 +162,7 @@ def test_an_engine_in_trouble_ends_no_duty(rig: Rig) -> None:
 
 
 def _said(rig: Rig, words: str) -> list[str]:
-    return [notice.text for notice in rig.runtime.notices.recent() if words in notice.text]
+    return [notice.text for notice in rig.parts.notices.recent() if words in notice.text]
 
 
 @pytest.mark.parametrize("call", ["stop", "remove"])
@@ -186,7 +186,7 @@ def test_one_attempt_that_cannot_be_swept_hides_no_other(rig: Rig, monkeypatch: 
     assert rig.backend.removed == names[1:]
     assert rig.reconcile.status.last_error is None
     assert len(_said(rig, f"{names[0]} is left on docker")) == 1
-    fault = next(notice for notice in rig.runtime.notices.recent() if "failed unexpectedly" in notice.text)
+    fault = next(notice for notice in rig.parts.notices.recent() if "failed unexpectedly" in notice.text)
     assert "in torn" in fault.fields["traceback"]
     monkeypatch.undo()
     rig.clock.turn(60)
@@ -218,21 +218,21 @@ def test_a_backend_that_faults_stops_no_claim_and_no_beat(rig: Rig, monkeypatch:
     rig.registered()
     for method in ("refuses", "ops", "disks", "close"):
         monkeypatch.setattr(rig.backend, method, torn)
-    assert "KeyError: 'torn'" in str(rig.runtime.admission.refusal(OpRun(id="r1", image="op"), []))
-    assert (rig.runtime.pool.ops, rig.runtime.pool.disks) == ([], [])
-    rig.runtime.pool.close()
+    assert "KeyError: 'torn'" in str(rig.parts.admission.refusal(OpRun(id="r1", image="op"), []))
+    assert (rig.parts.pool.ops, rig.parts.pool.disks) == ([], [])
+    rig.parts.pool.close()
     monkeypatch.setattr(rig.backend, "check", torn)
     rig.reconcile.step()
     assert rig.reconcile.status.last_error is None
-    assert rig.runtime.pool.available == []
+    assert rig.parts.pool.available == []
 
 
 def test_directories_of_no_run_are_removed(rig: Rig) -> None:
     row = rig.registered().row()
-    rig.runtime.state_dir.make_run_dir(row.name)
-    rig.runtime.state_dir.make_run_dir("gyoza-gone-1-l")
+    rig.parts.state_dir.make_run_dir(row.name)
+    rig.parts.state_dir.make_run_dir("gyoza-gone-1-l")
     rig.reconcile.step()
-    assert rig.runtime.state_dir.run_dirs() == [row.name]
+    assert rig.parts.state_dir.run_dirs() == [row.name]
 
 
 # A server whose replies say nothing of runs

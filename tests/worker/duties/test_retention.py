@@ -25,7 +25,7 @@ def rig(scripted: ScriptedServer, tmp_path: Path) -> Rig:
 
 def _ended(rig: Rig, run_id: str, size: int = 10, *, acked: bool = True) -> Path:
     row = rig.row(run_id)
-    log = rig.runtime.state_dir.log_path(run_id, 1, "l1")
+    log = rig.parts.state_dir.log_path(run_id, 1, "l1")
     log.mkdir()
     (log / "head").write_bytes(b"x" * size)
     rig.end(row)
@@ -36,7 +36,7 @@ def _ended(rig: Rig, run_id: str, size: int = 10, *, acked: bool = True) -> Path
 
 
 def _prune(rig: Rig) -> None:
-    Retention(rig.journal, rig.runtime.state_dir, rig.clock, rig.runtime.settings).prune()
+    Retention(rig.journal, rig.parts.state_dir, rig.clock, rig.parts.settings).prune()
 
 
 def test_old_runs_go_with_their_logs(rig: Rig) -> None:
@@ -62,7 +62,7 @@ def test_the_oldest_go_when_all_logs_are_too_large(rig: Rig) -> None:
 
 
 def _stranger(rig: Rig, name: str, days: float, size: int = 10) -> Path:
-    log = rig.runtime.state_dir.log_path(name, 1, "l1")
+    log = rig.parts.state_dir.log_path(name, 1, "l1")
     log.mkdir()
     (log / "head").write_bytes(b"x" * size)
     at = rig.clock.utc().timestamp() - days * _DAY_S
@@ -109,11 +109,11 @@ def _with_secret(rig: Rig, run_id: str, secret: str = _SECRET, *, began: bool = 
 
 def _is_readable(rig: Rig, secret: str = _SECRET) -> bool:
     """In any file of the journal, set aside or not."""
-    return any(secret.encode() in file.read_bytes() for file in rig.runtime.state_dir.root.glob("journal*"))
+    return any(secret.encode() in file.read_bytes() for file in rig.parts.state_dir.root.glob("journal*"))
 
 
 def _log(rig: Rig, run_id: str) -> Path:
-    log = rig.runtime.state_dir.log_path(run_id, 1, "l1")
+    log = rig.parts.state_dir.log_path(run_id, 1, "l1")
     log.mkdir()
     (log / "head").write_bytes(b"x")
     return log
@@ -131,7 +131,7 @@ def test_the_secrets_of_a_run_go_with_its_log(rig: Rig) -> None:
     _close(rig, row)
     _prune(rig)
     assert _is_readable(rig)
-    assert secrets_of(rig.runtime.state_dir.journal, "r1") == (_SECRET,)
+    assert secrets_of(rig.parts.state_dir.journal, "r1") == (_SECRET,)
     rig.clock.turn(8 * _DAY_S)
     _prune(rig)
     assert not _is_readable(rig)
@@ -146,7 +146,7 @@ def test_a_log_that_cannot_be_removed_keeps_its_secrets(rig: Rig, monkeypatch: p
         patched.setattr("gyoza_tui.worker.duties.retention.shutil.rmtree", lambda *_, **__: None)
         _prune(rig)
     assert log.exists()
-    assert secrets_of(rig.runtime.state_dir.journal, "r1") == (_SECRET,)
+    assert secrets_of(rig.parts.state_dir.journal, "r1") == (_SECRET,)
     _prune(rig)
     assert not log.exists()
     assert not _is_readable(rig)
@@ -157,7 +157,7 @@ def test_an_attempt_that_is_handed_out_again_keeps_the_secrets_of_its_log(rig: R
     _close(rig, _with_secret(rig, "r1"))
     again = _with_secret(rig, "r1", "changed-meanwhile")
     _close(rig, again)
-    known = secrets_of(rig.runtime.state_dir.journal, "r1")
+    known = secrets_of(rig.parts.state_dir.journal, "r1")
     assert set(known or ()) == {_SECRET, "changed-meanwhile"}
     rig.clock.turn(8 * _DAY_S)
     _prune(rig)
@@ -182,13 +182,13 @@ def test_a_journal_that_was_set_aside_keeps_secrets_as_long_as_the_logs(
     _with_secret(first, "none", "of-a-run-without-a-log")
     log = _log(first, "kept")
     first.close()
-    set_aside(first.runtime.state_dir.journal, first.clock)
+    set_aside(first.parts.state_dir.journal, first.clock)
     second = Rig(scripted, tmp_path / "state", {"history_days": 7}).registered()
     now = second.clock.utc().timestamp()
     os.utime(log, (now, now))
     _stranger(second, "old", 8)
     _prune(second)
-    assert secrets_of(second.runtime.state_dir.journal, "kept") == (_SECRET,)
+    assert secrets_of(second.parts.state_dir.journal, "kept") == (_SECRET,)
     assert not _is_readable(second, "of-a-run-without-a-log")
     second.clock.turn(8 * _DAY_S)
     _prune(second)

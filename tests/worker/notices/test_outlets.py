@@ -85,8 +85,8 @@ def test_a_log_file_that_cannot_be_written_stops_nothing(notices: Notices, tmp_p
 
 def test_secrets_of_a_run_are_in_no_notice(rig: Rig) -> None:
     rig.row(secret_env={"TOKEN": "hunter2-hunter2"})
-    rig.runtime.notices.say("create failed: TOKEN=hunter2-hunter2", "error", traceback="... hunter2-hunter2 ...")
-    (notice,) = rig.runtime.notices.recent()
+    rig.parts.notices.say("create failed: TOKEN=hunter2-hunter2", "error", traceback="... hunter2-hunter2 ...")
+    (notice,) = rig.parts.notices.recent()
     assert notice.text == "create failed: TOKEN=***"
     assert notice.fields["traceback"] == "... *** ..."
 
@@ -102,7 +102,7 @@ def test_the_end_may_be_waited_for_beside_the_main_thread(rig: Rig, scripted: Sc
     assert codes == [EXIT_DONE]
     assert len(scripted.of("delete")) == 1
     rig.worker.close()
-    assert "bye" in rig.runtime.state_dir.worker_log.read_text()
+    assert "bye" in rig.parts.state_dir.worker_log.read_text()
 
 
 _SIGNALS = """

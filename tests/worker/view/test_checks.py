@@ -154,7 +154,7 @@ def test_a_name_that_another_has(rig: Rig, scripted: ScriptedServer) -> None:
 )
 def test_what_is_wrong_with_docker(rig: Rig, trouble: str, mend: str) -> None:
     rig.backend.fail["check"] = BackendUnavailable(trouble)
-    rig.runtime.pool.check()
+    rig.parts.pool.check()
     (docker,) = (check for check in rig.worker.control.checks() if check.name == "docker")
     assert (docker.state, docker.text) == (CheckState.FAILED, trouble)
     assert mend in docker.mend

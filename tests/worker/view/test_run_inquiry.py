@@ -49,7 +49,7 @@ def _ids(views: tuple[RunView, ...]) -> list[str]:
 def test_no_log_shows_what_is_secret_in_its_run(rig: Rig, control: LocalControl) -> None:
     secret = {"TOKEN": "hunter2"}
     for row in (rig.row("open", secret_env=secret), _close(rig, "closed", secret_env=secret)):
-        spool = LogSpool(rig.runtime.state_dir.log_of(row.name), MIB)
+        spool = LogSpool(rig.parts.state_dir.log_of(row.name), MIB)
         spool.append(Chunk(Stream.STDOUT, b"it is hunter2\n"), 1.0)
         spool.close()
         assert [line.data for line in control.log_lines(row.key, 0, 9).lines] == [b"it is ***"]
@@ -73,7 +73,7 @@ def test_the_history_has_what_is_closed_the_last_end_first(rig: Rig, control: Lo
 def test_what_is_damaged_in_the_history_costs_itself_alone(rig: Rig, control: LocalControl, damage: str) -> None:
     for number in range(3):
         _close(rig, f"r{number}")
-    with sqlite3.connect(rig.runtime.state_dir.journal) as db:
+    with sqlite3.connect(rig.parts.state_dir.journal) as db:
         db.execute(f"UPDATE {damage}")
     db.close()
     page = control.history(RunFilter(), 3)
@@ -139,7 +139,7 @@ def test_the_history_survives_a_restart(scripted: ScriptedServer, tmp_path: Path
 
 
 def test_a_history_that_cannot_be_read_is_told(rig: Rig, control: LocalControl) -> None:
-    rig.runtime.state_dir.journal.rename(rig.runtime.state_dir.root / "elsewhere")
+    rig.parts.state_dir.journal.rename(rig.parts.state_dir.root / "elsewhere")
     with pytest.raises(ControlError, match="the history cannot be read"):
         control.history(RunFilter(), 10)
 
@@ -288,7 +288,7 @@ def test_a_retry_that_is_refused_says_why(
 
 
 def test_a_retry_without_a_server(rig: Rig, control: LocalControl) -> None:
-    rig.runtime.client = type(rig.runtime.client)("http://127.0.0.1:1")
+    rig.parts.client = type(rig.parts.client)("http://127.0.0.1:1")
     with pytest.raises(ControlError, match=r"127\.0\.0\.1:1 does not answer: connection refused"):
         control.retry("r1")
 

@@ -16,7 +16,6 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import EventReport
 from gyoza_tui.models.states import EventType
-from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.execution_pipeline.services import Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.image_pulls import RETRY_S
@@ -114,8 +113,8 @@ def test_progress_and_the_time_left(rig: Rig) -> None:
 def test_what_the_server_says_and_which_gpu(rig: Rig) -> None:
     row = rig.row(constraints=Constraints(gpu_id=1, vram_mb=10))
     assert (_view(rig).server_state, _view(rig).gpu) == (None, 1)
-    rig.runtime.context.add_running_op(row.run_id, "op", {})
-    rig.runtime.context.set_run_state(row.run_id, "CANCELLED")
+    rig.parts.context.add_running_op(row.run_id, "op", {})
+    rig.parts.context.set_run_state(row.run_id, "CANCELLED")
     assert _view(rig).server_state == "CANCELLED"
     assert rig.row("cpu-only").run.constraints.gpu_id is None
     assert _view(rig, "cpu-only").gpu is None
@@ -133,7 +132,7 @@ def test_how_far_the_pull_is_while_there_is_no_container(rig: Rig) -> None:
         ctx.services.record.update(outcome=Outcome.LOST, acked=True, cleaned=True)
         return ctx
 
-    rig.runtime.pipeline = Pipeline([pull])
+    rig.parts.pipeline.steps = [pull]
     row = rig.row()
     slots = rig.worker.slots
     Slots.start(slots, row)
@@ -186,7 +185,7 @@ def test_why_a_call_of_the_engine_is_made_again(rig: Rig) -> None:
         ctx.services.record.update(outcome=Outcome.LOST, acked=True, cleaned=True)
         return ctx
 
-    rig.runtime.pipeline = Pipeline([called])
+    rig.parts.pipeline.steps = [called]
     row = rig.row()
     Slots.start(rig.worker.slots, row)
     until(lambda: rig.journal.get(row.key) is None, "the end")
@@ -210,13 +209,13 @@ def test_when_what_is_asked_to_stop_is_killed(rig: Rig, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(rig.backend, "state", lambda _handle: Phase.RUNNING)
     monkeypatch.setattr(rig.backend, "stop", stop)
-    rig.runtime.pipeline = Pipeline([cancelled])
+    rig.parts.pipeline.steps = [cancelled]
     row = rig.row()
     rig.journal.update(row.key, handle={"id": "c"}, start_asked=True)
     assert _view(rig).kill_at is None
     Slots.start(rig.worker.slots, row)
     assert stopping.wait(20)
-    assert _view(rig).kill_at == rig.clock.utc().timestamp() + rig.runtime.settings.stop_grace_s
+    assert _view(rig).kill_at == rig.clock.utc().timestamp() + rig.parts.settings.stop_grace_s
     looked.set()
     assert stopped.wait(20)
     assert _view(rig).kill_at is None
