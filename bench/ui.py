@@ -63,7 +63,7 @@ from gyoza_tui.worker.duties.sample import Sample
 from gyoza_tui.worker.server_link import ServerLink
 tick, beaten = Sample.tick, ServerLink.beaten
 def tick_once(self):
-    return 1.0 if self._runtime.history.latest() else tick(self)
+    return 1.0 if self._history.latest() else tick(self)
 def beaten_in_no_time(self, reply, sent_at):
     beaten(self, reply, sent_at)
     self._state = self._state._replace(latency_ms=1.0)

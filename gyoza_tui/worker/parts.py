@@ -43,11 +43,12 @@ from gyoza_tui.worker.identity import Identity
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.probes import Prober, Probes
-from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.session import Session
 from gyoza_tui.worker.shutdown.announcement import Announcement
-from gyoza_tui.worker.shutdown.endings import Drain, GoodBye, Release
+from gyoza_tui.worker.shutdown.drain import Drain
+from gyoza_tui.worker.shutdown.good_bye import GoodBye
+from gyoza_tui.worker.shutdown.release import Release
 from gyoza_tui.worker.shutdown.session_end import SessionEnd
 from gyoza_tui.worker.shutdown.shutdown import Shutdown
 from gyoza_tui.worker.shutdown.signals import Signals
@@ -59,7 +60,15 @@ from gyoza_tui.worker.slots.slot import Slot
 from gyoza_tui.worker.slots.turn import Turn
 from gyoza_tui.worker.state_dir.state_dir import StateDir
 from gyoza_tui.worker.view.asked_ending import AskedEnding
+from gyoza_tui.worker.view.commands import Commands
+from gyoza_tui.worker.view.early_intents import EarlyIntents
+from gyoza_tui.worker.view.history import RunHistory
 from gyoza_tui.worker.view.local_control import LocalControl
+from gyoza_tui.worker.view.log_locations import LogLocations
+from gyoza_tui.worker.view.run_inquiry import RunInquiry
+from gyoza_tui.worker.view.run_logs import RunLogs
+from gyoza_tui.worker.view.run_views import RunViews
+from gyoza_tui.worker.view.snapshot_builder import SnapshotBuilder
 from gyoza_tui.worker.wakes import Wakes
 from gyoza_tui.worker.worker_context.types import WorkerContext
 
@@ -145,25 +154,28 @@ class Parts:
         ]
         self.duties = [duty for duty in every if duty.name in chosen]
 
-        runtime = Runtime(
-            settings=settings,
-            state_dir=state_dir,
+        intents = EarlyIntents(self.slots, notices)
+        views = RunViews(journal, link, self.slots, intents, context, pipeline)
+        builder = SnapshotBuilder(
+            worker_id=identity.worker_id,
             clock=clock,
             client=client,
-            journal=journal,
             link=link,
+            journal=journal,
             mode=mode,
+            capacity=capacity,
             pool=pool,
-            pipeline=pipeline,
-            context=context,
-            notices=notices,
             history=history,
             foreign=foreign,
-            wakes=wakes,
-            capacity=capacity,
+            duties=self.duties,
+            views=views,
         )
+        ended = RunHistory(state_dir.journal, clock, identity.worker_id, views)
+        inquiry = RunInquiry(client, link, pool, journal, views, ended)
+        logs = RunLogs(LogLocations(state_dir, inquiry).of)
         self.ending = AskedEnding(mode)
-        self.control = LocalControl(runtime, self.slots, self.duties, self.ending)
+        commands = Commands(journal, link, mode, wakes, intents, self.ending)
+        self.control = LocalControl(commands, builder, ended, inquiry, logs, self.slots, notices)
 
         self.signals = Signals()
         announcement = Announcement(notices, journal, self.deliver)

@@ -8,7 +8,7 @@ from gyoza_tui.ui.app import GyozaApp
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.screens.run import RunScreen
-from gyoza_tui.worker.view.snapshot_builder import view_of
+from gyoza_tui.worker.view.run_views import view_of
 from tests.ui.fake_control import FakeControl, row
 from tests.ui.still_clock import StillClock
 

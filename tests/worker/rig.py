@@ -39,12 +39,8 @@ class Rig:
 
     def __post_init__(self) -> None:
         self.backend = FakeBackend()
-        made = Settings(
-            server_url=self.server.url,
-            worker_id="w1",
-            state_dir=self.state,
-            **{"max_runs": 4, "min_free_mb": 0} | self.settings,
-        )
+        usual: dict[str, Any] = {"server_url": self.server.url, "max_runs": 4, "min_free_mb": 0}
+        made = Settings(worker_id="w1", state_dir=self.state, **usual | self.settings)
         self.worker = Worker(made, backends=self.backends or {"docker": self.backend}, clock=self.clock)
         self.started: list[RunRow] = []
         self.worker.slots.start = self._start  # type: ignore[method-assign]

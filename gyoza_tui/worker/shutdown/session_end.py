@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gyoza_tui.worker.session import Session
 from gyoza_tui.worker.shutdown.announcement import Announcement
-from gyoza_tui.worker.shutdown.endings import Drain
+from gyoza_tui.worker.shutdown.drain import Drain
 from gyoza_tui.worker.shutdown.stages import Stages
 from gyoza_tui.worker.view.asked_ending import AskedEnding
 from gyoza_tui.worker.view.control import Ending

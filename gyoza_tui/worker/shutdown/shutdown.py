@@ -7,7 +7,9 @@ from typing import Final
 
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.shutdown.announcement import Announcement
-from gyoza_tui.worker.shutdown.endings import Drain, GoodBye, Release
+from gyoza_tui.worker.shutdown.drain import Drain
+from gyoza_tui.worker.shutdown.good_bye import GoodBye
+from gyoza_tui.worker.shutdown.release import Release
 from gyoza_tui.worker.shutdown.session_end import SessionEnd
 from gyoza_tui.worker.shutdown.stages import Stages
 from gyoza_tui.worker.view.asked_ending import AskedEnding

@@ -6,16 +6,17 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
+from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.filters import RunFacts, RunFilter, op_name
 from gyoza_tui.worker.journal.damage import UNREADABLE
 from gyoza_tui.worker.journal.file import CLOSED, COLUMNS, row_of
 from gyoza_tui.worker.journal.row import RunRow
-from gyoza_tui.worker.runtime import Runtime
 from gyoza_tui.worker.view.control import ControlError, HistoryPage
+from gyoza_tui.worker.view.run_views import RunViews
 from gyoza_tui.worker.view.snapshot import RunView
-from gyoza_tui.worker.view.snapshot_builder import SnapshotBuilder
 
 _NEWEST_FIRST: Final = "ORDER BY outcome_at DESC, key DESC"
 _FACTS: Final = (
@@ -28,10 +29,12 @@ _FACTS: Final = (
 class RunHistory:
     """Of one worker. Every method waits for a disk and raises ControlError when that gives nothing."""
 
-    def __init__(self, runtime: Runtime, builder: SnapshotBuilder) -> None:
-        self._runtime = runtime
-        self._builder = builder
-        self._uri = f"{runtime.state_dir.journal.absolute().as_uri()}?mode=ro"
+    def __init__(self, journal_file: Path, clock: Clock, worker_id: str, views: RunViews) -> None:
+        self._file = journal_file
+        self._clock = clock
+        self._worker_id = worker_id
+        self._views = views
+        self._uri = f"{journal_file.absolute().as_uri()}?mode=ro"
 
     def page(self, wanted: RunFilter, limit: int) -> HistoryPage:
         """The closed attempts that match, at most `limit`, the one that ended last first."""
@@ -40,14 +43,14 @@ class RunHistory:
             total = len(keys) if wanted else _count(db)
             rows = {row.key: row for row in _rows(db, keys[:limit])}
             entered = _entered(db, rows)
-        views = [self._builder.view(rows[key], entered.get(key, {})) for key in keys[:limit] if key in rows]
+        views = [self._views.closed(rows[key], entered.get(key, {})) for key in keys[:limit] if key in rows]
         return HistoryPage(tuple(views), total)
 
     def view(self, key: int) -> RunView:
         """Of a closed attempt. KeyError when there is none of that key."""
         with self._open() as db:
             for row in _rows(db, [key]):
-                return self._builder.view(row, _entered(db, [key]).get(key, {}))
+                return self._views.closed(row, _entered(db, [key]).get(key, {}))
         raise KeyError(key)
 
     def row(self, key: int) -> RunRow:
@@ -58,8 +61,7 @@ class RunHistory:
         raise KeyError(key)
 
     def _matching(self, db: sqlite3.Connection, wanted: RunFilter) -> Iterator[int]:
-        now = self._runtime.clock.utc().timestamp()
-        worker = self._runtime.context.worker_id
+        now = self._clock.utc().timestamp()
         for found in db.execute(f"SELECT {_FACTS} FROM runs WHERE {CLOSED} {_NEWEST_FIRST}"):
             key, run_id, outcome, note, last_line, ended_at, image, definition, version, topic = found
             facts = RunFacts(
@@ -68,7 +70,7 @@ class RunHistory:
                 op=op_name(image, definition, version),
                 image=image,
                 note=f"{note} {last_line}",
-                worker=worker,
+                worker=self._worker_id,
                 topic=topic or "",
                 ended_at=ended_at,
             )
@@ -83,7 +85,7 @@ class RunHistory:
                 db.execute("BEGIN")
                 yield db
         except sqlite3.Error as error:
-            raise ControlError(f"the history cannot be read from {self._runtime.state_dir.journal}: {error}") from None
+            raise ControlError(f"the history cannot be read from {self._file}: {error}") from None
 
 
 def _newest(db: sqlite3.Connection, limit: int) -> list[int]:

@@ -1,191 +1,100 @@
-"""Draws the snapshot, and the view of one attempt, out of what is in memory."""
+"""Draws the snapshot out of what is in memory."""
 
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
 
+from gyoza_tui.client import GyozaClient
+from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.worker.backend_pool import BackendPool
+from gyoza_tui.worker.capacity import Capacity
+from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.duties.duty import Duty, DutyStatus
-from gyoza_tui.worker.execution_pipeline.types.step import step_name
-from gyoza_tui.worker.journal.progress import left_s
-from gyoza_tui.worker.journal.row import Outcome, RunRow
-from gyoza_tui.worker.retry_notice import RetryNotice
-from gyoza_tui.worker.runtime import Runtime
-from gyoza_tui.worker.slots import Slots
-from gyoza_tui.worker.view.early_intents import EarlyIntents
-from gyoza_tui.worker.view.snapshot import Failures, Progress, PullProgress, RunView, Snapshot, StepView, Tally
-
-_INPUTS: Final = 200
-"""Characters of a run's inputs that its view shows; a run may have a megabyte of them."""
-
-
-class _Passing(NamedTuple):
-    """What a view shows beside the row."""
-
-    server_state: str | None
-    held: bool
-    pull: PullProgress | None
-    kill_at: float | None
-    again: RetryNotice | None
-
-
-class _Drawn(NamedTuple):
-    """A view, and what it was drawn from."""
-
-    row: RunRow
-    passing: _Passing
-    view: RunView
+from gyoza_tui.worker.foreign_memory import ForeignMemory
+from gyoza_tui.worker.hardware.sampler import History
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.row import Outcome
+from gyoza_tui.worker.server_link import ServerLink
+from gyoza_tui.worker.view.checks import Check, checklist
+from gyoza_tui.worker.view.run_views import RunViews
+from gyoza_tui.worker.view.snapshot import Failures, Snapshot, Tally
 
 
 class SnapshotBuilder:
-    """Of one worker. Touches no disk; an attempt that did not change keeps the same RunView object."""
+    """The snapshot shows all of a worker, so all is given to it; it only reads, and touches no disk."""
 
-    def __init__(self, runtime: Runtime, slots: Slots, intents: EarlyIntents, duties: Sequence[Duty]) -> None:
-        self._runtime = runtime
-        self._slots = slots
-        self._intents = intents
+    def __init__(
+        self,
+        *,
+        worker_id: str,
+        clock: Clock,
+        client: GyozaClient,
+        link: ServerLink,
+        journal: Journal,
+        mode: ClaimingMode,
+        capacity: Capacity,
+        pool: BackendPool,
+        history: History,
+        foreign: ForeignMemory,
+        duties: Sequence[Duty],
+        views: RunViews,
+    ) -> None:
+        self._worker_id = worker_id
+        self._clock = clock
+        self._client = client
+        self._link = link
+        self._journal = journal
+        self._mode = mode
+        self._capacity = capacity
+        self._pool = pool
+        self._history = history
+        self._foreign = foreign
         self._duties = duties
-        self._steps = [step_name(step) for step in runtime.pipeline.steps]
+        self._views = views
         self._versions = itertools.count(1)
-        self._drawn: dict[int, _Drawn] = {}
 
     def snapshot(self) -> Snapshot:
-        runtime = self._runtime
-        link, context, memory = runtime.link.state, runtime.context, runtime.journal.memory
-        rows = memory.rows()
+        link, mode, memory = self._link.state, self._mode, self._journal.memory
+        runs = self._views.every()
         outcomes, unseen = memory.outcomes, memory.unseen
         return Snapshot(
             version=next(self._versions),
-            taken_at=runtime.clock.boot(),
-            utc=runtime.clock.utc().timestamp(),
-            worker_id=context.worker_id,
-            state=runtime.mode.state,
-            refusal=runtime.mode.refusal,
-            max_runs=runtime.capacity.max_runs,
-            free_slots=runtime.capacity.free_slots,
-            server_url=runtime.client.base_url,
+            taken_at=self._clock.boot(),
+            utc=self._clock.utc().timestamp(),
+            worker_id=self._worker_id,
+            state=mode.state,
+            refusal=mode.refusal,
+            max_runs=self._capacity.max_runs,
+            free_slots=self._capacity.free_slots,
+            server_url=self._client.base_url,
             link=link,
-            next_try_s=runtime.link.next_try_s,
-            backends=runtime.pool.trouble,
-            gpu_trouble=runtime.pool.gpu_trouble,
-            foreign=runtime.foreign.now,
-            to_deliver=runtime.journal.waiting,
-            runs=self._open(rows),
+            next_try_s=self._link.next_try_s,
+            backends=self._pool.trouble,
+            gpu_trouble=self._pool.gpu_trouble,
+            foreign=self._foreign.now,
+            to_deliver=self._journal.waiting,
+            runs=runs,
             duties=self.duties(),
-            hardware=runtime.history.latest(),
-            disk=runtime.mode.disk,
-            disk_free_mb=runtime.mode.disk_free_mb,
-            disk_warning=runtime.mode.disk_warning,
+            hardware=self._history.latest(),
+            disk=mode.disk,
+            disk_free_mb=mode.disk_free_mb,
+            disk_warning=mode.disk_warning,
             tally=_tally(outcomes),
             failures=Failures(unseen.number, unseen.since),
             history_version=memory.version,
             down_since=link.down_since,
         )
 
+    def checks(self) -> tuple[Check, ...]:
+        return checklist(self.snapshot(), own_ops=bool(self._pool.ops))
+
     def duties(self) -> tuple[DutyStatus, ...]:
         return tuple(duty.status for duty in self._duties)
 
-    def open_view(self, key: int) -> RunView | None:
-        """Of what is not closed."""
-        return next((view for view in self._open(self._runtime.journal.rows()) if view.key == key), None)
-
-    def view(self, row: RunRow, entered: Mapping[str, float]) -> RunView:
-        """Of a row of the history, which went into these steps."""
-        return self._view(row, entered)
-
-    def _open(self, rows: Sequence[RunRow]) -> tuple[RunView, ...]:
-        states = {op.id: op.state for op in self._runtime.context.running_ops}
-        drawn: dict[int, _Drawn] = {}
-        link = self._runtime.link.state
-        for row in map(self._intents.intended, rows):
-            held = link.holds(row.server_id)
-            pull = self._slots.pull(row.key) if row.handle is None and row.outcome is None else None
-            kill_at, again = self._slots.kill_at(row.key), self._slots.again(row.key)
-            passing = _Passing(states.get(row.run.id), held, pull, kill_at, again)
-            known = self._drawn.get(row.key)
-            # the journal makes a new row with every change, an entered step included
-            if known is None or known.row is not row or known.passing != passing:
-                known = _Drawn(row, passing, self._view(row, self._runtime.journal.memory.steps(row.key), passing))
-            drawn[row.key] = known
-        self._drawn = drawn
-        return tuple(each.view for each in drawn.values())
-
-    def _view(self, row: RunRow, entered: Mapping[str, float], passing: _Passing | None = None) -> RunView:
-        steps = _steps(self._steps, entered, row.left_at)
-        known = self._drawn.get(row.key)
-        inputs = known.view.inputs if known and known.row.run is row.run else inputs_line(row.run.inputs)
-        return view_of(row, steps=steps, inputs=inputs, **passing._asdict() if passing else {})
-
-
-def view_of(row: RunRow, **beside: Any) -> RunView:
-    """The view of a row of the journal; `beside` are the fields that the row does not know."""
-    run = row.run
-    return RunView(
-        key=row.key,
-        run_id=run.id,
-        attempt=row.attempt,
-        op_name=run.op_name,
-        image=run.image,
-        backend=row.backend,
-        server_id=row.server_id,
-        claimed_at=row.claimed_at,
-        op_definition=run.op_definition,
-        topic=run.event_delivery.topic,
-        step=row.step,
-        intent=row.intent,
-        intent_note=row.intent_note,
-        start_asked=row.start_asked,
-        started_at=row.started_at,
-        frozen_since=row.frozen_since,
-        exit=row.exit,
-        outcome=row.outcome,
-        outcome_note=row.outcome_note,
-        last_line=row.last_line,
-        outcome_at=row.outcome_at,
-        acked=row.acked,
-        cleaned=row.cleaned,
-        adopted=row.adopted,
-        progress=_progress(row),
-        seen=row.seen or row.outcome is not Outcome.FAILED,
-        gpu=run.constraints.gpu_id,
-    )._replace(**beside)
-
-
-def inputs_line(inputs: Mapping[str, Any]) -> str:
-    """How a run's inputs begin, as one line of JSON. No more of them is written than is shown."""
-    line = ""
-    for piece in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(inputs):
-        line += piece[: _INPUTS + 1]
-        if len(line) > _INPUTS:
-            return line[: _INPUTS - 1] + "…"
-    return line if inputs else ""
-
-
-def _steps(names: Sequence[str], entered: Mapping[str, float], left_at: float | None) -> tuple[StepView, ...]:
-    """A step ends where the next one that was entered begins, the last one when all was cleaned up.
-
-    An attempt of another pipeline shows the steps that it went into.
-    """
-    if not entered.keys() <= set(names):
-        names = sorted(entered, key=entered.__getitem__)
-    views: list[StepView] = []
-    end = left_at
-    for name in reversed(names):
-        began = entered.get(name)
-        if began is None:
-            views.append(StepView(name))
-        else:
-            views.append(StepView(name, began, end if end is not None and end >= began else None))
-            end = began
-    return tuple(reversed(views))
-
-
-def _progress(row: RunRow) -> Progress | None:
-    if row.progress is None or row.progress_at is None:
-        return None
-    return Progress(row.progress, row.progress_at, left_s(row))
+    def samples(self) -> tuple[HardwareSample, ...]:
+        return self._history.samples()
 
 
 def _tally(outcomes: Mapping[Outcome, int]) -> Tally:

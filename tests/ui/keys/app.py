@@ -16,8 +16,8 @@ from gyoza_tui.ui.app import GyozaApp
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.screens.dialog import Dialog
+from gyoza_tui.worker.view.run_views import view_of
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
-from gyoza_tui.worker.view.snapshot_builder import view_of
 from tests.ui.fake_control import FakeControl, row, snapshot
 from tests.ui.still_clock import StillClock
 

@@ -18,8 +18,8 @@ from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.log_view.view import FEED
 from gyoza_tui.ui.widgets.rule import Rule
+from gyoza_tui.worker.view.run_views import view_of
 from gyoza_tui.worker.view.snapshot import RunView
-from gyoza_tui.worker.view.snapshot_builder import view_of
 from tests.ui.fake_control import FakeControl, row
 from tests.ui.still_clock import StillClock
 

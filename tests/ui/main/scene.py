@@ -9,6 +9,7 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo, GpuSample, HardwareSample
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.view.run_views import view_of
 from gyoza_tui.worker.view.snapshot import (
     Exit,
     Failures,
@@ -20,7 +21,6 @@ from gyoza_tui.worker.view.snapshot import (
     StepView,
     Tally,
 )
-from gyoza_tui.worker.view.snapshot_builder import view_of
 from tests.ui.fake_control import BOOT, NOW, FakeControl, snapshot
 
 STEPS = (

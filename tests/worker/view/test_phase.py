@@ -9,8 +9,8 @@ import pytest
 from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.view.run_views import view_of
 from gyoza_tui.worker.view.snapshot import Phase, RunView
-from gyoza_tui.worker.view.snapshot_builder import view_of
 
 _ENDED = Exit(code=0)
 

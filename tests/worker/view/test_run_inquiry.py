@@ -287,10 +287,11 @@ def test_a_retry_that_is_refused_says_why(
     assert words in str(told.value)
 
 
-def test_a_retry_without_a_server(rig: Rig, control: LocalControl) -> None:
-    rig.parts.client = type(rig.parts.client)("http://127.0.0.1:1")
+def test_a_retry_without_a_server(scripted: ScriptedServer, tmp_path: Path) -> None:
+    rig = Rig(scripted, tmp_path / "state", {"server_url": "http://127.0.0.1:1"})
     with pytest.raises(ControlError, match=r"127\.0\.0\.1:1 does not answer: connection refused"):
-        control.retry("r1")
+        rig.worker.control.retry("r1")
+    rig.close()
 
 
 def test_why_a_run_is_queued_is_the_servers_word(control: LocalControl, scripted: ScriptedServer) -> None:

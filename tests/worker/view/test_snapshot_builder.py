@@ -22,8 +22,8 @@ from gyoza_tui.worker.image_pulls import RETRY_S
 from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.state_dir.disk import look
+from gyoza_tui.worker.view.run_views import inputs_line
 from gyoza_tui.worker.view.snapshot import Failures, Phase, RetryNotice, RunView, StepView, Tally
-from gyoza_tui.worker.view.snapshot_builder import inputs_line
 from tests.scripted_server import Reply, ScriptedServer
 from tests.waiting import until
 from tests.worker.rig import Rig

@@ -1,0 +1,62 @@
+"""What a person asks the worker to do."""
+
+from __future__ import annotations
+
+from gyoza_tui.worker.claiming_mode import ClaimingMode
+from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.journal.row import Intent
+from gyoza_tui.worker.server_link import ServerLink
+from gyoza_tui.worker.view.asked_ending import AskedEnding
+from gyoza_tui.worker.view.control import Ending
+from gyoza_tui.worker.view.early_intents import EarlyIntents
+from gyoza_tui.worker.wakes import Wakes
+
+
+class Commands:
+    def __init__(
+        self,
+        journal: Journal,
+        link: ServerLink,
+        mode: ClaimingMode,
+        wakes: Wakes,
+        intents: EarlyIntents,
+        ending: AskedEnding,
+    ) -> None:
+        self._journal = journal
+        self._link = link
+        self._mode = mode
+        self._wakes = wakes
+        self._intents = intents
+        self._ending = ending
+
+    def pause(self) -> None:
+        self._mode.pause(True)
+
+    def resume(self) -> None:
+        self._mode.pause(False)
+
+    def end(self, ending: Ending) -> None:
+        self._ending.ask(ending)
+
+    def undo_drain(self) -> None:
+        self._ending.undo_drain()
+
+    def cancel(self, run_id: str, attempt: int) -> bool:
+        return self._intend(run_id, attempt, Intent.CANCEL, "cancelled at the worker")
+
+    def release(self, run_id: str, attempt: int) -> bool:
+        return self._intend(run_id, attempt, Intent.RELEASE, "released at the worker")
+
+    def try_now(self) -> None:
+        self._link.try_now()
+        for wake in (self._wakes.beat, self._wakes.claim, self._wakes.deliver, self._wakes.reconcile):
+            wake.set()
+
+    def seen(self, key: int) -> None:
+        if not self._journal.seen(key):
+            raise KeyError(key)
+
+    def _intend(self, run_id: str, attempt: int, intent: Intent, note: str) -> bool:
+        rows = [row for row in self._journal.active() if (row.run_id, row.attempt) == (run_id, attempt)]
+        intended = [self._intents.intend(row, intent, note) for row in rows if row.outcome is None]
+        return any(intended)
