@@ -119,7 +119,7 @@ async def opened(
     app = PaneApp(fake)
     async with app.run_test(size=size) as pilot:
         it = Opened(app, fake, pilot)
-        if it.view._time_width and not times:
+        if it.view.shows_times and not times:
             it.view.toggle_times()
         it.pane.show_run(shown_run())
         it.pane.focus()

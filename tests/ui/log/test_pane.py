@@ -359,7 +359,7 @@ def test_what_is_dragged_to_an_edge_goes_on_and_is_copied_whole_however_long() -
             await it.pilot.hover(it.view, offset=(6, 5))
             at = it.rows[5]
             await it.pilot.mouse_up(it.view, offset=(6, 5))
-            await it.until(lambda: it.view._drag is None, "that the button is up")
+            await it.until(lambda: not it.view.selects, "that the button is up")
             text = await it.view.selected_text()
             assert text.split("\n") == [*(f"line {n}" for n in range(3, int(at.split()[1]))), "line 2"]
 
@@ -374,13 +374,12 @@ def test_a_drag_that_stays_at_the_line_it_began_on_moves_nothing() -> None:
             before = it.rows
             await it.pilot.mouse_down(it.view, offset=(1, 0))
             await it.pilot.hover(it.view, offset=(4, 0))
-            it.view._drag_on()
             assert it.rows == before
             assert await it.view.selected_text() == "line"
             await it.pilot.hover(offset=(4, 0))  # the rule above it
             await it.until(lambda: it.rows[1:] != before[1:], "that the text moves")
             it.app.push_screen(LineScreen(it.fake, UiOptions(clock=StillClock()), 1, 1))
-            await it.until(lambda: it.app.mouse_captured is None and it.view._drag is None, "the drag's end")
+            await it.until(lambda: it.app.mouse_captured is None and not it.view.selects, "the drag's end")
 
     run(look())
 

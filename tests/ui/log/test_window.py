@@ -41,6 +41,10 @@ class Log:
             self.window.arrange()
         raise AssertionError(f"it asks for ever: {missing}")
 
+    def page(self, number: int) -> LogPage:
+        """That line alone."""
+        return LogPage((self.lines[number],), len(self.lines))
+
     def grow(self, *texts: str) -> None:
         self.lines += [LogLine(len(self.lines) + n, Stream.STDOUT, 0.0, text.encode()) for n, text in enumerate(texts)]
         self.look()

@@ -22,7 +22,7 @@ Question = tuple[int, int]
 class Feed:
     """One question at a time, however often it is told to ask; what is asked for next is decided when it is asked."""
 
-    def __init__(self, source: LogReader, window: Window, came: Callable[[Feed, int], None]) -> None:
+    def __init__(self, source: LogReader, window: Window, came: Callable[[int], None]) -> None:
         self._source = source
         self._window = window
         self._came = came
@@ -67,11 +67,11 @@ class Feed:
                 first = start if start >= 0 else max(0, page.total + start)
                 self._window.take(page, range(first, first + count))
             self.trouble = None
-            self._came(self, before)
+            self._came(before)
 
     def _fail(self, why: str) -> None:
         self.trouble = why
-        self._came(self, self._window.total)
+        self._came(self._window.total)
 
     def _questions(self) -> list[Question]:
         window = self._window

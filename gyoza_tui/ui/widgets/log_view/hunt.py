@@ -34,6 +34,10 @@ class Hunt:
         self.find: Search | None = None
         self.only: Search | None = None
 
+    @property
+    def searches(self) -> list[Search]:
+        return [search for search in (self.find, self.only) if search is not None]
+
     def start(self, text: str, origin: int) -> Search:
         """Look for a text from a line on; the caller keeps it as `find` or `only`."""
         search = Search(LogQuery.plain(text), text, origin)
@@ -42,11 +46,10 @@ class Hunt:
 
     def look(self, since: int | None) -> None:
         """Go on where lines were not looked at yet; `since` is where the log has grown, None: it has not."""
-        for search in (self.find, self.only):
-            if search is not None:
-                if since is not None:
-                    search.grown(since)
-                self._go_on(search, to_the_end=since is None)
+        for search in self.searches:
+            if since is not None:
+                search.grown(since)
+            self._go_on(search, to_the_end=since is None)
 
     async def seek(self, query: LogQuery, line: int, *, backwards: bool) -> int | None:
         """The first line that matches from that one on, or above it."""
@@ -70,7 +73,7 @@ class Hunt:
                 found = await aside(partial(_some, self._source, search.query, line, backwards=backwards))
                 search.take(found, backwards=backwards)
                 self._came(search)
-                if not to_the_end or search not in (self.find, self.only):
+                if not to_the_end or search not in self.searches:
                     return
         except (ControlError, KeyError):
             search.give_up()

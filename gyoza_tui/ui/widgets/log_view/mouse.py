@@ -1,24 +1,41 @@
-"""What a mouse does with the window."""
+"""What a mouse does with a log."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from textual import events
 from textual.geometry import Offset
+from textual.selection import Selection
 from textual.timer import Timer
 
 from gyoza_tui.ui.widgets.log_view import selecting
-from gyoza_tui.ui.widgets.log_view.canvas import Canvas
-from gyoza_tui.ui.widgets.log_view.cells import character_at
+from gyoza_tui.ui.widgets.log_view.columns import Columns
+from gyoza_tui.ui.widgets.log_view.window import Window
 
-_LEFT: Final = 1
 _WHEEL_ROWS: Final = 3
 _DRAG_S: Final = 1 / 20
 """Between two scrolls while the mouse drags at an edge."""
 _FASTER_EVERY: Final = 10
 """Scrolls after which each is a row more."""
+
+
+class Pointed(Protocol):
+    """What it is done with."""
+
+    def scroll_rows(self, rows: int) -> None: ...
+
+    def scroll_to_share(self, share: float) -> None: ...
+
+    def put_cursor(self, number: int) -> None: ...
+
+    def select(self, selection: Selection | None) -> None: ...
+
+    def capture_mouse(self) -> None:
+        """Have its moves though it is elsewhere, until it is released."""
+
+    def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer: ...
 
 
 @dataclass(slots=True)
@@ -33,87 +50,68 @@ class _Drag:
     """Since it came to the edge."""
 
 
-class PointedCanvas(Canvas):
-    ALLOW_SELECT = False
-    """By Textual: its selection ends at the edge, or goes on in what stands beside."""
-    _bar_grabbed = False
-    _drag: _Drag | None = None
+class Mouse:
+    """Where it is comes in cells of the window."""
 
-    def scroll_rows(self, rows: int) -> None:
-        raise NotImplementedError
+    def __init__(self, log: Pointed, window: Window, columns: Columns) -> None:
+        self._log = log
+        self._window = window
+        self._columns = columns
+        self._bar_grabbed = False
+        self._drag: _Drag | None = None
 
-    def _moved(self) -> None:
-        """The window has other rows, or a cursor elsewhere."""
-        raise NotImplementedError
+    @property
+    def selects(self) -> bool:
+        """Whether the button is held on the text."""
+        return self._drag is not None
 
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        event.prevent_default()
-        self.scroll_rows(-_WHEEL_ROWS)
+    def wheel(self, direction: int) -> None:
+        self._log.scroll_rows(direction * _WHEEL_ROWS)
 
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        event.prevent_default()
-        self.scroll_rows(_WHEEL_ROWS)
-
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        self.on_mouse_release()  # a button that was let go outside the terminal was not told
-        if event.button != _LEFT:
-            return
-        if self._on_bar(event):
+    def press(self, at: Offset) -> None:
+        if self._on_bar(at):
             self._bar_grabbed = True
-            self.capture_mouse()
-            self._drag_to(event.y)
-        elif (place := self._place_at(event.x, event.y)) is not None:
-            self.screen.clear_selection()
-            self._drag = _Drag(place, event.offset, self.set_interval(_DRAG_S, self._drag_on))
-            self.capture_mouse()
+            self._log.capture_mouse()
+            self._scroll_to(at.y)
+        elif (place := self._place_at(at)) is not None:
+            self._log.select(None)
+            self._drag = _Drag(place, at, self._log.set_interval(_DRAG_S, self._drag_on))
+            self._log.capture_mouse()
 
-    def on_mouse_move(self, event: events.MouseMove) -> None:
+    def move(self, at: Offset) -> None:
         if self._bar_grabbed:
-            self._drag_to(event.y)
-        elif self._drag is not None and event.offset != self._drag.at:
-            self._drag.at, self._drag.moved = event.offset, True
-            self._select()
+            self._scroll_to(at.y)
+        elif self._drag is not None and at != self._drag.at:
+            self._drag.at, self._drag.moved = at, True
+            self._select(self._drag)
 
-    def on_mouse_up(self) -> None:
-        self.release_mouse()
-
-    def on_mouse_release(self) -> None:
-        """Also when another screen takes the mouse."""
+    def release(self) -> None:
         self._bar_grabbed = False
         if self._drag is not None:
             self._drag.timer.stop()
             self._drag = None
 
-    def on_click(self, event: events.Click) -> None:
+    def click(self, at: Offset, times: int) -> None:
         """Once: the cursor; twice: the word; three times: the line."""
-        event.prevent_default()
         rows = self._window.rows
-        line = rows[event.y].line if event.y in range(len(rows)) else None
-        if line is None or self._on_bar(event):
+        line = rows[at.y].line if at.y in range(len(rows)) else None
+        if line is None or self._on_bar(at):
             return
-        number = rows[event.y].number
-        if event.chain == 1:
-            self._cursor = number
-            self._moved()
+        number = rows[at.y].number
+        if times == 1:
+            self._log.put_cursor(number)
             return
-        place = self._place_at(event.x, event.y)
-        word = selecting.word_at(line.text, place.x, number) if event.chain == 2 and place is not None else None
-        self.screen.selections = {self: word or selecting.line_at(line.text, number)}
+        character = self._columns.character_at(rows[at.y], at.x)
+        word = selecting.word_at(line.text, character, number) if times == 2 else None
+        self._log.select(word or selecting.line_at(line.text, number))
 
-    def _place_at(self, x: int, y: int) -> Offset | None:
+    def _place_at(self, at: Offset) -> Offset | None:
         """The character there, or the nearest one; None where there is no log."""
         rows = self._window.rows
         if not rows:
             return None
-        row = rows[max(0, min(y, len(rows) - 1))]
-        if row.line is None:
-            return Offset(0, row.number)
-        cell = max(0, x - self._text_begin)
-        start, cell = (row.start, cell) if self._wrap else (0, cell + self._first_cell)
-        end = row.end if row.end == len(row.line.text) else row.end - 1
-        return Offset(min(end, character_at(row.line.text, start, cell)), row.number)
+        row = rows[max(0, min(at.y, len(rows) - 1))]
+        return Offset(self._columns.character_at(row, at.x), row.number)
 
     def _drag_on(self) -> None:
         """At an edge the text moves, the faster the longer."""
@@ -123,8 +121,8 @@ class PointedCanvas(Canvas):
         direction = self._beyond(drag)
         drag.scrolls = drag.scrolls + 1 if direction else 0
         if direction:
-            self.scroll_rows(direction * (1 + drag.scrolls // _FASTER_EVERY))
-            self._select()
+            self._log.scroll_rows(direction * (1 + drag.scrolls // _FASTER_EVERY))
+            self._select(drag)
 
     def _beyond(self, drag: _Drag) -> int:
         """-1 above, 1 below. A row at an edge counts, for behind it may be no terminal; not where the drag began."""
@@ -135,13 +133,12 @@ class PointedCanvas(Canvas):
             return 0
         return -1 if y <= 0 else 1
 
-    def _select(self) -> None:
-        if self._drag is not None and (place := self._place_at(*self._drag.at)) is not None:
-            self.screen.selections = {self: selecting.between(self._drag.begin, place)}
+    def _select(self, drag: _Drag) -> None:
+        if (place := self._place_at(drag.at)) is not None:
+            self._log.select(selecting.between(drag.begin, place))
 
-    def _on_bar(self, event: events.MouseEvent) -> bool:
-        return bool(self._thumb) and event.x == self._room.width - 1
+    def _on_bar(self, at: Offset) -> bool:
+        return bool(self._window.thumb) and self._columns.on_scrollbar(at.x)
 
-    def _drag_to(self, y: int) -> None:
-        self._window.go_to_share(min(1.0, max(0.0, y / max(1, self._room.height - 1))))
-        self._moved()
+    def _scroll_to(self, y: int) -> None:
+        self._log.scroll_to_share(min(1.0, max(0.0, y / max(1, self._window.height - 1))))

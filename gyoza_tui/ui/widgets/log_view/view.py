@@ -2,43 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from enum import Enum
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
 from rich.cells import cell_len
+from textual import events
+from textual.geometry import Region
 from textual.message import Message
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.widget import Widget
 
 from gyoza_tui.ui.background import Work, in_background
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.widgets.log_view import selecting
+from gyoza_tui.ui.widgets.log_view.columns import Columns
+from gyoza_tui.ui.widgets.log_view.cursor import Cursor
 from gyoza_tui.ui.widgets.log_view.feed import Feed
-from gyoza_tui.ui.widgets.log_view.hunt import ERRORS, Hunt
-from gyoza_tui.ui.widgets.log_view.line_text import LINE_MAX, ShownLine
-from gyoza_tui.ui.widgets.log_view.line_times import first_line_at
-from gyoza_tui.ui.widgets.log_view.mouse import PointedCanvas
+from gyoza_tui.ui.widgets.log_view.finder import Finder
+from gyoza_tui.ui.widgets.log_view.goal import Goal
+from gyoza_tui.ui.widgets.log_view.line_text import LINE_MAX, ShownLine, show
+from gyoza_tui.ui.widgets.log_view.mouse import Mouse
+from gyoza_tui.ui.widgets.log_view.painter import Painter
+from gyoza_tui.ui.widgets.log_view.picture import Picture
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.source import LogReader
-from gyoza_tui.ui.widgets.log_view.window import ScrollPlace
-from gyoza_tui.worker.view.control import ControlError
+from gyoza_tui.ui.widgets.log_view.styles import CLASSES, styles_of
+from gyoza_tui.ui.widgets.log_view.window import ScrollPlace, Window, in_runs
 
 FEED: Final = "log feed"
 """The group of the task that reads the log shown, for as long as it is."""
+_LEFT: Final = 1
 
 
-class Goal(Enum):
-    """Which match to go to as soon as it is found."""
+class LogView(Widget, can_focus=True):
+    """Shows the log that it was given, and stays responsive whatever its source does.
 
-    NEAREST = "nearest"
-    NEXT = "next"
-    PREVIOUS = "previous"
+    Its size never depends on the log: nothing is laid out again when that grows.
+    """
 
-
-class LogView(PointedCanvas):
-    """Shows the log that it was given, and stays responsive whatever its source does."""
+    ALLOW_SELECT = False
+    """By Textual: its selection ends at the edge, or goes on in what stands beside."""
+    DEFAULT_CSS = """
+    LogView {
+        height: 1fr;
+        & > .log--time { color: $text-muted; }
+        & > .log--mark { color: $text-muted; text-style: italic; }
+        & > .log--report { color: $text-muted; }
+        & > .log--error { color: $error; }
+        & > .log--cursor { background: $foreground 12%; }
+        & > .log--match { background: $warning; color: $background; }
+        & > .log--here { background: $accent; color: $background; text-style: bold; }
+        & > .log--bar { background: $foreground 8%; }
+        & > .log--thumb { background: $foreground 40%; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*CLASSES}
 
     class Changed(Message):
         """What it says of itself is different: place, searches, whether there is anything. Not how many lines."""
@@ -51,17 +72,23 @@ class LogView(PointedCanvas):
             self.words = words
 
     def __init__(self, options: UiOptions, *, line_max: int = LINE_MAX) -> None:
-        super().__init__(options, line_max)
+        super().__init__()
+        self._show = partial(show, limit=line_max)
+        self._empty = ""
+        self._columns = Columns(lambda: self.outer_size.width)  # with no border, and not looked up in the layout
+        self._painter = Painter(self._columns, options.clock, partial(styles_of, self))
+        self._picture = Picture()
         self._reset(None)
 
     def _reset(self, source: LogReader | None) -> None:
-        self._clear()
         self._source = source
+        self._window = Window(self._show)
+        self._cursor = Cursor(self._window)
+        self._mouse = Mouse(self, self._window, self._columns)
+        self._columns.first_cell = 0
+        self._painter.mark(())
         self._feed = Feed(source, self._window, self._lines_came) if source is not None else None
-        self._hunt = Hunt(source, self._beside, self._matches_came) if source is not None else None
-        self._goal: Goal | None = None
-        self._beside_edge: Search | None = None
-        """Of what match the column is to be brought on the screen, when the line is at hand."""
+        self._finder = Finder(self, source, self._window, self._cursor) if source is not None else None
         self._told: object = None
 
     @property
@@ -90,34 +117,55 @@ class LogView(PointedCanvas):
 
     @property
     def find(self) -> Search | None:
-        return self._hunt.find if self._hunt is not None else None
+        return self._finder.find if self._finder is not None else None
 
     @property
     def only(self) -> Search | None:
-        return self._hunt.only if self._hunt is not None else None
+        return self._finder.only if self._finder is not None else None
 
     @property
     def searching(self) -> bool:
         """Whether there are lines that were not looked through yet."""
-        return any(search is not None and not search.complete for search in (self.find, self.only))
+        return self._finder is not None and not self._finder.complete
 
     @property
     def cursor(self) -> int | None:
-        return self._cursor
+        return self._cursor.number
 
     @property
     def line(self) -> ShownLine | None:
         """The line that things are about: the cursor's, else the last one, or the first on the screen."""
-        number = self._place
-        return None if number is None else self._window.known.get(number)
+        return self._cursor.line
+
+    @property
+    def shows_times(self) -> bool:
+        return bool(self._columns.time_width)
+
+    @property
+    def text_selection(self) -> Selection | None:
+        """Made here. One without ends is Textual's, of all that stands beside a rule that was clicked three times."""
+        found = super().text_selection
+        return found if found is not None and None not in (found.start, found.end) else None
+
+    @property
+    def selects(self) -> bool:
+        """Whether the mouse is selecting text."""
+        return self._mouse.selects
+
+    def say_when_empty(self, words: str) -> None:
+        """What stands where the first line would be."""
+        if words != self._empty:
+            self._empty = words
+            if not self._window.rows:
+                self.refresh()
 
     def open(self, source: LogReader | None) -> None:
         """Show another log, from its end; None: nothing."""
         if self.text_selection is not None:
             self.screen.clear_selection()
-        self.on_mouse_release()
+        self._mouse.release()
         self._reset(source)
-        self.workers.cancel_group(self, FEED)
+        self.workers.cancel_node(self)
         if self._feed is not None:
             in_background(self, self._feed.serve, group=FEED)
         self._refit()
@@ -132,23 +180,22 @@ class LogView(PointedCanvas):
         self._window.scroll(rows)
         self._moved()
 
+    def scroll_to_share(self, share: float) -> None:
+        """0 is the begin, 1 the end."""
+        self._window.go_to_share(share)
+        self._moved()
+
     def page(self, pages: int) -> None:
         self.scroll_rows(pages * max(1, self._window.height - 1))
 
+    def put_cursor(self, number: int) -> None:
+        """On a line that is on the screen."""
+        self._cursor.number = number
+        self._moved()
+
     def move_cursor(self, lines: int) -> None:
         """By one line; at the edge of the screen the text moves."""
-        numbers = self._numbers
-        if not numbers:
-            return
-        if lines < 0:
-            self._window.stand_still()
-        if self._cursor not in numbers:
-            self._cursor = numbers[-1 if lines < 0 else 0]
-        elif (wanted := numbers.index(self._cursor) + lines) in range(len(numbers)):
-            self._cursor = numbers[wanted]
-        else:
-            self._window.scroll(lines)
-            self._cursor = self._numbers[-1 if lines > 0 else 0]
+        self._cursor.move(lines)
         self._moved()
 
     def go_to_first(self) -> None:
@@ -157,8 +204,7 @@ class LogView(PointedCanvas):
 
     def go_to(self, number: int) -> None:
         """Put the cursor on a line, and the line on the screen."""
-        self._cursor = number
-        self._window.reveal(number)
+        self._cursor.go_to(number)
         self._moved()
 
     @property
@@ -166,7 +212,7 @@ class LogView(PointedCanvas):
         return self._window.place
 
     def return_to(self, place: ScrollPlace) -> None:
-        self._cursor = None
+        self._cursor.number = None
         self._window.return_to(place)
         self._moved()
 
@@ -178,52 +224,66 @@ class LogView(PointedCanvas):
         self._moved()
 
     def sideways(self, halves: int) -> None:
-        if not self._wrap:
-            half = max(1, self._text_width // 2)
-            longest = max((cell_len(row.line.text) for row in self._window.rows if row.line), default=0)
-            self._first_cell = max(0, min(self._first_cell + halves * half, longest // half * half))
-            self._refit()
+        longest = max((cell_len(row.line.text) for row in self._window.rows if row.line), default=0)
+        self._columns.move_sideways(halves, longest)
+        self._refit()
 
     def toggle_wrap(self) -> None:
-        self._wrap, self._first_cell = not self._wrap, 0
+        self._columns.toggle_wrap()
         self._refit()
 
     def toggle_times(self) -> None:
-        self._times = not self._time_width
+        self._columns.toggle_times()
         self._refit()
 
     def look_for(self, text: str) -> None:
         """Go to the nearest line with that text; empty: look for nothing."""
-        if self._hunt is not None:
-            self._hunt.find = self._hunt.start(text, self._window.top) if text else None
-            self._goal = Goal.NEAREST if text else None
-            self._mark()
+        if self._finder is not None:
+            self._finder.look_for(text)
 
     def show_only(self, text: str) -> None:
         """Leave out the lines without that text; empty: show all."""
-        if self._hunt is not None:
-            self._hunt.only = self._hunt.start(text, self._place or 0) if text else None
-            self._window.show_only(self._hunt.only)
-            self._mark()
+        if self._finder is not None:
+            self._finder.show_only(text)
 
     def step(self, goal: Goal) -> None:
         """To the next or previous match."""
-        if self.find is None:
-            self.post_message(self.Told("nothing to find"))
+        if self._finder is None:
+            self.say("nothing to find")
         else:
-            self._goal = goal
-            self._reach_goal(self.find)
+            self._finder.step(goal)
 
     def to_error(self, *, backwards: bool) -> None:
         """To the next line that tells of an error, or the one before."""
-        if self._hunt is not None and (place := self._place) is not None:
-            line = place if backwards else place + (self._cursor == place)
-            self._seek(partial(self._seek_error, self._hunt, line, backwards=backwards))
+        if self._finder is not None:
+            self._finder.to_error(backwards=backwards)
 
     def to_time(self, when: datetime) -> None:
         """To the first line that came then or later."""
-        if self._source is not None:
-            self._seek(partial(aside, partial(first_line_at, self._source, when.timestamp())))
+        if self._finder is not None:
+            self._finder.to_time(when)
+
+    def searches_changed(self) -> None:
+        """Highlight what is looked for now."""
+        if self._finder is not None:
+            self._painter.mark(self._finder.patterns)
+            self._refit()
+
+    def matches_changed(self) -> None:
+        self._moved()
+
+    def say(self, words: str) -> None:
+        self.post_message(self.Told(words))
+
+    def begin(self, work: Work, *, alone: bool = False) -> None:
+        """Until another log is opened."""
+        in_background(self, work, group="log seek" if alone else "log", exclusive=alone)
+
+    def select(self, selection: Selection | None) -> None:
+        if selection is None:
+            self.screen.clear_selection()
+        else:
+            self.screen.selections = {self: selection}
 
     async def selected_text(self) -> str:
         """As it is shown, read anew: most of it may not be at hand. Raises TooMuch, ControlError, KeyError."""
@@ -233,108 +293,112 @@ class LogView(PointedCanvas):
         wanted = selecting.numbers(selection, self._window.order)
         return await aside(partial(selecting.read, selection, wanted, source, self._show))
 
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """Not from here: most of a long one is not at hand."""
+        return None
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self.refresh()
+
     def on_resize(self) -> None:
         self._refit()
 
-    @property
-    def _numbers(self) -> list[int]:
-        return list(dict.fromkeys(row.number for row in self._window.rows))
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event, -1)
 
-    @property
-    def _place(self) -> int | None:
-        numbers = self._numbers
-        if not numbers or self._cursor in numbers:
-            return self._cursor if numbers else None
-        return numbers[-1 if self._window.follow else 0]
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event, 1)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._mouse.release()  # a button that was let go outside the terminal was not told
+        if event.button == _LEFT:
+            self._mouse.press(event.offset)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        self._mouse.move(event.offset)
+
+    def on_mouse_up(self) -> None:
+        self.release_mouse()
+
+    def on_mouse_release(self) -> None:
+        """Also when another screen takes the mouse."""
+        self._mouse.release()
+
+    def on_click(self, event: events.Click) -> None:
+        event.prevent_default()
+        self._mouse.click(event.offset, event.chain)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Past Textual's own way, which costs five times our rows: there is no border, padding or opacity here."""
+        selection = self.text_selection
+        strips = [self._row(y, selection) for y in crop.line_range]
+        background = self.background_colors[1]
+        for line_filter in self.get_line_filters():
+            strips = [strip.apply_filter(line_filter, background) for strip in strips]
+        if crop.column_span == (0, self._columns.row_width):
+            return strips
+        return [strip.crop(*crop.column_span) for strip in strips]
+
+    def render_line(self, y: int) -> Strip:
+        return self._row(y, self.text_selection)
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._painter.restyle()
+
+    def _row(self, y: int, selection: Selection | None) -> Strip:
+        drawn = self._picture.row(y)
+        if not y and drawn.row is None:
+            return self._painter.words(self._empty)
+        return self._painter.strip(drawn, self._picture.bar(y), selection)
+
+    def _wheel(self, event: events.MouseEvent, direction: int) -> None:
+        event.stop()
+        event.prevent_default()
+        self._mouse.wheel(direction)
 
     def _refit(self) -> None:
         """Draw everything again, in the size and manner of now."""
-        self._fit()
+        self._window.height = self.outer_size.height
+        self._window.wrap_at = self._columns.wrap_at
         self._forget_painted()
         self._moved()
 
-    def _mark(self) -> None:
-        """Highlight what is looked for now."""
-        self._marked = [search.pattern for search in (self.find, self.only) if search is not None]
-        self._refit()
+    def _forget_painted(self) -> None:
+        self._picture.forget()
+        self._painter.forget()
+
+    def _redraw(self) -> None:
+        """Have the rows painted that are not on the screen as they are now."""
+        self._window.arrange()
+        changed = in_runs(self._picture.show(self._window, self.cursor))
+        if changed:  # one region costs as much as many rows
+            width = self._columns.row_width
+            self.refresh(*(Region(0, rows.start, width, len(rows)) for rows in changed))
 
     def _moved(self) -> None:
         self._redraw()
-        if self._beside_edge is not None and (line := self.line) is not None:
-            found, self._beside_edge = self._beside_edge.pattern.search(line.text), None
-            if found is not None and self._bring_in(line.text, *found.span()):
-                self._forget_painted()
-                self._redraw()
+        if self._brings_match_in():
+            self._forget_painted()
+            self._redraw()
         if self._feed is not None:
             self._feed.ask()
         self._tell()
 
+    def _brings_match_in(self) -> bool:
+        """Move sideways to the match that was gone to, as soon as its line is at hand; whether there was need."""
+        line, finder = self.line, self._finder
+        match = finder.match_gone_to(line) if finder is not None and line is not None else None
+        return match is not None and line is not None and self._columns.bring_in(line.text, *match)
+
     def _tell(self) -> None:
-        searches = [(len(search), search.complete) if search else None for search in (self.find, self.only)]
-        told = (bool(self.total), bool(self.new), self.follows, self.trouble, self._cursor, searches)
+        searches = [(len(search), search.complete) if search is not None else None for search in (self.find, self.only)]
+        told = (bool(self.total), bool(self.new), self.follows, self.trouble, self.cursor, searches)
         if told != self._told:
             self._told = told
             self.post_message(self.Changed())
 
-    def _lines_came(self, feed: Feed, before: int) -> None:
-        if feed is self._feed and self._hunt is not None:
-            self._hunt.look(max(0, before - 1) if self.total > before else None)
-            self._moved()
-
-    def _matches_came(self, search: Search) -> None:
-        if search is self.find:
-            self._reach_goal(search)
-            self._tell()
-        elif search is self.only:
-            self._moved()
-
-    def _reach_goal(self, search: Search) -> None:
-        place = self._place or 0
-        match self._goal:
-            case Goal.NEAREST:
-                found = search.after(search.origin - 1)
-                found = search.before(search.origin) if found is None else found
-            case Goal.NEXT:
-                found = self._shown_match(search, place, search.after)
-            case Goal.PREVIOUS:
-                found = self._shown_match(search, place, search.before)
-            case None:
-                return
-        if found is None and search.complete and len(search):
-            found = search.at(-1 % len(search) if self._goal is Goal.PREVIOUS else 0)
-        if found is not None:
-            self._goal = None
-            self._beside_edge = search
-            self.go_to(found)
-        elif search.complete:
-            typing, self._goal = self._goal is Goal.NEAREST, None
-            if not typing:
-                self.post_message(self.Told(f"not found: {search.text}"))
-
-    def _shown_match(self, search: Search, number: int, following: Callable[[int], int | None]) -> int | None:
-        """The following match that is not left out."""
-        found = following(number)
-        while found is not None and self.only is not None and not self.only.holds(found):
-            found = following(found)
-        return found
-
-    def _beside(self, work: Work) -> None:
-        in_background(self, work, group="log")
-
-    def _seek(self, seek: Callable[[], Awaitable[int | None]]) -> None:
-        in_background(self, partial(self._go_where, seek), group="log seek", exclusive=True)
-
-    async def _go_where(self, seek: Callable[[], Awaitable[int | None]]) -> None:
-        source = self._source
-        try:
-            number = await seek()
-        except (ControlError, KeyError):
-            return  # the feed meets the same, and says so
-        if source is self._source and number is not None:
-            self.go_to(number)
-
-    async def _seek_error(self, hunt: Hunt, line: int, *, backwards: bool) -> int | None:
-        found = await hunt.seek(ERRORS, line, backwards=backwards)
-        if found is None:
-            self.post_message(self.Told("no error above" if backwards else "no error below"))
-        return found
+    def _lines_came(self, before: int) -> None:
+        if self._finder is not None:
+            self._finder.look(max(0, before - 1) if self.total > before else None)
+        self._moved()

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from gyoza_tui.ui.widgets.log_view.known_lines import KnownLines
 from gyoza_tui.ui.widgets.log_view.layout import Anchor, Layout, Order, Row
 from gyoza_tui.ui.widgets.log_view.line_text import ShownLine
+from gyoza_tui.ui.widgets.log_view.scrollbar import thumb
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.worker.view.control import LogLine, LogPage
 
@@ -78,6 +79,19 @@ class Window:
     @property
     def top(self) -> int:
         return self._top.number
+
+    @property
+    def numbers(self) -> list[int]:
+        """The lines on the screen."""
+        return list(dict.fromkeys(row.number for row in self.rows))
+
+    @property
+    def thumb(self) -> range:
+        """The rows of the scrollbar's thumb; none where every line is on the screen."""
+        lines, first = self.total, self.top
+        if self.only is not None:
+            lines, first = len(self.only), self.only.index(self.top)
+        return thumb(self.height, lines, first, len(self.numbers))
 
     @property
     def at_end(self) -> bool:
@@ -162,7 +176,7 @@ class Window:
 
     def _around(self, margin: int) -> list[int]:
         order = self.order
-        numbers = list(dict.fromkeys(row.number for row in self.rows))
+        numbers = self.numbers
         above, below = numbers[0], numbers[-1]
         before: list[int] = []
         for _ in range(margin):
