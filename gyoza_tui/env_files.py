@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from gyoza_tui.models.faults import SettingsError
+from gyoza_tui.models.limits import KIB
 
 VARIABLE: Final = "GYOZA_ENV_FILE"
 NAMING: Final = f"--env-file .env or {VARIABLE}=.env"
 UNREAD: Final = f"has settings, but is not read: if you trust it, name it by {NAMING}"
-_LOOKED_AT: Final = 64 * 1024
+_LOOKED_AT: Final = 64 * KIB
 _A_SETTING: Final = re.compile(rb"^[ \t]*(?:export[ \t]+)?GYOZA_\w", re.MULTILINE | re.IGNORECASE)
 
 

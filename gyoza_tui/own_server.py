@@ -21,9 +21,10 @@ from pydantic import BaseModel, ValidationError
 
 from gyoza_tui import private_files
 from gyoza_tui.models.faults import SettingsError
+from gyoza_tui.models.limits import KIB
 from gyoza_tui.models.loopback import is_loopback
 
-_SIZE_MAX: Final = 16 * 1024
+_SIZE_MAX: Final = 16 * KIB
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 

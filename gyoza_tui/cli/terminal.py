@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TextIO, TypeAlias
 
 from gyoza_tui.models.ansi import only_colours, settled
+from gyoza_tui.models.limits import KIB
 from gyoza_tui.models.text import visible
 
 Row: TypeAlias = Iterable[tuple[str, str]]
@@ -26,7 +27,7 @@ MESSAGE_LINE = 1000
 """Characters of one line of a message; it may quote what somebody else wrote."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 """But for the escapes: they are gone where no colour begins with them."""
-_HELD_MAX = 64 * 1024
+_HELD_MAX = 64 * KIB
 """Characters of an escape sequence without an end that are waited for."""
 
 

@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 
 from gyoza_tui.backends.directory_size import allocated
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.state_dir.removal import remove_tree
-
-_MIB = 2**20
 
 
 def _file(path: Path, megabytes: int) -> None:
-    path.write_bytes(os.urandom(megabytes * _MIB))
+    path.write_bytes(os.urandom(megabytes * MIB))
 
 
 def test_files_of_all_levels_count_and_what_is_elsewhere_does_not(tmp_path: Path) -> None:
@@ -25,9 +24,9 @@ def test_files_of_all_levels_count_and_what_is_elsewhere_does_not(tmp_path: Path
     (root / "link").symlink_to(outside)
     (root / "loop").symlink_to(root)
     os.link(outside / "not", root / "shared")
-    os.truncate(root / "one", 50 * _MIB)
+    os.truncate(root / "one", 50 * MIB)
     os.mkfifo(root / "pipe")
-    assert round(allocated(root) / _MIB, 1) == 4.5, "of a file with a second name outside half"
+    assert round(allocated(root) / MIB, 1) == 4.5, "of a file with a second name outside half"
     assert allocated(tmp_path / "missing") == 0
     assert allocated(root / "link") == 0
 
@@ -41,10 +40,10 @@ def test_a_tree_of_any_depth_is_counted_with_few_descriptors(tmp_path: Path) -> 
         os.close(folder)
         folder = inner
     fd = os.open("deep", os.O_WRONLY | os.O_CREAT, dir_fd=folder)
-    os.write(fd, os.urandom(9 * _MIB))
+    os.write(fd, os.urandom(9 * MIB))
     os.close(fd)
     os.close(folder)
-    names = allocated(tmp_path) // _MIB
+    names = allocated(tmp_path) // MIB
     assert names >= 9
     assert len(os.listdir("/proc/self/fd")) == before
     remove_tree(tmp_path / "d")  # pytest's own clean-up is a recursion

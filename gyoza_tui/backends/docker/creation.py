@@ -9,18 +9,18 @@ from docker.types import DeviceRequest, HostConfig, LogConfig, Mount
 
 from gyoza_tui.backends.base import BackendOptions, Label, Spec
 from gyoza_tui.models.hardware import GpuInfo
+from gyoza_tui.models.limits import KIB, MIB
 
 OP_DIR: Final = "/gyoza"
 LOG_FILES: Final = 4
 """The engine keeps this many log files per container, each a quarter of what the owner allows."""
-_MIB: Final = 1024 * 1024
 _KEEPS_CAPABILITIES: Final = "ALL"
 _OOM_SCORE_ADJ: Final = 500
 """When the machine itself runs out of memory, an op goes before the worker and the engine do."""
 
 
 def log_file_bytes(options: BackendOptions) -> int:
-    return max(16 * 1024, options.container_log_mb * _MIB // LOG_FILES)
+    return max(16 * KIB, options.container_log_mb * MIB // LOG_FILES)
 
 
 class Volume(NamedTuple):
@@ -36,7 +36,7 @@ class Volume(NamedTuple):
 def host_config(spec: Spec, options: BackendOptions, volumes: Iterable[Volume], *, bind: bool) -> HostConfig:
     """The part of the request that limits and confines; HostConfig is docker-py's dict."""
     need = spec.constraints
-    memory = need.ram_mb * _MIB if need.ram_mb else None
+    memory = need.ram_mb * MIB if need.ram_mb else None
     keeps = _KEEPS_CAPABILITIES in options.docker_cap_add
     return HostConfig(
         version="1.41",
@@ -45,7 +45,7 @@ def host_config(spec: Spec, options: BackendOptions, volumes: Iterable[Volume], 
         mem_limit=memory,
         memswap_limit=memory,
         pids_limit=options.pids_limit,
-        shm_size=options.shm_mb * _MIB,
+        shm_size=options.shm_mb * MIB,
         oom_score_adj=_OOM_SCORE_ADJ,
         security_opt=[] if options.docker_new_privileges else ["no-new-privileges"],
         cap_drop=[] if keeps else ["ALL"],

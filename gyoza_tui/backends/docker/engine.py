@@ -34,6 +34,7 @@ from gyoza_tui.backends.docker.place import EnginePlace
 from gyoza_tui.backends.docker.refusals import Meaning, meaning
 from gyoza_tui.backends.docker.stream import RawStream, connect_unix
 from gyoza_tui.backends.docker.trouble import Troubles
+from gyoza_tui.models.limits import MIB
 
 CALL_TIMEOUT_S: Final = 60.0
 QUICK_TIMEOUT_S: Final = 10.0
@@ -240,7 +241,7 @@ class Engine:
         if self._version is None:
             with self.stream("GET", "/version", timeout_s=PROBE_TIMEOUT_S, versioned=False) as answer:
                 try:
-                    self._version = str(json.loads(answer.read_all(1 << 20))["ApiVersion"])
+                    self._version = str(json.loads(answer.read_all(MIB))["ApiVersion"])
                 except OSError as error:
                     raise self.unavailable(error) from error
                 except (ValueError, KeyError, TypeError) as error:

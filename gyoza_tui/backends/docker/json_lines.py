@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gyoza_tui.backends.docker.stream import RawStream
+from gyoza_tui.models.limits import MIB
 
-LINE_MAX: Final = 1 << 20
+LINE_MAX: Final = MIB
 
 
 def json_lines(stream: RawStream) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,9 @@ import time
 from collections.abc import Mapping
 from types import TracebackType
 
-READ_SIZE = 256 * 1024
+from gyoza_tui.models.limits import KIB
+
+READ_SIZE = 256 * KIB
 """Also the largest chunk of output: what one read brought is passed on at once."""
 
 

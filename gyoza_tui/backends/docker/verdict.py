@@ -13,6 +13,7 @@ from gyoza_tui.backends.docker.ends import init_failure, may_be_init_failure, re
 from gyoza_tui.backends.docker.engine import PROBE_TIMEOUT_S, Engine
 from gyoza_tui.backends.docker.engine_starts import EngineStarts
 from gyoza_tui.backends.docker.frames import Demuxer
+from gyoza_tui.models.limits import KIB
 
 _SECOND_LOOKS_S: Final = 2.0
 """How long a container is watched after an end that a signal from outside came before."""
@@ -131,7 +132,7 @@ class Verdicts:
             with self._engine.stream(
                 "GET", f"/containers/{container}/logs", query, timeout_s=PROBE_TIMEOUT_S
             ) as answer:
-                body = answer.read_all(64 * 1024) if answer.status == 200 else b""
+                body = answer.read_all(64 * KIB) if answer.status == 200 else b""
         except (BackendUnavailable, OSError):
             return b""
         return b"".join(piece for _, piece in Demuxer().feed(body))

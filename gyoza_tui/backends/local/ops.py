@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from gyoza_tui.models.identity import check_env_name
 from gyoza_tui.models.images import ImageRef
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.values import why_unreadable
 
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -20,7 +21,7 @@ _VAR: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OURS: Final = frozenset({"run_dir", "gpu", "worker_id"})
 """What a template may name besides the op's own vars."""
 _KEYS: Final = frozenset({"command", "env", "cwd", "vars"})
-_FILE_MAX: Final = 1024 * 1024
+_FILE_MAX: Final = MIB
 
 
 class LocalOpsError(ValueError):

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
 
+from gyoza_tui.models.limits import KIB
 from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.log_keys import LogKeys
@@ -16,7 +17,7 @@ from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.control import LogHits, LogPage, LogQuery, WorkerControl
 
-_LINE_MAX: Final = 256 * 1024
+_LINE_MAX: Final = 256 * KIB
 
 
 class OneLine:

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-BACKLOG_BYTES: Final = 256 * 1024
+from gyoza_tui.models.limits import KIB
+
+BACKLOG_BYTES: Final = 256 * KIB
 """What may wait for a slow terminal. More is no help: all of it is dropped, and the screen drawn anew."""
 _CANCEL: Final = b"\x18"
 """Ends an escape sequence that was cut."""

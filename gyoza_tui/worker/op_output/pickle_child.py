@@ -14,7 +14,8 @@ import resource
 import sys
 from typing import Any, NoReturn
 
-MEMORY_BYTES = 1024 * 1024 * 1024
+_MIB = 1024 * 1024
+MEMORY_BYTES = 1024 * _MIB
 CPU_S = 10
 DEPTH_MAX = 64
 INT_DIGITS_MAX = 4000
@@ -129,7 +130,7 @@ class Cleaner:
     def _spend(self, size: int) -> None:
         self._left -= size
         if self._left < 0:
-            raise Bad(f"more than {self._limit // (1024 * 1024)} MiB of JSON: write big results to a file or a store")
+            raise Bad(f"more than {self._limit // _MIB} MiB of JSON: write big results to a file or a store")
 
 
 def outputs_of(data: bytes, limit: int) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def outputs_of(data: bytes, limit: int) -> dict[str, Any]:
         raise Bad(f"outputs: nested deeper than {DEPTH_MAX}") from None
     size = len(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode())
     if size > limit:
-        raise Bad(f"outputs: {size} bytes of JSON: at most {limit // (1024 * 1024)} MiB are taken")
+        raise Bad(f"outputs: {size} bytes of JSON: at most {limit // _MIB} MiB are taken")
     notes = cleaner.notes
     if cleaner.noted > len(notes):
         notes.append(f"{cleaner.noted - len(notes)} more values were not numbers and stored as null")
@@ -160,7 +161,7 @@ def main() -> None:
     except Bad as error:
         answer = {"bad": str(error)}
     except MemoryError:
-        answer = {"bad": f"needs over {MEMORY_BYTES // (1024 * 1024)} MiB of memory to decode"}
+        answer = {"bad": f"needs over {MEMORY_BYTES // _MIB} MiB of memory to decode"}
     sys.stdout.write(json.dumps(answer))
     sys.stdout.flush()
     # What was decoded need not be taken apart.

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gyoza_tui.backends.base import Chunk, Stream
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.op_output.log_spool import LogSpool, SpoolReader
 from tests.waiting import until
 
-MIB = 1 << 20
 OUT, ERR = Stream.STDOUT, Stream.STDERR
 
 pieces = st.lists(

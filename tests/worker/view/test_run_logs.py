@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from gyoza_tui.backends.base import Chunk, Stream
 from gyoza_tui.models.ansi import without_escapes
+from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.op_output.log_spool.lines import TAIL_MAX
 from gyoza_tui.worker.view.control import ControlError, LogLine, LogQuery
 from gyoza_tui.worker.view.run_logs import LogLocation, RunLogs
 
 OUT, ERR = Stream.STDOUT, Stream.STDERR
-MIB = 1 << 20
+
 KEY = 7
 ERROR = LogQuery("error|fatal")
 

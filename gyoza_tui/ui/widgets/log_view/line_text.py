@@ -11,10 +11,11 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from gyoza_tui.models.ansi import SGR, only_colours
+from gyoza_tui.models.limits import KIB
 from gyoza_tui.ui.widgets.log_view import sgr
 from gyoza_tui.worker.view.control import LogLine, Stream, is_progress
 
-LINE_MAX: Final = 8 * 1024
+LINE_MAX: Final = 8 * KIB
 """Bytes that are shown of a line."""
 _TAB: Final = 8
 HIDDEN: Final = re.compile(
@@ -55,7 +56,7 @@ def show(line: LogLine, limit: int = LINE_MAX) -> ShownLine:
         text = _decoded(data[:limit])
     text, spans = _coloured(_last_written(only_colours(text)))
     if missing:
-        text += f"… +{-(-missing // 1024)} KiB"
+        text += f"… +{-(-missing // KIB)} KiB"
     return ShownLine(line, text, spans, line.stream is Stream.STDOUT and is_progress(line.data))
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from gyoza_tui.backends.base import Stream
+from gyoza_tui.models.limits import KIB
 from gyoza_tui.worker.op_output.log_spool.records import STREAM_OF, Segment, SpoolRecord
 
-LINE_MAX: Final = 256 * 1024
+LINE_MAX: Final = 256 * KIB
 """Bytes of one line that `read_lines` gives unless told otherwise; the rest is in the file."""
-TAIL_MAX: Final = 8 * 1024
+TAIL_MAX: Final = 8 * KIB
 """Bytes of `LogLine.tail`."""
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gyoza_tui.backends.base import Stream
+from gyoza_tui.models.limits import KIB
 
 _FORMAT: Final = struct.Struct("<QQQQdIB3x")
 RECORD_SIZE: Final = _FORMAT.size
-RECORD_BYTES: Final = 64 * 1024
+RECORD_BYTES: Final = 64 * KIB
 """What one record covers at most: a look-up reads no more than that."""
 _CONTINUES: Final = 0x80
 _BATCH: Final = 1024

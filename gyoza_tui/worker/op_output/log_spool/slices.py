@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from gyoza_tui.models.limits import KIB
 from gyoza_tui.worker.op_output.log_spool.lines import Cut, Walk
 
-SLICE_BYTES: Final = 256 * 1024
+SLICE_BYTES: Final = 256 * KIB
 
 
 class Stretch(NamedTuple):

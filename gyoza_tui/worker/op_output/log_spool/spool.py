@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from gyoza_tui.backends.base import Chunk, Resume, Stream
+from gyoza_tui.models.limits import KIB
 from gyoza_tui.worker.op_output.log_spool.lines import Cut, LogLine
 from gyoza_tui.worker.op_output.log_spool.reader import SpoolReader
 from gyoza_tui.worker.op_output.log_spool.records import KIND_OF, Kind
 from gyoza_tui.worker.op_output.log_spool.writer import SegmentWriter
 
-_FLUSH_BYTES: Final = 512 * 1024
+_FLUSH_BYTES: Final = 512 * KIB
 _FLUSH_CHUNKS: Final = 16 * 1024
 
 
