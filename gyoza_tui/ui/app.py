@@ -36,6 +36,7 @@ from gyoza_tui.ui.screens.quit import QuitDialog
 from gyoza_tui.ui.theme import dress
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.tty.driver import GyozaDriver
+from gyoza_tui.ui.tty.textual_internals import driver_of
 from gyoza_tui.worker.view.control import Ending, WorkerControl
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
@@ -166,9 +167,10 @@ class GyozaApp(App[Leave], inherit_bindings=False):
             self._ask_cancel_all(exits=False)
 
     def action_mouse(self) -> None:
-        if not isinstance(self._driver, GyozaDriver):
+        driver = driver_of(self)
+        if not isinstance(driver, GyozaDriver):
             say(self.screen, "this terminal's mouse cannot be switched")
-        elif self._driver.switch_mouse():
+        elif driver.switch_mouse():
             say(self.screen, "the mouse is the app's again")
         else:
             say(self.screen, "the mouse is the terminal's now: it selects as everywhere")

@@ -12,7 +12,6 @@ import math
 import os
 import select
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -30,6 +29,7 @@ from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.tty.driver import GyozaDriver
 from gyoza_tui.ui.tty.terminal import Terminal
+from gyoza_tui.ui.tty.textual_internals import UnprintedApp, driver_of
 from gyoza_tui.worker.view.control import WorkerControl
 
 CLOSE_S: Final = 1.0
@@ -85,16 +85,10 @@ def run_with_screen(worker: Hosted, options: UiOptions) -> int:
     return _Host(worker, options).run()
 
 
-class _App(GyozaApp):
-    """Leaves it to the host to tell of an exception: Textual prints it with local variables, to the terminal."""
-
+class _App(GyozaApp, UnprintedApp[Leave]):
     def __init__(self, worker: Hosted, options: UiOptions) -> None:
         super().__init__(worker.control, options, GyozaDriver)
         self._drawn = worker.drawn
-        self.closing = asyncio.Event()
-        # what other threads print goes where stdout and stderr go: to the log
-        self._capture_stdout: Any = sys.stdout
-        self._capture_stderr: Any = sys.stderr
 
     def on_ready(self) -> None:
         """What is here now stays: looking through it again and again for garbage would hold up keys for 50 ms."""
@@ -102,25 +96,14 @@ class _App(GyozaApp):
         gc.enable()
         self._drawn()
 
-    @property
-    def error(self) -> BaseException | None:
-        return self._exception
-
     def exit(self, result: Leave | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         super().exit(result, return_code, message)
         self.closing.set()
 
-    def panic(self, *_renderables: RenderableType) -> None:
-        self._fatal_error()
-
-    def _fatal_error(self) -> None:
-        self._close_messages_no_wait()
-        self.closing.set()
-
     def let_go(self) -> None:
         """Of the terminal, whatever the app is doing."""
-        if self._driver is not None:
-            self._driver.stop_application_mode()
+        if driver := driver_of(self):
+            driver.stop_application_mode()
 
 
 class _Shown(NamedTuple):

@@ -165,10 +165,7 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         base = self.get_visual_style(*cursor)
         mark = self.get_visual_style(*cursor, "run-list--mark")
         segments = [Segment(_MARK if is_cursor else _NO_MARK, mark.rich_style)]
-        segments += [
-            Segment(text, (base + style).rich_style)
-            for text, style in line.render(base, "", parse_style=self._get_style)
-        ]
+        segments += [Segment(text, (base + style).rich_style) for text, style in line.render(base, "")]
         return Strip(segments).adjust_cell_length(width, base.rich_style)
 
     def _line(self, view: RunView) -> Content:

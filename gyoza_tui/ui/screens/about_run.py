@@ -7,7 +7,6 @@ from functools import partial
 from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.binding import BindingType
-from textual.screen import Screen
 
 from gyoza_tui.ui.background import Work, in_background
 from gyoza_tui.ui.keys import questions, refusals
@@ -18,7 +17,7 @@ from gyoza_tui.ui.run import tools as run_tools
 from gyoza_tui.ui.screens.dialog import Confirm
 from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.toasts import say
-from gyoza_tui.ui.tty.textual_internals import TightCompositor
+from gyoza_tui.ui.tty.textual_internals import TightScreen
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.worker.view.control import WorkerControl
 from gyoza_tui.worker.view.snapshot import Intent, RunView, Snapshot
@@ -31,14 +30,13 @@ class HasText(Protocol):
     def text_to_copy(self) -> str | None: ...
 
 
-class AboutRun(Screen[None], inherit_bindings=False):
+class AboutRun(TightScreen[None], inherit_bindings=False):
     """MainScreen and RunScreen. What it asks is about the run at the key press, wherever the cursor is later."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.RUN) + bindings(Scope.LOG, through="log")
 
     def __init__(self, control: WorkerControl, options: UiOptions) -> None:
         super().__init__()
-        self._compositor = TightCompositor()
         self._control = control
         self._options = options
         self._offered: object = None

@@ -18,25 +18,24 @@ from types import FrameType
 from typing import Any, Final
 
 from textual import constants
-from textual._ansi_sequences import SYNC_END
 from textual.app import App
-from textual.drivers.linux_driver import LinuxDriver
 
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.tty.ascii import as_ascii
 from gyoza_tui.ui.tty.terminal_input import TerminalInput
 from gyoza_tui.ui.tty.terminal_output import TerminalOutput
+from gyoza_tui.ui.tty.textual_internals import OpenDriver
 
 LEAVE_S: Final = 0.5
 """For how long the terminal may take what says that the screen is over."""
 _LOOK_S: Final = 0.1
 _READ_BYTES: Final = 4096
-_MOUSE_MODES: Final = ("1000", "1002", "1006")
-"""Buttons, movement while one is down, coordinates as numbers."""
-_PIXELS: Final = "1016"
+_UPDATE_IS_OVER: Final = "\x1b[?2026l"
+_SCREEN_MODES: Final = "\x1b[?25l\x1b[?1004h\x1b[?2004h\x1b[?7l"
+"""No cursor, the focus is reported, pastes are bracketed, no line is wrapped."""
 
 
-class GyozaDriver(LinuxDriver):
+class GyozaDriver(OpenDriver):
     """On the controlling terminal, whatever becomes of stdin, stdout and stderr meanwhile."""
 
     def __init__(
@@ -57,21 +56,9 @@ class GyozaDriver(LinuxDriver):
         if self._output is not None:
             self._output.write((as_ascii(data) if self._ascii else data).encode(errors="replace"))
 
-    def switch_mouse(self) -> bool:
-        """Leave the mouse to the terminal's own selection, or take it back; whether it is the app's now."""
-        if self._mouse:
-            self._disable_mouse_support()
-            self._mouse = False
-        else:
-            self._mouse = True
-            self._enable_mouse_support()
-            if self._mouse_pixels:
-                self._enable_mouse_pixels()
-        return self._mouse
-
     def start_application_mode(self) -> None:
         self.fileno = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
-        self._output = TerminalOutput(self._loop, caught_up=self._draw_anew, gone=self._app.exit)
+        self._output = TerminalOutput(self.loop, caught_up=self._draw_anew, gone=self.app.exit)
         with _in_background_too():
             super().start_application_mode()  # type: ignore[no-untyped-call]
             with suppress(termios.error):
@@ -81,7 +68,7 @@ class GyozaDriver(LinuxDriver):
         if self._output is None:
             return
         if self._output.clear():
-            self.write(SYNC_END)  # it may have read the begin of an update
+            self.write(_UPDATE_IS_OVER)  # it may have read the begin of an update
         with _in_background_too():
             super().stop_application_mode()
         self._output.drain(LEAVE_S)
@@ -94,13 +81,13 @@ class GyozaDriver(LinuxDriver):
             os.close(self.fileno)
             self.fileno = -1
 
-    def _run_input_thread(self) -> None:
-        try:
-            self.run_input_thread()
-        except Exception as error:
-            self._tell(partial(self._app._handle_exception, error))
-
     def run_input_thread(self) -> None:
+        try:
+            self._take_input()
+        except Exception as error:
+            self._tell(partial(self.app.call_later, partial(_raise, error)))
+
+    def _take_input(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTIN})  # a read in the background fails instead
         source = TerminalInput()
         with selectors.DefaultSelector() as selector:
@@ -109,7 +96,7 @@ class GyozaDriver(LinuxDriver):
                 if selector.select(constants.ESCAPE_DELAY if source.undecided else _LOOK_S):
                     data = self._read()
                     if not data:
-                        self._tell(self._app.exit)
+                        self._tell(self.app.exit)
                         return
                     for message in source.feed(data):
                         self.process_message(message)
@@ -126,7 +113,7 @@ class GyozaDriver(LinuxDriver):
     def _tell(self, call: Callable[[], object]) -> None:
         """Have the event loop call it, from another thread."""
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(call)
+            self.loop.call_soon_threadsafe(call)
 
     def _continued(self, _number: int, _frame: FrameType | None) -> None:
         if self._output is not None:
@@ -140,34 +127,28 @@ class GyozaDriver(LinuxDriver):
         with _in_background_too(), suppress(termios.error):
             if self._modes is not None:
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._modes)
-        self.write("\x1b[?25l\x1b[?1004h")
-        self._enable_bracketed_paste()
-        self._disable_line_wrap()
-        self._enable_mouse_support()
+        self.write(_SCREEN_MODES)
+        self.take_mouse()
         self._draw_anew()
 
     def _draw_anew(self) -> None:
-        self._app.call_later(self._app.refresh, layout=True)
+        self.app.call_later(self.app.refresh, layout=True)
 
-    def _get_terminal_size(self) -> tuple[int, int]:
+    def terminal_size(self) -> tuple[int, int]:
         try:
             width, height = os.get_terminal_size(self.fileno)
         except OSError:
             return 80, 24
         return width or 80, height or 24
 
-    def _enable_mouse_support(self) -> None:
-        if self._mouse:
-            self.write("".join(f"\x1b[?{mode}h" for mode in _MOUSE_MODES))
-
-    def _disable_mouse_support(self) -> None:
-        if self._mouse:
-            modes = (_PIXELS, *_MOUSE_MODES) if self._mouse_pixels else _MOUSE_MODES
-            self.write("".join(f"\x1b[?{mode}l" for mode in modes))
-
 
 def _nothing(_number: int, _frame: FrameType | None) -> None:
     """Ctrl-Z must not stop the heartbeats."""
+
+
+def _raise(error: Exception) -> None:
+    """Where the app learns of it."""
+    raise error
 
 
 @contextmanager

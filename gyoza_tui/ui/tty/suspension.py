@@ -17,6 +17,7 @@ from typing import Any, Final
 from textual.app import App
 
 from gyoza_tui.ui.off_loop import aside
+from gyoza_tui.ui.tty.textual_internals import driver_of
 
 _STOPPED_FIRST: Final = ("/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh")
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -68,7 +69,7 @@ async def _lend(app: App[Any], argv: Sequence[str], terminal: int) -> int:
 @contextmanager
 def suspended(app: App[Any]) -> Iterator[None]:
     """The terminal as it was before the app; whatever is drawn meanwhile is dropped by the driver."""
-    driver = app._driver
+    driver = driver_of(app)
     if driver is None or not driver.can_suspend:
         raise NoTerminalError("this terminal cannot be lent")
     driver.suspend_application_mode()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 
-from textual._xterm_parser import XTermParser
 from textual.message import Message
+
+from gyoza_tui.ui.tty.textual_internals import KeyParser
 
 
 class TerminalInput:
@@ -14,12 +15,12 @@ class TerminalInput:
 
     def __init__(self) -> None:
         self._decode = getincrementaldecoder("utf-8")("replace").decode
-        self._parser = XTermParser()
+        self._parser = KeyParser()
 
     @property
     def undecided(self) -> bool:
         """Whether an escape has come that may be a key, or begin a sequence: `tick` decides when it was a key."""
-        return self._parser._timeout_time is not None
+        return self._parser.undecided
 
     def feed(self, data: bytes) -> Iterator[Message]:
         for character in self._decode(data):
@@ -32,13 +33,4 @@ class TerminalInput:
         try:
             yield from messages
         except Exception:
-            self._parser = _after(self._parser)
-
-
-def _after(broken: XTermParser) -> XTermParser:
-    """A new parser with what the broken one knew of the terminal."""
-    parser = XTermParser()
-    parser.mouse_pixels = broken.mouse_pixels
-    parser.terminal_size = broken.terminal_size
-    parser.terminal_pixel_size = broken.terminal_pixel_size
-    return parser
+            self._parser = self._parser.successor()
