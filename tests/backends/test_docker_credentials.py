@@ -14,7 +14,6 @@ import pytest
 
 from gyoza_tui.backends.base import PullCancelled, PullFailed
 from gyoza_tui.backends.docker import docker_config
-from gyoza_tui.backends.docker.client import Client
 from gyoza_tui.backends.docker.credentials import login, logins
 from gyoza_tui.backends.docker.place import USUAL, find
 from tests.backends.local_ops import alive
@@ -144,17 +143,6 @@ def test_a_damaged_login_is_no_matter_to_other_registries(config: Path) -> None:
     found, faults = logins(lambda _what: None, threading.Event())
     assert set(found) == {_SERVER}
     assert [fault.partition(" in ")[0] for fault in faults] == ["the entry damaged.test", "the entry odd"]
-
-
-def test_the_engine_is_asked_whatever_the_logins_are(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config.write_text(
-        json.dumps({"auths": {_SERVER: {"auth": "%%%"}}, "credsStore": "gone", "HttpHeaders": {"A": "b"}})
-    )
-    client = Client("tcp://localhost:1", version="1.41")
-    headers: dict[str, Any] = {}
-    client._set_auth_headers(headers)
-    assert headers == {}
-    assert client._general_configs["HttpHeaders"] == {"A": "b"}
 
 
 def test_without_a_file_that_can_be_read_there_are_no_logins(config: Path) -> None:

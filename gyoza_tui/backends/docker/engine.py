@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 import docker
@@ -23,11 +23,10 @@ import requests
 import urllib3
 from docker.errors import APIError, DockerException, NotFound
 from docker.tls import TLSConfig
-from docker.transport import UnixHTTPAdapter
 
 from gyoza_tui.backends.base import BackendBroken, BackendError, BackendUnavailable, DiskFull
 from gyoza_tui.backends.docker import engine_process, place
-from gyoza_tui.backends.docker.client import Client
+from gyoza_tui.backends.docker.client import POOL_SIZE, Client
 from gyoza_tui.backends.docker.ends import parse_time
 from gyoza_tui.backends.docker.json_lines import json_lines
 from gyoza_tui.backends.docker.place import EnginePlace
@@ -41,7 +40,6 @@ QUICK_TIMEOUT_S: Final = 10.0
 """For calls that an engine in health answers in milliseconds."""
 PROBE_TIMEOUT_S: Final = 2.2
 """Of each of the two waits of a ping (connect, answer), which together stay under 5 s."""
-_POOL_SIZE: Final = 256
 _EVENT_SLACK_S: Final = 0.2
 """How far events may be from the engine's record: it notes a signal after what that ended, a start after a short op."""
 
@@ -227,12 +225,12 @@ class Engine:
             if client is None:
                 try:
                     client = Client(
-                        **self.place.settings, version=version, timeout=int(timeout_s), max_pool_size=_POOL_SIZE
+                        **self.place.settings, version=version, timeout=int(timeout_s), max_pool_size=POOL_SIZE
                     )
                 except (ValueError, TypeError, AttributeError) as error:  # of the proxies, which it reads at once
                     raise BackendUnavailable(f"this user's Docker config.json is damaged: {error!r}") from error
                 if (path := self.socket_path) is not None:
-                    client.mount("http+docker://", _OnePool(f"http+unix://{path}", int(timeout_s)))
+                    client.pool_connections(path)
                 self._clients[timeout_s] = client
             return client
 
@@ -258,16 +256,6 @@ class Engine:
         if tls is not None:
             return _tls_context(tls).wrap_socket(connection, server_hostname=address.hostname)
         return connection
-
-
-class _OnePool(UnixHTTPAdapter):
-    """docker-py keeps a pool per URL, so that no connection is used twice, and closes the 26th one's under its user."""
-
-    def __init__(self, socket_url: str, timeout_s: int) -> None:
-        super().__init__(socket_url, timeout_s, max_pool_size=_POOL_SIZE)
-
-    def get_connection(self, url: Any, proxies: Any = None) -> Any:
-        return super().get_connection("http+docker://localhost", proxies)
 
 
 def _tls_context(tls: TLSConfig) -> ssl.SSLContext:

@@ -33,18 +33,13 @@ _gyoza_tui_completion() {{
 }}
 
 complete -o default -F _gyoza_tui_completion {PROGRAM}"""
-"""Typer's own does not say what the line is, only how bash splits it."""
 
 
 def completion(
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", show_default=False)],
 ) -> None:
     """Print the script that lets a shell complete verbs, flags, and the ids of runs."""
-    from typer._completion_shared import get_completion_script
-
+    from gyoza_tui.cli.completion import shells
     from gyoza_tui.cli.terminal import out
 
-    if shell is Shell.BASH:
-        out(_BASH)
-    else:
-        out(get_completion_script(prog_name=PROGRAM, complete_var=SHELL_ASKS, shell=shell))
+    out(_BASH if shell is Shell.BASH else shells.script(shell))
