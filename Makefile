@@ -6,18 +6,30 @@ PYTEST := $(BIN)/python -m pytest
 SHELL := /bin/bash
 # Where it is set, each start of ours would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
+NEWEST := .venv-newest
 ALONE := tests/ui/terminal/test_slow_below.py tests/ui/terminal/test_stalls.py tests/blackbox/test_load.py
 
-.PHONY: run test test-long lint format docs screenshots bench setup clean
+.PHONY: run test test-long test-newest lint format docs screenshots bench setup clean
 
 run: setup
 	@exec $(BIN)/gyoza-tui --local --demo
 
 # Four files at a time, for many wait, but for those that measure how soon a terminal shows what, and how full the slots are.
 # In the order of their names: the files with the fewest tests are the slowest, and must not be the last.
+define SUITE
+failed=0; $(PYTEST) -rfEs -n 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE)) || failed=1; \
+$(PYTEST) -rfEs $(ALONE) || failed=1; exit $$failed
+endef
+
 test: lint
-	@failed=0; $(PYTEST) -rfEs -n 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE)) || failed=1; \
-	$(PYTEST) -rfEs $(ALONE) || failed=1; exit $$failed
+	@$(SUITE)
+
+# The same with the newest of all that pyproject.toml lets in, instead of what constraints.txt names.
+test-newest: PYTEST := $(NEWEST)/bin/python -m pytest
+test-newest:
+	@$(NEWEST)/bin/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear $(NEWEST)
+	@$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --group dev --editable .
+	@$(SUITE)
 
 test-long: setup
 	@exec $(PYTEST) -rfEs -m long --timeout 1800
@@ -57,4 +69,4 @@ $(READY): pyproject.toml constraints.txt Makefile
 	@touch $@
 
 clean:
-	rm -rf .venv .make .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv $(NEWEST) .make .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -11,7 +11,8 @@ from io import TextIOWrapper
 def main() -> None:
     """Run the command line; ends the process with one of its exit codes."""
     gc.disable()  # a tenth of the time to the first frame; whoever goes on from there enables it
-    sys.modules["httpx._main"] = None  # type: ignore[assignment] # its own command line, with all that it draws with
+    # its own command line, with all that it draws with; it goes without, as read at 0.28.1
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
     # started without them, as by `>&-`: what is printed goes nowhere, nothing is read, and no file gets their numbers
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:

@@ -11,10 +11,9 @@ import struct
 import time
 from typing import Any, Final
 
-import h11
 from starlette.types import Scope
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
+
+from gyoza_tui.server.uvicorn_internals import HttpConnection, ServerState
 
 HEADER_S: Final = 15.0
 BODY_S: Final = 120.0
@@ -97,8 +96,8 @@ class Crowd(ServerState):
             )
 
 
-class Connection(H11Protocol):
-    """Uvicorn's own, with a time limit for each header, each body, and each part of an answer."""
+class Connection(HttpConnection):
+    """With a time limit for each header, each body, and each part of an answer."""
 
     def __init__(
         self,
@@ -113,11 +112,6 @@ class Connection(H11Protocol):
         self._limit_s: float | None = None
         self._end_of_request: asyncio.TimerHandle | None = None
         self._end_of_reading: asyncio.TimerHandle | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Whether no request is under way."""
-        return self.cycle is None or self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -150,10 +144,9 @@ class Connection(H11Protocol):
         self._end_of_request = None if limit_s is None else self.loop.call_later(limit_s, self.reset)
 
     def _limit_of_state(self) -> float | None:
-        if self.conn.their_state is h11.SEND_BODY:
+        if self.waits_for_body:
             return BODY_S
-        begun = self.cycle is None or self.conn.trailing_data[0] != b""
-        return HEADER_S if self.conn.their_state is h11.IDLE and begun else None
+        return HEADER_S if self.waits_for_header else None
 
     def pause_writing(self) -> None:
         super().pause_writing()

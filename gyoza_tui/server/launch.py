@@ -7,13 +7,11 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 
 import platformdirs
 import uvicorn
@@ -31,6 +29,7 @@ from gyoza_tui.server.errors import ServerError
 from gyoza_tui.server.keys import Keys
 from gyoza_tui.server.roles import Role
 from gyoza_tui.server.shared_state import DAY_S, SharedState, Timings
+from gyoza_tui.server.uvicorn_internals import OrderlyServer, owns_process
 
 _LOG = logging.getLogger(__name__)
 _LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
@@ -91,7 +90,7 @@ def serve(options: ServerOptions) -> None:
         if announcement is not None:
             at_end.callback(announcement.withdraw)
         keys = Keys({Role.ADMIN: options.api_key, Role.WORK: options.work_key, Role.SUBMIT: options.submit_key})
-        if _owns_process():
+        if owns_process():
             gc.set_threshold(*_GC_THRESHOLDS)
         descriptors = raise_descriptor_limit()
         database = Database.open(options.database)
@@ -106,8 +105,8 @@ def serve(options: ServerOptions) -> None:
         server.last_resort.cancel()
 
 
-class _Server(uvicorn.Server):
-    """Answers every long poll before it waits for its connections; a signal ends it without killing the process."""
+class _Server(OrderlyServer):
+    """Answers every long poll before it waits for its connections."""
 
     def __init__(
         self,
@@ -117,6 +116,7 @@ class _Server(uvicorn.Server):
         announcement: Announcement | None,
         descriptors: int,
     ) -> None:
+        self._crowd = Crowd(descriptors)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -129,9 +129,9 @@ class _Server(uvicorn.Server):
                 backlog=_ACCEPTED_AT_ONCE,
                 server_header=False,
                 ws="none",
-            )
+            ),
+            self._crowd,
         )
-        self.server_state = self._crowd = Crowd(descriptors)
         self.shared: SharedState = app.state.shared
         self._options = options
         self._announcement = announcement
@@ -153,27 +153,6 @@ class _Server(uvicorn.Server):
             self._announcement.withdraw()
         self.shared.stop_waiting()
         await super().shutdown(sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Uvicorn's own raises the signal again at the end, and the process would end by it instead of with 0."""
-        if not _owns_process():
-            yield
-            return
-        before = {one: signal.signal(one, self._stop) for one in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
-
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self.should_exit = True
-
-
-def _owns_process() -> bool:
-    """A server in another thread than the main one is a guest: the process is not its to end."""
-    return threading.current_thread() is threading.main_thread()
 
 
 def _check(options: ServerOptions) -> None:
@@ -224,7 +203,7 @@ def _url(listening: socket.socket) -> str:
 
 
 def _end_with_parent(server: _Server, pipe: int) -> None:
-    own_process = _owns_process()
+    own_process = owns_process()
 
     def watch() -> None:
         with contextlib.suppress(OSError):

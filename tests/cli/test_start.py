@@ -46,3 +46,12 @@ def test_a_shell_is_answered_as_quickly() -> None:
     assert told.stdout.split() == ["completion"]
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
     assert not loaded.intersection(HEAVY)
+
+
+def test_httpx_goes_without_its_own_command_line() -> None:
+    env = os.environ | {"GYOZA_SERVER_URL": "http://127.0.0.1:1"}
+    command = [sys.executable, "-X", "importtime", "-m", "gyoza_tui", "show", "a-run"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=env)
+    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert "httpx._client" in loaded
+    assert {"click", "rich", "pygments"} & loaded == set()
