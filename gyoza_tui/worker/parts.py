@@ -19,7 +19,7 @@ from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.claim_request import ClaimRequests
 from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.disk_samples import DiskSamples
-from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.duties.duty import Duty, Keeper
 from gyoza_tui.worker.duties.empty_check import EmptyCheck
 from gyoza_tui.worker.duties.frozen_runs import FrozenRuns
 from gyoza_tui.worker.duties.guard import Guard
@@ -38,13 +38,15 @@ from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.foreign_memory import ForeignMemory
 from gyoza_tui.worker.hardware.detect import detect_resources
 from gyoza_tui.worker.hardware.sampler import History, Sampler
-from gyoza_tui.worker.hooks import HookCalls
+from gyoza_tui.worker.hooks import HookCalls, Hooks
 from gyoza_tui.worker.identity import Identity
 from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.notices.headless import Printer
 from gyoza_tui.worker.notices.notices import Notices
+from gyoza_tui.worker.notices.worker_log import WorkerLog
 from gyoza_tui.worker.probes import Prober, Probes
 from gyoza_tui.worker.server_link import ServerLink
-from gyoza_tui.worker.session import Session
+from gyoza_tui.worker.session import Bounds, Session
 from gyoza_tui.worker.shutdown.announcement import Announcement
 from gyoza_tui.worker.shutdown.drain import Drain
 from gyoza_tui.worker.shutdown.good_bye import GoodBye
@@ -74,31 +76,41 @@ from gyoza_tui.worker.worker_context.types import WorkerContext
 
 
 class Parts:
+    """Made in the order in which they need one another; only the worker itself, and tests, have all of them."""
+
     def __init__(
         self,
         settings: Settings,
-        state_dir: StateDir,
         clock: Clock,
-        notices: Notices,
-        session: Session,
-        client: GyozaClient,
+        state_dir: StateDir,
         journal: Journal,
+        client: GyozaClient,
         backends: Mapping[str, Backend],
+        *,
         pipeline: Pipeline,
-        hooks: HookCalls,
-        chosen: Collection[str],
+        hooks: Hooks,
+        bounds: Bounds,
+        duties: Collection[str],
     ) -> None:
         detected = detect_resources()
         identity = Identity(settings.worker_id, state_dir.instance_id, state_dir.epoch)
         stop_grace_s, min_free_mb = settings.stop_grace_s, settings.min_free_mb
         stop_before_s = stop_grace_s if settings.on_lease_lost == "stop" else None
 
-        self.settings, self.state_dir, self.notices, self.session = settings, state_dir, notices, session
-        self.client, self.journal, self.pipeline, self.hooks = client, journal, pipeline, hooks
+        self.settings, self.state_dir, self.journal = settings, state_dir, journal
+        self.client, self.pipeline = client, pipeline
+
+        self.notices = notices = Notices(clock)
+        self.printer = Printer(notices, settings.log_format)
+        self.log = WorkerLog(notices, state_dir.worker_log)
+        self.session = session = Session(clock, bounds, claims=Claim.name in duties)
+        self.hooks = HookCalls(notices, Hooks(on_run_end=session.ended), hooks)
+
         self.wakes = wakes = Wakes()
         self.link = link = ServerLink(clock, notices, settings.heartbeat_s)
         for wake in (wakes.claim, wakes.deliver, wakes.reconcile):
             link.wakes(wake)
+        notices.hide(lambda: _secrets(journal, link))
         self.mode = mode = ClaimingMode(wakes.beat.set)
         prober = Prober(state_dir.root, identity.worker_id, identity.instance_id)
         self.pool = pool = BackendPool(backends, notices, Probes(clock, notices, prober))
@@ -112,7 +124,7 @@ class Parts:
         self.context = context = WorkerContext(identity.worker_id, detected, list(settings.tags))
 
         self.pulls = image_pulls(settings, clock)
-        self.records = Records(journal, clock, notices, hooks, wakes, identity.worker_id)
+        self.records = Records(journal, clock, notices, self.hooks, wakes, identity.worker_id)
         machine = Machine(pool, admission, wakes)
         attempts = AttemptServices(clock, notices, self.records, machine, self.pulls, state_dir, identity, settings)
         make_slot = partial(Slot, clock, notices, journal, self.records, machine, attempts, pipeline)
@@ -152,7 +164,8 @@ class Parts:
             self.guard,
             self.sample,
         ]
-        self.duties = [duty for duty in every if duty.name in chosen]
+        self.duties = [duty for duty in every if duty.name in duties]
+        self.keeper = Keeper(self.duties)
 
         intents = EarlyIntents(self.slots, notices)
         views = RunViews(journal, link, self.slots, intents, context, pipeline)
@@ -185,3 +198,9 @@ class Parts:
         good_bye = GoodBye(self.heartbeat, client, link, journal, notices, identity)
         self.session_end = SessionEnd(session, self.ending, stages, drain, announcement)
         self.shutdown = Shutdown(self.ending, stages, self.session_end, drain, release, good_bye, announcement)
+
+
+def _secrets(journal: Journal, link: ServerLink) -> list[str]:
+    """Of what runs here or is still reported: nothing is logged of the rest."""
+    rows = (*journal.active(), *journal.memory.rows(link.state.answering))
+    return [value for row in rows for value in row.run.secret_env.values()]

@@ -23,16 +23,12 @@ from gyoza_tui.worker import worker_context
 from gyoza_tui.worker.building import all_backends, backend_options
 from gyoza_tui.worker.duties.choice import chosen_duties
 from gyoza_tui.worker.duties.claim import Claim
-from gyoza_tui.worker.duties.duty import Keeper
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
-from gyoza_tui.worker.hooks import HookCalls, Hooks
+from gyoza_tui.worker.hooks import Hooks
 from gyoza_tui.worker.journal.file import JournalError
 from gyoza_tui.worker.journal.journal import Journal
-from gyoza_tui.worker.notices.headless import Printer
-from gyoza_tui.worker.notices.notices import Notices
-from gyoza_tui.worker.notices.worker_log import WorkerLog
 from gyoza_tui.worker.parts import Parts
-from gyoza_tui.worker.session import Bounds, Session
+from gyoza_tui.worker.session import Bounds
 from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_FAILED
 from gyoza_tui.worker.state_dir.state_dir import StateDir, StateDirError
 
@@ -65,7 +61,8 @@ class Worker:
         duties: Collection[str] | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        chosen = _chosen(duties, bounds or Bounds())
+        bounds = bounds or Bounds()
+        chosen = _chosen(duties, bounds)
         self._code: int | None = None
         self._new_journal = new_journal
         with ExitStack() as opened:
@@ -77,25 +74,26 @@ class Worker:
             client = client_of(settings) if client is None else client
             journal = state_dir.reserve.in_room(lambda: Journal(journal_file, clock, new=new_journal))
             opened.callback(journal.close)
-            notices = Notices(clock)
-            self.printer = Printer(notices, settings.log_format)
-            self._log = WorkerLog(notices, state_dir.worker_log)
-            session = Session(clock, bounds or Bounds(), claims=Claim.name in chosen)
-            hook_calls = HookCalls(notices, Hooks(on_run_end=session.ended), hooks or Hooks())
-            steps = pipeline or Pipeline()
             self.parts = Parts(
-                settings, state_dir, clock, notices, session, client, journal, backends, steps, hook_calls, chosen
+                settings,
+                clock,
+                state_dir,
+                journal,
+                client,
+                backends,
+                pipeline=pipeline or Pipeline(),
+                hooks=hooks or Hooks(),
+                bounds=bounds,
+                duties=chosen,
             )
-            self.slots, self.control, self.signals = self.parts.slots, self.parts.control, self.parts.signals
-            self.duties = self.parts.duties
-            self._keeper = Keeper(self.duties)
-            notices.hide(self._secrets)
             if own_client:
                 opened.callback(client.close)
             if own_backends:
                 opened.callback(self._close_backends)
             opened.callback(self._finish)
             self._opened = opened.pop_all()
+        self.slots, self.duties = self.parts.slots, self.parts.duties
+        self.control, self.signals, self.printer = self.parts.control, self.parts.signals, self.parts.printer
         worker_context.worker_context = self.parts.context
 
     def run(self, ticks: int | None = None) -> int:
@@ -133,7 +131,7 @@ class Worker:
         self._opened.close()
 
     def _finish(self) -> None:
-        self._keeper.stop()
+        self.parts.keeper.stop()
         for duty in self.duties:
             duty.stop()
             duty.close()
@@ -142,7 +140,7 @@ class Worker:
             self.parts.notices.say(text, **fields)
         if self._code is not None:
             self.parts.notices.say("bye", exit=self._code)
-        self._log.finish()
+        self.parts.log.finish()
         self.printer.finish()
         self.parts.journal.close()
         self.slots.abandon()
@@ -161,7 +159,7 @@ class Worker:
         parts = self.parts
         self.parts.heartbeat.first_s = first_beat_s
         self.printer.start()
-        self._log.start()
+        self.parts.log.start()
         parts.session.begin()
         parts.notices.say(
             f"gyoza-tui {__version__}: worker {parts.context.worker_id}, server {parts.client.base_url}, "
@@ -189,7 +187,7 @@ class Worker:
         if parts.session.bounds.ticks is None:
             for duty in self.duties:
                 duty.start()
-            self._keeper.start()
+            self.parts.keeper.start()
 
     def _run_within(self, bounds: Bounds) -> int:
         _chosen([duty.name for duty in self.duties], bounds)
@@ -212,12 +210,6 @@ class Worker:
         """Of a bounded session: its runs, and that there was a server at all."""
         reached = self.parts.link.state.beat_at is not None or self.parts.heartbeat not in self.duties
         return reached and self.parts.session.went_well
-
-    def _secrets(self) -> list[str]:
-        """Of what runs here or is still reported: nothing is logged of the rest."""
-        journal = self.parts.journal
-        rows = (*journal.active(), *journal.memory.rows(self.parts.link.state.answering))
-        return [value for row in rows for value in row.run.secret_env.values()]
 
 
 def _made_backends(settings: Settings, state_dir: StateDir) -> dict[str, Backend]:
