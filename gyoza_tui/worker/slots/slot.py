@@ -18,6 +18,7 @@ from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.retry_notice import RetryNotice
 from gyoza_tui.worker.slots.attempt_services import AttemptServices, context_of
+from gyoza_tui.worker.slots.hold import Hold
 from gyoza_tui.worker.slots.machine import Machine
 
 _AGAIN_S: Final = 5.0
@@ -54,9 +55,7 @@ class Slot:
         self.services: Services | None = None
         """Those that its pipeline was run with last."""
         self.pull: PullProgress | None = None
-        self._held: RetryNotice | None = None
-        self._said_held = False
-        """Whether it was said to be held, and not found within reach since."""
+        self._hold = Hold(journal, machine, notices, row)
         self._said = ""
         """What was said last while its pipeline is tried again."""
 
@@ -81,13 +80,13 @@ class Slot:
     @property
     def is_held(self) -> bool:
         """Whether its container is out of reach, on another engine than the one that answers now."""
-        return self._held is not None
+        return self._hold.notice is not None
 
     @property
     def again(self) -> RetryNotice | None:
         """Why what it is at is tried again, and when."""
-        if self._held is not None or self.services is None:
-            return self._held
+        if self._hold.notice is not None or self.services is None:
+            return self._hold.notice
         return self.services.again
 
     def bring_to_end(self) -> None:
@@ -102,13 +101,18 @@ class Slot:
         wake.clear()
         self._clock.wait(wake, _AGAIN_S)
 
+    @property
+    def _again_at(self) -> float:
+        """When the pipeline would be run again, in UTC seconds."""
+        return self._clock.utc().timestamp() + _AGAIN_S
+
     def _run(self) -> bool:
         """Run the pipeline once; whether the row is brought to its end."""
         row = self.row
         if not self._machine.has_backend(row):
             self._give_back()
             return True
-        if self._out_of_reach():
+        if self._hold.look(self._again_at):
             return False
         try:
             services = self._attempts.open(row, filled_disk=self._filled_disk, on_pull=self._pulls)
@@ -120,7 +124,7 @@ class Slot:
                 self._close_output()
                 services.spool.close()
         except AttemptElsewhere as error:
-            self._hold(error)
+            self._hold.begin(error, self._again_at)
         except Exception as error:
             self._tell(error)
             self._show(error)
@@ -128,31 +132,6 @@ class Slot:
 
     def _pulls(self, progress: PullProgress) -> None:
         self.pull = progress
-
-    def _out_of_reach(self) -> bool:
-        """Whether the attempt, which still has to end, is on another engine than the one that answers now."""
-        now = self._journal.get(self.row.key) or self.row
-        given_up = now.intent in (Intent.CANCEL, Intent.LOST)
-        if now.handle is not None and now.exit is None and now.outcome is None and not given_up:
-            try:
-                self._machine.backend(self.row).state(now.handle)
-            except AttemptElsewhere as error:
-                self._hold(error)
-                return True
-            except BackendError:  # the pipeline waits for it, and says so
-                pass
-            else:
-                self._said_held = False
-        self._held = None
-        return False
-
-    def _hold(self, error: AttemptElsewhere) -> None:
-        """Nothing is done for the attempt, nor reported, until its engine is back or it is cancelled."""
-        row = self.row
-        if not self._said_held:
-            self._said_held = True
-            self._notices.say(f"{row.run_id} is held: {error}", "warning", run=row.run_id, state="held")
-        self._held = RetryNotice(f"held: {error}", self._clock.utc().timestamp() + _AGAIN_S, held=True)
 
     def _close_output(self) -> None:
         """So that nothing writes to the log beside the next run of the pipeline."""
@@ -183,7 +162,7 @@ class Slot:
     def _show(self, error: Exception) -> None:
         """While the row is not at its end, for the pipeline will be run again."""
         if self.services is not None and not self._is_over():
-            self.services.again = RetryNotice(_words(error), self._clock.utc().timestamp() + _AGAIN_S)
+            self.services.again = RetryNotice(_words(error), self._again_at)
 
     def _is_over(self) -> bool:
         return is_over(self._journal, self.row)
