@@ -1,19 +1,32 @@
-"""The short words for the steps of an attempt."""
+"""The steps of an attempt: what the pipeline calls them, and the short words that a person reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Final, Protocol, TypeVar
 
-_WORDS: Final = {
-    "prepare_inputs": "inputs",
-    "pull_latest_image": "image",
-    "start_oprun": "start",
-    "run_container": "container",
-    "complete_oprun": "complete",
-    "cleanup_op_dir": "cleanup",
+
+class StepName(StrEnum):
+    """Of our own pipeline, in order; another one may have others."""
+
+    PREPARE_INPUTS = "prepare_inputs"
+    PULL_LATEST_IMAGE = "pull_latest_image"
+    START_OPRUN = "start_oprun"
+    RUN_CONTAINER = "run_container"
+    COMPLETE_OPRUN = "complete_oprun"
+    CLEANUP_OP_DIR = "cleanup_op_dir"
+
+
+_WORDS: Final[dict[str, str]] = {
+    StepName.PREPARE_INPUTS: "inputs",
+    StepName.PULL_LATEST_IMAGE: "image",
+    StepName.START_OPRUN: "start",
+    StepName.RUN_CONTAINER: "container",
+    StepName.COMPLETE_OPRUN: "complete",
+    StepName.CLEANUP_OP_DIR: "cleanup",
 }
-_AFTERWARDS: Final = ("complete_oprun", "cleanup_op_dir")
+_AFTERWARDS: Final = (StepName.COMPLETE_OPRUN, StepName.CLEANUP_OP_DIR)
 """What is done after every end: it reports, and tidies up."""
 
 

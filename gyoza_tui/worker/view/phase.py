@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from gyoza_tui.backends.base import Exit
+from gyoza_tui.models.steps import StepName
 from gyoza_tui.worker.journal.row import Intent, Outcome
 
 
@@ -45,10 +46,10 @@ _OF_INTENT: Final = {
     Intent.RELEASE: Phase.RELEASING,
     Intent.LOST: Phase.LOST,
 }
-_BEFORE_START: Final = {
+_BEFORE_START: Final[dict[str, Phase]] = {
     "": Phase.QUEUED,
-    "prepare_inputs": Phase.QUEUED,
-    "pull_latest_image": Phase.PULLING,
+    StepName.PREPARE_INPUTS: Phase.QUEUED,
+    StepName.PULL_LATEST_IMAGE: Phase.PULLING,
 }
 """Steps that are not named here, as those of another pipeline, are STARTING until the container runs."""
 
@@ -84,7 +85,7 @@ def phase_of(attempt: Attempt) -> Phase:
     # what has ended is reported in spite of a cancel or a release
     if attempt.intent is Intent.LOST or (attempt.intent is not Intent.NONE and attempt.exit is None):
         return _OF_INTENT[attempt.intent]
-    if attempt.exit is not None or attempt.step == "complete_oprun":
+    if attempt.exit is not None or attempt.step == StepName.COMPLETE_OPRUN:
         return Phase.COLLECTING
     if attempt.started_at is not None:
         return Phase.RUNNING if attempt.frozen_since is None else Phase.FROZEN
