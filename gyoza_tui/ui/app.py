@@ -176,10 +176,8 @@ class GyozaApp(App[Leave], inherit_bindings=False):
             say(self.screen, "the mouse is the terminal's now: it selects as everywhere")
 
     def action_copy_or_quit(self) -> None:
-        if log := run_tools.selected_log(self.screen):
-            in_background(self, partial(run_tools.copy_from_log, log))
-        elif selection := self.screen.get_selected_text():
-            in_background(self, partial(run_tools.copy, self.screen, selection))
+        if copies := run_tools.selected_text(self.screen):
+            in_background(self, copies)
         else:
             self._ask_quit()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gyoza_tui.ui.off_loop import aside
-from gyoza_tui.ui.reasons import none_is_for_this_worker
+from gyoza_tui.ui.reasons import none_is_for_this_worker, something_runs
 from gyoza_tui.worker.view.control import ControlError, WorkerControl
 from gyoza_tui.worker.view.snapshot import Snapshot
 
@@ -24,7 +24,7 @@ class QueueQuestion:
 
     def due(self, snapshot: Snapshot) -> bool:
         """Whether it is to be asked now."""
-        if any(view.outcome is None for view in snapshot.runs) or not none_is_for_this_worker(snapshot):
+        if something_runs(snapshot) or not none_is_for_this_worker(snapshot):
             self.answer = ""
             return False
         if snapshot.taken_at < self._next:

@@ -45,6 +45,10 @@ class Reason(NamedTuple):
 _WRONG = {Cause.NAME_HELD, Cause.KEY_REFUSED, Cause.UNREACHABLE, Cause.DISK_FULL, Cause.ENGINE_DOWN, Cause.GPU_OUT}
 
 
+def something_runs(snapshot: Snapshot) -> bool:
+    return any(view.outcome is None for view in snapshot.runs)
+
+
 def why_nothing_runs(
     snapshot: Snapshot, zone: tzinfo | None, *, why_queued: str = "", to_submit: str = ""
 ) -> tuple[Reason, ...]:

@@ -135,10 +135,6 @@ class LogPane(Vertical, LogKeys):
             return False
         return True
 
-    def text_to_copy(self) -> str | None:
-        line = self.log_view.line
-        return line.text if line is not None else None
-
     def action_log_only(self) -> None:
         if self.log_view.only is not None:
             self.log_view.show_only("")

@@ -14,6 +14,10 @@ class LogKeys(Widget):
     def log_view(self) -> LogView:
         return self.query_one(LogView)
 
+    def text_to_copy(self) -> str | None:
+        line = self.log_view.line
+        return line.text if line is not None else None
+
     def action_log_follow(self) -> None:
         self.log_view.set_follow(not self.log_view.follows)
 

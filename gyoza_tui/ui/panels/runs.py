@@ -19,13 +19,14 @@ from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.panels.checklist import Checklist
 from gyoza_tui.ui.panels.run_list import RunList
 from gyoza_tui.ui.queue_question import QueueQuestion
-from gyoza_tui.ui.reasons import Reason, why_nothing_runs
+from gyoza_tui.ui.reasons import Reason, something_runs, why_nothing_runs
+from gyoza_tui.ui.run import tools as run_tools
 from gyoza_tui.ui.run.phases import FINISHED
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.control import ControlError, HistoryPage, WorkerControl
-from gyoza_tui.worker.view.snapshot import Outcome, RunView, Snapshot
+from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
 HISTORY_MAX: Final = 1000
 _MARGIN: Final = 4
@@ -99,7 +100,7 @@ class RunsPane(Vertical):
         views = self.run_list.views
         at = next((i for i, view in enumerate(views) if view is self.selected), -1)
         for view in (*views[at + 1 :], *views[: at + 1]):
-            if _unseen(view):
+            if run_tools.unseen(view):
                 self.run_list.move_to(view.key)
                 return True
         return False
@@ -124,8 +125,8 @@ class RunsPane(Vertical):
         view = self.selected
         if self._snapshot is not None:
             self._draw_rule(self._snapshot)
-        if event.by_hand and view is not None and _unseen(view):
-            in_background(self.app, partial(self._mark_seen, view.key))
+        if event.by_hand and view is not None and run_tools.unseen(view):
+            in_background(self.app, partial(run_tools.mark_seen, self._control, view))
 
     def _filter_by(self, text: str) -> bool:
         """Whether it can be understood; else it is said why not, and the list stays as it is."""
@@ -171,12 +172,6 @@ class RunsPane(Vertical):
         """At once where something else is wanted meanwhile; what went wrong waits for the next look."""
         if self._read is not None:
             self._ask_history()
-
-    async def _mark_seen(self, key: int) -> None:
-        try:
-            await aside(partial(self._control.seen, key))
-        except (ControlError, KeyError):
-            return
 
     def _draw(self) -> None:
         snapshot = self._snapshot
@@ -251,7 +246,7 @@ class RunsPane(Vertical):
                 return ()
             nothing = Content.assemble("  nothing matches ", one_line(self._filter_text, 40).stylize("bold"))
             return (Content.assemble(nothing, ("  esc shows all", "$text-muted")),)
-        if any(view.outcome is None for view in snapshot.runs):
+        if something_runs(snapshot):
             return ()
         reasons = why_nothing_runs(
             snapshot, self._options.clock.zone, why_queued=self._queue.answer, to_submit=self._options.to_submit
@@ -267,7 +262,3 @@ class RunsPane(Vertical):
             Content.assemble("  ", (mark, style), " ", first),
             *(Content.assemble(" " * _MARGIN, line) for line in more),
         ]
-
-
-def _unseen(view: RunView) -> bool:
-    return view.outcome is Outcome.FAILED and not view.seen

@@ -9,12 +9,11 @@ from typing import Final, NamedTuple
 
 from textual.content import Content
 
-from gyoza_tui.models.limits import MIB
-from gyoza_tui.ui.format import NOT_APPLICABLE, UNKNOWN, clock, duration, part_of, percent
+from gyoza_tui.ui.format import NOT_APPLICABLE, UNKNOWN, clock, duration, percent
 from gyoza_tui.ui.outside_text import cut, plain_line
 from gyoza_tui.ui.run.phases import FINISHED, LOOKS, WORD_WIDTH
 from gyoza_tui.ui.run.server_truth import differing
-from gyoza_tui.ui.run.steps import current_step, next_try, step_word
+from gyoza_tui.ui.run.steps import current_step, next_try, pulled, step_word
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import meter
 from gyoza_tui.worker.view.snapshot import Phase, RunView
@@ -167,9 +166,7 @@ def _step(view: RunView, now: float) -> Content:
     if here is not None:
         place = f"{[step.name for step in view.steps].index(here.name) + 1}/{len(view.steps)} "
     if view.pull is not None:
-        total = None if view.pull.bytes_total is None else view.pull.bytes_total / MIB
-        layers = f"{view.pull.layers_done}/{view.pull.layers_total or UNKNOWN}"
-        word = f"pulling {layers} {part_of(view.pull.bytes_done / MIB, total)}"
+        word = "pulling {} {}".format(*pulled(view.pull))
     if view.again is not None:
         word = next_try(view.again, now)
     if view.kill_at is not None and view.kill_at > now:

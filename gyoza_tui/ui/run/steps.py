@@ -8,7 +8,7 @@ from textual.content import Content
 
 from gyoza_tui.models import steps
 from gyoza_tui.models.limits import MIB
-from gyoza_tui.ui.format import duration, part_of, took
+from gyoza_tui.ui.format import UNKNOWN, duration, part_of, took
 from gyoza_tui.ui.outside_text import one_line
 from gyoza_tui.ui.run.phases import LOOKS
 from gyoza_tui.worker.view.snapshot import Outcome, Phase, PullProgress, RetryNotice, RunView, StepView
@@ -44,6 +44,12 @@ def next_try(again: RetryNotice, now: float) -> str:
     return f"again in {left} s" if left > 0 else "trying again"
 
 
+def pulled(pull: PullProgress) -> tuple[str, str]:
+    """How many layers of all, and how many bytes: `3/8`, `120/400M`."""
+    total = None if pull.bytes_total is None else pull.bytes_total / MIB
+    return f"{pull.layers_done}/{pull.layers_total or UNKNOWN}", part_of(pull.bytes_done / MIB, total)
+
+
 def steps_line(view: RunView, now: float, cells: int) -> Content:
     """As much of all its steps as goes into so many cells; `now` in UTC seconds."""
     here = current_step(view)
@@ -71,14 +77,9 @@ def _where(view: RunView, here: StepView | None, now: float) -> str:
     if here is None or here.began_at is None:
         return ""
     time = took(here.ended_at - here.began_at) if here.ended_at is not None else duration(now - here.began_at)
-    doing = f" {_pulled(view.pull)}" if view.pull is not None else ""
+    doing = " {} layers {}".format(*pulled(view.pull)) if view.pull is not None else ""
     doing = f" {next_try(view.again, now)}" if view.again is not None else doing
     return f"{step_word(here.name)}{doing} {time}"
-
-
-def _pulled(pull: PullProgress) -> str:
-    total = None if pull.bytes_total is None else pull.bytes_total / MIB
-    return f"{pull.layers_done}/{pull.layers_total or '?'} layers {part_of(pull.bytes_done / MIB, total)}"
 
 
 def _with_time(word: str, step: StepView) -> str:

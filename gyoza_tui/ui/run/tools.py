@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -13,22 +14,31 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from gyoza_tui.ui import saved_logs
+from gyoza_tui.ui.background import Work
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.toasts import say
+from gyoza_tui.ui.trouble import in_words
 from gyoza_tui.ui.tty import clipboard
 from gyoza_tui.ui.tty.suspension import NoTerminalError, lend_terminal
 from gyoza_tui.ui.widgets.log_view import LogView, TooMuch
 from gyoza_tui.worker.view.control import ControlError, WorkerControl
-from gyoza_tui.worker.view.snapshot import RunView
+from gyoza_tui.worker.view.snapshot import Outcome, RunView
 
 _TMUX_S: Final = 5.0
-_NOT_FOUND: Final = "the worker does not know this attempt any more"
 
 
 def selected_log(screen: Screen[Any]) -> LogView | None:
     """The log in which text is selected."""
     logs = (widget for widget in screen.selections if isinstance(widget, LogView))
     return next((log for log in logs if log.text_selection is not None), None)
+
+
+def selected_text(screen: Screen[Any]) -> Work | None:
+    """What copies the text that is selected; None: none is."""
+    if log := selected_log(screen):
+        return partial(copy_from_log, log)
+    text = screen.get_selected_text()
+    return partial(copy, screen, text) if text else None
 
 
 async def copy_from_log(log: LogView) -> None:
@@ -52,6 +62,16 @@ async def copy(node: Widget, text: str) -> None:
         say(node, str(error), "warning")
     else:
         say(node, said)
+
+
+def unseen(view: RunView) -> bool:
+    """Whether it failed, and nobody has looked at it."""
+    return view.outcome is Outcome.FAILED and not view.seen
+
+
+async def mark_seen(control: WorkerControl, view: RunView) -> None:
+    with suppress(ControlError, KeyError):
+        await aside(partial(control.seen, view.key))
 
 
 async def retry(node: Widget, control: WorkerControl, run_id: str) -> None:
@@ -118,8 +138,6 @@ def _op(run: RunView) -> str:
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return _NOT_FOUND
     if isinstance(error, subprocess.CalledProcessError):
         return str(error.stderr.decode(errors="replace")).strip()
-    return str(error)
+    return in_words(error)

@@ -103,12 +103,11 @@ class AboutRun(TightScreen[None], inherit_bindings=False):
         self.app.push_screen(LineScreen(self._control, self._options, event.key, event.number))
 
     def action_copy(self) -> None:
-        if log := run_tools.selected_log(self):
-            in_background(self.app, partial(run_tools.copy_from_log, log))
+        if copies := run_tools.selected_text(self):
+            in_background(self.app, copies)
             return
-        text = self.get_selected_text()
         focused = self.focused.ancestors_with_self if self.focused else ()
-        text = text or next((node.text_to_copy() for node in focused if isinstance(node, HasText)), None)
+        text = next((node.text_to_copy() for node in focused if isinstance(node, HasText)), None)
         if text is None and (run := self._meant()):
             text = run.run_id
         if text:

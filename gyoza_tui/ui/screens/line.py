@@ -63,9 +63,5 @@ class LineScreen(Screen[None], LogKeys, inherit_bindings=False):
     def look_at_log(self) -> None:
         self.log_view.look()
 
-    def text_to_copy(self) -> str | None:
-        line = self.log_view.line
-        return line.text if line is not None else None
-
     def action_log_line(self) -> None:
         self.dismiss()

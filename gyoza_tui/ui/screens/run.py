@@ -19,9 +19,11 @@ from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.panels.log import LogPane
+from gyoza_tui.ui.run import tools as run_tools
 from gyoza_tui.ui.run.phases import LOOKS
 from gyoza_tui.ui.run.text import json_lines, run_text
 from gyoza_tui.ui.screens.about_run import AboutRun
+from gyoza_tui.ui.trouble import in_words
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.tab_line import TabLine
 from gyoza_tui.worker.view.control import ControlError, LogLine, RunDetails, WorkerControl
@@ -31,7 +33,6 @@ _TABS: Final = ("log", "run", "inspect")
 _LOG, _RUN, _INSPECT = range(len(_TABS))
 _TAIL: Final = 10
 _ATTEMPTS_MAX: Final = 100
-_GONE: Final = "the worker does not know this attempt any more"
 
 
 class RunScreen(AboutRun):
@@ -75,8 +76,8 @@ class RunScreen(AboutRun):
     def on_mount(self) -> None:
         self.show_snapshot(self._control.snapshot())
         self._show_tab(_RUN if self._view.outcome is Outcome.FAILED else _LOG)
-        if self._view.outcome is Outcome.FAILED and not self._view.seen:
-            in_background(self.app, self._mark_seen)
+        if run_tools.unseen(self._view):
+            in_background(self.app, partial(run_tools.mark_seen, self._control, self._view))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         if not self.display:  # dismissed while something was read for it
@@ -172,7 +173,7 @@ class RunScreen(AboutRun):
         try:
             details, tail = await aside(self._details)
         except (ControlError, KeyError) as error:
-            self._write("run", Content.styled(_words(error), "$text-error"))
+            self._write("run", Content.styled(plain_line(in_words(error)), "$text-error"))
             return
         if details.view.closed:
             self._view = details.view
@@ -194,7 +195,7 @@ class RunScreen(AboutRun):
         try:
             described = await aside(partial(self._control.describe, self._view.key))
         except (ControlError, KeyError) as error:
-            self._write("inspect", Content.styled(_words(error), "$text-error"))
+            self._write("inspect", Content.styled(plain_line(in_words(error)), "$text-error"))
         else:
             self._write("inspect", Content("\n").join(json_lines(described)))
 
@@ -204,12 +205,6 @@ class RunScreen(AboutRun):
         shown = self.query_one(f"#{tab}-text", Static)
         if not (isinstance(shown.content, Content) and text.is_same(shown.content)):
             shown.update(text)
-
-    async def _mark_seen(self) -> None:
-        try:
-            await aside(partial(self._control.seen, self._view.key))
-        except (ControlError, KeyError):
-            return
 
 
 def _about(view: RunView, snapshot: Snapshot, *, ascii_only: bool) -> Content:
@@ -225,7 +220,3 @@ def _about(view: RunView, snapshot: Snapshot, *, ascii_only: bool) -> Content:
 def _changes(view: RunView) -> object:
     """What of an attempt is worth asking the server again; not how much it has printed."""
     return (view.step, view.intent, view.exit, view.outcome, view.acked, view.cleaned, view.server_state, view.held)
-
-
-def _words(error: Exception) -> str:
-    return _GONE if isinstance(error, KeyError) else plain_line(str(error))

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from gyoza_tui.ui.off_loop import aside
+from gyoza_tui.ui.trouble import in_words
 from gyoza_tui.ui.widgets.log_view.source import LogReader
 from gyoza_tui.ui.widgets.log_view.window import Window
 from gyoza_tui.worker.view.control import ControlError, LogPage
@@ -53,10 +54,8 @@ class Feed:
             await self._asked.wait()
             try:
                 await self._answer()
-            except ControlError as error:
-                self._fail(str(error))
-            except KeyError:
-                self._fail("the worker does not know this attempt any more")
+            except (ControlError, KeyError) as error:
+                self._fail(in_words(error))
             self._asked.clear()
 
     async def _answer(self) -> None:
