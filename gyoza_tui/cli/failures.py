@@ -53,7 +53,8 @@ def of_http(error: httpx.HTTPError, server: str) -> CliError:
     """What an error of the client means to whoever typed the verb. `server` names it: URL and where that came from."""
     import httpx
 
-    from gyoza_tui.client.answers import Meaning, Trouble, meaning, trouble, words
+    from gyoza_tui.client.answers import Meaning, meaning, trouble, words
+    from gyoza_tui.models.server_trouble import Trouble
 
     match meaning(error):
         case Meaning.SERVER_FAULT if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 404:

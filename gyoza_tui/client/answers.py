@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from gyoza_tui.client import tls
 from gyoza_tui.models.errors import ErrorBody, ErrorCode
 from gyoza_tui.models.loopback import is_loopback
+from gyoza_tui.models.server_trouble import Trouble
 
 CODES = frozenset(ErrorCode)
 UNSIGNED = "unsigned"
@@ -38,21 +39,6 @@ class Meaning(StrEnum):
     """400 or 409 of the server itself: final for this request."""
     TROUBLE = "trouble"
     """Any other refusal: this request alone backs off."""
-
-
-class Trouble(StrEnum):
-    """What is wrong with a server, as far as it decides what a person has to do about it."""
-
-    REFUSED = "refused"
-    """Nobody listens there."""
-    NO_NAME = "no name"
-    NO_ANSWER = "no answer"
-    NOT_GYOZA = "not gyoza"
-    CERTIFICATE = "certificate"
-    """TLS failed: it is not known who answers."""
-    KEY = "key"
-    ROLE = "role"
-    OTHER = "other"
 
 
 def error_code(error: httpx.HTTPStatusError) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,11 @@ class HardwareSample:
     gpus: tuple[GpuSample, ...] = ()
     gpu_note: str | None = None
     """Why there is no GPU reading, in words; None when there is, and on a machine without NVIDIA's library."""
+
+
+class Foreign(NamedTuple):
+    """What is used of one GPU without a reservation."""
+
+    mb: int = 0
+    processes: tuple[GpuProcess, ...] = ()
+    """Those that belong to no run, as far as the driver names them; the most memory first."""

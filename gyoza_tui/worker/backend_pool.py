@@ -11,10 +11,9 @@ from pathlib import Path
 
 from gyoza_tui.backends.base import Backend, BackendError
 from gyoza_tui.backends.fault_border import bordered
+from gyoza_tui.worker.backend_trouble import UNCHECKED
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.probes import Probes, Subject
-
-UNCHECKED = "not looked at yet"
 
 
 class BackendPool:

@@ -5,27 +5,19 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
 import psutil
 
 from gyoza_tui.backends.base import Backend, BackendError
 from gyoza_tui.models.clock import Clock
-from gyoza_tui.models.hardware import GpuProcess, GpuSample, HardwareSample
+from gyoza_tui.models.hardware import Foreign, GpuSample, HardwareSample
 from gyoza_tui.worker.journal.row import RunRow
 
 LEAST_MB: Final = 1024
 """Below this it counts as nothing: a driver and a desktop have some."""
 FALLS_S: Final = 30.0
 """A lower value counts once nothing higher was read for this time."""
-
-
-class Foreign(NamedTuple):
-    """What is used of one GPU without a reservation."""
-
-    mb: int = 0
-    processes: tuple[GpuProcess, ...] = ()
-    """Those that belong to no run, as far as the driver names them; the most memory first."""
 
 
 class ForeignMemory:

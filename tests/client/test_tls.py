@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from gyoza_tui.client import GyozaClient, tls
-from gyoza_tui.client.answers import Trouble, trouble, words
+from gyoza_tui.client.answers import trouble, words
+from gyoza_tui.models.server_trouble import Trouble
 from tests.certificates import Certificate, certificate, tls_server
 from tests.scripted_server import ScriptedServer
 

@@ -12,9 +12,9 @@ from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.worker.duties.duty import DutyStatus
+from gyoza_tui.worker.duties.duty_status import DutyStatus
 from gyoza_tui.worker.journal.row import RunRow
-from gyoza_tui.worker.server_link import LinkState
+from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.view.control import (
     Check,
     Contact,

@@ -13,7 +13,7 @@ from gyoza_tui.cli.flags.options import with_connection
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
-    from gyoza_tui.worker.view.checks import Check
+    from gyoza_tui.worker.view.check import Check
 
 EXAMPLES: Final = examples(
     "gyoza-tui check",
@@ -35,7 +35,7 @@ def check(flags: Connection, as_json: options.AsJson = False) -> None:
     """
     from gyoza_tui.cli import terminal
     from gyoza_tui.cli.failures import ExitCode
-    from gyoza_tui.worker.view.checks import CheckState
+    from gyoza_tui.worker.view.check import CheckState
 
     found = _checks(flags)
     if as_json:
@@ -51,7 +51,8 @@ def _checks(flags: Connection) -> tuple[Check, ...]:
     from gyoza_tui.cli import connection
     from gyoza_tui.cli.verbs import check_facts
     from gyoza_tui.settings import SettingsError, load
-    from gyoza_tui.worker.view.checks import Check, CheckState, checklist
+    from gyoza_tui.worker.view.check import Check, CheckState
+    from gyoza_tui.worker.view.checks import checklist
 
     try:
         settings = load(**flags.as_settings())

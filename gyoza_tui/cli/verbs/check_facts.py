@@ -21,17 +21,18 @@ from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import error_code, trouble, words
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.hardware import Foreign, HardwareSample
 from gyoza_tui.models.images import DOCKER
 from gyoza_tui.models.workers import ClaimRequest, WorkerState, WorkerView
 from gyoza_tui.settings import Settings, unknown_variables
 from gyoza_tui.worker.building import backend_options
-from gyoza_tui.worker.foreign_memory import Foreign, beyond, owner_of
+from gyoza_tui.worker.foreign_memory import beyond, owner_of
 from gyoza_tui.worker.hardware.sampler import Sampler
 from gyoza_tui.worker.journal import look as journal_look
 from gyoza_tui.worker.journal.look import OpenAttempt
+from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.probes import Prober, Subject
-from gyoza_tui.worker.server_link import HELD_BY_ANOTHER, LinkState
+from gyoza_tui.worker.server_link import HELD_BY_ANOTHER
 from gyoza_tui.worker.state_dir import disk
 from gyoza_tui.worker.state_dir import look as state_dir_look
 from gyoza_tui.worker.state_dir.look import Directory

@@ -13,7 +13,7 @@ from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.worker.control_socket.connection import ANSWER_S, CONNECT_S, AttachError, Connection, NobodyListens
 from gyoza_tui.worker.control_socket.parts import Picture
-from gyoza_tui.worker.view.checks import Check
+from gyoza_tui.worker.view.check import Check
 from gyoza_tui.worker.view.control import (
     Contact,
     ControlError,

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.worker.control_socket.wire import Codec
-from gyoza_tui.worker.view.checks import Check
+from gyoza_tui.worker.view.check import Check
 from gyoza_tui.worker.view.control import WorkerControl
 from gyoza_tui.worker.view.snapshot import DutyStatus, Notice, RunView, Snapshot
 

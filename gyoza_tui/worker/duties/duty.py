@@ -6,33 +6,19 @@ import contextlib
 import threading
 import traceback
 from collections.abc import Sequence
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 import httpx
 
 from gyoza_tui.client.answers import words
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.worker.backoff import Backoff
+from gyoza_tui.worker.duties.duty_status import DutyStatus
 from gyoza_tui.worker.notices.notices import Notices
 
 _SLICE_S: Final = 30.0
 _LOOK_S: Final = 0.25
 """How often the keeper looks: real time, so that a death shows within a second."""
-
-
-class DutyStatus(NamedTuple):
-    """Times are boot time."""
-
-    name: str
-    last_ok: float | None = None
-    last_error: str | None = None
-    """The last failure's words; kept after a success, `last_ok` tells which came later."""
-    last_error_at: float | None = None
-    next_try: float | None = None
-    alive: bool = True
-    """Whether its thread runs."""
-    deaths: int = 0
-    """How often its thread ended by an error; it is started again each time."""
 
 
 class Duty:

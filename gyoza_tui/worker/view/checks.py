@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from gyoza_tui import env_files
-from gyoza_tui.client.answers import Trouble
-from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.hardware import Foreign, HardwareSample
 from gyoza_tui.models.images import DOCKER
-from gyoza_tui.worker.backend_pool import UNCHECKED
-from gyoza_tui.worker.foreign_memory import Foreign
+from gyoza_tui.models.server_trouble import Trouble
+from gyoza_tui.worker.backend_trouble import UNCHECKED
 from gyoza_tui.worker.hardware.nvml import DRIVER_NOT_LOADED, VERSION_MISMATCH
-from gyoza_tui.worker.server_link import LinkState
+from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.state_dir.look import Directory
-
-
-class CheckState(StrEnum):
-    OK = "ok"
-    WAITING = "waiting"
-    """Not known yet."""
-    WARNING = "warning"
-    """Works, but not as it could."""
-    FAILED = "failed"
-
-
-class Check(NamedTuple):
-    """One line of the checklist."""
-
-    name: str
-    """`server`, `key`, `docker` and each other backend, `GPUs`, `disk`; more where somebody has asked for more."""
-    state: CheckState
-    text: str
-    """What was found, as exactly as it is known."""
-    mend: str = ""
-    """What to set or type; empty when nothing needs it."""
+from gyoza_tui.worker.view.check import Check, CheckState
 
 
 class Facts(Protocol):

@@ -11,10 +11,10 @@ from gyoza_tui.backends.base import Stream
 from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.worker.duties.duty import DutyStatus
+from gyoza_tui.worker.duties.duty_status import DutyStatus
 from gyoza_tui.worker.op_output.event_lines import is_progress
 from gyoza_tui.worker.op_output.log_spool import LogLine
-from gyoza_tui.worker.view.checks import Check, CheckState
+from gyoza_tui.worker.view.check import Check, CheckState
 from gyoza_tui.worker.view.snapshot import Notice, RunView, Snapshot
 
 __all__ = [

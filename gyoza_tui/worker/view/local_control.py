@@ -7,10 +7,10 @@ from typing import Any
 
 from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
-from gyoza_tui.worker.duties.duty import DutyStatus
+from gyoza_tui.worker.duties.duty_status import DutyStatus
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.slots import Slots
-from gyoza_tui.worker.view.checks import Check
+from gyoza_tui.worker.view.check import Check
 from gyoza_tui.worker.view.commands import Commands
 from gyoza_tui.worker.view.control import Contact, Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
 from gyoza_tui.worker.view.history import RunHistory

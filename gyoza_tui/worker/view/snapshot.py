@@ -12,15 +12,14 @@ from typing import NamedTuple
 
 from gyoza_tui.backends.base import Exit, PullProgress
 from gyoza_tui.models.filters import RunFacts
-from gyoza_tui.models.hardware import HardwareSample
+from gyoza_tui.models.hardware import Foreign, HardwareSample
 from gyoza_tui.models.workers import WorkerState
-from gyoza_tui.worker.backend_pool import UNCHECKED
-from gyoza_tui.worker.duties.duty import DutyStatus
-from gyoza_tui.worker.foreign_memory import Foreign
+from gyoza_tui.worker.backend_trouble import UNCHECKED
+from gyoza_tui.worker.duties.duty_status import DutyStatus
 from gyoza_tui.worker.journal.row import Intent, Outcome
+from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.notices.notices import Notice
 from gyoza_tui.worker.retry_notice import RetryNotice
-from gyoza_tui.worker.server_link import LinkState
 from gyoza_tui.worker.view.phase import Phase, phase_of
 
 __all__ = [

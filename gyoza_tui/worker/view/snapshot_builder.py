@@ -11,13 +11,15 @@ from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.capacity import Capacity
 from gyoza_tui.worker.claiming_mode import ClaimingMode
-from gyoza_tui.worker.duties.duty import Duty, DutyStatus
+from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.duties.duty_status import DutyStatus
 from gyoza_tui.worker.foreign_memory import ForeignMemory
 from gyoza_tui.worker.hardware.sampler import History
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Outcome
 from gyoza_tui.worker.server_link import ServerLink
-from gyoza_tui.worker.view.checks import Check, checklist
+from gyoza_tui.worker.view.check import Check
+from gyoza_tui.worker.view.checks import checklist
 from gyoza_tui.worker.view.run_views import RunViews
 from gyoza_tui.worker.view.snapshot import Failures, Snapshot, Tally
 

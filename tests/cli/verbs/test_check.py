@@ -20,7 +20,7 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import HeartbeatRequest
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.state_dir.state_dir import JOURNAL, StateDir
-from gyoza_tui.worker.view.checks import Check
+from gyoza_tui.worker.view.check import Check
 from gyoza_tui.worker_dirs import worker_dir
 from tests.cli.conftest import Verb
 from tests.commands import Started, installed

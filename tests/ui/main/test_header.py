@@ -10,7 +10,7 @@ from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.badge import badge
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.header import glance, header_line
-from gyoza_tui.worker.server_link import LinkState
+from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.view.snapshot import UNCHECKED, Failures, Snapshot
 from tests.ui.fake_control import BOOT, NOW, FakeControl, snapshot
 from tests.ui.main.scene import busy

@@ -26,7 +26,7 @@ from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.worker.server_link import LinkState
+from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.view.control import Check, CheckState
 from gyoza_tui.worker.view.snapshot import Intent, Outcome
 from tests.ui.fake_control import BOOT, FakeControl, snapshot

@@ -13,9 +13,10 @@ from gyoza_tui.client.endpoints import HEARTBEAT
 from gyoza_tui.models.hardware import GpuInfo, GpuProcess, GpuSample, HardwareSample
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.hardware.nvml import DRIVER_NOT_LOADED, VERSION_MISMATCH
-from gyoza_tui.worker.server_link import LinkState
+from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.state_dir.look import Directory
-from gyoza_tui.worker.view.checks import Asked, Check, CheckState, checklist
+from gyoza_tui.worker.view.check import Check, CheckState
+from gyoza_tui.worker.view.checks import Asked, checklist
 from gyoza_tui.worker.view.snapshot import Foreign, Snapshot
 from tests.scripted_server import Reply, ScriptedServer, refusal
 from tests.worker.rig import Rig
