@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from functools import partial
 
+from gyoza_tui import __version__
 from gyoza_tui.backends.base import Backend
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock
@@ -15,6 +17,8 @@ from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.building import image_pulls
 from gyoza_tui.worker.capacity import Capacity
 from gyoza_tui.worker.claiming_mode import ClaimingMode
+from gyoza_tui.worker.control_socket.server import ControlSocket
+from gyoza_tui.worker.control_socket.wire import SCHEMA, Hello
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.claim_request import ClaimRequests
 from gyoza_tui.worker.duties.deliver import Deliver
@@ -189,6 +193,9 @@ class Parts:
         self.ending = AskedEnding(mode)
         commands = Commands(journal, link, mode, wakes, intents, self.ending)
         self.control = LocalControl(commands, builder, ended, inquiry, logs, self.slots, notices)
+
+        hello = Hello(SCHEMA, __version__, *identity, os.getpid(), client.base_url)
+        self.control_socket = ControlSocket(self.control, state_dir.root, hello, clock)
 
         self.signals = Signals()
         announcement = Announcement(notices, journal, self.deliver)

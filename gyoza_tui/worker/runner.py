@@ -131,6 +131,7 @@ class Worker:
         self._opened.close()
 
     def _finish(self) -> None:
+        self.parts.control_socket.stop(self.parts.ending.words)
         self.parts.keeper.stop()
         for duty in self.duties:
             duty.stop()
@@ -185,9 +186,17 @@ class Worker:
             self.slots.start(row)
         parts.hooks.start()
         if parts.session.bounds.ticks is None:
+            self._listen()
             for duty in self.duties:
                 duty.start()
             self.parts.keeper.start()
+
+    def _listen(self) -> None:
+        """To cockpits; a worker that cannot goes on without them."""
+        try:
+            self.parts.control_socket.start()
+        except OSError as error:
+            self.parts.notices.say(f"nobody can attach to this worker: {error.strerror or error}", "warning")
 
     def _run_within(self, bounds: Bounds) -> int:
         _chosen([duty.name for duty in self.duties], bounds)

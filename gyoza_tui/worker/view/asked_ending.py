@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.view.control import Ending
+
+_ENDED: Final = {
+    None: "ended",
+    Ending.DRAIN: "drained",
+    Ending.DETACH: "detached: what it ran goes on, and the next start adopts it",
+    Ending.RELEASE: "stopped, its runs given back",
+    Ending.LEAVE: "left at once: what it ran goes on, and the next start adopts it",
+}
 
 
 class AskedEnding:
@@ -12,6 +22,11 @@ class AskedEnding:
     def __init__(self, mode: ClaimingMode) -> None:
         self._mode = mode
         self.now: Ending | None = None
+
+    @property
+    def words(self) -> str:
+        """How the worker has ended by it, for who looks at it from another process."""
+        return _ENDED[self.now]
 
     def ask(self, ending: Ending) -> None:
         order = list(Ending)
