@@ -127,8 +127,8 @@ def test_a_look_at_the_end_that_the_engine_refuses_breaks_no_output(
         raise BackendError("the Docker engine refused: 500")
 
     monkeypatch.setattr(backend._containers, "inspect", refused)
-    backend._stream_ended("c1", Death(_NOW, None))
-    backend._stream_ended("c1", None)
+    backend._outputs._stream_ended("c1", Death(_NOW, None))
+    backend._outputs._stream_ended("c1", None)
 
 
 def test_a_restart_from_outside_is_noted_once_however_often_the_output_is_taken_up_again(
@@ -137,7 +137,7 @@ def test_a_restart_from_outside_is_noted_once_however_often_the_output_is_taken_
     backend = DockerBackend(BackendOptions("w1", "i1", tmp_path))
     monkeypatch.setattr(backend._containers, "inspect", lambda _container: _inspected(_RUNNING))
     monkeypatch.setattr(EngineLog, "read", lambda *_, **__: iter([]))
-    backend._lived["c1"] = _NOW - 3600
+    backend._outputs._lived["c1"] = _NOW - 3600
     notes: list[str | None] = []
     for _ in range(3):
         output = backend.output({"id": "c1"}, {Stream.STDOUT: StreamMark(1, b"x", _NOW - 7200, _NOW - 7200)})

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from docker.errors import APIError, NotFound
 
@@ -29,36 +29,24 @@ from gyoza_tui.backends.base import (
     Usage,
     VanishedHandle,
 )
-from gyoza_tui.backends.docker import archive, creation
+from gyoza_tui.backends.docker import archive, creation, handles
 from gyoza_tui.backends.docker import image as pulling
 from gyoza_tui.backends.docker.containers import Containers
 from gyoza_tui.backends.docker.disk_use import WrittenReader
-from gyoza_tui.backends.docker.end_notice import Death, EndNotice
-from gyoza_tui.backends.docker.ends import parse_time, read_state
+from gyoza_tui.backends.docker.ends import parse_time
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
 from gyoza_tui.backends.docker.identity import EngineIdentities
-from gyoza_tui.backends.docker.log_source import EngineLog, Life
-from gyoza_tui.backends.docker.output import LiveOutput
+from gyoza_tui.backends.docker.outputs import Outputs
 from gyoza_tui.backends.docker.probe import probe, prune
 from gyoza_tui.backends.docker.processes import container_of
-from gyoza_tui.backends.docker.resume import ResumedOutput
 from gyoza_tui.backends.docker.usage import UsageReader
 from gyoza_tui.backends.docker.verdict import Verdicts
 from gyoza_tui.backends.docker.volumes import VolumeChanged, Volumes
 from gyoza_tui.models.images import DOCKER
 
-_BIND: Final = "bind"
-_VOLUME: Final = "volume"
-_VOLUMES: Final = "volumes"
-_ATTACH_TIMEOUT_S: Final = 30.0
-_END_WAIT_S: Final = 8.0
-"""The engine takes its time to record an end while it still writes the log of a flood."""
-_CLOCKS_S: Final = 2.0
-"""How far this machine's clock may be from the engine's."""
-
 
 class DockerBackend:
-    """Thread-safe; connects at first use. A handle is `{"id", "name", "io": bind | volume, "run_dir", "volumes"}`."""
+    """Thread-safe; connects at first use."""
 
     name: ClassVar[str] = DOCKER
 
@@ -70,8 +58,7 @@ class DockerBackend:
         self._verdicts = Verdicts(self._engine, self._containers.inspect)
         self._usage = UsageReader(self._engine)
         self._identities = EngineIdentities(self._engine)
-        self._lived: dict[str, float] = {}
-        """A time in the last life of a container of which output was read: its start, or its death."""
+        self._outputs = Outputs(self._engine, options, self._containers, self._verdicts)
         self._written = WrittenReader(self._engine, self._containers)
         self._disks: tuple[Path, ...] = ()
         self.capabilities = Capabilities(
@@ -127,41 +114,28 @@ class DockerBackend:
             os.chmod(spec.run_dir, 0o777)  # its parent is closed to everybody else on this machine
         with self._volumes.of(spec) as volumes:
             container = self._containers.create(spec, volumes, bind=bind)
-        handle = {
-            "id": container,
-            "name": spec.name,
-            "io": _BIND if bind else _VOLUME,
-            "run_dir": str(spec.run_dir),
-            _VOLUMES: [list(volume) for volume in volumes],
-        }
-        handle = self._identities.noted(handle)
+        handle = self._identities.noted(handles.handle_of(container, spec, volumes, bind=bind))
         if not bind and self._containers.phase(container) is AttemptPhase.CREATED:
             archive.put(self._engine, container, {})  # opens the volume for whatever user the image has
         return handle
 
     def put(self, handle: Handle, files: Mapping[str, bytes]) -> None:
-        if handle["io"] == _BIND:
+        if handles.is_bound(handle):
             hostile_directory.put(Path(handle["run_dir"]), files)
         else:
             with self._finding(handle):
                 archive.put(self._engine, handle["id"], files)
 
     def output(self, handle: Handle, resume: Resume | None) -> Output:
-        container = handle["id"]
-        if resume is None and self._containers.phase(container) is AttemptPhase.CREATED:
-            return self._attached(container)
-        log = EngineLog(self._engine, container, lambda: self._life(container))
-        resume = resume or {}
-        earlier_life = self._lived.get(container) or _later_than_spooled(resume)
-        return ResumedOutput(log, resume, creation.log_file_bytes(self._options), earlier_life)
+        return self._outputs.opened(handle["id"], resume)
 
     def start(self, handle: Handle) -> None:
         with self._finding(handle):
-            self._volumes.stage(_volumes_of(handle))
+            self._volumes.stage(handles.volumes_of(handle))
             self._containers.start(handle["id"])
 
     def verify(self, handle: Handle) -> None:
-        if not (volumes := _volumes_of(handle)):
+        if not (volumes := handles.volumes_of(handle)):
             return
         inspected = self._containers.inspect(handle["id"])
         pid = inspected["State"].get("Pid") if inspected else None
@@ -205,7 +179,7 @@ class DockerBackend:
         return {disk: self._written.read(handle["id"]) for disk in self._disks}
 
     def fetch(self, handle: Handle, name: str, limit: int) -> bytes | None:
-        if handle["io"] == _BIND:
+        if handles.is_bound(handle):
             return hostile_directory.fetch(Path(handle["run_dir"]), name, limit)
         with self._finding(handle):
             return archive.fetch(self._engine, handle["id"], name, limit)
@@ -236,22 +210,19 @@ class DockerBackend:
             inspected = self._containers.inspect(listed["Id"])
             if inspected is None:
                 return None
-            found = _found(inspected)
+            found = handles.found(inspected)
             return found._replace(handle=self._identities.noted(found.handle))
         except BackendUnavailable:
             raise
         except (BackendError, LookupError, TypeError, ValueError, AttributeError) as error:
-            name = str((listed.get("Names") or [listed["Id"]])[0]).lstrip("/")
-            words = f"the engine does not describe it: {error!r}"
-            handle = {"id": listed["Id"], "name": name, "io": _BIND, "run_dir": ""}
-            return FoundAttempt(name, handle, dict(listed.get("Labels") or {}), AttemptPhase.RUNNING, words)
+            return handles.undescribed(listed, error)
 
     def remove(self, handle: Handle) -> None:
         if not self._containers.remove(handle["id"]):
             self._identities.check(handle)
-        self._volumes.release(_volumes_of(handle))
+        self._volumes.release(handles.volumes_of(handle))
         self._verdicts.forget(handle["id"])
-        self._lived.pop(handle["id"], None)
+        self._outputs.forget(handle["id"])
         self._usage.forget(handle["id"])
         self._written.forget(handle["id"])
 
@@ -289,72 +260,5 @@ class DockerBackend:
 
     def _binds(self) -> bool:
         if self._options.docker_io != "auto":
-            return self._options.docker_io == _BIND
+            return self._options.docker_io == handles.BIND
         return os.geteuid() == 0 and self._engine.socket_path is not None
-
-    def _attached(self, container: str) -> Output:
-        query = {"stream": "1", "stdout": "1", "stderr": "1"}
-        path = f"/containers/{container}/attach"
-        with contextlib.ExitStack() as opened:
-            stream = opened.enter_context(self._engine.stream("POST", path, query, timeout_s=_ATTACH_TIMEOUT_S))
-            notice = opened.enter_context(EndNotice(self._engine, container))
-            try:
-                if stream.status == 404:
-                    raise VanishedHandle(f"the container {container[:12]} is gone")
-                if stream.status != 200:
-                    raise self._engine.refused(stream.read_all(4096).decode(errors="replace"), stream.status)
-                stream.wait_for_ever()
-            except OSError as error:
-                raise self._engine.unavailable(error) from error
-            opened.pop_all()
-        return LiveOutput(stream, notice, lambda death: self._stream_ended(container, death))
-
-    def _stream_ended(self, container: str, death: Death | None) -> None:
-        """A stream that ends before its op was lost, and is remembered: the op may end for the same cause."""
-        if death is not None:
-            self._lived[container] = death.at
-            if death.good_end is not None:
-                self._verdicts.learnt(container, death.good_end)
-                return
-        with contextlib.suppress(BackendError):  # the wait for the end asks again
-            if death is not None:
-                self._containers.recorded(container, death.at, _END_WAIT_S)
-            elif self._containers.wait(container, _END_WAIT_S) is AttemptPhase.RUNNING:
-                self._engine.troubles.note()
-
-    def _life(self, container: str) -> Life:
-        inspected = self._containers.inspect(container)
-        if inspected is None:
-            return Life(running=False)
-        record, state = inspected["State"], read_state(inspected["State"])
-        life = Life(
-            state is AttemptPhase.RUNNING, parse_time(record.get("StartedAt")), parse_time(record.get("FinishedAt"))
-        )
-        lived_at = life.started_at if life.running else life.ended_at
-        if lived_at is not None:
-            self._lived[container] = lived_at
-        return life
-
-
-def _later_than_spooled(resume: Resume) -> float | None:
-    """A start after this came after what the spool holds; with room for two clocks."""
-    last = max((mark.last_at for mark in resume.values() if mark.last_at is not None), default=None)
-    return None if last is None else last + _CLOCKS_S
-
-
-def _volumes_of(handle: Handle) -> list[creation.Volume]:
-    return [creation.Volume(*volume) for volume in handle.get(_VOLUMES, [])]
-
-
-def _found(inspected: dict[str, Any]) -> FoundAttempt:
-    name = str(inspected["Name"]).lstrip("/")
-    binds = [mount for mount in inspected.get("Mounts") or [] if mount.get("Type") == "bind"]
-    op_dir = next((mount for mount in binds if mount["Destination"] == creation.OP_DIR), None)
-    handle = {
-        "id": inspected["Id"],
-        "name": name,
-        "io": _BIND if op_dir else _VOLUME,
-        "run_dir": op_dir["Source"] if op_dir else "",
-        _VOLUMES: [[bind["Source"], bind["Source"], bind["Destination"]] for bind in binds if bind is not op_dir],
-    }
-    return FoundAttempt(name, handle, dict(inspected["Config"].get("Labels") or {}), read_state(inspected["State"]))
