@@ -143,7 +143,7 @@ def test_an_attempt_that_cannot_be_told_from_another_is_not_taken_over(bench: Be
 
 
 def test_damaged_code_of_the_shim_is_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gyoza_tui.backends.local.backend._BAD_START_S", 0.3)
+    monkeypatch.setattr("gyoza_tui.backends.local.starting._BAD_START_S", 0.3)
     bench.run("quick")
     (code,) = (bench.root / "state" / "local").glob(".shim-*.pyc")
     code.write_bytes(b"")
@@ -190,7 +190,7 @@ def test_an_op_that_stops_its_shim_is_stopped_as_any_other(bench: Bench, op: str
 def test_a_shim_that_cannot_go_on_is_killed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one in a frozen cgroup: it takes no SIGCONT."""
     monkeypatch.setattr(shim, "go_on", lambda _pid: None)
-    monkeypatch.setattr("gyoza_tui.backends.local.backend._RECORDED_S", 0.3)
+    monkeypatch.setattr("gyoza_tui.backends.local.stopping._RECORDED_S", 0.3)
     handle = bench.create("hold")
     bench.backend.start(handle)
     os.kill(bench.backend.describe(handle)["watched_by_pid"], signal.SIGSTOP)

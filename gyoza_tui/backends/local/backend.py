@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
 import subprocess
 import sys
 import time
@@ -22,12 +20,9 @@ from gyoza_tui.backends.base import (
     BackendOptions,
     BackendUnavailable,
     Capabilities,
-    DiskFull,
-    Exit,
     FoundAttempt,
     Handle,
     ImageNotFound,
-    NotExecutable,
     Output,
     PullProgress,
     Resume,
@@ -37,28 +32,22 @@ from gyoza_tui.backends.base import (
     VanishedHandle,
 )
 from gyoza_tui.backends.directory_size import allocated
-from gyoza_tui.backends.local import cgroups, shim
+from gyoza_tui.backends.local import cgroups
 from gyoza_tui.backends.local.control import Control, controls, remains
 from gyoza_tui.backends.local.creation import Creation
 from gyoza_tui.backends.local.launcher import Launcher
 from gyoza_tui.backends.local.ops import LocalOp
 from gyoza_tui.backends.local.output import FileOutput
 from gyoza_tui.backends.local.processes import mark_of
-from gyoza_tui.backends.local.stopping import stop_tree
+from gyoza_tui.backends.local.starting import start
+from gyoza_tui.backends.local.stopping import stop, stop_tree
 from gyoza_tui.backends.local.usage import UsageMeter
+from gyoza_tui.backends.local.waiting import wait
 from gyoza_tui.models.images import LOCAL
 
 _REMAINS_S: Final = 60.0
 _COLLECT_S: Final = 2.0
-_BAD_START_S: Final = 5.0
 _PROBE_S: Final = 30.0
-_POLL_S: Final = 0.05
-_LOOK_S: Final = 1.0
-"""How often it is looked whether the shim was stopped."""
-_PROBE: Final = "probe"
-_PROBE_BYTES: Final = 4096
-_RECORDED_S: Final = 30.0
-"""How long the shim may take to record the end once all processes of the op are gone."""
 
 
 class LocalBackend:
@@ -159,32 +148,13 @@ class LocalBackend:
             raise VanishedHandle(f"the output of {handle['name']} is gone: {error.strerror}") from None
 
     def start(self, handle: Handle) -> None:
-        control = self._control(handle)
-        state = control.state()
-        if state is AttemptPhase.CREATED:
-            runs = self._launcher.launch(control.path)
-            # What the shim could not start it records next; another shim may be about to.
-            state = control.state() if runs else self.wait(handle, _BAD_START_S)
-        if state is AttemptPhase.GONE:
-            raise VanishedHandle(f"{handle['name']} is gone")
-        if state is AttemptPhase.CREATED:
-            self._launcher.compile_again()
-            raise _not_come_up(control)
-        if isinstance(state, Exit) and state.not_executable:
-            raise NotExecutable(state.not_executable)
+        start(self._control(handle), self._launcher)
 
     def verify(self, handle: Handle) -> None:
         """A local op is made with nothing that could be replaced."""
 
     def wait(self, handle: Handle, timeout_s: float) -> State:
-        control = self._control(handle)
-        deadline = time.monotonic() + timeout_s
-        while True:
-            state = control.state()
-            left = deadline - time.monotonic()
-            if state not in (AttemptPhase.CREATED, AttemptPhase.RUNNING) or left <= 0:
-                return state
-            _wait_for_end(control.shim_pid(), left)
+        return wait(self._control(handle), timeout_s)
 
     def state(self, handle: Handle) -> State:
         return self._control(handle).state()
@@ -193,18 +163,7 @@ class LocalBackend:
         return self._control(handle).started_at()
 
     def stop(self, handle: Handle, grace_s: float) -> None:
-        control = self._control(handle)
-        state = control.state()
-        if state in (AttemptPhase.CREATED, AttemptPhase.GONE):
-            return
-        mark, groups = self._reach(control)
-        stop_tree(mark, control.shim_pid, groups, grace_s)
-        if state is not AttemptPhase.RUNNING or self.wait(handle, _RECORDED_S) is not AttemptPhase.RUNNING:
-            return
-        # Something keeps it from its work, as a freezer does; its end is then that of a killed one.
-        shim.send({pid: shim.alive_since(pid) or 0 for pid in [control.shim_pid()]}, signal.SIGKILL)
-        if self.wait(handle, _BAD_START_S) is AttemptPhase.RUNNING:
-            raise BackendUnavailable(f"{handle['name']} was stopped, and its end is not recorded yet")
+        stop(self._control(handle), self._reach, grace_s)
 
     def usage(self, handle: Handle) -> Usage:
         return self._usage.read(handle["name"], self._control(handle).shim_pid())
@@ -311,32 +270,3 @@ def _found(control: Control) -> FoundAttempt | None:
         return FoundAttempt(name, {"name": name}, {}, control.state(), str(error)) if control.path.exists() else None
     handle = {"name": attempt.name, "run_dir": attempt.run_dir}
     return FoundAttempt(attempt.name, handle, attempt.labels, control.state())
-
-
-def _not_come_up(control: Control) -> BackendError:
-    """A shim says nothing where it could not even write that it is there."""
-    probe = control.path / _PROBE
-    try:
-        probe.write_bytes(bytes(_PROBE_BYTES))
-        probe.unlink()
-    except OSError as error:
-        if full := DiskFull.of(error, control.path):
-            return full
-    return BackendUnavailable(f"the shim of {control.path.name} did not come up: is {sys.executable} usable?")
-
-
-def _wait_for_end(pid: int, timeout_s: float) -> None:
-    """Until the shim `pid` ends, or a little while when there is none (yet)."""
-    try:
-        fd = os.pidfd_open(pid) if pid else -1
-    except OSError:
-        fd = -1
-    if fd < 0:
-        time.sleep(min(_POLL_S, timeout_s))
-        return
-    try:
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        poll.poll(min(timeout_s, _LOOK_S) * 1000)
-    finally:
-        os.close(fd)
