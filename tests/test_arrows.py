@@ -53,6 +53,7 @@ def test_a_headless_worker_loads_no_terminal_and_no_server(tmp_path: Path) -> No
     [
         ("gyoza_tui.worker.journal.row", set()),
         ("gyoza_tui.worker.view.control", {"gyoza_tui.client", "gyoza_tui.worker.slots", "gyoza_tui.worker.parts"}),
+        ("gyoza_tui.worker.control_socket.client", {"gyoza_tui.worker.slots", "gyoza_tui.worker.parts"}),
         ("gyoza_tui.ui.host", {"gyoza_tui.client", "gyoza_tui.worker.slots", "gyoza_tui.worker.parts"}),
     ],
 )
