@@ -9,27 +9,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-import os
 import select
 import signal
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Literal, NamedTuple, NoReturn, Protocol
 
-from rich.console import RenderableType
-
-from gyoza_tui.ui.app import GyozaApp
+from gyoza_tui.ui.hosted_app import HostedApp
 from gyoza_tui.ui.leaving import Leave
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.tty.driver import GyozaDriver
+from gyoza_tui.ui.tty.alarm import Alarm
 from gyoza_tui.ui.tty.terminal import Terminal
-from gyoza_tui.ui.tty.textual_internals import UnprintedApp, driver_of
 from gyoza_tui.worker.view.control import WorkerControl
 
 CLOSE_S: Final = 1.0
@@ -85,27 +80,6 @@ def run_with_screen(worker: Hosted, options: UiOptions) -> int:
     return _Host(worker, options).run()
 
 
-class _App(GyozaApp, UnprintedApp[Leave]):
-    def __init__(self, worker: Hosted, options: UiOptions) -> None:
-        super().__init__(worker.control, options, GyozaDriver)
-        self._drawn = worker.drawn
-
-    def on_ready(self) -> None:
-        """What is here now stays: looking through it again and again for garbage would hold up keys for 50 ms."""
-        gc.freeze()
-        gc.enable()
-        self._drawn()
-
-    def exit(self, result: Leave | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
-        super().exit(result, return_code, message)
-        self.closing.set()
-
-    def let_go(self) -> None:
-        """Of the terminal, whatever the app is doing."""
-        if driver := driver_of(self):
-            driver.stop_application_mode()
-
-
 class _Shown(NamedTuple):
     """How a screen ended."""
 
@@ -118,8 +92,8 @@ class _Host:
         self._worker = worker
         self._options = options
         self._terminal = Terminal(worker.log)
-        self._alarm = _Alarm()
-        self._app: _App | None = None
+        self._alarm = Alarm()
+        self._app: HostedApp | None = None
         self._leave: Callable[[], object] = _nothing
         """Close the screen that is shown; from a signal handler."""
         self._crashed_at = -math.inf
@@ -178,7 +152,7 @@ class _Host:
 
     async def _shown(self) -> _Shown:
         loop = asyncio.get_running_loop()
-        app = self._app = _App(self._worker, self._options)
+        app = self._app = HostedApp(self._worker.control, self._options, self._worker.drawn)
         self._leave = partial(loop.call_soon_threadsafe, app.exit, Leave.BACKGROUND)
         loop.add_reader(self._alarm, self._alarmed, loop, app)
         running = loop.create_task(app.run_async(mouse=self._options.mouse))
@@ -194,7 +168,7 @@ class _Host:
             return _Shown(error=error)
         return _Shown(app.return_value, app.error)
 
-    def _alarmed(self, loop: asyncio.AbstractEventLoop, app: _App) -> None:
+    def _alarmed(self, loop: asyncio.AbstractEventLoop, app: HostedApp) -> None:
         loop.remove_reader(self._alarm)
         app.exit()
 
@@ -229,7 +203,7 @@ class _Host:
     def _enter_pressed(self) -> bool:
         """Waits for it; not when the worker has ended or the terminal is gone meanwhile."""
         while not self._terminal.lost:
-            watched: list[_Alarm | Terminal] = [self._alarm]
+            watched: list[Alarm | Terminal] = [self._alarm]
             if self._terminal.ours:
                 watched.append(self._terminal)
             ready, _, _ = select.select(watched, [], [], _LOOK_S)
@@ -238,22 +212,6 @@ class _Host:
             if self._terminal in ready and self._terminal.ours and b"\n" in self._terminal.typed():
                 return True
         return False
-
-
-class _Alarm:
-    """Rung once and for all: the worker has ended, or the terminal is gone. From any thread or signal handler."""
-
-    def __init__(self) -> None:
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._writing, False)
-
-    def ring(self) -> None:
-        with suppress(BlockingIOError):
-            os.write(self._writing, b"!")
-
-    def fileno(self) -> int:
-        """Readable when it has rung."""
-        return self._reading
 
 
 def _nothing() -> None:
