@@ -5,9 +5,13 @@ from __future__ import annotations
 import ssl
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tests.scripted_server import Reply, ScriptedServer
+
+_AUTHORITY: Final = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign", "subjectKeyIdentifier=hash")
+_ISSUED: Final = ("authorityKeyIdentifier=keyid",)
+"""Python 3.13 asks for all of these."""
 
 
 class Certificate(NamedTuple):
@@ -21,9 +25,8 @@ def certificate(
     """One for the host `of`, self-signed unless it has an issuer; with negative `days` it has expired."""
     made = Certificate(home / f"{name}.pem", home / f"{name}-key.pem")
     request, extensions = home / f"{name}.csr", home / f"{name}.ext"
-    extensions.write_text(
-        f"subjectAltName=DNS:{of}\n" if issuer or of != "ca" else "basicConstraints=critical,CA:TRUE\n"
-    )
+    told = _AUTHORITY if of == "ca" and not issuer else (f"subjectAltName=DNS:{of}", *(_ISSUED if issuer else ()))
+    extensions.write_text("\n".join(told))
     _openssl(
         "req",
         "-newkey",
