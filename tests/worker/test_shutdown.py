@@ -14,6 +14,7 @@ import pytest
 
 from gyoza_tui.models.text import visible
 from gyoza_tui.worker.journal.row import Intent
+from gyoza_tui.worker.session import Bounds
 from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_LEFT
 from gyoza_tui.worker.view.control import Ending
 from tests.scripted_server import Reply, Request, ScriptedServer, refusal
@@ -136,6 +137,22 @@ def test_a_second_signal_stops_and_gives_back(rig: Rig, scripted: ScriptedServer
     assert _ends(rig, _INT, _INT, lambda: None, stopped, lambda: rig.deliver_for(0)) == EXIT_DONE
     assert scripted.of("patch")[0].body["state"] == "PENDING"
     assert len(scripted.of("delete")) == 1
+
+
+def test_once_a_session_is_over_the_first_signal_gives_back(rig: Rig, scripted: ScriptedServer) -> None:
+    row = rig.registered().row()
+    rig.parts.session.bounds = Bounds(max_seconds=5)
+    rig.parts.session.begin()
+
+    def time_is_over() -> None:
+        rig.clock.turn(5)
+
+    def stopped() -> None:
+        assert rig.now(row).intent is Intent.RELEASE, "as the drain said of a second signal"
+        _finishes(rig, row.key)
+
+    assert _ends(rig, time_is_over, _TERM, stopped, lambda: rig.deliver_for(0)) == EXIT_DONE
+    assert scripted.of("patch")[0].body["state"] == "PENDING"
 
 
 def test_after_a_release_delivery_is_tried_for_ten_seconds(rig: Rig, scripted: ScriptedServer) -> None:
