@@ -56,6 +56,7 @@ def test_a_broken_engine_gives_back_and_claims_no_more(rig: Rig) -> None:
     rig.backend.broken = "no bridge"
     _given_back(rig, _ended(rig), "no bridge")
     assert rig.parts.wakes.beat.is_set()
+    assert rig.parts.wakes.reconcile.is_set(), "it looks when to probe again"
     assert rig.parts.presence.request([], with_inputs=False).backends == []
     assert (rig.parts.capacity.wanted, rig.parts.pool.trouble) == (0, {"docker": "no bridge"})
 
