@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -198,8 +197,7 @@ class FakeControl:
         lines = [without_escapes(line.data.decode(errors="replace")) for line in self._log(key)]
         begin = max(0, line - SLICE_LINES) if backwards else max(0, line)
         end = min(len(lines), line if backwards else begin + SLICE_LINES)
-        pattern = re.compile(query.pattern, re.IGNORECASE if query.ignore_case else 0)
-        found = tuple(n for n in range(begin, end) if pattern.search(lines[n]))
+        found = tuple(n for n in range(begin, end) if query.pattern.search(lines[n]))
         more = begin > 0 if backwards else end < len(lines)
         return LogHits(found, (begin if backwards else end) if more else None)
 

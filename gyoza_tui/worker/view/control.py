@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
@@ -15,9 +14,11 @@ from gyoza_tui.worker.duties.duty_status import DutyStatus
 from gyoza_tui.worker.op_output.event_lines import is_progress
 from gyoza_tui.worker.op_output.log_spool import LogLine
 from gyoza_tui.worker.view.check import Check, CheckState
+from gyoza_tui.worker.view.log_query import ERRORS, LogQuery
 from gyoza_tui.worker.view.snapshot import Notice, RunView, Snapshot
 
 __all__ = [
+    "ERRORS",
     "Check",
     "CheckState",
     "Contact",
@@ -86,19 +87,6 @@ class LogPage(NamedTuple):
     lines: tuple[LogLine, ...]
     total: int
     """Lines of the whole log so far, an unfinished last one included."""
-
-
-class LogQuery(NamedTuple):
-    """What to look for in a log, as its lines are shown: without escape sequences."""
-
-    pattern: str
-    """A regular expression of Python's `re`."""
-    ignore_case: bool = True
-
-    @classmethod
-    def plain(cls, text: str) -> LogQuery:
-        """Just that text. Without a capital letter in it, case does not matter."""
-        return cls(re.escape(text), text == text.lower())
 
 
 class LogHits(NamedTuple):

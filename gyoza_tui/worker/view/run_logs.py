@@ -13,14 +13,12 @@ from typing import Final, NamedTuple
 from gyoza_tui.models.ansi import without_escapes
 from gyoza_tui.worker.op_output.log_spool import LogLine, SpoolReader
 from gyoza_tui.worker.op_output.redaction import redact_pieces, redacted_line, redacted_lines, secrets_in_lines
-from gyoza_tui.worker.view.control import ControlError, LogHits, LogPage, LogQuery
+from gyoza_tui.worker.view.control import LogHits, LogPage, LogQuery
 
 _OPEN_MAX: Final = 4
 _LINES_MAX: Final = 10_000
 _NUMBERED_ALIKE: Final = 3
 """A line of which the middle was cut: its begin, the mark, its end."""
-_LOWERABLE: Final = re.compile(r"(?:[^A-Z\\\[]|\\[^A-Zux0-9])*", re.ASCII)
-"""Patterns that find in lower-case text what they find in any text with case ignored, and much faster."""
 
 
 class LogLocation(NamedTuple):
@@ -104,18 +102,12 @@ class _Finder:
     """A query, in the fastest form that finds the same."""
 
     def __init__(self, query: LogQuery) -> None:
-        try:
-            self._pattern = re.compile(query.pattern, re.MULTILINE | (re.IGNORECASE if query.ignore_case else 0))
-        except re.error as error:
-            raise ControlError(f"{query.pattern!r} is no pattern: {error}") from None
-        self._lower: re.Pattern[str] | None = None
+        self._pattern = query.pattern
+        self._lower = re.compile(query.expression) if query.ignores_case and query.expression.isascii() else None
         """For ASCII text in lower case."""
-        if query.ignore_case and query.pattern.isascii() and _LOWERABLE.fullmatch(query.pattern):
-            self._lower = re.compile(query.pattern, re.MULTILINE)
-        literal = re.sub(r"\\(.)", r"\1", query.pattern)
-        self._literal = literal if re.escape(literal) == query.pattern else ""
+        self._literal = query.text or ""
         """What every match holds, as it is when case matters or the text is in lower case."""
-        self._case = not query.ignore_case
+        self._case = not query.ignores_case
 
     def lines(self, text: str, first: int) -> Iterator[int]:
         """The numbers of the lines that match; the text begins with line `first`."""

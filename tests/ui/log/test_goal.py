@@ -10,7 +10,7 @@ from gyoza_tui.worker.view.control import LogHits, LogQuery
 
 
 def found(*lines: int, origin: int = 0, complete: bool = True) -> Search:
-    search = Search(LogQuery.plain("x"), "x", origin)
+    search = Search(LogQuery("x"), "x", origin)
     search.take(LogHits(tuple(line for line in lines if line >= origin), None), backwards=False)
     if complete:
         search.take(LogHits(tuple(line for line in lines if line < origin), None), backwards=True)

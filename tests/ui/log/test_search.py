@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.worker.view.control import LogHits, LogQuery
 
-QUERY = LogQuery.plain("x")
+QUERY = LogQuery("x")
 
 
 def hits(numbers: list[int], line: int, size: int, *, backwards: bool, total: int) -> LogHits:

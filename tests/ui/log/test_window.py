@@ -183,7 +183,7 @@ def test_a_line_is_revealed_with_some_before_it_even_where_nothing_is_at_hand() 
 
 def test_only_matching_lines_are_asked_for_and_shown() -> None:
     log = Log(numbers(0, 1000))
-    search = Search(LogQuery.plain("7"), "7", 999)
+    search = Search(LogQuery("7"), "7", 999)
     log.window.show_only(search)
     log.fill()
     assert log.rows == []

@@ -12,13 +12,13 @@ from gyoza_tui.ui.background import Work
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.widgets.log_view.cursor import Cursor
 from gyoza_tui.ui.widgets.log_view.goal import Goal, match_at
-from gyoza_tui.ui.widgets.log_view.hunt import ERRORS, Hunt
+from gyoza_tui.ui.widgets.log_view.hunt import Hunt
 from gyoza_tui.ui.widgets.log_view.line_text import ShownLine
 from gyoza_tui.ui.widgets.log_view.line_times import first_line_at
 from gyoza_tui.ui.widgets.log_view.search import Search
 from gyoza_tui.ui.widgets.log_view.source import LogReader
 from gyoza_tui.ui.widgets.log_view.window import Window
-from gyoza_tui.worker.view.control import ControlError
+from gyoza_tui.worker.view.control import ERRORS, ControlError
 
 
 class Searched(Protocol):

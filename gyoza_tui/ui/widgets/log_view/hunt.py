@@ -14,9 +14,6 @@ from gyoza_tui.ui.widgets.log_view.source import LogReader
 from gyoza_tui.worker.view.control import ControlError, LogHits, LogQuery
 
 _SLICES: Final = 8
-ERRORS: Final = LogQuery(
-    r"error|exception|traceback|fatal|panic|critical|segmentation fault|core dumped|out of memory|\bkilled\b"
-)
 
 
 class Hunt:
@@ -40,7 +37,7 @@ class Hunt:
 
     def start(self, text: str, origin: int) -> Search:
         """Look for a text from a line on; the caller keeps it as `find` or `only`."""
-        search = Search(LogQuery.plain(text), text, origin)
+        search = Search(LogQuery(text), text, origin)
         self._go_on(search, to_the_end=True)
         return search
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from bisect import bisect_left, bisect_right
 
@@ -17,7 +16,7 @@ class Search:
         self.text = text
         """As it was typed."""
         self.origin = origin
-        self.pattern = re.compile(query.pattern, re.IGNORECASE if query.ignore_case else 0)
+        self.pattern = query.pattern
         self._above = array("Q")
         """Descending, all before the origin."""
         self._below = array("Q")
