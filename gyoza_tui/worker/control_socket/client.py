@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from typing import Any, Final
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
-from gyoza_tui.worker.control_socket.connection import ANSWER_S, CONNECT_S, AttachError, Connection, NobodyListens
+from gyoza_tui.worker.control_socket.connection import ANSWER_S, CONNECT_S, AttachError, Connection, Refused
 from gyoza_tui.worker.control_socket.parts import Picture
 from gyoza_tui.worker.view.check import Check
 from gyoza_tui.worker.view.control import (
@@ -44,6 +45,8 @@ class RemoteControl:
         self._clock = clock
         self._connection = Connection(root)
         self._heard_at = clock.boot()
+        self._hello = self._connection.hello
+        """Of the worker that the picture is of."""
         self._ended: str | None = None
         self._picture = Picture()
         self._pictured = threading.Event()
@@ -51,8 +54,7 @@ class RemoteControl:
         threading.Thread(target=self._keep, name="attach", daemon=True).start()
         if not self._pictured.wait(CONNECT_S):
             self.close()
-            hello = self._connection.hello
-            raise AttachError(f"worker {hello.worker_id} (pid {hello.pid}) does not answer")
+            raise AttachError(f"worker {self._hello.worker_id} (pid {self._hello.pid}) does not answer")
 
     def close(self) -> None:
         """The worker goes on."""
@@ -60,7 +62,7 @@ class RemoteControl:
         self._connection.close()
 
     def contact(self) -> Contact:
-        hello = self._connection.hello
+        hello = self._hello
         return Contact(max(0.0, self._clock.boot() - self._heard_at), self._ended, (hello.instance_id, hello.epoch))
 
     def snapshot(self) -> Snapshot:
@@ -130,7 +132,8 @@ class RemoteControl:
         return found
 
     def log_bytes(self, key: int) -> Iterator[bytes]:
-        return self._connection.pieces("log_bytes", key)
+        with _in_time():
+            yield from self._connection.pieces("log_bytes", key)
 
     def describe(self, key: int) -> dict[str, Any]:
         found: dict[str, Any] = self._ask("describe", key)
@@ -148,10 +151,8 @@ class RemoteControl:
             return None
 
     def _ask(self, call: str, *args: Any, **more: Any) -> Any:
-        try:
+        with _in_time():
             return self._connection.ask(call, *args, **more)
-        except TimeoutError:
-            raise ControlError(f"the worker has not answered for {ANSWER_S:g} s") from None
 
     def _keep(self) -> None:
         """Read what comes, and connect again when that is over."""
@@ -162,19 +163,27 @@ class RemoteControl:
             while not self._closed.wait(_AGAIN_S):
                 try:
                     self._connection = Connection(self._root)
-                except NobodyListens:
-                    continue
-                except AttachError as error:
+                except Refused as error:
                     self._ended = str(error)
+                except AttachError:
+                    continue
                 else:
-                    self._ended = None
                     break
+        self._connection.close()
 
     def _hear(self, picture: Picture, message: dict[str, Any]) -> None:
         self._heard_at = self._clock.boot()
         if "push" in message:
             picture.take(message["push"])
-            self._picture = picture
+            self._picture, self._hello, self._ended = picture, self._connection.hello, None
             self._pictured.set()
         elif "bye" in message:
             self._ended = str(message["bye"])
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise ControlError(f"the worker has not answered for {ANSWER_S:g} s") from None

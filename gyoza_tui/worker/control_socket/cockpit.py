@@ -7,138 +7,183 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final
-
-from pydantic import ValidationError
+from queue import SimpleQueue
+from typing import Any, Final, NamedTuple
 
 from gyoza_tui.worker.control_socket.parts import Difference, Shown
-from gyoza_tui.worker.control_socket.wire import WATCH, Codec, WireError, call_types, frame, join, receive
-from gyoza_tui.worker.view.control import ControlError, WorkerControl
+from gyoza_tui.worker.control_socket.wire import (
+    ASK_MAX,
+    DROP,
+    MORE,
+    WATCH,
+    Codec,
+    WireError,
+    call_types,
+    frame,
+    join,
+    receive,
+)
+from gyoza_tui.worker.view.control import WorkerControl
 
 SEND_S: Final = 5.0
 """How long a cockpit may take nothing before it is let go: one that was stopped comes back by itself."""
-_AT_ONCE: Final = 8
+AT_ONCE: Final = 8
 """Calls that wait for a disk, an engine or the server."""
+_UNSENT: Final = 16
+"""A cockpit that has not taken so many answers is not listened to."""
 _PIECE: Final = 256 * 1024
 _BYTES: Final[Codec[bytes]] = Codec(bytes)
 _TIMEVAL: Final = struct.Struct("@ll")
-COMMANDS: Final = frozenset({"pause", "resume", "end", "undo_drain", "cancel", "release", "try_now"})
+_IN_ORDER: Final = frozenset({WATCH, "pause", "resume", "end", "undo_drain", "cancel", "release", "try_now"})
 """They return at once, in the order in which they came; what they bring about is sent before their answer."""
 
 
+class _Ask(NamedTuple):
+    number: int
+    call: str
+    given: dict[str, Any]
+
+
 class Cockpit:
-    """Has two threads, one that reads and one that sends. Nothing here makes the worker wait."""
+    """Has a thread that reads, one that does commands and one that sends. Nothing here makes the worker wait."""
 
     def __init__(
         self,
         connection: socket.socket,
         control: WorkerControl,
-        shown: Callable[[], Shown],
+        refresh: Callable[[], None],
         over: Callable[[Cockpit], None],
     ) -> None:
-        """`shown` is what the worker shows now; `over` is called once when the connection is."""
+        """`refresh` shows every cockpit what the worker shows now; `over` is called once when the connection is."""
         self._connection = connection
         self._control = control
-        self._now = shown
+        self._refresh = refresh
         self._over = over
         self._ready = threading.Condition()
         self._answers: deque[bytes] = deque()
         self._latest: Shown | None = None
         self._closing = False
+        self._gone = threading.Event()
         self._difference = Difference()
-        self._free = threading.BoundedSemaphore(_AT_ONCE)
+        self._commands: SimpleQueue[_Ask | None] = SimpleQueue()
+        self._free = threading.BoundedSemaphore(AT_ONCE)
+        self._pieces: dict[int, Iterator[bytes]] = {}
+        """By the number of their ask: what has been answered in part."""
         self.watches = False
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(int(SEND_S), 0))
 
     def start(self, hello: bytes) -> None:
-        self._answers.append(hello)
-        for work, name in ((self._read, "cockpit-read"), (self._send, "cockpit-send")):
-            threading.Thread(target=work, name=name, daemon=True).start()
+        self._answers.append(frame(hello))
+        for work, name in ((self._read, "read"), (self._command, "command"), (self._send, "send")):
+            threading.Thread(target=work, name=f"cockpit-{name}", daemon=True).start()
 
     def show(self, shown: Shown) -> None:
         """What is to be sent next, in place of what was not sent yet."""
         with self._ready:
             self._latest = shown
-            self._ready.notify()
+            self._ready.notify_all()
 
     def close(self, last: bytes | None = None) -> None:
         """Send `last`, then end the connection."""
         with self._ready:
             if last is not None:
-                self._answers.append(last)
+                self._answers.append(frame(last))
             self._closing = True
-            self._ready.notify()
+            self._ready.notify_all()
+
+    def wait(self, timeout_s: float) -> None:
+        """Until the connection is over."""
+        self._gone.wait(timeout_s)
 
     def _read(self) -> None:
         with suppress(OSError, EOFError, WireError):
-            while True:
-                self._take(receive(self._connection))
+            while self._listens():
+                self._take(receive(self._connection, ASK_MAX))
+        self._commands.put(None)
         self.close()
-        self._over(self)
+
+    def _listens(self) -> bool:
+        """Once it has taken its answers; whether the connection goes on."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._closing or len(self._answers) < _UNSENT)
+            return not self._closing
 
     def _take(self, message: dict[str, Any]) -> None:
         number, call, given = message.get("ask"), message.get("call"), message.get("with", {})
         if not isinstance(number, int) or not isinstance(call, str) or not isinstance(given, dict):
             raise WireError("no ask")
-        if call == WATCH:
-            self.watches = True
-            self.show(self._now())
-            self._answer(number, value=b"null")
-        elif call in COMMANDS:
-            self._do(number, call, given)
+        ask = _Ask(number, call, given)
+        if call in _IN_ORDER:
+            self._commands.put(ask)
+        elif call == DROP:
+            self._pieces.pop(number, None)
+        elif self._free.acquire(blocking=False):
+            threading.Thread(target=self._do_beside, args=(ask,), name=call, daemon=True).start()
         else:
-            self._free.acquire()
-            threading.Thread(target=self._do_beside, args=(number, call, given), name=call, daemon=True).start()
+            self._fail(number, "control", f"the worker has {AT_ONCE} things to answer first")
 
-    def _do_beside(self, number: int, call: str, given: dict[str, Any]) -> None:
+    def _command(self) -> None:
+        while (ask := self._commands.get()) is not None:
+            self._do(ask)
+
+    def _do_beside(self, ask: _Ask) -> None:
         try:
-            self._do(number, call, given)
+            self._do(ask)
         finally:
             self._free.release()
 
-    def _do(self, number: int, call: str, given: dict[str, Any]) -> None:
+    def _do(self, ask: _Ask) -> None:
         try:
-            types = call_types(call)
-            result = getattr(self._control, call)(**types.load_arguments(given))
-            if call in COMMANDS and self.watches:
-                self.show(self._now())
-            if types.result is None:
-                self._answer_in_pieces(number, result)
-            else:
-                self._answer(number, value=types.result.dump(result))
-        except (ControlError, KeyError, ValidationError, TypeError) as error:
-            kind = "unknown" if isinstance(error, KeyError) else "control"
-            self._answer(number, error=json.dumps([kind, str(error)]).encode())
+            self._answer(ask.number, **self._result(ask))
+        except KeyError as error:
+            self._fail(ask.number, "unknown", str(error))
+        except Exception as error:
+            self._fail(ask.number, "control", str(error) or repr(error))
 
-    def _answer_in_pieces(self, number: int, pieces: Iterator[bytes]) -> None:
-        """No more of them are kept than the cockpit takes."""
-        for piece in pieces:
-            for begin in range(0, len(piece), _PIECE):
-                self._answer(number, part=_BYTES.dump(piece[begin : begin + _PIECE]))
-                with self._ready:
-                    while self._answers and not self._closing:
-                        self._ready.wait()
-                    if self._closing:
-                        return
-        self._answer(number, value=b"null")
+    def _result(self, ask: _Ask) -> dict[str, bytes]:
+        if ask.call == WATCH:
+            self.watches = True
+            self._refresh()
+            return {"value": b"null"}
+        if ask.call == MORE:
+            return self._piece(ask.number, self._pieces.pop(ask.number))
+        types = call_types(ask.call)
+        result = getattr(self._control, ask.call)(**types.load_arguments(ask.given))
+        if types.result is None:
+            return self._piece(ask.number, _pieces_of(result))
+        if ask.call in _IN_ORDER:
+            self._refresh()
+        return {"value": types.result.dump(result)}
+
+    def _piece(self, number: int, pieces: Iterator[bytes]) -> dict[str, bytes]:
+        """The next of them is read when the cockpit asks for it."""
+        piece = next(pieces, None)
+        if piece is None:
+            return {"value": b"null"}
+        self._pieces[number] = pieces
+        return {"part": _BYTES.dump(piece)}
+
+    def _fail(self, number: int, kind: str, words: str) -> None:
+        self._answer(number, error=json.dumps([kind, words]).encode())
 
     def _answer(self, number: int, **parts: bytes) -> None:
+        answer = frame(join({"answer": b"%d" % number, **parts}))
         with self._ready:
-            self._answers.append(join({"answer": b"%d" % number, **parts}))
+            self._answers.append(answer)
             self._ready.notify_all()
 
     def _send(self) -> None:
-        try:
+        with suppress(OSError, WireError):
             while (message := self._next()) is not None:
-                self._connection.sendall(frame(message))
-        except (OSError, WireError):
-            pass
-        finally:
-            with suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
-            self._connection.close()
+                self._connection.sendall(message)
+        self.close()
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+        self._gone.set()
+        self._over(self)
 
     def _next(self) -> bytes | None:
         """What is new before what was asked: an answer finds what it brought about on the screen."""
@@ -147,7 +192,7 @@ class Cockpit:
                 if self._latest is not None:
                     latest, self._latest = self._latest, None
                     if new := self._difference.take(latest):
-                        return join({"push": join(new)})
+                        return frame(join({"push": join(new)}))
                 if self._answers:
                     answer = self._answers.popleft()
                     self._ready.notify_all()
@@ -155,3 +200,15 @@ class Cockpit:
                 if self._closing:
                     return None
                 self._ready.wait()
+
+
+def _pieces_of(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, as much at once as is sent at once."""
+    held = bytearray()
+    for part in parts:
+        held += part
+        while len(held) >= _PIECE:
+            yield bytes(held[:_PIECE])
+            del held[:_PIECE]
+    if held:
+        yield bytes(held)

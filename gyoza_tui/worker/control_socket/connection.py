@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,9 @@ from pydantic import ValidationError
 from gyoza_tui import __version__
 from gyoza_tui.worker.control_socket import address
 from gyoza_tui.worker.control_socket.wire import (
+    ASK_MAX,
+    DROP,
+    MORE,
     SCHEMA,
     WATCH,
     Codec,
@@ -31,6 +35,9 @@ from gyoza_tui.worker.view.control import ControlError
 CONNECT_S: Final = 3.0
 """A worker that takes longer hangs."""
 ANSWER_S: Final = 30.0
+_SEND_S: Final = 0.5
+"""A worker that takes nothing for so long, with all that a socket holds unread, hangs."""
+_TIMEVAL: Final = struct.Struct("@ll")
 _AWAY: Final = "the worker does not answer: the connection to it is lost"
 _HELLO: Final[Codec[Hello]] = Codec(Hello)
 _TEXT: Final[Codec[str]] = Codec(str)
@@ -47,6 +54,10 @@ class NobodyListens(AttachError):
     """There is no worker, or it has no socket."""
 
 
+class Refused(AttachError):
+    """The worker answers, and does not serve this cockpit."""
+
+
 class Connection:
     """Greeted by a worker. One thread reads; any may ask."""
 
@@ -61,6 +72,7 @@ class Connection:
         try:
             self.hello = _greeted(receive(self._socket))
             self._socket.settimeout(None)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(0, int(_SEND_S * 1e6)))
         except (OSError, EOFError, WireError):
             self._socket.close()
             raise AttachError(f"the worker does not answer at {root / address.NAME}") from None
@@ -70,7 +82,7 @@ class Connection:
 
     def watch(self) -> None:
         """Let what the worker shows be pushed."""
-        self._send(next(self._numbers), {"call": _TEXT.dump(WATCH)})
+        self._send(next(self._numbers), WATCH)
 
     def read(self, heard: Callable[[dict[str, Any]], None]) -> None:
         """Until the connection is over; `heard` gets each message that answers nothing that was asked."""
@@ -88,15 +100,21 @@ class Connection:
     def ask(self, call: str, *args: Any, timeout_s: float = ANSWER_S, **more: Any) -> Any:
         """The call's result. Raises what it raises, and TimeoutError; ControlError when the connection is over."""
         types = call_types(call)
-        with self._asked(call, *args, **more) as answers:
+        with self._asked(call, *args, **more) as (_, answers):
             answer = _next(answers, timeout_s)
             assert types.result is not None, "it answers in pieces"
             return types.result.load(answer.get("value"))
 
     def pieces(self, call: str, *args: Any) -> Iterator[bytes]:
-        with self._asked(call, *args) as answers:
+        """What the call yields. Raises as `ask` does; one that is not read to its end costs the worker nothing."""
+        with self._asked(call, *args) as (number, answers):
             while "part" in (answer := _next(answers, ANSWER_S)):
-                yield _BYTES.load(answer["part"])
+                try:
+                    yield _BYTES.load(answer["part"])
+                except GeneratorExit:
+                    self._send(number, DROP)
+                    raise
+                self._send(number, MORE)
 
     def close(self) -> None:
         with self._lock:
@@ -109,22 +127,29 @@ class Connection:
         self._socket.close()
 
     @contextmanager
-    def _asked(self, call: str, *args: Any, **more: Any) -> Iterator[_Answers]:
+    def _asked(self, call: str, *args: Any, **more: Any) -> Iterator[tuple[int, _Answers]]:
         number, answers = next(self._numbers), queue.SimpleQueue[dict[str, Any]]()
         with self._lock:
             if self._over:
                 raise ControlError(_AWAY)
             self._waiting[number] = answers
         try:
-            self._send(number, {"call": _TEXT.dump(call), "with": call_types(call).dump_arguments(*args, **more)})
-            yield answers
+            self._send(number, call, call_types(call).dump_arguments(*args, **more))
+            yield number, answers
         finally:
             del self._waiting[number]
 
-    def _send(self, number: int, ask: dict[str, bytes]) -> None:
-        message = frame(join({"ask": b"%d" % number, **ask}))
-        with self._sending, suppress(OSError):  # the one who reads finds out
-            self._socket.sendall(message)
+    def _send(self, number: int, call: str, given: bytes = b"{}") -> None:
+        try:
+            message = frame(join({"ask": b"%d" % number, "call": _TEXT.dump(call), "with": given}), ASK_MAX)
+        except WireError as error:
+            raise ControlError(str(error)) from None
+        with self._sending:
+            try:
+                self._socket.sendall(message)
+            except OSError:
+                with suppress(OSError):  # the one who reads finds out, after what was sent before
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _next(answers: _Answers, timeout_s: float) -> dict[str, Any]:
@@ -149,15 +174,15 @@ def _connect(root: Path) -> socket.socket:
 
 def _greeted(message: dict[str, Any]) -> Hello:
     if "refused" in message:
-        raise AttachError(str(message["refused"]))
+        raise Refused(str(message["refused"]))
     found = message.get("hello")
     schema, version = found[:2] if isinstance(found, list) and len(found) >= 2 else (None, "of another version")
     if schema != SCHEMA:
-        raise AttachError(
+        raise Refused(
             f"the worker is gyoza-tui {version}, this is {__version__}: the two do not understand each other. "
             "Attach with that version, or start the worker again with this one"
         )
     try:
         return _HELLO.load(found)
     except ValidationError:
-        raise AttachError("the worker's hello is not understood") from None
+        raise Refused("the worker's hello is not understood") from None

@@ -20,6 +20,8 @@ from gyoza_tui.worker.view.control import WorkerControl
 COCKPITS_MAX: Final = 8
 SHOW_S: Final = 0.5
 _LOG_S: Final = 0.1
+_BYE_S: Final = 0.5
+"""How long a worker that ends waits for its cockpits to take its last words."""
 _THERE_S: Final = 5.0
 """How often it looks whether its socket is still there."""
 
@@ -34,6 +36,7 @@ class ControlSocket:
         self._clock = clock
         self._encoder = Encoder(control)
         self._writing = threading.Lock()
+        self._shown: Shown | None = None
         self._changed = threading.Condition()
         self._cockpits: list[Cockpit] = []
         self._listener: socket.socket | None = None
@@ -53,16 +56,36 @@ class ControlSocket:
             self._listener = None
             self._changed.notify_all()
         if listener is not None:
-            (self._root / address.NAME).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self._root / address.NAME).unlink(missing_ok=True)
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
         for cockpit in cockpits:
             cockpit.close(join({"bye": json.dumps(words).encode()}))
+        ends = self._clock.boot() + _BYE_S
+        for cockpit in cockpits:
+            cockpit.wait(max(0.0, ends - self._clock.boot()))
 
-    def _shown(self) -> Shown:
+    def _refresh(self) -> None:
+        """Show every cockpit what the worker shows now."""
         with self._writing:
-            return self._encoder.shown()
+            self._show(self._encoder.shown())
+
+    def _refresh_logs(self) -> None:
+        """Show every cockpit how the logs have grown since."""
+        with self._writing:
+            if self._shown is not None:
+                self._show(self._encoder.with_log_sizes(self._shown))
+
+    def _show(self, shown: Shown) -> None:
+        self._shown = shown
+        for cockpit in self._watching():
+            cockpit.show(shown)
+
+    def _watching(self) -> list[Cockpit]:
+        with self._changed:
+            return [cockpit for cockpit in self._cockpits if cockpit.watches]
 
     def _accept(self) -> None:
         while not self._stopped.is_set():
@@ -87,48 +110,44 @@ class ControlSocket:
             return
         with suppress(OSError), self._changed:
             if self._listener is not None:
-                self._listener.close()
-                self._listener = address.listen(self._root)
+                listener, self._listener = self._listener, address.listen(self._root)
+                listener.close()
 
     def _welcome(self, connection: socket.socket) -> None:
         connection.settimeout(None)
         if address.peer_uid(connection) not in (0, os.geteuid()):
             _refuse(connection, "this worker is another user's")
             return
-        cockpit = Cockpit(connection, self._control, self._shown, self._leave)
         with self._changed:
-            full = len(self._cockpits) >= COCKPITS_MAX
-            if not full and not self._stopped.is_set():
+            if self._stopped.is_set():
+                connection.close()
+            elif len(self._cockpits) >= COCKPITS_MAX:
+                _refuse(connection, f"{COCKPITS_MAX} cockpits look at this worker already: close one of them")
+            else:
+                cockpit = Cockpit(connection, self._control, self._refresh, self._leave)
+                cockpit.start(self._hello)
                 self._cockpits.append(cockpit)
                 self._changed.notify_all()
-        if full:
-            _refuse(connection, f"{COCKPITS_MAX} cockpits look at this worker already: close one of them")
-        else:
-            cockpit.start(self._hello)
 
     def _leave(self, cockpit: Cockpit) -> None:
         with self._changed:
-            if cockpit in self._cockpits:
-                self._cockpits.remove(cockpit)
+            self._cockpits.remove(cockpit)
 
     def _push(self) -> None:
         """What the worker shows twice a second, and how its logs grow ten times."""
-        shown, next_s = None, 0.0
-        while not self._stopped.is_set():
+        next_s = 0.0
+        while True:
             with self._changed:
-                watching = [cockpit for cockpit in self._cockpits if cockpit.watches]
-                if not watching:
-                    shown = None
-                    self._changed.wait(_LOG_S if self._cockpits else None)
-                    continue
-            now = self._clock.boot()
-            if shown is None or now >= next_s:
-                shown, next_s = self._shown(), now + SHOW_S
-            else:
-                with self._writing:
-                    shown = self._encoder.with_log_sizes(shown)
-            for cockpit in watching:
-                cockpit.show(shown)
+                self._changed.wait_for(lambda: self._cockpits or self._stopped.is_set())
+            if self._stopped.is_set():
+                return
+            if self._watching():
+                now = self._clock.boot()
+                if now >= next_s:
+                    next_s = now + SHOW_S
+                    self._refresh()
+                else:
+                    self._refresh_logs()
             self._stopped.wait(_LOG_S)
 
 

@@ -6,6 +6,9 @@ A frame is its length in four bytes, big-endian, and one JSON object with one of
                      push    what has changed of what it shows
                      answer  the number of an ask, with value, error or part
     from a cockpit   ask     a number, with call and arguments; the call `watch` begins the pushes
+
+What is answered in pieces is answered by one part; the calls `more` and `drop` with the same number ask for the next
+one, and for none.
 """
 
 from __future__ import annotations
@@ -27,7 +30,10 @@ from gyoza_tui.worker.view.control import WorkerControl
 SCHEMA: Final = 1
 """Of the calls and what they carry: grows when either changes, which a test notices."""
 FRAME_MAX: Final = 32 * MIB
+ASK_MAX: Final = MIB
 WATCH: Final = "watch"
+MORE: Final = "more"
+DROP: Final = "drop"
 _LENGTH: Final = struct.Struct("!I")
 _CONFIG: Final = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 _T = TypeVar("_T")
@@ -109,17 +115,17 @@ def join(parts: dict[str, bytes]) -> bytes:
     return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name, value in parts.items()) + b"}"
 
 
-def frame(message: bytes) -> bytes:
-    if len(message) > FRAME_MAX:
-        raise WireError(f"a message of {len(message)} bytes: at most {FRAME_MAX} are sent")
+def frame(message: bytes, limit: int = FRAME_MAX) -> bytes:
+    if len(message) > limit:
+        raise WireError(f"a message of {len(message)} bytes: at most {limit} are sent")
     return _LENGTH.pack(len(message)) + message
 
 
-def receive(connection: socket.socket) -> dict[str, Any]:
+def receive(connection: socket.socket, limit: int = FRAME_MAX) -> dict[str, Any]:
     """The next message. Raises WireError for what is none of ours, OSError or EOFError when the connection is over."""
     (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
-    if length > FRAME_MAX:
-        raise WireError(f"a message of {length} bytes: at most {FRAME_MAX} are taken")
+    if length > limit:
+        raise WireError(f"a message of {length} bytes: at most {limit} are taken")
     try:
         message = from_json(_exactly(connection, length))
     except ValueError as error:
