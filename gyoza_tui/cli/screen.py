@@ -63,7 +63,7 @@ def _program() -> str:
     return shlex.quote(str(program))
 
 
-def options(settings: Settings, command: str) -> UiOptions:
+def options(settings: Settings, command: str, *, attached: bool = False) -> UiOptions:
     """What the app is told; CliError for what the user's settings say of it and cannot be."""
     from gyoza_tui.ui import theme_file
     from gyoza_tui.ui.keys.users_keymap import KeymapError, check_keymap
@@ -82,6 +82,7 @@ def options(settings: Settings, command: str) -> UiOptions:
         theme=settings.ui_theme,
         keymap=settings.ui_keymap,
         to_submit=command,
+        attached=attached,
         theme_file=worker_dir(settings.state_dir, settings.worker_id) / theme_file.NAME,
     )
 

@@ -37,6 +37,7 @@ VERBS: Final = {
     "retry": _Verb("change", "RETRY_EXAMPLES"),
     "priority": _Verb("change", "PRIORITY_EXAMPLES"),
     "workers": _Verb("workers", only_tells=True),
+    "attach": _Verb("attach"),
     "events": _Verb("events", only_tells=True),
     "check": _Verb("check"),
     "completion": _Verb("completion", only_tells=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -37,7 +37,7 @@ from gyoza_tui.ui.theme import dress
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.tty.driver import GyozaDriver
 from gyoza_tui.ui.tty.textual_internals import driver_of
-from gyoza_tui.worker.view.control import Ending, WorkerControl
+from gyoza_tui.worker.view.control import ControlError, Ending, WorkerControl
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
 
@@ -141,23 +141,18 @@ class GyozaApp(App[Leave], inherit_bindings=False):
     def action_pause(self) -> None:
         if self._refused(refusals.pause(self.snapshot)):
             return
-        if self.snapshot.state is WorkerState.PAUSED:
-            self.control.resume()
-        else:
-            self.control.pause()
-        self.tick()
+        self._command(self.control.resume if self.snapshot.state is WorkerState.PAUSED else self.control.pause)
 
     def action_try_now(self) -> None:
         if not self._refused(refusals.try_now(self.snapshot)):
-            self.control.try_now()
             say(self.screen, "trying the server now")
+            self._command(self.control.try_now)
 
     def action_drain(self) -> None:
         if self._refused(refusals.drain(self.snapshot)):
             return
         if self.snapshot.state is WorkerState.DRAINING:
-            self.control.undo_drain()
-            self.tick()
+            self._command(self.control.undo_drain)
         else:
             question = questions.drain(self.snapshot, self.options.keymap)
             self.push_screen(Confirm(question), lambda yes: self._drain() if yes else None)
@@ -179,7 +174,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         if copies := run_tools.selected_text(self.screen):
             in_background(self, copies)
         else:
-            self._ask_quit()
+            self.interrupt()
 
     def action_suspend(self) -> None:
         question = questions.suspend(self.snapshot)
@@ -189,7 +184,11 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         if len(self.screen_stack) > 1:
             self.pop_screen()
         else:
-            self._ask_quit()
+            self.ask_quit()
+
+    def interrupt(self) -> None:
+        """What Ctrl-C means where nothing is selected."""
+        self.ask_quit()
 
     def _follow(self, duty: str) -> None:
         in_background(self, partial(follow, self.control, duty), name=duty, group=FOLLOWERS, exit_on_error=False)
@@ -199,8 +198,8 @@ class GyozaApp(App[Leave], inherit_bindings=False):
             say(self.screen, why)
         return why is not None
 
-    def _ask_quit(self) -> None:
-        self.push_screen(QuitDialog(self.snapshot, self.options.keymap), self._leave)
+    def ask_quit(self) -> None:
+        self.push_screen(QuitDialog(self.snapshot, self.options), self._leave)
 
     def _leave(self, way: Way | None) -> None:
         match way:
@@ -209,7 +208,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
             case Way.DRAIN:
                 self._drain()
             case Way.DETACH:
-                self.control.end(Ending.DETACH)
+                self._command(partial(self.control.end, Ending.DETACH))
                 self.exit(Leave.ENDED)
             case Way.CANCEL_ALL if refusals.stoppable(self.snapshot):
                 self._ask_cancel_all(exits=True)
@@ -225,11 +224,17 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         if not yes:
             return
         if exits:
-            self.control.end(Ending.DRAIN)
+            self._drain()
         for run in runs:
-            self.control.cancel(run.run_id, run.attempt)
-        self.tick()
+            self._command(partial(self.control.cancel, run.run_id, run.attempt))
 
     def _drain(self) -> None:
-        self.control.end(Ending.DRAIN)
+        self._command(partial(self.control.end, Ending.DRAIN))
+
+    def _command(self, command: Callable[[], object]) -> None:
+        """Do it, and show what comes of it at once."""
+        try:
+            command()
+        except ControlError as error:
+            say(self.screen, str(error), "error")
         self.tick()

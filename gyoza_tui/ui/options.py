@@ -54,4 +54,6 @@ class UiOptions:
     """The command that submits a run to this worker's server."""
     theme_file: Path | None = None
     """Where a theme that was chosen on the screen is kept; None: nowhere."""
+    attached: bool = False
+    """The worker is another process."""
     clock: UiClock = field(default_factory=WallClock)

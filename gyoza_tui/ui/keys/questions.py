@@ -106,16 +106,18 @@ def suspend(snapshot: Snapshot) -> Question[bool]:
     )
 
 
-def leave(snapshot: Snapshot, keymap: Mapping[str, str]) -> Question[Way]:
+def leave(snapshot: Snapshot, keymap: Mapping[str, str], *, attached: bool = False) -> Question[Way]:
+    """`attached`: the worker is another process, which this screen's end leaves as it is."""
     runs = snapshot.runs
     drains = f"finishes {_count(runs)}" if runs else "has no run to finish"
     on = f"and {_count(runs)} here {'goes' if len(runs) == 1 else 'go'} on" if runs else "no run is here"
+    goes_on = Choice(Way.BACKGROUND, "Leave the screen, the worker goes on", f"It {_goes_on(snapshot)}, {on}.")
+    stays = Choice(Way.STAY, "Stay", "Nothing changes.")
     return Question(
         Content("Leave?"),
         (Content.assemble(one_line(snapshot.worker_id), f" · {_count(runs)} here · {snapshot.to_deliver} to deliver"),),
         (
-            Choice(Way.STAY, "Stay", "Nothing changes."),
-            Choice(Way.BACKGROUND, "Leave the screen, the worker goes on", f"It {_goes_on(snapshot)}, {on}."),
+            *((goes_on, stays) if attached else (stays, goes_on)),
             Choice(
                 Way.DRAIN,
                 "Drain, then exit",

@@ -19,7 +19,7 @@ from gyoza_tui.ui.screens.line import LineScreen
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.tty.textual_internals import TightScreen
 from gyoza_tui.ui.widgets.key_bar import KeyBar
-from gyoza_tui.worker.view.control import WorkerControl
+from gyoza_tui.worker.view.control import ControlError, WorkerControl
 from gyoza_tui.worker.view.snapshot import Intent, RunView, Snapshot
 
 
@@ -141,8 +141,11 @@ class AboutRun(TightScreen[None], inherit_bindings=False):
         return refusals.retry(run, self._control.snapshot())
 
     def _stop(self, run: RunView, stop: Callable[[str, int], bool], yes: bool | None) -> None:
-        if yes and not stop(run.run_id, run.attempt):
-            say(self, f"{run.run_id} has ended meanwhile")
+        try:
+            if yes and not stop(run.run_id, run.attempt):
+                say(self, f"{run.run_id} has ended meanwhile")
+        except ControlError as error:
+            say(self, str(error), "error")
         self.show_snapshot(self._control.snapshot())
 
     def _retry(self, run_id: str, yes: bool | None) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from gyoza_tui.ui.keys import questions
+from gyoza_tui.ui.keys.question import Question
 from gyoza_tui.ui.keys.questions import Way
+from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.screens.dialog import Dialog
 from gyoza_tui.worker.view.snapshot import Snapshot
 
@@ -13,9 +13,12 @@ from gyoza_tui.worker.view.snapshot import Snapshot
 class QuitDialog(Dialog[Way]):
     """Its numbers are those of now."""
 
-    def __init__(self, snapshot: Snapshot, keymap: Mapping[str, str]) -> None:
-        self._keymap = keymap
-        super().__init__(questions.leave(snapshot, keymap))
+    def __init__(self, snapshot: Snapshot, options: UiOptions) -> None:
+        self._options = options
+        super().__init__(self._asked(snapshot))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        self.ask(questions.leave(snapshot, self._keymap))
+        self.ask(self._asked(snapshot))
+
+    def _asked(self, snapshot: Snapshot) -> Question[Way]:
+        return questions.leave(snapshot, self._options.keymap, attached=self._options.attached)

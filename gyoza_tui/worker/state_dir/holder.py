@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import socket
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+LOCK: Final = "lock"
 _NAME: Final = "holder"
 _PID: Final = re.compile(r"pid (\d{1,10}) on ")
 
@@ -17,6 +19,18 @@ _PID: Final = re.compile(r"pid (\d{1,10}) on ")
 def note(root: Path, write: Callable[[Path, str], None]) -> None:
     """Write down that this process has it from now on: the file's time says since when."""
     write(root / _NAME, f"pid {os.getpid()} on {socket.gethostname()}")
+
+
+def in_use(root: Path) -> bool:
+    """Whether a process has that state directory now."""
+    try:
+        with (root / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def holder(root: Path) -> str:

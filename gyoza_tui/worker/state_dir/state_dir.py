@@ -177,7 +177,7 @@ def _close(root: Path) -> None:
 
 
 def _locked(root: Path) -> FileLock:
-    lock = FileLock(root / "lock", timeout=_LOOK_S, thread_local=False)
+    lock = FileLock(root / holder.LOCK, timeout=_LOOK_S, thread_local=False)
     try:
         lock.acquire(poll_interval=_LOOK_S / 10)
     except Timeout:
