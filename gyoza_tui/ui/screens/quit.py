@@ -17,6 +17,9 @@ class QuitDialog(Dialog[Way]):
         self._options = options
         super().__init__(self._asked(snapshot))
 
+    def action_stay(self) -> None:
+        self.dismiss(None)
+
     def show_snapshot(self, snapshot: Snapshot) -> None:
         self.ask(self._asked(snapshot))
 
