@@ -43,11 +43,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     home = tmp_path_factory.mktemp("desk")
     (home / "ops.toml").write_text(OPS)
     with Started(home, "serve", "--port", "0", name="server") as server:
-        url = until(lambda: _url(server), "the server's address")
+        url = until(lambda: _url(server), "the server's address", 60)
         with Started(
             home, "--no-ui", "--server", url, "--ops-file", "ops.toml", "--max-runs", "2", env=HERE, name="worker"
         ) as worker:
-            until(lambda: "local answers" in worker.said or worker.process.poll() is not None, "the worker's start")
+            until(lambda: "local answers" in worker.said or worker.process.poll() is not None, "the worker's start", 60)
             assert worker.process.poll() is None, worker.said
             yield Desk(home, url)
             worker.process.send_signal(signal.SIGTERM)
@@ -65,7 +65,7 @@ def _url(server: Started) -> str:
 
 def test_submit_and_wait(desk: Desk) -> None:
     done = desk("submit", "local://double", "-i", "n=42", "--wait")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     run_id, end, output = done.stdout.splitlines()
     assert end.startswith("COMPLETED")
     assert output == "twice = 84"

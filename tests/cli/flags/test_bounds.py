@@ -73,11 +73,11 @@ def test_one_run_by_the_beginning_of_its_id(served: ServerThread, tmp_path: Path
 
 
 def test_max_seconds_is_a_first_sigterm(served: ServerThread, tmp_path: Path) -> None:
-    run = served.client.create_run("local://long", timeout_s=5)
-    code, summary = _session(served, tmp_path, "--max-seconds", "4")
+    run = served.client.create_run("local://long", timeout_s=10)
+    code, summary = _session(served, tmp_path, "--max-seconds", "8")
     assert (code, summary["runs"]) == (1, {"failed": 1}), "it was waited for"
     assert served.client.get_run(run.id).state is RunState.FAILED
-    assert summary["seconds"] >= 5
+    assert summary["seconds"] >= 10
 
 
 def test_ticks_need_no_screen(served: ServerThread, tmp_path: Path) -> None:

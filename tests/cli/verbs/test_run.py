@@ -432,7 +432,8 @@ def test_ctrl_c_ends_the_credential_helper_of_a_build(helper: dict[str, str], tm
         until((tmp_path / "asked").exists, "the helper is asked")
         command.process.send_signal(signal.SIGINT)
         assert command.process.wait(20) == 130
-    assert not alive(int((tmp_path / "asked").read_text()))
+    helper_pid = int((tmp_path / "asked").read_text())
+    until(lambda: not alive(helper_pid), "the helper's end")
 
 
 @pytest.mark.docker
@@ -451,7 +452,7 @@ def test_ctrl_c_while_a_credential_helper_starts_ends_it_too(
 
     monkeypatch.setattr(subprocess, "Popen", interrupted)
     assert verb("run", "bare").code == 130
-    assert not alive(started[0])
+    until(lambda: not alive(started[0]), "the helper's end")
 
 
 @pytest.mark.docker
