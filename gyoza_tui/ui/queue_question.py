@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gyoza_tui.ui.off_loop import aside
-from gyoza_tui.ui.reasons import none_is_for_this_worker, something_runs
+from gyoza_tui.ui.why_nothing_runs import none_is_for_this_worker, something_runs
 from gyoza_tui.worker.view.control import ControlError, WorkerControl
 from gyoza_tui.worker.view.snapshot import Snapshot
 

@@ -29,6 +29,7 @@ from gyoza_tui.worker.duties.frozen_runs import FrozenRuns
 from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
 from gyoza_tui.worker.duties.intake import Intake
+from gyoza_tui.worker.duties.orphaned_containers import OrphanedContainers
 from gyoza_tui.worker.duties.presence import Presence
 from gyoza_tui.worker.duties.reconcile import Reconcile
 from gyoza_tui.worker.duties.refusals import Refusals
@@ -36,7 +37,6 @@ from gyoza_tui.worker.duties.retention import Retention
 from gyoza_tui.worker.duties.room_maker import RoomMaker
 from gyoza_tui.worker.duties.run_states import RunStates
 from gyoza_tui.worker.duties.sample import Sample
-from gyoza_tui.worker.duties.sweep import Sweep
 from gyoza_tui.worker.duties.verdicts import Verdicts
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.foreign_memory import ForeignMemory
@@ -147,11 +147,11 @@ class Parts:
         empty = EmptyCheck(client, link, session, self.deliver, admission, context, notices)
         self.claim = Claim(clock, notices, wakes, link, pool, session, self.claim_requests, self.intake, empty)
 
-        sweep = Sweep(clock, notices, journal, self.slots, identity, stop_grace_s)
+        orphaned = OrphanedContainers(clock, notices, journal, self.slots, identity, stop_grace_s)
         retention = Retention(journal, state_dir, clock, settings)
         frozen = FrozenRuns(clock, notices, journal, self.slots, identity)
         states = RunStates(client, link, journal, self.slots, context)
-        self.reconcile = Reconcile(clock, notices, wakes, pool, self.slots, sweep, retention, frozen, states)
+        self.reconcile = Reconcile(clock, notices, wakes, pool, self.slots, orphaned, retention, frozen, states)
 
         samples = DiskSamples(clock, journal, pool, state_dir)
         room_maker = RoomMaker(notices, journal, pool, self.slots, state_dir)

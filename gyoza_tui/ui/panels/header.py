@@ -13,8 +13,8 @@ from gyoza_tui.ui.badge import badge
 from gyoza_tui.ui.format import clock, duration, moment, percent, size
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside_text import cut, one_line, plain_line
-from gyoza_tui.ui.reasons import Cause, Reason, server_trouble, since
 from gyoza_tui.ui.run.phases import FINISHED
+from gyoza_tui.ui.why_nothing_runs import Cause, Reason, server_trouble, since
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.squeeze import GONE, Fact, Form, squeezed
 from gyoza_tui.worker.view.snapshot import UNCHECKED, Snapshot

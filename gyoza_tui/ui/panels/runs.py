@@ -19,9 +19,9 @@ from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.panels.checklist import Checklist
 from gyoza_tui.ui.panels.run_list import RunList
 from gyoza_tui.ui.queue_question import QueueQuestion
-from gyoza_tui.ui.reasons import Reason, something_runs, why_nothing_runs
 from gyoza_tui.ui.run import tools as run_tools
 from gyoza_tui.ui.run.phases import FINISHED
+from gyoza_tui.ui.why_nothing_runs import Reason, something_runs, why_nothing_runs
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule

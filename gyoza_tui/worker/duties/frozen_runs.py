@@ -5,7 +5,7 @@ from __future__ import annotations
 from gyoza_tui.backends.base import Backend
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.worker.duties.complaints import Complaints
-from gyoza_tui.worker.duties.sweep import SWEEP_S
+from gyoza_tui.worker.duties.orphaned_containers import SWEEP_S
 from gyoza_tui.worker.identity import Identity
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import RunRow

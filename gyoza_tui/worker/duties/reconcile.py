@@ -8,9 +8,9 @@ from gyoza_tui.models.clock import Clock
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.duties.frozen_runs import FrozenRuns
+from gyoza_tui.worker.duties.orphaned_containers import OrphanedContainers
 from gyoza_tui.worker.duties.retention import Retention
 from gyoza_tui.worker.duties.run_states import RunStates
-from gyoza_tui.worker.duties.sweep import Sweep
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.wakes import Wakes
@@ -31,7 +31,7 @@ class Reconcile(Duty):
         wakes: Wakes,
         pool: BackendPool,
         slots: Slots,
-        sweep: Sweep,
+        orphaned: OrphanedContainers,
         retention: Retention,
         frozen_runs: FrozenRuns,
         run_states: RunStates,
@@ -40,7 +40,7 @@ class Reconcile(Duty):
         self._wakes = wakes
         self._pool = pool
         self._slots = slots
-        self._sweep = sweep
+        self._orphaned = orphaned
         self._retention = retention
         self._frozen_runs = frozen_runs
         self._run_states = run_states
@@ -51,8 +51,8 @@ class Reconcile(Duty):
             self._wakes.beat.set()
             self._wakes.claim.set()
         for name in self._pool.answering:
-            if self._sweep.due(name):
-                self._sweep.sweep(self._pool[name])
+            if self._orphaned.due(name):
+                self._orphaned.remove(self._pool[name])
                 self._retention.prune()
             self._frozen_runs.look(self._pool[name])
         ask_again_s = self._run_states.ask()
@@ -63,4 +63,4 @@ class Reconcile(Duty):
     def sweep_now(self) -> None:
         """Before the first claim with a new journal: containers that it does not know are given back."""
         for _, backend in self._pool.items():
-            self._sweep.sweep(backend)
+            self._orphaned.remove(backend)

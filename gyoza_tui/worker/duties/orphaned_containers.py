@@ -18,7 +18,7 @@ from gyoza_tui.worker.state_dir import orphans
 SWEEP_S: Final = 60.0
 
 
-class Sweep:
+class OrphanedContainers:
     """What carries our labels and belongs to no row that is at work, or to a process that died without a journal, is
     stopped and removed. One attempt that cannot be hides no other."""
 
@@ -43,7 +43,7 @@ class Sweep:
     def due(self, name: str) -> bool:
         return self._clock.boot() - self._swept_at.get(name, -SWEEP_S) >= SWEEP_S
 
-    def sweep(self, backend: Backend) -> None:
+    def remove(self, backend: Backend) -> None:
         with self._complaints.about(f"{backend.name}: what is left there is not known"):
             found = backend.find({Label.WORKER: self._identity.worker_id})
             self._swept_at[backend.name] = self._clock.boot()

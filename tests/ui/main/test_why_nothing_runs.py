@@ -9,7 +9,7 @@ import pytest
 
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.options import UiOptions
-from gyoza_tui.ui.reasons import Cause, none_is_for_this_worker, why_nothing_runs
+from gyoza_tui.ui.why_nothing_runs import Cause, none_is_for_this_worker, why_nothing_runs
 from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.view.snapshot import UNCHECKED, Outcome, Snapshot
 from tests.ui.fake_control import BOOT, FakeControl, snapshot
