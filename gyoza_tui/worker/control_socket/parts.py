@@ -30,7 +30,8 @@ _T = TypeVar("_T")
 
 
 @cache
-def _codec(part: str) -> Codec[Any]:
+def codec(part: str) -> Codec[Any]:
+    """How a part of that kind is written. Raises KeyError for none of ours."""
     match part:
         case "run":
             return Codec(RunView)
@@ -91,7 +92,7 @@ class Encoder:
         known = self._written.get(part)
         if known is not None and (known[0] is value or known[0] == value):
             return value, known[1]
-        return value, _codec(part.partition("/")[0]).dump(value)
+        return value, codec(part.partition("/")[0]).dump(value)
 
 
 class Difference:
@@ -107,9 +108,9 @@ class Difference:
         new = {part: data for part, data in shown.parts.items() if self._sent.get(part) != data}
         new |= {part: b"null" for part in self._sent if part not in shown.parts}
         if samples := _newer(shown.samples, self._sample):
-            new[_SAMPLES], self._sample = _codec(_SAMPLES).dump(samples), samples[-1]
+            new[_SAMPLES], self._sample = codec(_SAMPLES).dump(samples), samples[-1]
         if notices := _newer(shown.notices, self._notice):
-            new[_NOTICES], self._notice = _codec(_NOTICES).dump(notices), notices[-1]
+            new[_NOTICES], self._notice = codec(_NOTICES).dump(notices), notices[-1]
         self._sent = shown.parts
         return new
 
@@ -147,13 +148,13 @@ class Picture:
                 case "log":
                     _put(self._sizes, int(name), value, kind)
                 case "samples":
-                    self.samples = _kept(self.samples, _codec(kind).load(value))
+                    self.samples = _kept(self.samples, codec(kind).load(value))
                 case "notices":
-                    self.notices = (*self.notices, *_codec(kind).load(value))[-_NOTICES_MAX:]
+                    self.notices = (*self.notices, *codec(kind).load(value))[-_NOTICES_MAX:]
                 case "checks":
-                    self.checks = _codec(kind).load(value)
+                    self.checks = codec(kind).load(value)
                 case _:
-                    self._fields[kind] = _codec(kind).load(value)
+                    self._fields[kind] = codec(kind).load(value)
         self.snapshot = Snapshot(
             **self._fields,
             runs=tuple(self._runs[key] for key in sorted(self._runs)),
@@ -166,7 +167,7 @@ def _put(found: dict[Any, Any], key: int | str, value: Any, kind: str) -> None:
     if value is None:
         found.pop(key, None)
     else:
-        found[key] = _codec(kind).load(value)
+        found[key] = codec(kind).load(value)
 
 
 def _kept(samples: Iterable[HardwareSample], new: Sequence[HardwareSample]) -> tuple[HardwareSample, ...]:
