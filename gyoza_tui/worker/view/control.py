@@ -76,7 +76,8 @@ class RunDetails(NamedTuple):
 
     view: RunView
     server: OpRun | None
-    """The run as the server tells it now, with events and attempts; None when it could not be asked."""
+    """The run as the server tells it now, with events and attempts and without its environment, as no view shows one;
+    None when it could not be asked."""
     trouble: str | None
     """Why it could not."""
     refused: tuple[str, ...]

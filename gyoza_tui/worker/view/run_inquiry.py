@@ -64,7 +64,7 @@ class RunInquiry:
             server = self._client.get_run(view.run_id, timeout_s=_ASK_S)
         except httpx.HTTPError as error:
             return RunDetails(view, None, self._trouble(error), refused)
-        return RunDetails(view, server, None, refused)
+        return RunDetails(view, server.model_copy(update={"env": {}}), None, refused)
 
     def why_queued(self) -> str:
         """Of the run that waits and was created last. Raises ControlError when the server does not answer."""
