@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.report import FIGURES_FILE, Figure
+from bench.report import FIGURES_FILE, Figure, python_start_ms
 
 _HERE: Final = Path(__file__).parent
-_STARTS: Final = 9
 
 
 def main() -> None:
@@ -28,7 +25,7 @@ def main() -> None:
     failed = False
     for name in _names():
         print(f"bench.{name}", flush=True)
-        start_ms = _start_ms()
+        start_ms = python_start_ms()
         code, figures = _run(name)
         failed |= code != 0
         for each in figures:
@@ -52,16 +49,6 @@ def _run(name: str) -> tuple[int, list[Figure]]:
         environment = os.environ | {FIGURES_FILE: file.name}
         code = subprocess.run([sys.executable, "-m", f"bench.{name}"], env=environment, check=False).returncode
         return code, [Figure(*json.loads(line)) for line in Path(file.name).read_text().splitlines()]
-
-
-def _start_ms() -> float:
-    """How long this machine takes now for `python -c pass`: its speed, in milliseconds; the median of some starts."""
-    taken = []
-    for _ in range(_STARTS):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "pass"], check=True)
-        taken.append(1000 * (time.perf_counter() - began))
-    return statistics.median(taken)
 
 
 if __name__ == "__main__":

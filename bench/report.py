@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
+import subprocess
 import sys
+import time
 from importlib.metadata import version
 from typing import Final, NamedTuple, NoReturn
 
@@ -15,6 +18,7 @@ from gyoza_tui import __version__
 
 FIGURES_FILE: Final = "BENCH_FIGURES"
 """Names a file that gets each figure as a line of JSON."""
+_STARTS: Final = 9
 
 
 class Figure(NamedTuple):
@@ -48,6 +52,16 @@ def report_all(*figures: Figure) -> NoReturn:
         with open(file, "a") as lines:
             lines.writelines(f"{json.dumps(each)}\n" for each in figures)
     sys.exit(0 if all(each.well for each in figures) else 1)
+
+
+def python_start_ms() -> float:
+    """How long this machine takes now for `python -c pass`: its speed, in milliseconds; the median of some starts."""
+    taken = []
+    for _ in range(_STARTS):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "pass"], check=True)
+        taken.append(1000 * (time.perf_counter() - began))
+    return statistics.median(taken)
 
 
 def _word(well: bool) -> str:
