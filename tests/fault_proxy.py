@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import threading
-import time
 from types import TracebackType
 from typing import Final, Self
 
 import httpx
 
+from tests.pace import Pace
 from tests.scripted_server import Reply, Request, ScriptedServer
 
 _KEPT_HEADERS = ("X-API-Key", "Content-Type")
@@ -22,16 +21,15 @@ class FaultProxy(ScriptedServer):
     def __init__(self, upstream: str, port: int = 0) -> None:
         super().__init__(port=port)
         self.faults: dict[str, Reply] = {}
-        self._over = threading.Event()
-        self._held_up_s = 0.0
+        self._pace = Pace()
         self.point_to(upstream)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._keep_pace, daemon=True).start()
+        self._pace.__enter__()
         return super().__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._over.set()
+        self._pace.__exit__(kind, error, tb)
         super().__exit__(kind, error, tb)
 
     def point_to(self, upstream: str) -> None:
@@ -54,15 +52,8 @@ class FaultProxy(ScriptedServer):
     def latest_beat_s(self, interval_s: float) -> float:
         """How much more than the interval was between two beats that arrived here, whatever they were answered.
 
-        What the machine held up a thread that only waits does not count.
+        What the machine held up a thread that only waits meanwhile does not count.
         """
         arrivals = [request.at for request in self.of("beat")]
-        longest_s = max(later - earlier for earlier, later in itertools.pairwise(arrivals))
-        return longest_s - interval_s - self._held_up_s
-
-    def _keep_pace(self) -> None:
-        began = time.monotonic()
-        while not self._over.wait(_LOOK_S):
-            woken = time.monotonic()
-            self._held_up_s = max(self._held_up_s, woken - began - _LOOK_S)
-            began = woken
+        gaps = (b - a - self._pace.held_up_s(a, b) for a, b in itertools.pairwise(arrivals))
+        return max(gaps) - interval_s

@@ -32,6 +32,7 @@ from gyoza_tui.worker.state_dir.state_dir import log_files
 from gyoza_tui.worker_dirs import worker_dir
 from tests.histories import check_histories
 from tests.images import BUSYBOX
+from tests.pace import Pace
 from tests.server.process import ServerProcess
 from tests.servers import KEY, SUBMIT_KEY, WORK_KEY
 from tests.waiting import until
@@ -280,17 +281,18 @@ def failure(run: OpRun) -> dict[str, Any]:
 class HeartbeatWatch:
     """How late the latest heartbeat of a worker was, by the server's own record of when it received them.
 
-    What held up this watch itself is the machine's delay, or hid a beat from it, and does not count.
+    What the machine held up a thread that only waits meanwhile does not count.
     """
 
     def __init__(self, url: str, worker_id: str) -> None:
         self._url, self._worker = url, worker_id
         self._stop = threading.Event()
         self._seen: list[datetime] = []
-        self._held_up_s = 0.0
+        self._pace = Pace()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
+        self._pace.__enter__()
         self._thread.start()
         return self
 
@@ -299,24 +301,22 @@ class HeartbeatWatch:
     ) -> None:
         self._stop.set()
         self._thread.join(10)
+        self._pace.__exit__(kind, error, trace)
 
     @property
     def late_s(self) -> float:
         assert len(self._seen) > 1, "watched for too short a time"
-        longest_s = max((b - a).total_seconds() for a, b in itertools.pairwise(self._seen))
-        return longest_s - HEARTBEAT_S - self._held_up_s
+        since = time.monotonic() - time.time()
+        beats = [at.timestamp() + since for at in self._seen]
+        return max(b - a - self._pace.held_up_s(a, b) for a, b in itertools.pairwise(beats)) - HEARTBEAT_S
 
     def _watch(self) -> None:
         with GyozaClient(self._url, KEY) as client:
-            began = time.monotonic()
             while not self._stop.wait(_LOOK_S):
                 with contextlib.suppress(httpx.HTTPError):
                     at = client.get_worker(self._worker).last_seen
                     if not self._seen or at != self._seen[-1]:
                         self._seen.append(at)
-                looked = time.monotonic()
-                self._held_up_s = max(self._held_up_s, looked - began - _LOOK_S)
-                began = looked
 
 
 class Starts:
