@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from gyoza_tui.backends.base import BackendError, DiskFull, FileRefused
+from gyoza_tui.backends.base import BackendError, BackendUnavailable, DiskFull, FileRefused
 from gyoza_tui.backends.hostile_file import Kind, check_name, read_whole
 
 _READABLE_BY_ALL: Final = 0o644
@@ -24,6 +25,21 @@ _KINDS: Final = {
 }
 
 
+_AN_OPS_DOING: Final = frozenset(
+    {
+        errno.EACCES,
+        errno.EAGAIN,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENODEV,
+        errno.ENOTDIR,
+        errno.ENXIO,
+        errno.EPERM,
+    }
+)
+"""What an op can bring about with its own file. Anything else, as a machine without a free descriptor, passes."""
+
+
 def put(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write files whole, each in the place of whatever has its name. Raises DiskFull, BackendError, ValueError."""
     try:
@@ -36,7 +52,7 @@ def put(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 def fetch(directory: Path, name: str, limit: int) -> bytes | None:
-    """One file, read as `hostile_file` says; None when there is none. Raises FileRefused."""
+    """One file, read as `hostile_file` says; None when there is none. Raises FileRefused, BackendUnavailable."""
     try:
         with _opened(directory) as folder:
             # O_PATH, as opening a device does something, and opening a pipe waits for its writer.
@@ -48,7 +64,9 @@ def fetch(directory: Path, name: str, limit: int) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise FileRefused(name, f"cannot be read: {error.strerror}") from error
+        if error.errno in _AN_OPS_DOING:
+            raise FileRefused(name, f"cannot be read: {error.strerror}") from error
+        raise BackendUnavailable(f"{directory / name} cannot be read now: {error.strerror}") from error
 
 
 class _OnDisk:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from gyoza_tui.backends.base import FileRefused
+from gyoza_tui.backends.base import BackendUnavailable, FileRefused
 from gyoza_tui.backends.hostile_directory import fetch, put
+from gyoza_tui.backends.local import shim
+from gyoza_tui.backends.local.control import Control
 from tests.waiting import until
 
 
@@ -125,3 +130,37 @@ def test_inputs_replace_a_link_rather_than_write_through_it(tmp_path: Path) -> N
     assert target.read_text() == "kept"
     assert (box / "input.json").read_bytes() == b"{}"
     assert (box / "input.json").stat().st_mode & 0o777 == 0o644
+
+
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """This process can open so many files more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.dup(0))
+        for _ in range(count):
+            os.close(held.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for each in held:
+            os.close(each)
+
+
+@pytest.mark.parametrize("left", range(3))
+def test_a_machine_without_descriptors_is_no_fault_of_the_file(tmp_path: Path, left: int) -> None:
+    (tmp_path / "f").write_bytes(b"whole")
+    with descriptors_left(left), pytest.raises(BackendUnavailable, match="Too many open files"):
+        fetch(tmp_path, "f", 100)
+    assert fetch(tmp_path, "f", 100) == b"whole"
+
+
+@pytest.mark.parametrize("left", range(3))
+def test_nor_is_it_the_end_of_a_local_attempt(tmp_path: Path, left: int) -> None:
+    (tmp_path / shim.END).write_bytes(b"{}")
+    with descriptors_left(left), pytest.raises(BackendUnavailable):
+        Control(tmp_path).state()

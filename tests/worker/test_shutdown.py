@@ -104,6 +104,7 @@ def test_a_drain_that_takes_too_long_detaches(scripted: ScriptedServer, tmp_path
     assert 60 <= rig.clock.boot() - began < 62
     assert rig.now(row).intent is Intent.NONE, "the container stays for the next start"
     assert scripted.of("beat")[-1].body["state"] == "away"
+    assert "detached" in rig.parts.ending.words, "what cockpits are told"
     rig.close()
 
 

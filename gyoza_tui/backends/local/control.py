@@ -115,7 +115,8 @@ class Control:
         shutil.rmtree(grave, ignore_errors=True)
 
     def _read(self, name: str) -> bytes | None:
-        return hostile_directory.fetch(self.path, name, _BYTES_MAX[name])
+        """None when there is none. Raises FileRefused, BackendUnavailable."""
+        return hostile_directory.fetch(self.path, name, _BYTES_MAX[name]) if self.path.is_dir() else None
 
     def _started(self) -> Started | None:
         try:

@@ -57,6 +57,7 @@ class Shutdown:
                     return self._leave()
                 case Ending.DRAIN:
                     if self._drain.takes_too_long():
+                        self._ending.ask(Ending.DETACH)
                         self._announcement.begins(Ending.DETACH)
                         return self._leave()
                     if self._drain.done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 from gyoza_tui.worker.claiming_mode import ClaimingMode
@@ -11,7 +12,7 @@ _ENDED: Final = {
     None: "ended",
     Ending.DRAIN: "drained",
     Ending.DETACH: "detached: what it ran goes on, and the next start adopts it",
-    Ending.RELEASE: "stopped, its runs given back",
+    Ending.RELEASE: "stopped: what it ran was stopped, to be given back",
     Ending.LEAVE: "left at once: what it ran goes on, and the next start adopts it",
 }
 
@@ -21,6 +22,7 @@ class AskedEnding:
 
     def __init__(self, mode: ClaimingMode) -> None:
         self._mode = mode
+        self._lock = threading.Lock()
         self.now: Ending | None = None
 
     @property
@@ -30,12 +32,14 @@ class AskedEnding:
 
     def ask(self, ending: Ending) -> None:
         order = list(Ending)
-        if self.now is None or order.index(ending) > order.index(self.now):
-            self.now = ending
-        if ending is Ending.DRAIN:
-            self._mode.drain(True)
+        with self._lock:
+            if self.now is None or order.index(ending) > order.index(self.now):
+                self.now = ending
+            if ending is Ending.DRAIN:
+                self._mode.drain(True)
 
     def undo_drain(self) -> None:
-        if self.now is Ending.DRAIN:
-            self.now = None
-            self._mode.drain(False)
+        with self._lock:
+            if self.now is Ending.DRAIN:
+                self.now = None
+                self._mode.drain(False)
