@@ -157,7 +157,8 @@ class Placements:
         key = run.need, run.alone_s > 0
         if key not in self._words:
             free = rooms.all_rooms(self._shared.roster, self._connection, self._shared.server_time).values()
-            self._words[key] = placement(Need.loads(run.need), free, self._totals(), alone=run.alone_s > 0)
+            why = placement(Need.loads(run.need), free, self._totals(), alone=run.alone_s > 0)
+            self._words[key] = None if why is None else why.words
         if not run.given_back:
             return self._words[key]
         never = set(self._connection.execute(_NEVER_BY, {"run_id": run.id}).scalars())
