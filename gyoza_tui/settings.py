@@ -21,6 +21,7 @@ from gyoza_tui.models import durations, sizes
 from gyoza_tui.models.faults import SettingsError as SettingsError
 from gyoza_tui.models.identity import check_id
 from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX, TIMEOUT_S_MAX
+from gyoza_tui.models.listen_address import ListenAddress
 from gyoza_tui.models.loopback import is_loopback
 from gyoza_tui.models.nearest import did_you_mean, nearest
 from gyoza_tui.models.values import why_unreadable
@@ -110,6 +111,11 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _listen_address(value: str) -> str:
+    ListenAddress.parse(value)
+    return value
+
+
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
 LocalPath = Annotated[Path, BeforeValidator(_path)]
@@ -149,6 +155,8 @@ class Settings(BaseSettings):
     """A TOML file that lists the commands of this machine that runs may name as `local://name`."""
     log_format: Literal["text", "json"] = "text"
     """How `--no-ui` prints its events."""
+    metrics_port: Annotated[str, AfterValidator(_listen_address)] | None = None
+    """`[ADDRESS:]PORT` of metrics for Prometheus, and of `/health`; without an address on this machine only."""
 
     ui_theme: str | None = Field(default=None, min_length=1, max_length=64)
     """The screen's colours, by the theme's name in the palette. Default: the one chosen there, or `gyoza-dark`."""

@@ -17,7 +17,7 @@ from tests.commands import environment
 from tests.servers import KEY, ServerThread
 from tests.waiting import until
 
-NEVER = {"textual", "fastapi", "uvicorn", "starlette", "sqlalchemy"}
+NEVER = {"textual", "fastapi", "uvicorn", "starlette", "sqlalchemy", "prometheus_client"}
 WORKING = {"docker", "filelock", "gyoza_tui.worker.journal.journal", "httpx", "psutil", "sqlite3"}
 """By what a worker works: it has no place in a process that only shows one."""
 

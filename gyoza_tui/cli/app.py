@@ -51,6 +51,7 @@ def worker(
     tags: Annotated[str | None, typer.Option(metavar="a,b", help="Tags of this worker.")] = None,
     ops_file: Annotated[str | None, typer.Option(metavar="F", help="Commands that runs may name.")] = None,
     log_format: Annotated[str | None, typer.Option(metavar="text|json", help="How --no-ui prints.")] = None,
+    metrics_port: options.MetricsPort = None,
     api_key_file: options.ApiKeyFile = None,
     env_file: options.EnvFile = None,
     new_journal: Annotated[bool, typer.Option("--new-journal", help="Set a damaged journal aside.")] = False,
@@ -74,6 +75,7 @@ def worker(
     """
     connection = Connection(server, worker_id, state_dir, api_key_file, env_file)
     own = {"max_runs": max_runs, "tags": tags, "ops_file": ops_file, "log_format": log_format}
+    own["metrics_port"] = metrics_port
     look = {"ascii": ascii_only, "no_mouse": no_mouse}
     bounding = BoundFlags(max_seconds, until_empty, run, ticks, duties)
     switches = {"no_ui": no_ui, "new_journal": new_journal, "local": local, "demo": demo}

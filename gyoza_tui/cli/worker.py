@@ -162,6 +162,7 @@ def _made(settings: Settings, mode: Mode, state_dir: StateDir | None = None) -> 
             new_journal=mode.new_journal,
             bounds=mode.bounds.bounds(settings),
             duties=mode.bounds.duty_names,
+            is_service=True,
         )
     except (WorkerError, StateDirError, JournalError) as error:
         raise usage(str(error)) from None

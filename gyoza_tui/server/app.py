@@ -88,7 +88,7 @@ def create_app(
     keys = keys or Keys({})
     if not keys:
         app.add_middleware(OwnPagesOnly)
-    app.add_middleware(Door, keys=keys, own_key=own_key, server_id=database.server_id)
+    app.add_middleware(Door, keys=keys, own_key=own_key, server_id=database.server_id, answered=shared.requests)
     return app
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 import uvicorn
@@ -20,6 +21,7 @@ from fastapi import FastAPI
 from gyoza_tui.key_files import chosen_key
 from gyoza_tui.models import durations
 from gyoza_tui.models.faults import SettingsError
+from gyoza_tui.models.listen_address import ListenAddress
 from gyoza_tui.models.loopback import is_loopback
 from gyoza_tui.own_server import Announcement, OwnFiles, files_of_serve, made_key
 from gyoza_tui.server.app import create_app
@@ -30,6 +32,10 @@ from gyoza_tui.server.keys import Keys
 from gyoza_tui.server.roles import Role
 from gyoza_tui.server.shared_state import DAY_S, SharedState, Timings
 from gyoza_tui.server.uvicorn_internals import OrderlyServer, owns_process
+from gyoza_tui.service_manager import ServiceManager
+
+if TYPE_CHECKING:
+    from gyoza_tui.metrics_endpoint import MetricsEndpoint
 
 _LOG = logging.getLogger(__name__)
 _LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
@@ -76,8 +82,15 @@ class ServerOptions:
     timings: Timings = field(default_factory=Timings)
     ready: Callable[[str], None] | None = None
     """Called once with the server's URL when it answers."""
+    metrics_port: str | None = None
+    """`[ADDRESS:]PORT` of its metrics, as Prometheus reads them."""
+    metrics_ready: Callable[[str], None] | None = None
+    """Called with their URL once they can be read."""
     parent_pipe: int | None = None
-    """A file descriptor: when it reads end-of-file the server ends, so that it never outlives its parent."""
+    """A file descriptor: when it reads end-of-file the server ends, so that it never outlives its parent.
+
+    Without one the server is what its process is for, and the service manager is told how it does.
+    """
 
 
 def serve(options: ServerOptions) -> None:
@@ -100,6 +113,11 @@ def serve(options: ServerOptions) -> None:
         if options.parent_pipe is not None:
             _end_with_parent(server, options.parent_pipe)
         at_end.callback(server.shared.close)
+        if options.metrics_port is not None:
+            metrics = at_end.enter_context(contextlib.closing(_metrics(options.metrics_port, server.shared)))
+            metrics.start()
+            if options.metrics_ready is not None:
+                options.metrics_ready(metrics.url)
         asyncio.run(server.serve(sockets=[listening]))
     if server.last_resort is not None:
         server.last_resort.cancel()
@@ -135,6 +153,7 @@ class _Server(OrderlyServer):
         self.shared: SharedState = app.state.shared
         self._options = options
         self._announcement = announcement
+        self._manager = ServiceManager(self._line, app.state.timers.go_on)
         self._url = _url(listening)
         self.last_resort: threading.Timer | None = None
         """Ends the process once its parent is gone, should an orderly end take too long."""
@@ -146,13 +165,21 @@ class _Server(OrderlyServer):
             listening.listen(_BACKLOG)
         if self._options.ready is not None:
             self._options.ready(self._url)
+        if self._options.parent_pipe is None:
+            self._manager.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Withdraw first: once the port is free another process may listen there."""
+        self._manager.stopping()
         if self._announcement is not None:
             self._announcement.withdraw()
         self.shared.stop_waiting()
         await super().shutdown(sockets)
+
+    def _line(self) -> str:
+        now = self.shared.server_time.boot()
+        live = sum(self.shared.roster.live(known, now) for known in self.shared.roster.all())
+        return f"{self._url}, {live} worker{'' if live == 1 else 's'}"
 
 
 def _check(options: ServerOptions) -> None:
@@ -197,6 +224,18 @@ def _bound(options: ServerOptions) -> socket.socket:
     return listening
 
 
+def _metrics(port: str, shared: SharedState) -> MetricsEndpoint:
+    from gyoza_tui.metrics_endpoint import MetricsEndpoint
+    from gyoza_tui.server.metrics import ServerCollector
+
+    try:
+        return MetricsEndpoint(ListenAddress.parse(port), ServerCollector(shared))
+    except ValueError as error:
+        raise ServerError(f"GYOZA_METRICS_PORT: {error}") from None
+    except OSError as error:
+        raise ServerError(f"--metrics-port {port} cannot be listened on: {error.strerror or error}") from None
+
+
 def _url(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -237,6 +276,7 @@ def options_from_environment(
             secret_env_s=_number("GYOZA_SECRET_ENV_DAYS", environment, 7, 3650) * DAY_S,
             passed_over_s=_number("GYOZA_PASSED_OVER_S", environment, 60, 86400, durations.seconds),
         ),
+        metrics_port=environment.get("GYOZA_METRICS_PORT"),
         log_level=(log_level or environment.get("GYOZA_SERVER_LOG_LEVEL", "warning")).lower(),
     )
 

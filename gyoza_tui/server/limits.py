@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ HEALTH = "/health"
 OPEN_PATHS = frozenset({HEALTH, "/docs", "/openapi.json"})
 """Answered without a key: they hold nothing of the cluster."""
 
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BODY_MAX: Final = (
     (re.compile("/runs/[^/]+(/events)?"), REQUEST_MAX),
     (re.compile("/runs|/definitions(/[^/]+/runs)?"), 4 * MIB),
@@ -37,27 +39,36 @@ class _TooLarge(Exception):
 
 
 class Door:
-    """ASGI middleware: the key, the body's size and content type, and `X-Server-Id` on every answer."""
+    """ASGI middleware: the key, the body's size and content type, and `X-Server-Id` on every answer.
 
-    def __init__(self, app: ASGIApp, *, keys: Keys, own_key: Path | None, server_id: str) -> None:
+    `answered` counts answers by method, path as its route has it, and status.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, keys: Keys, own_key: Path | None, server_id: str, answered: Counter[tuple[str, str, int]]
+    ) -> None:
         self._app = app
         self._keys = keys
         self._no_key = "the API key is missing or wrong: send X-API-Key"
         if own_key is not None:
             self._no_key += f"; the key of this server is in {own_key}"
         self._server_id = server_id.encode()
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
+        role = self._keys.role_of(header(scope, b"x-api-key") or b"")
+        inner = {**scope, SCOPE_KEY: role}
+
         async def signed(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self._answered[_method(scope), _path(inner), message["status"]] += 1
                 message["headers"] = [*message.get("headers", []), (b"x-server-id", self._server_id)]
             await send(message)
 
-        role = self._keys.role_of(header(scope, b"x-api-key") or b"")
         if role is None and scope["path"] not in OPEN_PATHS:
             await answer(signed, 401, ErrorCode.UNAUTHORIZED, self._no_key)
             return
@@ -72,7 +83,18 @@ class Door:
         if body and not _is_json(scope):
             await answer(signed, 415, ErrorCode.INVALID, "a body is JSON: send Content-Type: application/json")
         elif body is not None:
-            await self._app({**scope, SCOPE_KEY: role}, _replayed(body, receive), signed)
+            await self._app(inner, _replayed(body, receive), signed)
+
+
+def _method(scope: Scope) -> str:
+    """One of those that there are; a client may send any word."""
+    method: str = scope["method"]
+    return method if method in _METHODS else "OTHER"
+
+
+def _path(scope: Scope) -> str:
+    """As the route has it that was found, with names in place of ids; without one the same for all."""
+    return getattr(scope.get("route"), "path", "")
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

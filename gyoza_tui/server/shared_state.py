@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -96,6 +96,8 @@ class SharedState:
         """Boot time before which nobody is evicted."""
         self.work_changed = False
         """Set by a change that may let a waiting run be given to an open claim."""
+        self.requests: Counter[tuple[str, str, int]] = Counter()
+        """What was answered: method, path as its route has it, status."""
         self.erased = True
         """Set by a change that erased values, which the database's log still holds."""
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="gyoza-read")

@@ -21,6 +21,7 @@ from gyoza_tui.server.shared_state import SharedState
 
 TICK_S = 1.0
 LATE_S = 5.0
+HUNG_S = 120.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -31,6 +32,7 @@ class Timers:
         self._shared = shared
         self._last = shared.server_time.boot()
         self._task: asyncio.Task[None] | None = None
+        self._ended = self._last
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="gyoza-timers")
@@ -51,6 +53,11 @@ class Timers:
                     _LOG.warning("%s", error.detail)
                 else:
                     _LOG.exception("a tick failed; the next one tries again")
+            self._ended = self._shared.server_time.boot()
+
+    def go_on(self) -> bool:
+        """Whether ticks come back, with whatever result: the loop and the writer are at work."""
+        return self._shared.server_time.boot() - self._ended < HUNG_S
 
     def tick(self, tx: Transaction) -> None:
         shared, now = self._shared, self._shared.server_time.boot()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import Connection
 
 from gyoza_tui.models.cores import cores
@@ -12,6 +14,9 @@ from gyoza_tui.server.roster import Known
 from gyoza_tui.server.scheduler import Room
 from gyoza_tui.server.server_time import to_utc
 from gyoza_tui.server.shared_state import SharedState
+
+SILENT: Final = "silent"
+LOST: Final = "lost"
 
 
 def view(shared: SharedState, connection: Connection, worker_id: str) -> WorkerView:
@@ -31,7 +36,7 @@ def _view(shared: SharedState, known: Known, room: Room) -> WorkerView:
     gpus = [GpuReport(id=gpu.id, vram_mb=gpu.free_mb, tags=sorted(gpu.tags)) for gpu in room.gpus]
     return WorkerView(
         worker_id=known.worker_id,
-        state=_state(shared, known),
+        state=state_of(shared, known),
         last_seen=to_utc(known.seen_at),
         resources=report.resources,
         free=ResourcesReport(cpu_cores=cores(max(0, room.cpu_tenths)), ram_mb=max(0, room.ram_mb), gpus=gpus),
@@ -47,10 +52,11 @@ def _view(shared: SharedState, known: Known, room: Room) -> WorkerView:
     )
 
 
-def _state(shared: SharedState, known: Known) -> str:
+def state_of(shared: SharedState, known: Known) -> str:
+    """As the worker says; SILENT and later LOST where it says nothing."""
     silent = shared.server_time.boot() - known.last_seen
     if known.away_until is not None and known.away_until > shared.server_time.due():
         return WorkerState.AWAY
     if silent > shared.timings.eviction_s:
-        return "lost"
-    return known.report.state if shared.roster.live(known, shared.server_time.boot()) else "silent"
+        return LOST
+    return known.report.state if shared.roster.live(known, shared.server_time.boot()) else SILENT

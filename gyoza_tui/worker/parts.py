@@ -10,6 +10,7 @@ from gyoza_tui import __version__
 from gyoza_tui.backends.base import Backend
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import Clock
+from gyoza_tui.service_manager import ServiceManager
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.admission import Admission, Reserve
 from gyoza_tui.worker.attempt_record import Records
@@ -45,6 +46,9 @@ from gyoza_tui.worker.hardware.sampler import History, Sampler
 from gyoza_tui.worker.hooks import HookCalls, Hooks
 from gyoza_tui.worker.identity import Identity
 from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.monitoring.durations import Durations
+from gyoza_tui.worker.monitoring.monitoring import Monitoring
+from gyoza_tui.worker.monitoring.vital_signs import VitalSigns
 from gyoza_tui.worker.notices.headless import Printer
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.notices.worker_log import WorkerLog
@@ -108,7 +112,8 @@ class Parts:
         self.printer = Printer(notices, settings.log_format)
         self.log = WorkerLog(notices, state_dir.worker_log)
         self.session = session = Session(clock, bounds, claims=Claim.name in duties)
-        self.hooks = HookCalls(notices, Hooks(on_run_end=session.ended), hooks)
+        durations = Durations()
+        self.hooks = HookCalls(notices, Hooks(on_run_end=session.ended), Hooks(on_run_end=durations.ended), hooks)
 
         self.wakes = wakes = Wakes()
         self.link = link = ServerLink(clock, notices, settings.heartbeat_s)
@@ -196,6 +201,9 @@ class Parts:
 
         hello = Hello(SCHEMA, __version__, *identity, os.getpid(), client.base_url)
         self.control_socket = ControlSocket(self.control, state_dir.root, hello, clock)
+        signs = VitalSigns(clock, self.duties, link)
+        self.monitoring = Monitoring(self.control, self.duties, signs, durations, self.intake)
+        self.service_manager = ServiceManager(self.monitoring.line, self.monitoring.goes_on)
 
         self.signals = Signals()
         announcement = Announcement(notices, journal, self.deliver)

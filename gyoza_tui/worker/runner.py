@@ -11,6 +11,7 @@ import sqlite3
 import sys
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from gyoza_tui import __version__
 from gyoza_tui.backends.base import Backend
@@ -27,10 +28,14 @@ from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.hooks import Hooks
 from gyoza_tui.worker.journal.file import JournalError
 from gyoza_tui.worker.journal.journal import Journal
+from gyoza_tui.worker.monitoring.monitoring import Monitoring
 from gyoza_tui.worker.parts import Parts
 from gyoza_tui.worker.session import Bounds
 from gyoza_tui.worker.shutdown import EXIT_DONE, EXIT_FAILED
 from gyoza_tui.worker.state_dir.state_dir import StateDir, StateDirError
+
+if TYPE_CHECKING:
+    from gyoza_tui.metrics_endpoint import MetricsEndpoint
 
 
 class WorkerError(Exception):
@@ -59,12 +64,15 @@ class Worker:
         hooks: Hooks | None = None,
         bounds: Bounds | None = None,
         duties: Collection[str] | None = None,
+        is_service: bool = False,
     ) -> None:
+        """`is_service`: this process is there for the worker, and its service manager is told how it does."""
         clock = clock or SystemClock()
         bounds = bounds or Bounds()
         chosen = _chosen(duties, bounds)
         self._code: int | None = None
         self._new_journal = new_journal
+        self._is_service = is_service
         with ExitStack() as opened:
             state_dir = state_dir or StateDir.open(settings.state_dir, settings.worker_id)
             opened.callback(state_dir.close)
@@ -86,13 +94,16 @@ class Worker:
                 bounds=bounds,
                 duties=chosen,
             )
+            self.slots, self.duties = self.parts.slots, self.parts.duties
             if own_client:
                 opened.callback(client.close)
             if own_backends:
                 opened.callback(self._close_backends)
+            self._metrics = _listening(settings.metrics_port, self.parts.monitoring)
             opened.callback(self._finish)
+            if self._metrics is not None:
+                opened.callback(self._metrics.close)
             self._opened = opened.pop_all()
-        self.slots, self.duties = self.parts.slots, self.parts.duties
         self.control, self.signals, self.printer = self.parts.control, self.parts.signals, self.parts.printer
         worker_context.worker_context = self.parts.context
 
@@ -131,6 +142,7 @@ class Worker:
         self._opened.close()
 
     def _finish(self) -> None:
+        self.parts.service_manager.stopping()
         self.parts.control_socket.stop(self.parts.ending.words)
         self.parts.keeper.stop()
         for duty in self.duties:
@@ -184,6 +196,11 @@ class Worker:
                 with suppress(OSError, sqlite3.Error):  # a full disk must not keep a worker from starting
                     parts.journal.update(row.key, adopted=True)
             self.slots.start(row)
+        if self._metrics is not None:
+            parts.notices.say(f"metrics at {self._metrics.url}")
+            self._metrics.start()
+        if self._is_service:
+            parts.service_manager.ready()
         parts.hooks.start()
         if parts.session.bounds.ticks is None:
             self._listen()
@@ -228,6 +245,15 @@ def _made_backends(settings: Settings, state_dir: StateDir) -> dict[str, Backend
         raise WorkerError(str(error)) from None
 
 
+def _listening(address: str | None, monitoring: Monitoring) -> MetricsEndpoint | None:
+    if address is None:
+        return None
+    try:
+        return monitoring.endpoint(address)
+    except OSError as error:
+        raise WorkerError(f"--metrics-port {address} cannot be listened on: {error.strerror or error}") from None
+
+
 def _chosen(duties: Collection[str] | None, bounds: Bounds) -> frozenset[str]:
     try:
         chosen = chosen_duties(duties)
@@ -244,7 +270,7 @@ def start() -> None:
     Blocks until interrupted with Ctrl-C or a signal; does not return: the process ends with the worker.
     """
     try:
-        code = Worker(load()).run()
+        code = Worker(load(), is_service=True).run()
     except (SettingsError, WorkerError, StateDirError, JournalError) as error:
         print(error, file=sys.stderr)
         code = 2

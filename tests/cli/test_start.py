@@ -8,7 +8,18 @@ import sys
 
 import pytest
 
-HEAVY = ("docker", "fastapi", "httpx", "psutil", "pydantic_settings", "rich", "sqlalchemy", "textual", "uvicorn")
+HEAVY = (
+    "docker",
+    "fastapi",
+    "httpx",
+    "prometheus_client",
+    "psutil",
+    "pydantic_settings",
+    "rich",
+    "sqlalchemy",
+    "textual",
+    "uvicorn",
+)
 _PROBE = f"""
 import sys
 from gyoza_tui.__main__ import run

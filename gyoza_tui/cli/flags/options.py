@@ -17,6 +17,10 @@ WorkerId = Annotated[str | None, typer.Option(metavar="ID", help="The worker's n
 StateDir = Annotated[str | None, typer.Option(metavar="D", help="Where journal and logs live.", show_default=False)]
 ApiKeyFile = Annotated[str | None, typer.Option(metavar="F", help="A file with the API key.", show_default=False)]
 EnvFile = Annotated[str | None, typer.Option(metavar="F", help="A file of settings.", show_default=False)]
+MetricsPort = Annotated[
+    str | None,
+    typer.Option(metavar="[ADDRESS:]PORT", help="Where metrics are, as Prometheus reads them.", show_default=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Exact times, in UTC.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -27,6 +27,7 @@ def serve(
     host: Annotated[str | None, typer.Option(metavar="HOST", help="The address to listen at.")] = None,
     port: Annotated[str | None, typer.Option(metavar="PORT", help="0 takes a free one.")] = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="sqlite:///path")] = None,
+    metrics_port: options.MetricsPort = None,
     api_key_file: options.ApiKeyFile = None,
     env_file: options.EnvFile = None,
     no_key: Annotated[bool, typer.Option("--no-key", help="Let every user of this machine in.")] = False,
@@ -45,7 +46,7 @@ def serve(
     from gyoza_tui.settings import load
 
     outer = Connection(api_key_file=api_key_file, env_file=env_file).over(ctx.obj)
-    flags = {"server_host": host, "server_port": port, "database": database}
+    flags = {"server_host": host, "server_port": port, "database": database, "metrics_port": metrics_port}
     settings = load(**flags, **outer.as_settings())
     for warning in settings.warnings:
         say(f"warning: {warning}")
@@ -64,6 +65,8 @@ def serve(
                 work_key=_key(settings.work_key_file),
                 submit_key=_key(settings.submit_key_file),
                 own_files=own_files,
+                metrics_port=settings.metrics_port,
+                metrics_ready=lambda url: say(f"metrics at {url}"),
                 log_level=settings.server_log_level,
                 timings=Timings(secret_env_s=settings.secret_env_days * DAY_S, passed_over_s=settings.passed_over_s),
                 ready=lambda url: say(_welcome(url, own_files)),

@@ -124,6 +124,7 @@ class Deliver(Duty):
         journal = self._journal
         left = journal.memory.reports_of(run)
         while left > 0 and (rows := journal.outbox(run.key, _BATCH)):
+            self.goes_on()
             batch = self._batch(run, rows)
             try:
                 self._send(run, batch)

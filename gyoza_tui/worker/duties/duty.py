@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import ClassVar, Final
 
 import httpx
@@ -19,6 +22,17 @@ from gyoza_tui.worker.notices.notices import Notices
 _SLICE_S: Final = 30.0
 _LOOK_S: Final = 0.25
 """How often the keeper looks: real time, so that a death shows within a second."""
+
+
+class Fault(StrEnum):
+    """What a tick failed by."""
+
+    SERVER = "server"
+    """A request failed."""
+    DISK = "disk"
+    DEATH = "death"
+    """Its thread was ended."""
+    OTHER = "other"
 
 
 class Duty:
@@ -40,6 +54,10 @@ class Duty:
         self._life = Backoff(clock)
         """Of starting its thread again."""
         self.status = DutyStatus(self.name)
+        self.faults: Counter[Fault] = Counter()
+        """How often it failed, by what."""
+        self.due: float | None = None
+        """Boot time at which its next tick is to begin, or at which the one at work last went on. None: not begun."""
 
     def tick(self) -> float:
         """Do the duty once; the seconds from the tick's beginning to the next one, unless it is woken."""
@@ -47,6 +65,7 @@ class Duty:
 
     def start(self) -> None:
         self._began = self._clock.boot()
+        self.due = self._began + self.first_s
         self._thread = threading.Thread(target=self._live, name=self.name, daemon=True)
         self.status = self.status._replace(alive=True)
         try:
@@ -74,26 +93,33 @@ class Duty:
 
     def step(self) -> float:
         """One tick with its bookkeeping; the boot time of the next one."""
-        began = self._clock.boot()
+        self.due = began = self._clock.boot()
         try:
             next_try = began + self.tick()
         except httpx.HTTPError as error:
-            next_try = self._failed(words(error))
+            next_try = self._failed(words(error), Fault.SERVER)
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
             if self.status.last_error != text:
                 self._notices.say(f"{self.name}: {text}", "error", duty=self.name)
-            next_try = self._failed(text)
+            disk = isinstance(error, OSError | sqlite3.Error)
+            next_try = self._failed(text, Fault.DISK if disk else Fault.OTHER)
         else:
             self._backoff.succeed()
             self.status = self.status._replace(last_ok=self._clock.boot(), next_try=next_try)
+        self.due = next_try
         return next_try
+
+    def goes_on(self) -> None:
+        """Tell that its tick is at work: for one that may take long."""
+        self.due = self._clock.boot()
 
     def retry_s(self) -> float:
         """Seconds to wait after a failed tick."""
         return self._backoff.fail()
 
-    def _failed(self, text: str) -> float:
+    def _failed(self, text: str, fault: Fault) -> float:
+        self.faults[fault] += 1
         now = self._clock.boot()
         next_try = now + self.retry_s()
         self.status = self.status._replace(last_error=text, last_error_at=now, next_try=next_try)
@@ -110,6 +136,7 @@ class Duty:
         if (self.status.last_ok or 0.0) > self._began:
             self._life.succeed()
         pause = self._life.fail()
+        self.faults[Fault.DEATH] += 1
         now = self._clock.boot()
         cause = f"{type(error).__name__}: {error}".removesuffix(": ") if error else "nobody knows what"
         text = f"its thread was ended by {cause}"

@@ -35,6 +35,10 @@ class Intake:
         self._notices = notices
         self._wakes = wakes
         self._worker_id = worker_id
+        self.started = 0
+        """Runs that were started, since this process began."""
+        self.refused = 0
+        """Runs that were given back at once."""
 
     def take(self, answer: Claimed) -> int:
         """Start what is new, or give it back with the reason; how many were started."""
@@ -61,10 +65,12 @@ class Intake:
         if refusal is None:
             self._notices.say(f"{run.id} claimed: {run.image}", run=run.id, attempt=row.attempt, state="claimed")
             self._slots.start(row)
+            self.started += 1
         else:
             final = self._admission.never_takes(run, active)
             endings.refused(self._journal, row, self._worker_id, refusal, final=final)
             self._notices.say(f"{run.id} given back: {refusal}", "warning", run=run.id, state="released")
             self._wakes.deliver.set()
+            self.refused += 1
         self._wakes.beat.set()
         return refusal is None
