@@ -28,7 +28,16 @@ from gyoza_tui.models.runs import (
 )
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.models.wire import Wire
-from gyoza_tui.models.workers import ClaimRequest, Health, HeartbeatReply, HeartbeatRequest, WorkerView
+from gyoza_tui.models.workers import (
+    ClaimRequest,
+    Health,
+    HeartbeatReply,
+    HeartbeatRequest,
+    Wanted,
+    WantedRequest,
+    WantedWorkerState,
+    WorkerView,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -257,6 +266,11 @@ class GyozaClient:
 
     def get_worker(self, worker_id: str) -> WorkerView:
         return self._send(endpoints.GET_WORKER, None, parts={"worker_id": worker_id})
+
+    def want_state(self, worker_id: str, state: WantedWorkerState, by: str | None = None) -> Wanted:
+        """Have the worker pause, drain or claim again; it hears of it at once where it is connected."""
+        request = WantedRequest(wanted=state, by=by)
+        return self._send(endpoints.WANT_STATE, request, parts={"worker_id": worker_id})
 
     def delete_worker(self, worker_id: str, instance_id: str | None = None, timeout_s: float | None = None) -> None:
         """A clean good-bye of that instance: its runs go back at once."""

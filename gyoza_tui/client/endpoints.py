@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from gyoza_tui.models.definitions import OpDefinition
 from gyoza_tui.models.runs import OpRun, TopicEvent
-from gyoza_tui.models.workers import Health, WorkerView
+from gyoza_tui.models.workers import Health, Wanted, WorkerView
 
 _T = TypeVar("_T")
 
@@ -49,6 +49,7 @@ HEARTBEAT: Final = Endpoint("POST", "/workers/heartbeat", object)
 CLAIM: Final = Endpoint("POST", "/workers/{worker_id}/claim", list[OpRun])
 LIST_WORKERS: Final = Endpoint("GET", "/workers", list[WorkerView])
 GET_WORKER: Final = Endpoint("GET", "/workers/{worker_id}", WorkerView)
+WANT_STATE: Final = Endpoint("PATCH", "/workers/{worker_id}", Wanted)
 DELETE_WORKER: Final = Endpoint("DELETE", "/workers/{worker_id}", object)
 
 API_KEY_HEADER: Final = "X-API-Key"

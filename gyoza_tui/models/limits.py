@@ -33,6 +33,8 @@ TROUBLES_MAX: Final = 96
 """A beat lists at most so many backends and GPUs in trouble."""
 TROUBLE_WORDS_MAX: Final = 500
 FEATURES_MAX: Final = 64
+ASKER_MAX: Final = 64
+"""Characters of the name of who wants a worker to be in a state."""
 RUNS_PER_CLAIM_MAX: Final = 64
 RUNS_LISTED_MAX: Final = 4096
 """Runs that one beat or claim can list."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
@@ -12,6 +12,7 @@ from gyoza_tui.models.cores import Cores
 from gyoza_tui.models.definitions import Tags
 from gyoza_tui.models.identity import Id
 from gyoza_tui.models.limits import (
+    ASKER_MAX,
     AWAY_S_MAX,
     CLAIM_WAIT_S_MAX,
     CPU_MAX,
@@ -53,6 +54,50 @@ class Feature(StrEnum):
     """What a worker names in its heartbeats, for a server sends it to no other; unknown ones are ignored."""
 
     FRACTIONAL_CPU = "fractional_cpu"
+    WANTED_STATE = "wanted_state"
+
+
+WantedWorkerState: TypeAlias = Literal[WorkerState.CLAIMING, WorkerState.PAUSED, WorkerState.DRAINING]
+
+
+class WantedRequest(Wire):
+    """`PATCH /workers/{id}`."""
+
+    wanted: WantedWorkerState
+    by: str | None = Field(default=None, min_length=1, max_length=ASKER_MAX)
+    """Who wants it, for people to read; the role of the key where no name is given."""
+
+
+class Wanted(Wire):
+    """The state that a worker should be in, as was asked for at the server."""
+
+    state: WantedWorkerState
+    seq: int
+    """Another one for each request; a worker applies each once."""
+    by: str
+    since: AwareDatetime
+
+
+class WantedAnswer(StrEnum):
+    """What a worker has done about the wanted state of one `seq`."""
+
+    APPLIED = "applied"
+    OVERRIDDEN = "overridden"
+    """Another state was asked for at the worker since."""
+    DRAINED = "drained"
+    """A drain that an earlier start of this worker applied: this start is paused."""
+
+
+class WantedReport(Wire):
+    seq: int
+    answer: WantedAnswer
+
+
+class WantedView(Wanted):
+    """The wanted state as everybody may see it."""
+
+    answer: WantedAnswer | None = None
+    """None: the worker has not reported that it knows of it."""
 
 
 class GpuReport(Wire):
@@ -108,6 +153,8 @@ class HeartbeatRequest(Wire):
     away_s: float | None = Field(default=None, ge=0, le=AWAY_S_MAX)
     features: list[str] = Field(default_factory=list, max_length=FEATURES_MAX)
     """What this worker understands beyond the first version: see `Feature`."""
+    wanted: WantedReport | None = None
+    """What it has done about the state that was last wanted of it."""
 
 
 class RunVerdict(Wire):
@@ -127,6 +174,8 @@ class HeartbeatReply(Wire):
     server_id: str | None = None
     queued: int | None = None
     runs: dict[str, RunVerdict] | None = None
+    wanted: Wanted | None = None
+    """Only to a worker with the feature `wanted_state`."""
 
 
 class ClaimRequest(Wire):
@@ -167,6 +216,7 @@ class WorkerView(Wire):
     max_runs: int | None = None
     reserved: str | None = None
     """For which run it is kept free of others, and since when."""
+    wanted: WantedView | None = None
 
 
 class Health(Wire):

@@ -40,11 +40,12 @@ class Act(StrEnum):
     CLAIM = "claim runs"
     REPORT = "report on runs or give them back"
     LEAVE = "deregister workers"
+    DIRECT = "pause, drain or resume workers"
 
 
 MAY: Final[dict[Role, frozenset[Act]]] = {
     Role.WORK: frozenset({Act.READ, Act.BEAT, Act.CLAIM, Act.REPORT, Act.LEAVE, Act.CANCEL, Act.RETRY}),
-    Role.SUBMIT: frozenset({Act.READ, Act.DEFINE, Act.SUBMIT, Act.CANCEL, Act.RETRY, Act.PRIORITIZE}),
+    Role.SUBMIT: frozenset({Act.READ, Act.DEFINE, Act.SUBMIT, Act.CANCEL, Act.RETRY, Act.PRIORITIZE, Act.DIRECT}),
     Role.ADMIN: frozenset(Act),
 }
 ROUTES: Final[dict[tuple[str, str], tuple[Act, ...]]] = {
@@ -62,6 +63,7 @@ ROUTES: Final[dict[tuple[str, str], tuple[Act, ...]]] = {
     ("POST", "/runs/{run_id}/events"): (Act.REPORT,),
     ("POST", "/workers/heartbeat"): (Act.BEAT,),
     ("POST", "/workers/{worker_id}/claim"): (Act.CLAIM,),
+    ("PATCH", "/workers/{worker_id}"): (Act.DIRECT,),
     ("DELETE", "/workers/{worker_id}"): (Act.LEAVE,),
 }
 """Every route that needs a key. Where a route can do more than one thing, its body decides which."""
@@ -70,20 +72,21 @@ ROUTES: Final[dict[tuple[str, str], tuple[Act, ...]]] = {
 def check_route(request: Request) -> None:
     """Refused (403) when the request's key may do nothing that its route does."""
     acts = ROUTES[request.method, request.scope["route"].path]
-    role = _role(request)
+    role = role_of(request)
     if MAY[role].isdisjoint(acts):
         raise _refused(role, acts[0])
 
 
 def check_patch(request: Request, change: ReceivedPatch) -> None:
     """Refused (403) when the request's key may not do all that this change does."""
-    role = _role(request)
+    role = role_of(request)
     for act in _acts_of(change):
         if act not in MAY[role]:
             raise _refused(role, act)
 
 
-def _role(request: Request) -> Role:
+def role_of(request: Request) -> Role:
+    """The role of the request's key."""
     role: Role = request.scope[SCOPE_KEY]
     return role
 

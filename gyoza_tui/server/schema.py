@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from gyoza_tui.models.states import RunState
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 metadata: Final = MetaData()
 
@@ -216,6 +216,17 @@ workers: Final = Table(
 )
 """`body` is the last beat without what changes at every beat."""
 
+wanted: Final = Table(
+    "wanted",
+    metadata,
+    Column("worker_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("since", Integer, nullable=False),
+)
+"""The state that was last asked for of a worker. A row stays when its worker is deregistered."""
+
 _SECRETS_KEPT: Final = 7 * 24 * 3600 * 1_000_000
 
 
@@ -254,13 +265,17 @@ def _to_version_3(connection: Connection) -> None:
     connection.execute(text(DELETE_OLDER_PROGRESS))
 
 
+def _to_version_4(connection: Connection) -> None:
+    wanted.create(connection)
+
+
 def _create_indexes(connection: Connection, *names: str) -> None:
     by_name = {str(index.name): index for table in metadata.tables.values() for index in table.indexes}
     for name in names:
         by_name[name].create(connection)
 
 
-UPGRADES: Final[dict[int, Callable[[Connection], None]]] = {1: _to_version_2, 2: _to_version_3}
+UPGRADES: Final[dict[int, Callable[[Connection], None]]] = {1: _to_version_2, 2: _to_version_3, 3: _to_version_4}
 """From each older version to the next one."""
 
 

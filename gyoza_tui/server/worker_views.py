@@ -7,8 +7,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from gyoza_tui.models.cores import cores
-from gyoza_tui.models.workers import GpuReport, ResourcesReport, WorkerState, WorkerView
-from gyoza_tui.server import rooms
+from gyoza_tui.models.workers import GpuReport, ResourcesReport, Wanted, WorkerState, WorkerView
+from gyoza_tui.server import rooms, wanted_state
 from gyoza_tui.server.errors import worker_unknown
 from gyoza_tui.server.roster import Known
 from gyoza_tui.server.scheduler import Room
@@ -23,15 +23,18 @@ def view(shared: SharedState, connection: Connection, worker_id: str) -> WorkerV
     known = shared.roster.get(worker_id)
     if known is None:
         raise worker_unknown(worker_id)
-    return _view(shared, known, rooms.room_of(shared.roster, connection, shared.server_time, known))
+    room = rooms.room_of(shared.roster, connection, shared.server_time, known)
+    return _view(shared, known, room, wanted_state.of_worker(connection, worker_id))
 
 
 def views(shared: SharedState, connection: Connection) -> list[WorkerView]:
     free = rooms.all_rooms(shared.roster, connection, shared.server_time)
-    return [_view(shared, known, free[known.worker_id]) for known in shared.roster.all() if known.worker_id in free]
+    wanted = wanted_state.of_all(connection)
+    workers = [known for known in shared.roster.all() if known.worker_id in free]
+    return [_view(shared, known, free[known.worker_id], wanted.get(known.worker_id)) for known in workers]
 
 
-def _view(shared: SharedState, known: Known, room: Room) -> WorkerView:
+def _view(shared: SharedState, known: Known, room: Room, wanted: Wanted | None) -> WorkerView:
     report = known.report
     gpus = [GpuReport(id=gpu.id, vram_mb=gpu.free_mb, tags=sorted(gpu.tags)) for gpu in room.gpus]
     return WorkerView(
@@ -49,6 +52,7 @@ def _view(shared: SharedState, known: Known, room: Room) -> WorkerView:
         version=report.version,
         max_runs=report.max_runs,
         reserved=shared.reservations.words(known.worker_id, shared.server_time.boot()),
+        wanted=wanted_state.view(wanted, report.wanted),
     )
 
 

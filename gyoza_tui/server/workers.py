@@ -17,7 +17,7 @@ from gyoza_tui.models.workers import (
     Verdict,
     WorkerState,
 )
-from gyoza_tui.server import eviction, rooms, schema
+from gyoza_tui.server import eviction, rooms, schema, wanted_state
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
 from gyoza_tui.server.roster import CHANGING, Held, Known, held_attempts
@@ -46,6 +46,7 @@ def beat(shared: SharedState, tx: Transaction, request: HeartbeatRequest) -> Hea
         server_id=shared.database.server_id,
         queued=tx.connection.execute(_QUEUED).scalar_one(),
         runs=verdicts,
+        wanted=wanted_state.for_beat(shared, tx, request),
     )
 
 
@@ -292,6 +293,7 @@ def good_bye(shared: SharedState, tx: Transaction, worker_id: str, instance_id: 
         refuse_while_live(shared, tx, known)
     put_back(shared, tx, worker_id, f"worker {worker_id} said good-bye")
     _end_pauses(shared, tx, worker_id)
+    wanted_state.at_good_bye(shared, tx, known)
     tx.connection.execute(schema.workers.delete().where(schema.workers.c.worker_id == worker_id))
     shared.roster.drop(worker_id)
     tx.after_commit(lambda: shared.claims.answer_empty(shared.claims.open(worker_id)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.models.workers import Wanted, WorkerState
 from gyoza_tui.worker.state_dir.disk import DiskLook
 
 
 class ClaimingMode:
-    """Paused and draining are people's wishes; a low disk is the machine's. Thread-safe."""
+    """What people want, here or at the server, whichever came last; and what a low disk forbids. Thread-safe."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
@@ -18,6 +18,7 @@ class ClaimingMode:
         self._paused = False
         self._draining = False
         self._away = False
+        self._wanted: Wanted | None = None
         self._disk: str | None = None
         self._look = DiskLook()
 
@@ -26,9 +27,18 @@ class ClaimingMode:
         """As the server is told."""
         if self._away:
             return WorkerState.AWAY
-        if self._draining:
+        if self._draining or self.drain_wanted:
             return WorkerState.DRAINING
         return WorkerState.PAUSED if self._paused else WorkerState.CLAIMING
+
+    @property
+    def wanted(self) -> Wanted | None:
+        """What the server wants, unless that was overridden here."""
+        return self._wanted
+
+    @property
+    def drain_wanted(self) -> bool:
+        return self._wanted is not None and self._wanted.state is WorkerState.DRAINING
 
     @property
     def refusal(self) -> str | None:
@@ -57,6 +67,10 @@ class ClaimingMode:
 
     def drain(self, draining: bool) -> None:
         self._set("_draining", draining)
+
+    def want(self, wanted: Wanted | None) -> None:
+        """What the server wants, which drains by itself; `pause` does the rest of it."""
+        self._set("_wanted", wanted)
 
     def leave(self) -> None:
         self._set("_away", True)

@@ -80,6 +80,7 @@ from gyoza_tui.worker.view.run_logs import RunLogs
 from gyoza_tui.worker.view.run_views import RunViews
 from gyoza_tui.worker.view.snapshot_builder import SnapshotBuilder
 from gyoza_tui.worker.wakes import Wakes
+from gyoza_tui.worker.wanted_state import WantedState
 from gyoza_tui.worker.worker_context.types import WorkerContext
 
 
@@ -121,6 +122,7 @@ class Parts:
             link.wakes(wake)
         notices.hide(lambda: _secrets(journal, link))
         self.mode = mode = ClaimingMode(wakes.beat.set)
+        self.wanted = wanted = WantedState(journal, mode, notices)
         prober = Prober(state_dir.root, identity.worker_id, identity.instance_id)
         self.pool = pool = BackendPool(backends, notices, Probes(clock, notices, prober))
         self.history = history = History()
@@ -140,9 +142,9 @@ class Parts:
         turn = Turn(clock, journal, admission)
         self.slots = Slots(clock, journal, context, wakes, machine, turn, make_slot)
 
-        self.verdicts = Verdicts(clock, notices, link, journal, self.slots, context, stop_before_s)
-        self.presence = Presence(identity, context, capacity, admission, pool, mode, settings.away_s)
-        self.heartbeat = Heartbeat(clock, notices, wakes, client, link, journal, self.presence, self.verdicts)
+        self.verdicts = Verdicts(clock, notices, link, journal, self.slots, context, wanted, stop_before_s)
+        self.presence = Presence(identity, context, capacity, admission, pool, mode, wanted, settings.away_s)
+        self.heartbeat = Heartbeat(clock, notices, wakes, client, link, journal, self.presence, wanted, self.verdicts)
 
         refusals = Refusals(client, journal, state_dir, self.slots, notices, identity.worker_id)
         self.deliver = Deliver(clock, notices, wakes, client, link, journal, self.slots, refusals)
@@ -196,7 +198,7 @@ class Parts:
         inquiry = RunInquiry(client, link, pool, journal, views, ended)
         logs = RunLogs(LogLocations(state_dir, inquiry).of)
         self.ending = AskedEnding(mode)
-        commands = Commands(journal, link, mode, wakes, intents, self.ending)
+        commands = Commands(journal, link, mode, wanted, wakes, intents, self.ending)
         self.control = LocalControl(commands, builder, ended, inquiry, logs, self.slots, notices)
 
         hello = Hello(SCHEMA, __version__, *identity, os.getpid(), client.base_url)

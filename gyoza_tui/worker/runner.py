@@ -153,6 +153,8 @@ class Worker:
             self.parts.notices.say(text, **fields)
         if self._code is not None:
             self.parts.notices.say("bye", exit=self._code)
+        with suppress(OSError, sqlite3.Error):
+            self.parts.wanted.save()
         self.parts.log.finish()
         self.printer.finish()
         self.parts.journal.close()

@@ -126,6 +126,17 @@ def test_a_damaged_worker_is_known_again_at_its_next_beat(tmp_path: Path) -> Non
         assert [one["worker_id"] for one in gyoza.get("/workers")] == ["w1", "w2"]
 
 
+def test_a_damaged_wanted_state_is_none(tmp_path: Path) -> None:
+    with cluster(tmp_path / "db") as gyoza:
+        worker = gyoza.worker("w1", features=["wanted_state"])
+        gyoza.client.patch("/workers/w1", json={"wanted": "paused"})
+        execute(tmp_path / "db", "UPDATE wanted SET state = 'asleep', since = 9e18")
+        assert worker.beat()["wanted"] is None
+        assert gyoza.get("/workers")[0]["wanted"] is None
+        assert gyoza.client.patch("/workers/w1", json={"wanted": "paused"}).status_code == 200
+        assert worker.beat()["wanted"]["state"] == "paused"
+
+
 def test_a_server_on_a_damaged_database_ends_with_one_line(tmp_path: Path) -> None:
     Database.open(str(tmp_path / "db")).close()
     execute(tmp_path / "db", "DROP TABLE meta")

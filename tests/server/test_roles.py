@@ -38,6 +38,7 @@ REQUESTS: Final[dict[tuple[str, str], dict[Act, list[Any]]]] = {
     ("POST", "/runs/{run_id}/events"): {Act.REPORT: [{"type": "INFO", "msg": "x"}, [{"type": "INFO", "msg": "x"}]]},
     ("POST", "/workers/heartbeat"): {Act.BEAT: [{"worker_id": "w1"}]},
     ("POST", "/workers/{worker_id}/claim"): {Act.CLAIM: [{"max": 0, "wait_s": 0}]},
+    ("PATCH", "/workers/{worker_id}"): {Act.DIRECT: [{"wanted": "paused"}, {"wanted": "claiming", "by": "anna"}]},
     ("DELETE", "/workers/{worker_id}"): {Act.LEAVE: [None]},
 }
 """A body for each thing that a route can do; a GET needs none."""
@@ -90,7 +91,7 @@ def test_each_role_on_each_route(keyed: Cluster) -> None:
 def test_what_the_contract_gives_each_role() -> None:
     """From the contract's words, not from the table."""
     assert MAY[Role.WORK] == {Act.READ, Act.BEAT, Act.CLAIM, Act.REPORT, Act.LEAVE, Act.CANCEL, Act.RETRY}
-    assert MAY[Role.SUBMIT] == {Act.READ, Act.DEFINE, Act.SUBMIT, Act.CANCEL, Act.RETRY, Act.PRIORITIZE}
+    assert MAY[Role.SUBMIT] == {Act.READ, Act.DEFINE, Act.SUBMIT, Act.CANCEL, Act.RETRY, Act.PRIORITIZE, Act.DIRECT}
     assert MAY[Role.ADMIN] == set(Act)
 
 

@@ -318,7 +318,8 @@ def test_the_examples_of_the_documentation_are_real(gyoza: Cluster) -> None:
     gyoza.post("/definitions", examples.DEFINITION)
     gyoza.post("/definitions/classify-op/runs", examples.DEFINITION_RUN, 201)
     run = gyoza.post("/runs", examples.RUN, 201)
-    gyoza.post("/workers/heartbeat", examples.BEAT)
+    gyoza.post("/workers/heartbeat", examples.BEAT | {"features": ["wanted_state"]})
+    assert gyoza.client.patch("/workers/gpu-box-1", json=examples.WANTED).status_code == 200
     gyoza.post("/workers/gpu-box-1/claim", examples.CLAIM | {"wait_s": 0})
     for body in (examples.EVENT, examples.EVENT_LIST):
         assert gyoza.post(f"/runs/{run['id']}/events", body, 409)["code"] == "not_yours"

@@ -1,4 +1,4 @@
-"""A database of version 2 with a history answers, once it is taken up, as one of this version with the same history."""
+"""An older database with a history answers, once it is taken up, as one of this version with the same history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server.shared_state import Timings
 from tests.server.cluster import Cluster, FakeClock, cluster
-from tests.server.version_2 import as_version_2
+from tests.server.old_database import TABLES, as_version
 
 
 def _history(gyoza: Cluster) -> None:
@@ -62,9 +62,14 @@ def _answers(gyoza: Cluster) -> dict[str, Any]:
     return told
 
 
-@pytest.fixture
-def both(tmp_path: Path) -> tuple[Path, Path]:
-    """A database of version 2, and one of this version with the same history."""
+def _want(gyoza: Cluster, worker_id: str) -> int:
+    seq: int = gyoza.client.patch(f"/workers/{worker_id}", json={"wanted": "paused"}).json()["seq"]
+    return seq
+
+
+@pytest.fixture(params=TABLES)
+def both(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
+    """A database of an older version, and one of this version with the same history."""
     new, old = tmp_path / "new", tmp_path / "old"
     with cluster(new, timings=Timings(lease_s=8, grace_s=4, failover_s=4)) as gyoza:
         _history(gyoza)
@@ -73,8 +78,9 @@ def both(tmp_path: Path) -> tuple[Path, Path]:
     with closing(sqlite3.connect(new)) as file, file:
         assert file.execute("SELECT count(*) FROM pauses").fetchone() == (1,)
         assert file.execute("SELECT count(*) FROM attempts WHERE taken_back").fetchone() == (1,)
-        file.execute("UPDATE runs SET given_back = 0, given_back_why = NULL")  # what no version 2 knew
-    as_version_2(new, old)
+        if request.param == 2:
+            file.execute("UPDATE runs SET given_back = 0, given_back_why = NULL")  # what it did not know
+    as_version(request.param, new, old)
     return old, new
 
 
@@ -85,6 +91,8 @@ def test_it_answers_as_a_new_one(both: tuple[Path, Path]) -> None:
         clock.advance(300)
         with cluster(path, clock, checked=False) as gyoza:
             answers.append(_answers(gyoza))
+            gyoza.worker("w9", features=["wanted_state"])
+            assert _want(gyoza, "w9") == 1
     upgraded, new = answers
     for what, answer in new.items():
         assert upgraded[what] == answer, what

@@ -58,6 +58,7 @@ BEAT: Final[dict[str, Any]] = {
     "free_slots": 4,
     "backends": ["docker"],
 }
+WANTED: Final[dict[str, Any]] = {"wanted": "paused", "by": "anna"}
 CLAIM: Final[dict[str, Any]] = {
     "max": 4,
     "wait_s": 10,

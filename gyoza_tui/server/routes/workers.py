@@ -8,11 +8,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.models.workers import ClaimRequest, HeartbeatReply, HeartbeatRequest, WorkerView
-from gyoza_tui.server import placing, worker_views, workers
+from gyoza_tui.models.workers import (
+    ClaimRequest,
+    HeartbeatReply,
+    HeartbeatRequest,
+    Wanted,
+    WantedRequest,
+    WorkerView,
+)
+from gyoza_tui.server import placing, roles, wanted_state, worker_views, workers
 from gyoza_tui.server.claims import OpenClaim
 from gyoza_tui.server.routes.answers import Shared, refusals, reply, reply_list
-from gyoza_tui.server.routes.examples import BEAT, CLAIM
+from gyoza_tui.server.routes.examples import BEAT, CLAIM, WANTED
 from gyoza_tui.server.routes.hang_up import hung_up
 from gyoza_tui.server.shared_state import SharedState
 from gyoza_tui.server.strict_json import READ, StrictRoute
@@ -68,6 +75,19 @@ async def list_workers(shared: Shared) -> Response:
 async def get_worker(shared: Shared, worker_id: WorkerId) -> Response:
     """One worker."""
     return reply(await shared.read(lambda c: worker_views.view(shared, c, worker_id)))
+
+
+@router.patch("/workers/{worker_id}", response_model=Wanted, responses=refusals(404, 409))
+async def want_state(
+    shared: Shared,
+    http: Request,
+    worker_id: WorkerId,
+    request: Annotated[WantedRequest, READ, Body(examples=[WANTED])],
+) -> Response:
+    """Have a worker pause, drain or claim again. This holds until another state is wanted, also for a worker that is
+    started again; a drain becomes `paused` when the worker has ended. `GET /workers` has what the worker made of it."""
+    by = request.by or f"a key of the role {roles.role_of(http)}"
+    return reply(await shared.change(lambda tx: wanted_state.want(shared, tx, worker_id, request.wanted, by)))
 
 
 @router.delete("/workers/{worker_id}", status_code=204, responses=refusals(404, 409))

@@ -18,6 +18,7 @@ from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.wakes import Wakes
+from gyoza_tui.worker.wanted_state import WantedState
 
 _TOGETHER_S: Final = 0.02
 """Beats that are asked for within this time are one. It also lets the run whose change asked go first."""
@@ -40,6 +41,7 @@ class Heartbeat(Duty):
         link: ServerLink,
         journal: Journal,
         presence: Presence,
+        wanted: WantedState,
         verdicts: Verdicts,
     ) -> None:
         super().__init__(clock, notices, wakes.beat)
@@ -48,6 +50,7 @@ class Heartbeat(Duty):
         self._link = link
         self._journal = journal
         self.presence = presence
+        self._wanted = wanted
         self._verdicts = verdicts
         self._sending = threading.Lock()
         self._sent_at = 0.0
@@ -84,6 +87,7 @@ class Heartbeat(Duty):
         except httpx.HTTPError as error:
             self._link.failed(HEARTBEAT, error)
             raise
+        self._wanted.hear(reply)  # first: once the server is known, runs are claimed
         self._link.beaten(reply, sent_at)
         self._wakes.claim.set()  # which may wait for this beat
         self._verdicts.hear(rows, reply)

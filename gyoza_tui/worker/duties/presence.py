@@ -14,6 +14,7 @@ from gyoza_tui.worker.capacity import Capacity
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.identity import Identity
 from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.wanted_state import WantedState
 from gyoza_tui.worker.worker_context.types import WorkerContext
 
 
@@ -28,6 +29,7 @@ class Presence:
         admission: Admission,
         pool: BackendPool,
         mode: ClaimingMode,
+        wanted: WantedState,
         away_s: float,
     ) -> None:
         self._identity = identity
@@ -36,6 +38,7 @@ class Presence:
         self._admission = admission
         self._pool = pool
         self._mode = mode
+        self._wanted = wanted
         self._away_s = away_s
         self._beat = 0
 
@@ -64,6 +67,7 @@ class Presence:
             ops=self._pool.ops,
             trouble={name: words[:TROUBLE_WORDS_MAX] for name, words in self._pool.troubles.items()},
             features=list(Feature),
+            wanted=self._wanted.report,
             away_s=self._away_s if self._mode.state is WorkerState.AWAY else None,
         )
 

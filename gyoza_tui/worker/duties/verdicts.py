@@ -1,4 +1,4 @@
-"""Do what the server said of our runs, and what its silence means for them."""
+"""Do what the server said of our runs, and what its silence means for them; keep what it wants of the worker."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.wanted_state import WantedState
 from gyoza_tui.worker.worker_context.types import WorkerContext
 
 
@@ -31,6 +32,7 @@ class Verdicts(Duty):
         journal: Journal,
         slots: Slots,
         context: WorkerContext,
+        wanted: WantedState,
         stop_before_s: float | None,
     ) -> None:
         """`stop_before_s`: how long before the server may give our runs away they are stopped; None: they go on."""
@@ -39,6 +41,7 @@ class Verdicts(Duty):
         self._journal = journal
         self._slots = slots
         self._context = context
+        self._wanted = wanted
         self._stop_before_s = stop_before_s
         self._heard: queue.SimpleQueue[tuple[Sequence[RunRow], HeartbeatReply]] = queue.SimpleQueue()
 
@@ -48,6 +51,7 @@ class Verdicts(Duty):
         self._wake.set()
 
     def tick(self) -> float:
+        self._wanted.save()
         while not self._heard.empty():
             self._obey(*self._heard.get())
         self._let_go_of_held()

@@ -19,7 +19,7 @@ from gyoza_tui.models.clock import MOMENT_MAX, Clock
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 _SCHEMA = """
 CREATE TABLE runs (
@@ -48,6 +48,7 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_waiting ON outbox (refused, run, id);
 CREATE TABLE log_secrets (name TEXT NOT NULL, value TEXT NOT NULL, UNIQUE (name, value));
+CREATE TABLE wanted (server_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, answer TEXT NOT NULL);
 """
 
 UPGRADES: Final = {
@@ -67,6 +68,9 @@ UPDATE runs SET seen = 1 WHERE outcome IS NOT NULL;
 ALTER TABLE runs ADD COLUMN frozen_since REAL;
 ALTER TABLE runs ADD COLUMN filled_disk TEXT NOT NULL DEFAULT '';
 CREATE TABLE log_secrets (name TEXT NOT NULL, value TEXT NOT NULL, UNIQUE (name, value));
+""",
+    3: """
+CREATE TABLE wanted (server_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, answer TEXT NOT NULL);
 """,
 }
 """From each older version to the next."""

@@ -19,6 +19,7 @@ from typing import Any, Final
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import EventReport, OpRun, RunPatch
 from gyoza_tui.models.states import EventType
+from gyoza_tui.models.workers import WantedReport
 from gyoza_tui.worker.journal import outbox_table
 from gyoza_tui.worker.journal import secrets as journal_secrets
 from gyoza_tui.worker.journal.damage import UNREADABLE, delete_unreadable
@@ -309,6 +310,21 @@ class Journal:
         with self._write:
             found = self._db.execute("SELECT refused FROM outbox WHERE run = ? AND refused IS NOT NULL", (key,))
             return [str(words) for (words,) in found]
+
+    # What servers want of the worker
+
+    def wanted_reports(self) -> dict[str, WantedReport]:
+        """What was done about the state that each server wanted last, by the server's id; without damaged rows."""
+        reports: dict[str, WantedReport] = {}
+        with self._write:
+            for server_id, seq, answer in self._db.execute("SELECT server_id, seq, answer FROM wanted"):
+                with suppress(*UNREADABLE):
+                    reports[str(server_id)] = WantedReport(seq=seq, answer=answer)
+        return reports
+
+    def keep_wanted_report(self, server_id: str, report: WantedReport) -> None:
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO wanted VALUES (?, ?, ?)", (server_id, report.seq, report.answer.value))
 
     # History
 

@@ -46,6 +46,7 @@ class Shutdown:
             if self._ending.now is None:
                 self._drain.undo()
             self._stages.look()
+            self._ending.follow()
             self._session_end.look()
             match self._ending.now:
                 case Ending.LEAVE:

@@ -24,6 +24,7 @@ class AskedEnding:
         self._mode = mode
         self._lock = threading.Lock()
         self.now: Ending | None = None
+        self._asked_here = False
 
     @property
     def words(self) -> str:
@@ -31,8 +32,10 @@ class AskedEnding:
         return _ENDED[self.now]
 
     def ask(self, ending: Ending) -> None:
+        """By who is here; the server cannot undo it."""
         order = list(Ending)
         with self._lock:
+            self._asked_here = True
             if self.now is None or order.index(ending) > order.index(self.now):
                 self.now = ending
             if ending is Ending.DRAIN:
@@ -40,6 +43,18 @@ class AskedEnding:
 
     def undo_drain(self) -> None:
         with self._lock:
-            if self.now is Ending.DRAIN:
-                self.now = None
-                self._mode.drain(False)
+            self._undo_drain()
+
+    def follow(self) -> None:
+        """Begin the drain that the server wants, or undo it when the server wants it no more."""
+        with self._lock:
+            if self.now is None and self._mode.drain_wanted:
+                self.now = Ending.DRAIN
+            elif not self._asked_here and not self._mode.drain_wanted:
+                self._undo_drain()
+
+    def _undo_drain(self) -> None:
+        if self.now is Ending.DRAIN:
+            self.now = None
+            self._asked_here = False
+            self._mode.drain(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Intent
@@ -10,6 +11,7 @@ from gyoza_tui.worker.view.asked_ending import AskedEnding
 from gyoza_tui.worker.view.control import Ending
 from gyoza_tui.worker.view.early_intents import EarlyIntents
 from gyoza_tui.worker.wakes import Wakes
+from gyoza_tui.worker.wanted_state import WantedState
 
 
 class Commands:
@@ -18,6 +20,7 @@ class Commands:
         journal: Journal,
         link: ServerLink,
         mode: ClaimingMode,
+        wanted: WantedState,
         wakes: Wakes,
         intents: EarlyIntents,
         ending: AskedEnding,
@@ -25,20 +28,26 @@ class Commands:
         self._journal = journal
         self._link = link
         self._mode = mode
+        self._wanted = wanted
         self._wakes = wakes
         self._intents = intents
         self._ending = ending
 
     def pause(self) -> None:
+        self._wanted.override(WorkerState.CLAIMING)
         self._mode.pause(True)
 
     def resume(self) -> None:
+        self._wanted.override(WorkerState.PAUSED)
         self._mode.pause(False)
 
     def end(self, ending: Ending) -> None:
+        if ending is Ending.DRAIN:
+            self._wanted.override(WorkerState.CLAIMING)
         self._ending.ask(ending)
 
     def undo_drain(self) -> None:
+        self._wanted.override(WorkerState.DRAINING)
         self._ending.undo_drain()
 
     def cancel(self, run_id: str, attempt: int) -> bool:

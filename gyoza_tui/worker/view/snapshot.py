@@ -13,7 +13,7 @@ from typing import NamedTuple
 from gyoza_tui.backends.base import Exit, PullProgress
 from gyoza_tui.models.filters import RunFacts
 from gyoza_tui.models.hardware import Foreign, HardwareSample
-from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.models.workers import Wanted, WorkerState
 from gyoza_tui.worker.backend_trouble import UNCHECKED
 from gyoza_tui.worker.duties.duty_status import DutyStatus
 from gyoza_tui.worker.journal.row import Intent, Outcome
@@ -40,6 +40,7 @@ __all__ = [
     "Snapshot",
     "StepView",
     "Tally",
+    "Wanted",
 ]
 
 
@@ -206,6 +207,8 @@ class Snapshot(NamedTuple):
     failures: Failures = Failures()
     history_version: int = 0
     """Grows with each change of what `WorkerControl.history` would answer."""
+    wanted: Wanted | None = None
+    """Who wants at the server that this worker is in the state that it is in; None where that was asked for here."""
     down_since: float | None = None
     """Boot time since which the server does not answer; None while it does, or never did."""
 

@@ -86,6 +86,7 @@ class SnapshotBuilder:
             tally=_tally(outcomes),
             failures=Failures(unseen.number, unseen.since),
             history_version=memory.version,
+            wanted=mode.wanted if mode.wanted is not None and mode.wanted.state is mode.state else None,
             down_since=link.down_since,
         )
 
