@@ -141,7 +141,10 @@ class GyozaApp(App[Leave], inherit_bindings=False):
     def action_pause(self) -> None:
         if self._refused(refusals.pause(self.snapshot)):
             return
-        self._command(self.control.resume if self.snapshot.state is WorkerState.PAUSED else self.control.pause)
+        if self.snapshot.state is WorkerState.PAUSED:
+            self._claim_again(self.control.resume)
+        else:
+            self._command(self.control.pause)
 
     def action_try_now(self) -> None:
         if not self._refused(refusals.try_now(self.snapshot)):
@@ -152,7 +155,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         if self._refused(refusals.drain(self.snapshot)):
             return
         if self.snapshot.state is WorkerState.DRAINING:
-            self._command(self.control.undo_drain)
+            self._claim_again(self.control.undo_drain)
         else:
             question = questions.drain(self.snapshot, self.options.keymap)
             self.push_screen(Confirm(question), lambda yes: self._drain() if yes else None)
@@ -189,6 +192,23 @@ class GyozaApp(App[Leave], inherit_bindings=False):
     def interrupt(self) -> None:
         """What Ctrl-C means where nothing is selected."""
         self.ask_quit()
+
+    def _claim_again(self, act: Callable[[], None]) -> None:
+        """At once, or by a dialog where the server wants the worker as it is."""
+        if self.snapshot.wanted is None:
+            self._command(act)
+        else:
+            question = questions.override(self.snapshot, self.options.clock.zone)
+            self.push_screen(Confirm(question), partial(self._override, self.snapshot.wanted.seq, act))
+
+    def _override(self, seq: int, act: Callable[[], None], yes: bool | None) -> None:
+        if not yes:
+            return
+        self.tick()
+        if self.snapshot.wanted is None or self.snapshot.wanted.seq != seq:
+            say(self.screen, "what the server wants has changed meanwhile: nothing was done")
+        else:
+            self._command(act)
 
     def _follow(self, duty: str) -> None:
         in_background(self, partial(follow, self.control, duty), name=duty, group=FOLLOWERS, exit_on_error=False)

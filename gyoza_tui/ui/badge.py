@@ -19,9 +19,11 @@ _WISHES: Final = {
 }
 
 
-def badge(snapshot: Snapshot) -> Content:
-    """`[CLAIMING 2/4]`: the word, slots taken, slots in all."""
+def badge(snapshot: Snapshot, *, brief: bool = False) -> Content:
+    """`[CLAIMING 2/4]`: the word, slots taken, slots in all; unless it is brief, also where a wish comes from."""
     word, style = _word(snapshot)
+    if snapshot.wanted is not None and word in _WISHES.values() and not brief:
+        word += " by server"
     taken = max(0, snapshot.max_runs - snapshot.free_slots)
     return Content.styled(f"[{word} {taken}/{snapshot.max_runs}]", style)
 

@@ -10,6 +10,7 @@ from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.badge import blocked
 from gyoza_tui.ui.format import clock, duration
 from gyoza_tui.ui.outside_text import plain_line
+from gyoza_tui.ui.wanted import wanted_by
 from gyoza_tui.worker.view.snapshot import UNCHECKED, Snapshot
 
 
@@ -72,7 +73,7 @@ def _some_could_run(snapshot: Snapshot, in_the_way: tuple[Reason, ...]) -> bool:
 
 
 def _in_the_way(snapshot: Snapshot, zone: tzinfo | None) -> tuple[Reason, ...]:
-    found = (server_trouble(snapshot, zone), _wish(snapshot), *_machine(snapshot), _slots(snapshot))
+    found = (server_trouble(snapshot, zone), _wish(snapshot, zone), *_machine(snapshot), _slots(snapshot))
     return tuple(reason for reason in found if reason)
 
 
@@ -100,14 +101,16 @@ def _next_try(snapshot: Snapshot) -> str:
     return f", next try in {snapshot.next_try_s:.0f} s" if snapshot.next_try_s >= 1 else ", trying now"
 
 
-def _wish(snapshot: Snapshot) -> Reason | None:
+def _wish(snapshot: Snapshot, zone: tzinfo | None) -> Reason | None:
+    by = wanted_by(snapshot, zone)
+    nothing = f"{by}; nothing is claimed" if by else "nothing is claimed"
     match snapshot.state:
         case WorkerState.PAUSED:
-            return Reason(Cause.PAUSED, "nothing is claimed", "resumes", "pause")
+            return Reason(Cause.PAUSED, nothing, "resumes", "pause")
         case WorkerState.DRAINING:
             return Reason(
                 Cause.DRAINING,
-                f"nothing is claimed; {_left(snapshot)}then this worker exits",
+                f"{nothing}; {_left(snapshot)}then this worker exits",
                 "undoes it",
                 "drain",
             )

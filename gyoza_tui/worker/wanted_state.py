@@ -49,9 +49,10 @@ class WantedState:
     def hear(self, reply: HeartbeatReply) -> None:
         """Do what is wanted, where it is news."""
         wanted, server_id = reply.wanted, reply.server_id or ""
-        if wanted is None:
-            return
         with self._lock:
+            if wanted is None:
+                self._heard = None
+                return
             if self._heard == (server_id, wanted.seq):
                 return
             former = self._reports.get(server_id)

@@ -16,6 +16,7 @@ from gyoza_tui.backends.base import Chunk, Stream
 from gyoza_tui.cli.app import app
 from gyoza_tui.models.definitions import InputSpec, OpDefinition
 from gyoza_tui.models.limits import MIB
+from gyoza_tui.models.workers import Feature
 from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.state_dir.state_dir import StateDir
 from tests.cli.conftest import Verb, known
@@ -83,7 +84,8 @@ def desk(verb: Verb, served: ServerThread, clean_environment: Path, monkeypatch:
     specs = {"epochs": InputSpec(), "data": InputSpec(required=False)}
     for version in ("1.0", "1"):
         served.client.upsert_definition(OpDefinition(id="train", version=version, image="op", input_specs=specs))
-    Actor(served.client, "gpu-01").start("a1b2c3d4", image="op", event_delivery={"topic": "nightly"})
+    actor = Actor(served.client, "gpu-01", features=list(Feature))
+    actor.start("a1b2c3d4", image="op", event_delivery={"topic": "nightly"})
     state_dir = StateDir.open(home / "state", "desk")
     log = LogSpool(state_dir.log_path("a1b2c3d4", 1, "l"), MIB)
     log.append(Chunk(Stream.STDOUT, LOG), time.time())
@@ -106,6 +108,8 @@ def _place(line: Line, desk: Path, verb: Verb) -> Path:
     """Where it is typed: for what is about an op in this directory, in that of one."""
     if line.verb == "retry":
         verb("cancel", "a1b2c3d4")
+    if line.verb == "drain":
+        verb("drain", "--worker", "gpu-01")
     (desk / "inputs.json").write_text('{"text": "hi"}' if line.verb == "run" else '{"epochs": 5}')
     if line.verb not in ("run", "deploy"):
         return desk

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from gyoza_tui.models.ansi import without_escapes
 from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.models.workers import Wanted, WantedWorkerState, WorkerState
 from gyoza_tui.worker.duties.duty_status import DutyStatus
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.link_state import LinkState
@@ -44,6 +45,12 @@ def row(key: int, run_id: str, image: str = "classify:1", **more: Any) -> RunRow
     )
     found = RunRow(key=key, server_id="s", run=run, name=f"gyoza-{run_id}", backend="docker", claimed_at=NOW - 190)
     return found._replace(**more)
+
+
+def wanted(state: WantedWorkerState, **more: Any) -> Wanted:
+    """By anna, ten minutes ago."""
+    since = datetime.fromtimestamp(NOW - 600, UTC)
+    return Wanted(**{"state": state, "seq": 1, "by": "anna", "since": since} | more)
 
 
 def snapshot(**more: Any) -> Snapshot:
@@ -136,7 +143,7 @@ class FakeControl:
 
     def resume(self) -> None:
         self._note("resume")
-        self.now = self.now._replace(state=WorkerState.CLAIMING)
+        self.now = self.now._replace(state=WorkerState.CLAIMING, wanted=None)
 
     def end(self, ending: Ending) -> None:
         self._note("end", ending)
@@ -145,7 +152,7 @@ class FakeControl:
 
     def undo_drain(self) -> None:
         self._note("undo_drain")
-        self.now = self.now._replace(state=WorkerState.CLAIMING)
+        self.now = self.now._replace(state=WorkerState.CLAIMING, wanted=None)
 
     def cancel(self, run_id: str, attempt: int) -> bool:
         self._note("cancel", run_id, attempt)

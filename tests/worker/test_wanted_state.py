@@ -14,12 +14,16 @@ from gyoza_tui.models.workers import HeartbeatReply, WorkerState
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.notices.notices import Notices
+from gyoza_tui.worker.shutdown import EXIT_DONE
 from gyoza_tui.worker.view.asked_ending import AskedEnding
 from gyoza_tui.worker.view.commands import Commands
 from gyoza_tui.worker.view.control import Ending
 from gyoza_tui.worker.wanted_state import WantedState
 from tests.clock import FakeClock
+from tests.scripted_server import SERVER_ID, Reply, ScriptedServer
 from tests.server.cluster import Cluster, cluster
+from tests.worker.rig import Rig
+from tests.worker.test_shutdown import Script
 
 CLAIMING, PAUSED, DRAINING = WorkerState.CLAIMING, WorkerState.PAUSED, WorkerState.DRAINING
 NOW: Final = "2026-03-02T20:00:00Z"
@@ -108,10 +112,6 @@ class Following:
 
     def shown(self) -> Any:
         return self._servers.gyoza.get(f"/workers/{self.name}")["wanted"]
-
-    @property
-    def heard(self) -> tuple[WorkerState, Ending | None]:
-        return self.mode.state, self.ending.now
 
 
 class Model:
@@ -217,3 +217,120 @@ def test_two_events_in_every_order(servers: Servers, between: tuple[str, ...], t
 def test_three_events_in_every_order(servers: Servers, first: str, tmp_path: Path) -> None:
     for number, rest in enumerate(itertools.product(EVENTS, repeat=2)):
         _check(servers, f"{list(EVENTS).index(first)}-{number}", tmp_path / f"{number}.db", [first, *rest])
+
+
+# In a whole worker
+
+
+def _beat(state: str, seq: int = 1) -> Reply:
+    wanted = {"state": state, "seq": seq, "by": "anna", "since": NOW}
+    body = {"protocol": 1, "lease_s": 30, "grace_s": 300, "heartbeat_s": 5, "server_id": SERVER_ID, "wanted": wanted}
+    return Reply(body)
+
+
+@pytest.mark.parametrize(("state", "most"), [("claiming", 4), ("paused", 0), ("draining", 0)])
+def test_nothing_is_claimed_before_the_first_answer_and_then_as_it_wants(
+    rig: Rig, scripted: ScriptedServer, state: str, most: int
+) -> None:
+    """The claim comes right after the beat, before any other duty has its turn."""
+    scripted.defaults["beat"] = _beat(state)
+    rig.parts.pool.check()
+    rig.claim.step()
+    assert scripted.of("claim") == []
+    rig.heartbeat.step()
+    rig.claim.step()
+    assert [claim.body["max"] for claim in scripted.of("claim")] == [most]
+
+
+def test_the_next_beat_reports_what_was_done(rig: Rig, scripted: ScriptedServer) -> None:
+    scripted.defaults["beat"] = _beat("paused")
+    rig.beat()
+    assert rig.parts.wakes.beat.is_set(), "it goes out at once"
+    rig.beat()
+    rig.worker.control.resume()
+    rig.beat()
+    first, second, third = scripted.of("beat")
+    assert "wanted_state" in first.body["features"]
+    assert first.body.get("wanted") is None
+    assert (second.body["state"], second.body["wanted"]) == ("paused", {"seq": 1, "answer": "applied"})
+    assert (third.body["state"], third.body["wanted"]) == ("claiming", {"seq": 1, "answer": "overridden"})
+    assert "paused by anna at the server" in rig.said()
+    assert "anna wants this worker paused at the server: overridden here" in rig.said()
+
+
+@pytest.mark.parametrize("saved_by", ["verdicts", "close"])
+def test_what_was_overridden_is_not_applied_by_the_next_start(
+    scripted: ScriptedServer, tmp_path: Path, saved_by: str
+) -> None:
+    scripted.defaults["beat"] = _beat("paused")
+    first = Rig(scripted, tmp_path / "state")
+    first.heartbeat.step()
+    first.worker.control.resume()
+    if saved_by == "verdicts":
+        first.verdicts.step()
+        first.journal.close()
+    first.close()
+    second = Rig(scripted, tmp_path / "state")
+    second.beat()
+    assert second.parts.mode.state == CLAIMING
+    second.close()
+
+
+def test_another_servers_wish_is_another(rig: Rig, scripted: ScriptedServer) -> None:
+    scripted.defaults["beat"] = _beat("paused")
+    rig.beat()
+    rig.worker.control.resume()
+    other = _beat("paused")
+    scripted.defaults["beat"] = Reply(other.body | {"server_id": "another"})
+    rig.beat()
+    assert rig.parts.mode.state == PAUSED
+    scripted.defaults["beat"] = _beat("paused")
+    rig.worker.control.resume()
+    rig.beat()
+    assert rig.parts.mode.state == CLAIMING, "it was overridden for this one"
+
+
+def _ends(rig: Rig, *steps: Any) -> int:
+    rig.worker.signals.next = Script(rig, *steps).next  # type: ignore[method-assign]
+    return rig.parts.shutdown.wait()
+
+
+def test_a_wanted_drain_ends_the_worker_when_its_runs_have(rig: Rig, scripted: ScriptedServer) -> None:
+    row = rig.registered().row()
+    seen: list[Any] = []
+
+    def hear() -> None:
+        scripted.defaults["beat"] = _beat("draining")
+        rig.beat()
+
+    def look() -> None:
+        seen.append((rig.parts.mode.state, len(scripted.of("delete"))))
+
+    def finish() -> None:
+        rig.end(row)
+        rig.deliver_for(0)
+
+    assert _ends(rig, hear, look, look, finish) == EXIT_DONE
+    assert seen == [(DRAINING, 0)] * 2
+    assert len(scripted.of("delete")) == 1
+
+
+def test_the_server_undoes_its_own_drain_and_none_that_was_asked_for_here(rig: Rig, scripted: ScriptedServer) -> None:
+    rig.registered().row()
+    seen: list[Any] = []
+
+    def hears(state: str, seq: int) -> Callable[[], None]:
+        def hear() -> None:
+            scripted.defaults["beat"] = _beat(state, seq)
+            rig.beat()
+
+        return hear
+
+    def look() -> None:
+        seen.append(rig.parts.mode.state)
+
+    sigterm = 15
+    steps: list[Any] = [hears("draining", 1), look, hears("claiming", 2), look]
+    steps += [hears("draining", 3), look, sigterm, hears("claiming", 4), look]
+    _ends(rig, *steps, lambda: rig.parts.ending.ask(Ending.LEAVE))
+    assert seen == [DRAINING, CLAIMING, DRAINING, DRAINING]

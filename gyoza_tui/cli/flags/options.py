@@ -9,7 +9,7 @@ from typing import Annotated, Any, Concatenate, Final
 
 import typer
 
-from gyoza_tui.cli.completion.candidates import complete_run
+from gyoza_tui.cli.completion.candidates import complete_run, complete_worker
 from gyoza_tui.cli.connection_flags import Connection
 
 Server = Annotated[str | None, typer.Option(metavar="URL", help="The gyoza server.", show_default=False)]
@@ -24,6 +24,12 @@ MetricsPort = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Exact times, in UTC.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+AtWorker = Annotated[
+    str,
+    typer.Option(
+        "--worker", metavar="W", help="The worker's name.", show_default=False, autocompletion=complete_worker
+    ),
+]
 InputsFile = Annotated[str | None, typer.Option(metavar="F.json", help="A JSON object of inputs; - is stdin.")]
 Run = Annotated[
     str,

@@ -70,8 +70,24 @@ def workers(
             expendable=("FREE VRAM GB", "FREE RUNS", "FREE RAM GB", "RUNNING", "SEEN"),
         )
         for each in found:
+            if wanted := _wanted(each, times):
+                terminal.say(f"{each.worker_id}: {wanted}")
             for name, words in each.trouble.items():
                 terminal.say(f"{each.worker_id}: {name}: {words}")
+
+
+def _wanted(worker: WorkerView, times: Times) -> str:
+    """Who wants another state of it than to claim, or than the one in which it is; empty where nobody does."""
+    from gyoza_tui.models.workers import WantedAnswer, WorkerState
+
+    wanted = worker.wanted
+    if wanted is None or wanted.state == worker.state == WorkerState.CLAIMING:
+        return ""
+    made_of_it = {
+        None: ", which it has not heard of",
+        WantedAnswer.OVERRIDDEN: ", overridden at the worker",
+    }
+    return f"wanted {wanted.state} by {wanted.by} {times.ago(wanted.since)}{made_of_it.get(wanted.answer, '')}"
 
 
 def _row(worker: WorkerView, times: Times) -> Row:
@@ -111,6 +127,7 @@ def _described(worker: WorkerView, times: Times) -> Iterator[str]:
     facts = {
         "worker": worker.worker_id,
         "state": str(worker.state),
+        "wanted": _wanted(worker, times).removeprefix("wanted "),
         "seen": times.ago(worker.last_seen),
         "host": worker.hostname,
         "version": worker.version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import tzinfo
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +15,7 @@ from gyoza_tui.ui.keys.key_names import key_of
 from gyoza_tui.ui.keys.question import Choice, Question, yes_or_no
 from gyoza_tui.ui.keys.refusals import stoppable
 from gyoza_tui.ui.outside_text import one_line
+from gyoza_tui.ui.wanted import wanted_by
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
 _LISTED: Final = 8
@@ -90,6 +92,22 @@ def drain(snapshot: Snapshot, keymap: Mapping[str, str]) -> Question[bool]:
         ),
         no="Go on claiming",
         yes="Drain, then exit",
+    )
+
+
+def override(snapshot: Snapshot, zone: tzinfo | None) -> Question[bool]:
+    """Of a pause, or a drain, that the server wants."""
+    drains = snapshot.state is WorkerState.DRAINING
+    done, go_on = ("Drained", "Go on draining") if drains else ("Paused", "Stay paused")
+    return yes_or_no(
+        Content("Claim runs again?"),
+        (
+            Content(f"{done} {wanted_by(snapshot, zone)}."),
+            Content(""),
+            Content("This worker then claims again, also when it is started again; the server shows that."),
+        ),
+        no=go_on,
+        yes="Claim again",
     )
 
 

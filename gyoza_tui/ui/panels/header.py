@@ -56,7 +56,7 @@ class Header(Lines):
 def header_line(snapshot: Snapshot, options: UiOptions, width: int) -> Content:
     zone = options.clock.zone
     now = Content.styled(clock(options.clock.utc(), zone), "$text-muted")
-    left = [_name(snapshot), (Form(badge(snapshot)),), _server(snapshot, zone), _queue(snapshot)]
+    left = [_name(snapshot), _badge(snapshot), _server(snapshot, zone), _queue(snapshot)]
     left += [_engine(name, words) for name, words in sorted(snapshot.backends.items())]
     left += [_to_deliver(snapshot), _disk(snapshot)]
     return squeezed(left, [_failures(snapshot, zone), (Form(now, 90), GONE)], width)
@@ -68,12 +68,16 @@ def glance(snapshot: Snapshot, width: int) -> Content:
     told = " ".join(percent(run.progress.percent).strip() for run in active if run.progress is not None)
     failed = snapshot.failures.count
     facts: list[Fact] = [
-        (Form(badge(snapshot)),),
+        (Form(badge(snapshot, brief=True)),),
         (Form(Content.styled(f"✗ {failed}", _BAD) if failed else Content(), 1), GONE),
         (Form(Content("1 run" if len(active) == 1 else f"{len(active)} runs"), 2), GONE),
         (Form(Content(told), 3), GONE),
     ]
     return squeezed(facts, (), width)
+
+
+def _badge(snapshot: Snapshot) -> Fact:
+    return (Form(badge(snapshot), 112), Form(badge(snapshot, brief=True)))
 
 
 def _name(snapshot: Snapshot) -> Fact:

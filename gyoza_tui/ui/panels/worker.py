@@ -1,4 +1,4 @@
-"""The worker itself: how its duties do, and what it has to say."""
+"""The worker itself: who wants it as it is, how its duties do, and what it has to say."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gyoza_tui.ui.duty_workers import FOLLOWERS
 from gyoza_tui.ui.format import NOT_APPLICABLE, duration
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside_text import one_line
+from gyoza_tui.ui.wanted import wanted_by
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.control import WorkerControl
 from gyoza_tui.worker.view.snapshot import DutyStatus, Notice, Snapshot
@@ -55,7 +56,10 @@ class WorkerTab(Vertical):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         followed = {worker.name: worker.state.name for worker in self.app.workers if worker.group == FOLLOWERS}
-        duties = Content("\n").join(duty_line(duty, snapshot.taken_at, followed) for duty in snapshot.duties)
+        wanted = wanted_by(snapshot, self._zone)
+        wish = [Content.styled(f"{snapshot.state} {wanted}", "$text-warning")] if wanted else []
+        lines = [duty_line(duty, snapshot.taken_at, followed) for duty in snapshot.duties]
+        duties = Content("\n").join([*wish, *lines])
         if not self._duties.is_same(duties):
             self._duties = duties
             self._duty_lines.update(duties)

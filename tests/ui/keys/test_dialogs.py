@@ -16,7 +16,7 @@ from gyoza_tui.ui.screens.dialog import Dialog
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.worker.view.control import Ending
 from gyoza_tui.worker.view.snapshot import Intent, LinkState, Outcome, RunView
-from tests.ui.fake_control import NOW, snapshot
+from tests.ui.fake_control import NOW, snapshot, wanted
 from tests.ui.keys.app import Opened, dialog_text, opened, run, running, toasts, until
 
 RUNS = (running(1, "a1b2c3d4"), running(2, "77fe01aa", "train"))
@@ -179,6 +179,44 @@ def test_pause_and_resume_need_no_dialog(state: WorkerState, asked: str | None) 
             await here.press("p")
             assert here.fake.asked == ([(asked,)] if asked else [])
             assert bool(toasts(here.app)) is (asked is None)
+
+    run(press())
+
+
+@pytest.mark.parametrize(
+    ("key", "state", "words", "asked"),
+    [
+        ("p", WorkerState.PAUSED, "Paused by anna", "resume"),
+        ("D", WorkerState.DRAINING, "Drained by anna", "undo_drain"),
+    ],
+)
+def test_what_the_server_wants_is_overridden_by_a_dialog_that_names_who_wants_it(
+    key: str, state: Any, words: str, asked: str
+) -> None:
+    async def press() -> None:
+        async with opened(snapshot(state=state, wanted=wanted(state))) as here:
+            before = here.fake.now
+            for keys in (*YES, *NO):
+                here.fake.asked.clear()
+                here.fake.now = before
+                here.app.tick()
+                await here.press(key)
+                assert f"{words} at the server since 02:04" in dialog_text(here.app)
+                await here.press(*keys)
+                assert not isinstance(here.app.screen, Dialog)
+                assert here.fake.asked == ([(asked,)] if keys in YES else []), keys
+
+    run(press())
+
+
+def test_a_yes_is_for_what_the_dialog_named() -> None:
+    async def press() -> None:
+        async with opened(snapshot(state=WorkerState.PAUSED, wanted=wanted(WorkerState.PAUSED))) as here:
+            await here.press("p")
+            here.fake.now = here.fake.now._replace(wanted=wanted(WorkerState.PAUSED, seq=2, by="bob"))
+            await here.press("y")
+            assert here.fake.asked == []
+            assert any("changed meanwhile" in toast for toast in toasts(here.app))
 
     run(press())
 

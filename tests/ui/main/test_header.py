@@ -12,7 +12,7 @@ from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.header import glance, header_line
 from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.view.snapshot import UNCHECKED, Failures, Snapshot
-from tests.ui.fake_control import BOOT, NOW, FakeControl, snapshot
+from tests.ui.fake_control import BOOT, NOW, FakeControl, snapshot, wanted
 from tests.ui.main.scene import busy
 from tests.ui.main.stage import stage
 from tests.ui.still_clock import StillClock
@@ -84,6 +84,14 @@ def test_it_fills_any_width_and_the_badge_is_the_last_to_go(name: str) -> None:
         if width > len(word):
             assert word in header_line(now, OPTIONS, width).plain
             assert word in glance(now, width).plain
+
+
+@pytest.mark.parametrize(("width", "words"), [(120, "[PAUSED by server 2/4]"), (60, "[PAUSED 2/4]"), (10, "[PAUSED 2")])
+def test_a_wish_of_the_server_is_named_where_there_is_room(width: int, words: str) -> None:
+    now = WELL._replace(state=WorkerState.PAUSED, wanted=wanted(WorkerState.PAUSED))
+    assert words in header_line(now, OPTIONS, width).plain
+    offline = DOWN._replace(state=WorkerState.PAUSED, wanted=wanted(WorkerState.PAUSED))
+    assert "by server" not in header_line(offline, OPTIONS, 200).plain
 
 
 @pytest.mark.parametrize("width", [60, 78, 98, 118, 158])

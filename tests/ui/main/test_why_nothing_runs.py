@@ -12,7 +12,7 @@ from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.why_nothing_runs import Cause, none_is_for_this_worker, why_nothing_runs
 from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.view.snapshot import UNCHECKED, Outcome, Snapshot
-from tests.ui.fake_control import BOOT, FakeControl, snapshot
+from tests.ui.fake_control import BOOT, FakeControl, snapshot, wanted
 from tests.ui.main.scene import PAST, busy_control, ended
 from tests.ui.main.stage import stage
 from tests.ui.still_clock import StillClock
@@ -59,6 +59,19 @@ def test_the_list_says_which(cause: Cause) -> None:
         async with stage(FakeControl(now=now), (120, 30)) as shown:
             assert f" {cause}  " in shown.text()
             assert words in shown.text()
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("state", [WorkerState.PAUSED, WorkerState.DRAINING])
+def test_the_list_and_the_worker_tab_say_who_wants_it_at_the_server(state: Any) -> None:
+    now = WELL._replace(state=state, wanted=wanted(state, by="an[b]na"))
+
+    async def look() -> None:
+        async with stage(FakeControl(now=now), (120, 30)) as shown:
+            assert f" {state}  by an[b]na at the server since 02:04; nothing is claimed" in shown.text()
+            await shown.press("4")
+            assert f"{state} by an[b]na at the server since 02:04 " in shown.text()
 
     asyncio.run(look())
 

@@ -40,7 +40,7 @@ def test_another_schema_is_refused_with_both_versions(tmp_path: Path) -> None:
     [
         (frame(b'{"refused":"not for you"}'), "not for you"),
         (frame(b'{"hello":[]}'), "of another version"),
-        (frame(b'{"hello":[1,2]}'), "not understood"),
+        (frame(b'{"hello":[%d,2]}' % SCHEMA), "not understood"),
         (frame(b"{}"), "of another version"),
         (frame(b"[]"), "does not answer"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not answer"),

@@ -12,6 +12,7 @@ import pytest
 
 from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
+from gyoza_tui.models.workers import WantedAnswer, WantedReport
 from gyoza_tui.worker.journal.file import SCHEMA_VERSION, UPGRADES
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.memory import Unseen
@@ -135,6 +136,10 @@ def test_a_journal_of_a_version_before_is_taken_over(path: Path, clock: FakeCloc
     journal.events(row.key, [_progress(20)])
     _end(journal, row.key, Outcome.FAILED)
     assert journal.memory.unseen.number == 1
+    assert journal.wanted_reports() == {}
+    report = WantedReport(seq=1, answer=WantedAnswer.OVERRIDDEN)
+    journal.keep_wanted_report("s", report)
+    assert journal.wanted_reports() == {"s": report}
     journal.close()
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
@@ -149,7 +154,7 @@ def test_a_taken_over_journal_has_the_columns_of_a_new_one(tmp_path: Path, clock
     shapes = []
     for name in ("old.db", "new.db"):
         with sqlite3.connect(tmp_path / name) as db:
-            columns = {row[1:5] for row in db.execute("PRAGMA table_info(runs)")}
+            columns = {row[1:5] for table in ("runs", "wanted") for row in db.execute(f"PRAGMA table_info({table})")}
             indexes = set(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"))
             shapes.append((columns, indexes))
     assert shapes[0] == shapes[1]
