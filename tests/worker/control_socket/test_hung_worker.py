@@ -17,7 +17,7 @@ from tests.waiting import until
 from tests.worker.control_socket.served import attached, bare, hang, serving
 
 AT_ONCE_S = 0.1
-COMMAND_S = 1.0
+COMMAND_S = 2.0
 """0.2 s, and what a busy machine adds."""
 
 

@@ -47,7 +47,7 @@ class Flood(FakeControl):
 
 
 @pytest.mark.parametrize(
-    ("send_s", "flood_s"), [(2, 3.0), pytest.param(20, 19.0, marks=pytest.mark.long)], ids=["short", "long"]
+    ("send_s", "flood_s"), [(3, 4.0), pytest.param(30, 29.0, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_a_cockpit_that_is_stopped_costs_one_buffer_and_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, send_s: int, flood_s: float
@@ -78,7 +78,7 @@ def test_a_cockpit_that_is_stopped_costs_one_buffer_and_comes_back(
         until(lambda: seen(file)["to_deliver"] == flood.now.to_deliver, "the cockpit is back")
         until(lambda: set(seen(file)["sizes"].values()) >= {flood.looks * 1000}, "it sees how the logs have grown")
         assert threading.active_count() <= threads + 3
-        assert flood.longest_pause_s < 2.0
+        assert flood.longest_pause_s < send_s
 
 
 def test_who_asks_and_takes_no_answer_is_not_listened_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
