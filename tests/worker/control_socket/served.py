@@ -14,6 +14,7 @@ from typing import Any
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.worker.control_socket import address
 from gyoza_tui.worker.control_socket.client import RemoteControl
+from gyoza_tui.worker.control_socket.connection import Connection, NobodyListens
 from gyoza_tui.worker.control_socket.server import ControlSocket
 from gyoza_tui.worker.control_socket.wire import SCHEMA, Hello, frame, receive
 from gyoza_tui.worker.view.control import WorkerControl
@@ -38,6 +39,15 @@ def attached(root: Path) -> Iterator[RemoteControl]:
         yield remote
     finally:
         remote.close()
+
+
+def listens(root: Path) -> bool:
+    """Whether a worker can be attached to."""
+    try:
+        Connection(root).close()
+    except NobodyListens:
+        return False
+    return True
 
 
 def hang(control: WorkerControl, *names: str) -> threading.Event:

@@ -17,7 +17,7 @@ from gyoza_tui.worker.control_socket import address, server
 from gyoza_tui.worker.control_socket.connection import AttachError, Connection, NobodyListens
 from tests.ui.fake_control import FakeControl
 from tests.waiting import until
-from tests.worker.control_socket.served import attached, serving
+from tests.worker.control_socket.served import attached, listens, serving
 from tests.worker.rig import Rig
 
 NOBODY = 65534
@@ -104,7 +104,7 @@ def test_a_socket_that_somebody_removes_comes_back(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(server, "_THERE_S", 0.1)
     with serving(FakeControl(), tmp_path), attached(tmp_path) as before:
         (tmp_path / address.NAME).unlink()
-        until((tmp_path / address.NAME).exists, "the socket")
+        until(lambda: listens(tmp_path), "the socket")
         with attached(tmp_path) as remote:
             assert remote.duties()
         before.pause()
@@ -125,7 +125,7 @@ def test_a_socket_comes_back_once_there_is_room_for_it(tmp_path: Path, monkeypat
     with serving(FakeControl(), tmp_path):
         monkeypatch.setattr(address, "listen", full)
         (tmp_path / address.NAME).unlink()
-        until((tmp_path / address.NAME).exists, "the socket")
+        until(lambda: listens(tmp_path), "the socket")
         with attached(tmp_path) as remote:
             assert remote.duties()
 
