@@ -18,7 +18,7 @@ from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.definitions import InputSpec, OpDefinition
 from gyoza_tui.models.states import RunState
 from tests.commands import COMMAND, Started, environment, installed
-from tests.documents import EACH_ONCE, KEY_FILE, Line
+from tests.documents import EACH_ONCE, KEY_FILE, OF_A_WORKER_HERE, Line
 from tests.servers import KEY, ServerThread
 from tests.ui.terminal.pty_session import PtySession
 from tests.waiting import until
@@ -155,7 +155,7 @@ def staffed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             assert worker.process.wait(20) == 0, worker.said
 
 
-@pytest.mark.parametrize("line", lines(*{line.verb for line in EACH_ONCE} - {"", "serve"}))
+@pytest.mark.parametrize("line", lines(*{line.verb for line in EACH_ONCE} - {"", "serve", *OF_A_WORKER_HERE}))
 def test_a_verb_that_waits(line: Line, staffed: Town, request: pytest.FixtureRequest) -> None:
     """Until the run has ended, or until Ctrl-C once it has shown something."""
     if line.needs_docker:

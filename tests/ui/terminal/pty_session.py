@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import os
 import pty
@@ -22,7 +23,27 @@ from tests.waiting import until
 
 ENTER_SCREEN: Final = b"\x1b[?1049h"
 LEAVE_SCREEN: Final = b"\x1b[?1049l"
+_ALTERNATE: Final = 1049
 _READ_BYTES: Final = 65536
+
+
+class _Screen(pyte.Screen):
+    """With what pyte lacks: the alternate screen, which leaves the main one and its cursor as they were."""
+
+    def __init__(self, columns: int, lines: int) -> None:
+        super().__init__(columns, lines)
+        self._main: tuple[Any, int, int] | None = None
+
+    def set_mode(self, *modes: int, **kwargs: Any) -> None:
+        if _ALTERNATE in modes and kwargs.get("private"):
+            self._main = (copy.deepcopy(self.buffer), self.cursor.x, self.cursor.y)
+        super().set_mode(*modes, **kwargs)
+
+    def reset_mode(self, *modes: int, **kwargs: Any) -> None:
+        super().reset_mode(*modes, **kwargs)
+        if _ALTERNATE in modes and kwargs.get("private") and self._main is not None:
+            self.buffer, self.cursor.x, self.cursor.y = self._main
+            self._main = None
 
 
 class PtySession:
@@ -43,7 +64,7 @@ class PtySession:
         self.raw = bytearray()
         """All that was read."""
         self._shown = 0
-        self._screen = pyte.Screen(*size)
+        self._screen = _Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
         self._reading = threading.Event()
