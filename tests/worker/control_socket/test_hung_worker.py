@@ -82,10 +82,10 @@ def test_calls_go_on_beside_those_that_hang(tmp_path: Path) -> None:
 
 def test_what_is_not_answered_in_time_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "ANSWER_S", 0.2)
+    monkeypatch.setattr(connection.Connection.ask, "__kwdefaults__", {"timeout_s": 0.2})
     fake = FakeControl()
     go = hang(fake, "why_queued", "log_bytes")
     with serving(fake, tmp_path), attached(tmp_path) as remote:
-        remote._connection.ask.__func__.__kwdefaults__["timeout_s"] = 0.2  # type: ignore[attr-defined]
         with pytest.raises(ControlError, match="has not answered"):
             remote.why_queued()
         with pytest.raises(ControlError, match="has not answered"):
