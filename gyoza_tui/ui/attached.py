@@ -96,6 +96,8 @@ def contact_words(contact: Contact) -> str | None:
     """Why nothing reaches the worker now; None when it is there."""
     if contact.ended is not None:
         return f"the worker has ended: {contact.ended}; waiting for its next start, q leaves"
+    if contact.refused is not None and contact.silent_s >= SILENT_S:
+        return f"not connected: {contact.refused}; trying again, q leaves"
     if contact.silent_s >= SILENT_S:
         return f"no word from the worker for {duration(contact.silent_s)}: what you see is as old; q leaves"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ class RemoteControl:
         self._heard_at = clock.boot()
         self._hello = self._connection.hello
         """Of the worker that the picture is of."""
+        self._refused: str | None = None
         self._ended: str | None = None
         self._picture = Picture()
         self._pictured = threading.Event()
@@ -62,8 +64,12 @@ class RemoteControl:
         self._connection.close()
 
     def contact(self) -> Contact:
-        hello = self._hello
-        return Contact(max(0.0, self._clock.boot() - self._heard_at), self._ended, (hello.instance_id, hello.epoch))
+        return Contact(
+            silent_s=max(0.0, self._clock.boot() - self._heard_at),
+            ended=self._ended,
+            refused=self._refused,
+            life=(self._hello.instance_id, self._hello.epoch),
+        )
 
     def snapshot(self) -> Snapshot:
         snapshot = self._picture.snapshot
@@ -140,6 +146,8 @@ class RemoteControl:
         return found
 
     def shell(self, key: int) -> tuple[str, ...]:
+        if self._connection.worker_uid != os.geteuid():
+            raise ControlError("the worker is another user's, whose commands are not run as you: attach as that user")
         found: tuple[str, ...] = self._ask("shell", key)
         return found
 
@@ -164,7 +172,7 @@ class RemoteControl:
                 try:
                     self._connection = Connection(self._root)
                 except Refused as error:
-                    self._ended = str(error)
+                    self._refused = str(error)
                 except AttachError:
                     continue
                 else:
@@ -175,7 +183,8 @@ class RemoteControl:
         self._heard_at = self._clock.boot()
         if "push" in message:
             picture.take(message["push"])
-            self._picture, self._hello, self._ended = picture, self._connection.hello, None
+            self._picture, self._hello = picture, self._connection.hello
+            self._ended = self._refused = None
             self._pictured.set()
         elif "bye" in message:
             self._ended = str(message["bye"])

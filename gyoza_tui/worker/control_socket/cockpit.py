@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Queue
 from typing import Any, Final, NamedTuple
 
 from gyoza_tui.worker.control_socket.parts import Difference, Shown
@@ -25,7 +25,7 @@ from gyoza_tui.worker.control_socket.wire import (
     join,
     receive,
 )
-from gyoza_tui.worker.view.control import WorkerControl
+from gyoza_tui.worker.view.control import ControlError, WorkerControl
 
 SEND_S: Final = 5.0
 """How long a cockpit may take nothing before it is let go: one that was stopped comes back by itself."""
@@ -33,6 +33,8 @@ AT_ONCE: Final = 8
 """Calls that wait for a disk, an engine or the server."""
 _UNSENT: Final = 16
 """A cockpit that has not taken so many answers is not listened to."""
+_UNDONE: Final = 16
+"""Nor one whose commands are not done."""
 _PIECE: Final = 256 * 1024
 _BYTES: Final[Codec[bytes]] = Codec(bytes)
 _TIMEVAL: Final = struct.Struct("@ll")
@@ -67,7 +69,7 @@ class Cockpit:
         self._closing = False
         self._gone = threading.Event()
         self._difference = Difference()
-        self._commands: SimpleQueue[_Ask | None] = SimpleQueue()
+        self._commands: Queue[_Ask | None] = Queue(_UNDONE)
         self._free = threading.BoundedSemaphore(AT_ONCE)
         self._pieces: dict[int, Iterator[bytes]] = {}
         """By the number of their ask: what has been answered in part."""
@@ -75,9 +77,15 @@ class Cockpit:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(int(SEND_S), 0))
 
     def start(self, hello: bytes) -> None:
+        """Raises RuntimeError when there can be no more threads."""
         self._answers.append(frame(hello))
-        for work, name in ((self._read, "read"), (self._command, "command"), (self._send, "send")):
-            threading.Thread(target=work, name=f"cockpit-{name}", daemon=True).start()
+        try:
+            for work, name in ((self._send, "send"), (self._command, "command"), (self._read, "read")):
+                threading.Thread(target=work, name=f"cockpit-{name}", daemon=True).start()
+        except RuntimeError:
+            self._commands.put(None)
+            self.close()
+            raise
 
     def show(self, shown: Shown) -> None:
         """What is to be sent next, in place of what was not sent yet."""
@@ -98,11 +106,13 @@ class Cockpit:
         self._gone.wait(timeout_s)
 
     def _read(self) -> None:
-        with suppress(OSError, EOFError, WireError):
-            while self._listens():
-                self._take(receive(self._connection, ASK_MAX))
-        self._commands.put(None)
-        self.close()
+        try:
+            with suppress(OSError, EOFError, WireError):
+                while self._listens():
+                    self._take(receive(self._connection, ASK_MAX))
+        finally:
+            self.close()
+            self._commands.put(None)
 
     def _listens(self) -> bool:
         """Once it has taken its answers; whether the connection goes on."""
@@ -120,27 +130,33 @@ class Cockpit:
         elif call == DROP:
             self._pieces.pop(number, None)
         elif self._free.acquire(blocking=False):
-            threading.Thread(target=self._do_beside, args=(ask,), name=call, daemon=True).start()
+            try:
+                threading.Thread(target=self._do_beside, args=(ask,), name=call, daemon=True).start()
+            except RuntimeError:
+                self._free.release()
+                self._answer(number, _failed("control", "the worker can start no thread for it now: try again"))
         else:
-            self._fail(number, "control", f"the worker has {AT_ONCE} things to answer first")
+            self._answer(number, _failed("control", f"the worker has {AT_ONCE} things to answer first"))
 
     def _command(self) -> None:
         while (ask := self._commands.get()) is not None:
-            self._do(ask)
+            self._answer(ask.number, self._done(ask))
 
     def _do_beside(self, ask: _Ask) -> None:
         try:
-            self._do(ask)
+            done = self._done(ask)
         finally:
             self._free.release()
+        self._answer(ask.number, done)
 
-    def _do(self, ask: _Ask) -> None:
+    def _done(self, ask: _Ask) -> dict[str, bytes]:
+        """What is answered to it."""
         try:
-            self._answer(ask.number, **self._result(ask))
+            return self._result(ask)
         except KeyError as error:
-            self._fail(ask.number, "unknown", str(error))
+            return _failed("unknown", str(error))
         except Exception as error:
-            self._fail(ask.number, "control", str(error) or repr(error))
+            return _failed("control", str(error) or repr(error))
 
     def _result(self, ask: _Ask) -> dict[str, bytes]:
         if ask.call == WATCH:
@@ -162,28 +178,34 @@ class Cockpit:
         piece = next(pieces, None)
         if piece is None:
             return {"value": b"null"}
+        if len(self._pieces) >= AT_ONCE:
+            raise ControlError(f"{AT_ONCE} logs are read already: try again when one is done")
         self._pieces[number] = pieces
         return {"part": _BYTES.dump(piece)}
 
-    def _fail(self, number: int, kind: str, words: str) -> None:
-        self._answer(number, error=json.dumps([kind, words]).encode())
-
-    def _answer(self, number: int, **parts: bytes) -> None:
-        answer = frame(join({"answer": b"%d" % number, **parts}))
+    def _answer(self, number: int, parts: dict[str, bytes]) -> None:
+        head = {"answer": b"%d" % number}
+        try:
+            answer = frame(join(head | parts))
+        except WireError as error:
+            answer = frame(join(head | _failed("control", str(error))))
         with self._ready:
             self._answers.append(answer)
             self._ready.notify_all()
 
     def _send(self) -> None:
-        with suppress(OSError, WireError):
-            while (message := self._next()) is not None:
-                self._connection.sendall(message)
-        self.close()
-        with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
-        self._connection.close()
-        self._gone.set()
-        self._over(self)
+        try:
+            with suppress(OSError, WireError):
+                while (message := self._next()) is not None:
+                    self._connection.sendall(message)
+        finally:
+            self.close()
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+            self._connection.close()
+            self._pieces.clear()
+            self._gone.set()
+            self._over(self)
 
     def _next(self) -> bytes | None:
         """What is new before what was asked: an answer finds what it brought about on the screen."""
@@ -200,6 +222,10 @@ class Cockpit:
                 if self._closing:
                     return None
                 self._ready.wait()
+
+
+def _failed(kind: str, words: str) -> dict[str, bytes]:
+    return {"error": json.dumps([kind, words]).encode()}
 
 
 def _pieces_of(parts: Iterable[bytes]) -> Iterator[bytes]:

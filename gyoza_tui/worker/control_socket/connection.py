@@ -70,6 +70,7 @@ class Connection:
         self._over = False
         self._socket = _connect(root)
         try:
+            self.worker_uid = address.peer_uid(self._socket)
             self.hello = _greeted(receive(self._socket))
             self._socket.settimeout(None)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(0, int(_SEND_S * 1e6)))
@@ -108,13 +109,14 @@ class Connection:
     def pieces(self, call: str, *args: Any) -> Iterator[bytes]:
         """What the call yields. Raises as `ask` does; one that is not read to its end costs the worker nothing."""
         with self._asked(call, *args) as (number, answers):
-            while "part" in (answer := _next(answers, ANSWER_S)):
-                try:
+            answer: dict[str, Any] = {"part": ""}
+            try:
+                while "part" in (answer := _next(answers, ANSWER_S)):
                     yield _BYTES.load(answer["part"])
-                except GeneratorExit:
+                    self._send(number, MORE)
+            finally:
+                if "part" in answer:
                     self._send(number, DROP)
-                    raise
-                self._send(number, MORE)
 
     def close(self) -> None:
         with self._lock:

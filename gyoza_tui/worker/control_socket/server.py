@@ -124,14 +124,22 @@ class ControlSocket:
             elif len(self._cockpits) >= COCKPITS_MAX:
                 _refuse(connection, f"{COCKPITS_MAX} cockpits look at this worker already: close one of them")
             else:
-                cockpit = Cockpit(connection, self._control, self._refresh, self._leave)
-                cockpit.start(self._hello)
-                self._cockpits.append(cockpit)
-                self._changed.notify_all()
+                self._admit(connection)
+
+    def _admit(self, connection: socket.socket) -> None:
+        cockpit = Cockpit(connection, self._control, self._refresh, self._leave)
+        try:
+            cockpit.start(self._hello)
+        except RuntimeError:
+            _refuse(connection, "the worker can start no thread for a cockpit now: try again")
+        else:
+            self._cockpits.append(cockpit)
+            self._changed.notify_all()
 
     def _leave(self, cockpit: Cockpit) -> None:
         with self._changed:
-            self._cockpits.remove(cockpit)
+            if cockpit in self._cockpits:
+                self._cockpits.remove(cockpit)
 
     def _push(self) -> None:
         """What the worker shows twice a second, and how its logs grow ten times."""

@@ -64,10 +64,10 @@ class Codec(Generic[_T]):
 
     def dump(self, value: _T) -> bytes:
         try:
-            return self._adapter.dump_json(value)
+            return self._adapter.dump_json(value, fallback=str)
         except PydanticSerializationError:
             # a file name that is not UTF-8
-            plain = self._adapter.dump_python(value, mode="json")
+            plain = self._adapter.dump_python(value, mode="json", fallback=str)
             return json.dumps(plain, ensure_ascii=False).encode(errors="replace")
 
     def load(self, value: Any) -> _T:

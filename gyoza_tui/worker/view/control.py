@@ -60,6 +60,8 @@ class Contact(NamedTuple):
     """For how long nothing was heard of it. A worker that is well says something twice a second."""
     ended: str | None = None
     """How the worker has ended, in words; None while it goes on, or when nobody knows."""
+    refused: str | None = None
+    """Why the worker does not take this view now, in its words; it is tried again."""
     life: tuple[str, int] = ("", 0)
     """Instance and epoch: what attempts are named by is good for one of them."""
 

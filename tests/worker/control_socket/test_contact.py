@@ -77,7 +77,7 @@ def test_a_cockpit_that_another_version_has_taken_the_place_of_knows(tmp_path: P
     with serving(FakeControl(), tmp_path) as server, attached(tmp_path) as remote:
         server.stop("over")
         with serving(FakeControl(), tmp_path, HELLO._replace(schema=0, version="9.9")):
-            until(lambda: "9.9" in (remote.contact().ended or ""), "what is in its place")
+            until(lambda: "9.9" in (remote.contact().refused or ""), "what is in its place")
 
 
 def test_eight_are_served_and_others_get_words_until_one_leaves(tmp_path: Path) -> None:
