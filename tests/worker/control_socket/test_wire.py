@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,9 +71,11 @@ def test_a_worker_that_shows_nothing_is_not_waited_for(tmp_path: Path, monkeypat
     monkeypatch.setattr("gyoza_tui.worker.control_socket.client.CONNECT_S", 0.2)
     fake = FakeControl()
     go = hang(fake, "snapshot")
+    began = time.monotonic()
     with serving(fake, tmp_path):
         with pytest.raises(AttachError, match=r"worker w1 \(pid 4711\) does not answer"):
             RemoteControl(tmp_path, SystemClock())
+        assert time.monotonic() - began < 10
         go.set()
 
 
