@@ -98,6 +98,14 @@ def test_a_drain_becomes_a_pause_at_the_good_bye_and_nothing_else_does(gyoza: Cl
     assert wanted["by"] == "anna"
 
 
+def test_a_drain_that_was_overridden_is_none_at_the_good_bye(gyoza: Cluster) -> None:
+    worker = follower(gyoza)
+    want(gyoza, "draining")
+    said(worker, 1, "overridden")
+    gyoza.client.delete("/workers/w1", params={"instance_id": worker.identity["instance_id"]})
+    assert worker.beat()["wanted"]["state"] == "draining"
+
+
 @pytest.mark.parametrize("answer", ["applied", "overridden", "drained"])
 def test_a_drain_becomes_a_pause_when_the_next_start_says_that_it_was_applied(gyoza: Cluster, answer: str) -> None:
     worker = follower(gyoza)

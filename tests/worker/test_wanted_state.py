@@ -276,6 +276,20 @@ def test_what_was_overridden_is_not_applied_by_the_next_start(
     second.close()
 
 
+def test_a_drain_that_an_earlier_start_applied_leaves_a_pause(scripted: ScriptedServer, tmp_path: Path) -> None:
+    scripted.defaults["beat"] = _beat("draining")
+    states, reports = [], []
+    for _ in range(2):
+        rig = Rig(scripted, tmp_path / "state")
+        rig.beat()
+        rig.beat()
+        states.append(rig.parts.mode.state)
+        reports.append(scripted.of("beat")[-1].body["wanted"])
+        rig.close()
+    assert states == [DRAINING, PAUSED]
+    assert reports == [{"seq": 1, "answer": "applied"}, {"seq": 1, "answer": "drained"}]
+
+
 def test_another_servers_wish_is_another(rig: Rig, scripted: ScriptedServer) -> None:
     scripted.defaults["beat"] = _beat("paused")
     rig.beat()
