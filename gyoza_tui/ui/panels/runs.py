@@ -44,7 +44,7 @@ class RunsPane(Vertical):
         self._wanted = RunFilter()
         self._filter_text = ""
         self._page = HistoryPage((), 0)
-        self._read: tuple[int, RunFilter, int] | None = None
+        self._read: tuple[tuple[str, int], int, RunFilter, int] | None = None
         """What the page answers, or is being asked."""
         self._reading = False
         self._trouble = ""
@@ -150,7 +150,7 @@ class RunsPane(Vertical):
             return
         period = self._wanted.good_for_s
         now = 0 if period is None else int(self._snapshot.taken_at / period)
-        question = (self._snapshot.history_version, self._wanted, now)
+        question = (self._control.contact().life, self._snapshot.history_version, self._wanted, now)
         if question != self._read:
             self._read, self._reading = question, True
             in_background(self, partial(self._read_history, self._wanted, frozenset(self._leaving)))

@@ -286,3 +286,18 @@ def test_the_cursor_starts_on_the_newest_run_that_goes_on() -> None:
             assert shown.main.shown_run.key == ACTIVE[1].key
 
     asyncio.run(look())
+
+
+def test_another_start_of_the_worker_has_a_history_of_its_own() -> None:
+    """Also when it has changed as often as the former one's."""
+    control = FakeControl(past=[ended(1, "former00", Outcome.COMPLETED, "outputs: 1")])
+
+    async def look() -> None:
+        async with stage(control) as shown:
+            await shown.until(lambda: listed(shown) == ["former00"])
+            control.past = [ended(1, "newone00", Outcome.COMPLETED, "outputs: 1")]
+            control.connected = control.connected._replace(life=("instance", 2))
+            shown.app.tick()
+            await shown.until(lambda: listed(shown) == ["newone00"])
+
+    asyncio.run(look())
