@@ -18,6 +18,7 @@ from textual.worker import WorkerState as TaskState
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui import theme_file
 from gyoza_tui.ui.background import in_background
+from gyoza_tui.ui.commanding import command
 from gyoza_tui.ui.duty_workers import FOLLOWERS, follow
 from gyoza_tui.ui.keys import questions, refusals
 from gyoza_tui.ui.keys.commands import commands
@@ -37,7 +38,7 @@ from gyoza_tui.ui.theme import dress
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.tty.driver import GyozaDriver
 from gyoza_tui.ui.tty.textual_internals import driver_of
-from gyoza_tui.worker.view.control import ControlError, Ending, WorkerControl
+from gyoza_tui.worker.view.control import Ending, WorkerControl
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
 
@@ -118,7 +119,7 @@ class GyozaApp(App[Leave], inherit_bindings=False):
                 break
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        return commands(self, screen, self.wear)
+        return commands(self, screen, self.wear, attached=self.options.attached)
 
     def wear(self, theme: str) -> None:
         """Put on that theme, and keep it for the next start."""
@@ -133,32 +134,31 @@ class GyozaApp(App[Leave], inherit_bindings=False):
             say(self.screen, f"the theme is not kept: {path}: {error.strerror}", "warning")
 
     def action_help(self) -> None:
-        self.push_screen(HelpScreen(self.screen, self.options.keymap))
+        self.push_screen(HelpScreen(self.screen, self.options))
 
     def action_palette(self) -> None:
         self.push_screen(Palette())
 
-    def action_pause(self) -> None:
+    async def action_pause(self) -> None:
         if self._refused(refusals.pause(self.snapshot)):
             return
         if self.snapshot.state is WorkerState.PAUSED:
-            self._claim_again(self.control.resume)
+            await self._claim_again(self.control.resume)
         else:
-            self._command(self.control.pause)
+            await self._command(self.control.pause)
 
-    def action_try_now(self) -> None:
+    async def action_try_now(self) -> None:
         if not self._refused(refusals.try_now(self.snapshot)):
             say(self.screen, "trying the server now")
-            self._command(self.control.try_now)
+            await self._command(self.control.try_now)
 
-    def action_drain(self) -> None:
+    async def action_drain(self) -> None:
         if self._refused(refusals.drain(self.snapshot)):
             return
         if self.snapshot.state is WorkerState.DRAINING:
-            self._claim_again(self.control.undo_drain)
+            await self._claim_again(self.control.undo_drain)
         else:
-            question = questions.drain(self.snapshot, self.options.keymap)
-            self.push_screen(Confirm(question), lambda yes: self._drain() if yes else None)
+            self.push_screen(Confirm(questions.drain(self.snapshot, self.options.keymap)), self._drain)
 
     def action_cancel_all(self) -> None:
         if not self._refused(refusals.stop_all(self.snapshot)):
@@ -193,27 +193,28 @@ class GyozaApp(App[Leave], inherit_bindings=False):
         """What Ctrl-C means where nothing is selected."""
         self.ask_quit()
 
-    def _claim_again(self, act: Callable[[], None]) -> None:
+    async def _claim_again(self, act: Callable[[], None]) -> None:
         """At once, or by a dialog where the server wants the worker as it is."""
         if self.snapshot.wanted is None:
-            self._command(act)
+            await self._command(act)
         else:
             question = questions.override(self.snapshot, self.options.clock.zone)
             self.push_screen(Confirm(question), partial(self._override, self.snapshot.wanted.seq, act))
 
-    def _override(self, seq: int, act: Callable[[], None], yes: bool | None) -> None:
+    async def _override(self, seq: int, act: Callable[[], None], yes: bool | None) -> None:
         if not yes:
             return
         self.tick()
         if self.snapshot.wanted is None or self.snapshot.wanted.seq != seq:
             say(self.screen, "what the server wants has changed meanwhile: nothing was done")
         else:
-            self._command(act)
+            await self._command(act)
 
     def _follow(self, duty: str) -> None:
         in_background(self, partial(follow, self.control, duty), name=duty, group=FOLLOWERS, exit_on_error=False)
 
     def _refused(self, why: str | None) -> bool:
+        why = refusals.lost(self.control.contact()) or why
         if why:
             say(self.screen, why)
         return why is not None
@@ -221,40 +222,38 @@ class GyozaApp(App[Leave], inherit_bindings=False):
     def ask_quit(self) -> None:
         self.push_screen(QuitDialog(self.snapshot, self.options), self._leave)
 
-    def _leave(self, way: Way | None) -> None:
+    async def _leave(self, way: Way | None) -> None:
         match way:
             case Way.BACKGROUND:
                 self.exit(Leave.BACKGROUND)
             case Way.DRAIN:
-                self._drain()
+                await self._drain()
             case Way.DETACH:
-                self._command(partial(self.control.end, Ending.DETACH))
-                self.exit(Leave.ENDED)
+                if await self._command(partial(self.control.end, Ending.DETACH)):
+                    self.exit(Leave.ENDED)
             case Way.CANCEL_ALL if refusals.stoppable(self.snapshot):
                 self._ask_cancel_all(exits=True)
             case Way.CANCEL_ALL:
-                self._drain()
+                await self._drain()
 
     def _ask_cancel_all(self, *, exits: bool) -> None:
         runs = refusals.stoppable(self.snapshot)
         question = questions.cancel_all(runs, self.snapshot, exits=exits)
         self.push_screen(Confirm(question), partial(self._cancel_all, runs, exits))
 
-    def _cancel_all(self, runs: tuple[RunView, ...], exits: bool, yes: bool | None) -> None:
+    async def _cancel_all(self, runs: tuple[RunView, ...], exits: bool, yes: bool | None) -> None:
         if not yes:
             return
         if exits:
-            self._drain()
-        for run in runs:
-            self._command(partial(self.control.cancel, run.run_id, run.attempt))
+            await self._drain()
+        await self._command(lambda: [self.control.cancel(run.run_id, run.attempt) for run in runs])
 
-    def _drain(self) -> None:
-        self._command(partial(self.control.end, Ending.DRAIN))
+    async def _drain(self, yes: bool | None = True) -> None:
+        if yes:
+            await self._command(partial(self.control.end, Ending.DRAIN))
 
-    def _command(self, command: Callable[[], object]) -> None:
-        """Do it, and show what comes of it at once."""
-        try:
-            command()
-        except ControlError as error:
-            say(self.screen, str(error), "error")
+    async def _command(self, call: Callable[[], object]) -> bool:
+        """Do it, and show what comes of it at once; whether it was done."""
+        done = await command(self.screen, self.control, call)
         self.tick()
+        return done

@@ -11,13 +11,15 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from gyoza_tui.ui.keys.key_names import written
-from gyoza_tui.ui.keys.key_table import ACTIONS, Action, Scope
+from gyoza_tui.ui.keys.key_table import Action, Scope, actions
 
 
-def commands(app: App[Any], screen: Screen[object], wear: Callable[[str], None]) -> Iterator[SystemCommand]:
+def commands(
+    app: App[Any], screen: Screen[object], wear: Callable[[str], None], *, attached: bool
+) -> Iterator[SystemCommand]:
     """By what can be pressed on that screen now, and what has no key; `wear` puts on the theme of that name."""
     active = {bound.binding.id: bound for bound in reversed(screen.active_bindings.values())}
-    for action in ACTIONS:
+    for action in actions(attached=attached):
         if bound := active.get(action.id):
             run = partial(app.run_action, bound.binding.action, bound.node)
             yield SystemCommand(title(action), f"{written(bound.binding.key)}  {action.tooltip}", run)

@@ -173,6 +173,25 @@ ACTIONS: Final[tuple[Action, ...]] = (
 
 
 BY_ID: Final = {action.id: action for action in ACTIONS}
+_ATTACHED: Final = {
+    action.id: action
+    for action in (
+        Action(
+            "copy_or_quit",
+            "ctrl+c",
+            "copy or leave",
+            "Copy the selection; without one, leave at once: the worker goes on.",
+            Scope.APP,
+        ),
+        Action("suspend", "ctrl+z", "stop", "Back to the shell; fg shows the worker again, which goes on.", Scope.APP),
+    )
+}
+"""What is different where the worker is another process."""
+
+
+def actions(*, attached: bool) -> tuple[Action, ...]:
+    """As help and palette say them; `attached`: the worker is another process."""
+    return tuple(_ATTACHED.get(action.id, action) if attached else action for action in ACTIONS)
 
 
 def bindings(scope: Scope, through: str | None = None) -> list[BindingType]:

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.ui.format import duration
+from gyoza_tui.ui.outside_text import plain_line
+from gyoza_tui.worker.view.control import Contact
 from gyoza_tui.worker.view.snapshot import Intent, Outcome, RunView, Snapshot
+
+SILENT_S: Final = 3.0
+"""A worker that is well says something twice a second."""
+
+
+def lost(contact: Contact) -> str | None:
+    """Why nothing reaches the worker."""
+    if contact.ended is not None:
+        return f"the worker has ended: {plain_line(contact.ended)}"
+    if contact.refused is not None and contact.silent_s >= SILENT_S:
+        return f"not connected: {plain_line(contact.refused)}"
+    if contact.silent_s >= SILENT_S:
+        return f"no word from the worker for {duration(contact.silent_s)}"
+    return None
 
 
 def stopping(run: RunView, intent: Intent) -> str | None:

@@ -56,7 +56,8 @@ class Header(Lines):
 def header_line(snapshot: Snapshot, options: UiOptions, width: int) -> Content:
     zone = options.clock.zone
     now = Content.styled(clock(options.clock.utc(), zone), "$text-muted")
-    left = [_name(snapshot), _badge(snapshot), _server(snapshot, zone), _queue(snapshot)]
+    label = "attached to " if options.attached else "gyoza "
+    left = [_name(snapshot, label), _badge(snapshot), _server(snapshot, zone), _queue(snapshot)]
     left += [_engine(name, words) for name, words in sorted(snapshot.backends.items())]
     left += [_to_deliver(snapshot), _disk(snapshot)]
     return squeezed(left, [_failures(snapshot, zone), (Form(now, 90), GONE)], width)
@@ -80,10 +81,10 @@ def _badge(snapshot: Snapshot) -> Fact:
     return (Form(badge(snapshot), 112), Form(badge(snapshot, brief=True)))
 
 
-def _name(snapshot: Snapshot) -> Fact:
+def _name(snapshot: Snapshot, label: str) -> Fact:
     name = plain_line(snapshot.worker_id)
     whole, short = (Content.styled(cut(name, cells), "bold") for cells in (_NAME_MAX, _NAME_SHORT))
-    return (Form(Content.assemble(_label("gyoza "), whole), 170), Form(whole, 140), Form(short, 80), GONE)
+    return (Form(Content.assemble(_label(label), whole), 170), Form(whole, 140), Form(short, 80), GONE)
 
 
 def _server(snapshot: Snapshot, zone: tzinfo | None) -> Fact:

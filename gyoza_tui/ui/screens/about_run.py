@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from textual.binding import BindingType
 
 from gyoza_tui.ui.background import Work, in_background
+from gyoza_tui.ui.commanding import command
 from gyoza_tui.ui.keys import questions, refusals
 from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
@@ -108,9 +109,11 @@ class AboutRun(TightScreen[None], inherit_bindings=False):
             return
         focused = self.focused.ancestors_with_self if self.focused else ()
         text = next((node.text_to_copy() for node in focused if isinstance(node, HasText)), None)
-        if text is None and (run := self._meant()):
-            text = run.run_id
-        if text:
+        if text is None and self.shown_run is not None:
+            text = self.shown_run.run_id
+        if text is None:
+            say(self, "no run is selected")
+        elif text:
             in_background(self.app, partial(run_tools.copy, self, text))
 
     def action_save(self) -> None:
@@ -129,9 +132,9 @@ class AboutRun(TightScreen[None], inherit_bindings=False):
         in_background(self.app, work, group="terminal", exclusive=True)
 
     def _meant(self, refusal: Callable[[RunView], str | None] = lambda _: None) -> RunView | None:
-        """The run, unless there is none, or the action is refused for it: which is said."""
+        """The run, unless there is none, no worker that could do it, or the action is refused for it: which is said."""
         run = self.shown_run
-        refused = "no run is selected" if run is None else refusal(run)
+        refused = "no run is selected" if run is None else refusals.lost(self._control.contact()) or refusal(run)
         if refused is None:
             return run
         say(self, refused)
@@ -140,12 +143,13 @@ class AboutRun(TightScreen[None], inherit_bindings=False):
     def _retry_refusal(self, run: RunView) -> str | None:
         return refusals.retry(run, self._control.snapshot())
 
-    def _stop(self, run: RunView, stop: Callable[[str, int], bool], yes: bool | None) -> None:
-        try:
-            if yes and not stop(run.run_id, run.attempt):
-                say(self, f"{run.run_id} has ended meanwhile")
-        except ControlError as error:
-            say(self, str(error), "error")
+    async def _stop(self, run: RunView, stop: Callable[[str, int], bool], yes: bool | None) -> None:
+        def still_here() -> None:
+            if not stop(run.run_id, run.attempt):
+                raise ControlError(f"{run.run_id} has ended meanwhile")
+
+        if yes:
+            await command(self, self._control, still_here)
         self.show_snapshot(self._control.snapshot())
 
     def _retry(self, run_id: str, yes: bool | None) -> None:

@@ -14,7 +14,8 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from gyoza_tui.ui.keys.key_names import keys_of, written
-from gyoza_tui.ui.keys.key_table import ACTIONS, Action, Scope
+from gyoza_tui.ui.keys.key_table import ACTIONS, Action, Scope, actions
+from gyoza_tui.ui.options import UiOptions
 
 _TITLES: Final = {
     Scope.LOG: "Log",
@@ -38,9 +39,9 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
     ]
     AUTO_FOCUS = "VerticalScroll"
 
-    def __init__(self, asked_on: Screen[object], keymap: Mapping[str, str]) -> None:
+    def __init__(self, asked_on: Screen[object], options: UiOptions) -> None:
         super().__init__()
-        self._text = help_text(focused_scopes(asked_on), keymap)
+        self._text = help_text(focused_scopes(asked_on), options.keymap, attached=options.attached)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll():
@@ -61,7 +62,7 @@ def focused_scopes(screen: Screen[object]) -> tuple[Scope, ...]:
     return tuple(scope for scope in _TITLES if scope in found)
 
 
-def help_text(first: tuple[Scope, ...], keymap: Mapping[str, str]) -> Table:
+def help_text(first: tuple[Scope, ...], keymap: Mapping[str, str], *, attached: bool = False) -> Table:
     """All actions by scope, those of `first` at the top."""
     table = Table.grid(padding=(0, 2, 0, 0))
     closing = Text("↑ ↓ scroll · the names are those of GYOZA_UI_KEYMAP", "dim")
@@ -69,7 +70,7 @@ def help_text(first: tuple[Scope, ...], keymap: Mapping[str, str]) -> Table:
     for scope in (*first, *(scope for scope in _TITLES if scope not in first)):
         table.add_row()
         table.add_row(Text(_TITLES[scope], "bold"), Text("focused" if scope in first else "", "dim"))
-        for action in ACTIONS:
+        for action in actions(attached=attached):
             if action.scope is scope:
                 table.add_row(*_row(action, keymap))
     return table

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from gyoza_tui.ui.keys.commands import title
 from gyoza_tui.ui.keys.key_names import keys_of, written
-from gyoza_tui.ui.keys.key_table import ACTIONS, Action, Scope
+from gyoza_tui.ui.keys.key_table import ACTIONS, BY_ID, Action, Scope, actions
 from gyoza_tui.ui.keys.users_keymap import KeymapError, check_keymap, overlap
 from gyoza_tui.ui.screens.help import help_text
 from tests.ui.keys.app import opened, run
@@ -43,6 +43,16 @@ def test_help_lists_exactly_the_table_and_the_focused_panel_first() -> None:
     assert ids[: sum(action.scope is Scope.RUNS for action in ACTIONS)] == [
         action.id for action in ACTIONS if action.scope is Scope.RUNS
     ]
+
+
+def test_help_and_palette_say_what_a_key_does_on_a_worker_of_another_process() -> None:
+    rows = {row[1]: row[2] for row in _cells(help_text((), {}, attached=True)) if len(row) == 3}
+    assert rows["copy_or_quit"] == "Copy the selection; without one, leave at once: the worker goes on."
+    assert rows["suspend"].startswith("Back to the shell; fg shows the worker again")
+    different = {own.id for own, there in zip(ACTIONS, actions(attached=True), strict=True) if own != there}
+    assert different == {"copy_or_quit", "suspend"}
+    for action in actions(attached=True):
+        assert (action.keys, action.scope) == (BY_ID[action.id].keys, BY_ID[action.id].scope)
 
 
 def test_help_shows_the_users_keys() -> None:

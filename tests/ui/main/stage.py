@@ -48,10 +48,14 @@ class Stage:
 
     def rows(self) -> list[str]:
         """What stands on the screen, line by line."""
-        return ["".join(segment.text for segment in strip) for strip in self.app.screen._compositor.render_strips()]
+        return rows_of(self.app)
 
     def text(self) -> str:
         return "\n".join(self.rows())
+
+
+def rows_of(app: GyozaApp) -> list[str]:
+    return ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
 
 
 @asynccontextmanager

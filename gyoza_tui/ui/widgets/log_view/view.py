@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
+from textual.renderables.tint import Tint
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
@@ -333,6 +334,11 @@ class LogView(Widget, can_focus=True):
         selection = self.text_selection
         strips = [self._row(y, selection) for y in crop.line_range]
         background = self.background_colors[1]
+        if (tint := self.styles.tint).a:
+            strips = [
+                Strip(Tint.process_segments(strip, tint, self.app.ansi_theme, background), strip.cell_length)
+                for strip in strips
+            ]
         for line_filter in self.get_line_filters():
             strips = [strip.apply_filter(line_filter, background) for strip in strips]
         if crop.column_span == (0, self._columns.row_width):
