@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gyoza_tui.worker.view.control import Contact
-from tests.ui.picture import SMALL, WIDE, Shown, picture
+from tests.ui.picture import SMALL, WIDE, picture
 from tests.ui.recording import load
 from tests.ui.snapshots.conftest import SnapCompare
 
@@ -37,15 +37,6 @@ def test_ended(snap_compare: SnapCompare) -> None:
     snap_compare(picture(load("busy"), SMALL, contact=_ENDED))
 
 
-def test_started_again(snap_compare: SnapCompare) -> None:
-    """As ever, with words in the corner: the worker was started again."""
-    snap_compare(picture(load("busy"), SMALL, contact=_ENDED, then=_start_again))
-
-
 def test_leave(snap_compare: SnapCompare) -> None:
     """Leave the screen is first and highlighted; it says that the worker goes on."""
     snap_compare(picture(load("busy"), SMALL, "q", contact=_WELL))
-
-
-async def _start_again(shown: Shown) -> None:
-    shown.fake.connected = Contact(life=("again", 2))
