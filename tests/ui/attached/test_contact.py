@@ -128,6 +128,15 @@ def test_an_end_is_said_in_its_words_and_q_leaves_at_once() -> None:
     run(look())
 
 
+def test_why_the_worker_does_not_take_this_screen_is_said() -> None:
+    async def look() -> None:
+        async with opened(at_work()) as here:
+            await lose(here, Contact(silent_s=12.0, refused="8 cockpits look at this worker already"))
+            assert last_row(here).startswith("not connected: 8 cockpits look at this worker already  trying again")
+
+    run(look())
+
+
 def test_another_life_closes_what_was_opened_on_the_one_before() -> None:
     async def look() -> None:
         async with opened(at_work()) as here:
