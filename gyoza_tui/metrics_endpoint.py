@@ -90,6 +90,7 @@ class MetricsEndpoint:
     def _answer(self, connection: socket.socket, peer: object) -> None:
         try:
             with connection, suppress(OSError):
+                connection.settimeout(_SILENT_S)
                 _Request(connection, peer, self)
         finally:
             self._free.release()
@@ -98,7 +99,6 @@ class MetricsEndpoint:
 class _Request(BaseHTTPRequestHandler):
     """One request, after which the connection is closed."""
 
-    timeout = _SILENT_S
     server_version = "gyoza-tui"
     sys_version = ""
 
@@ -110,7 +110,7 @@ class _Request(BaseHTTPRequestHandler):
         try:
             page = self._endpoint.page(urlsplit(self.path).path, self.headers.get("Accept", ""))
         except Exception as error:
-            page = Page(f"{type(error).__name__}\n".encode(), status=HTTPStatus.INTERNAL_SERVER_ERROR)
+            page = Page(f"{type(error).__name__} {error}\n".encode(), status=HTTPStatus.INTERNAL_SERVER_ERROR)
         self.send_response(page.status)
         self.send_header("Content-Type", page.content_type)
         self.send_header("Content-Length", str(len(page.body)))

@@ -75,7 +75,7 @@ def test_a_port_in_use(endpoint: MetricsEndpoint, collector: One) -> None:
 def test_connections_that_say_nothing_take_no_place_for_long(
     endpoint: MetricsEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_endpoint._Request, "timeout", 2.0)
+    monkeypatch.setattr(metrics_endpoint, "_SILENT_S", 2.0)
     url = httpx.URL(endpoint.url)
     with ExitStack() as open_ones:
         for _ in range(20):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -134,8 +135,29 @@ def test_names_are_as_prometheus_has_them(scrape: Callable[[], Scrape]) -> None:
         assert family.type != "unknown", family.name
 
 
-def test_ticks_that_do_not_come_back(gyoza: Cluster) -> None:
-    turning = Timers(gyoza.shared)
-    assert turning.go_on()
-    gyoza.clock.advance(timers.HUNG_S + 1)
-    assert not turning.go_on()
+@pytest.mark.parametrize("trouble", [None, OSError("the disk is full")], ids=["well", "failing"])
+def test_ticks_that_come_back_are_a_sign_of_life(
+    gyoza: Cluster, trouble: OSError | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timers, "TICK_S", 0.01)
+    turning, writes, written = Timers(gyoza.shared), asyncio.Event(), asyncio.Event()
+
+    async def change(_change: object) -> None:
+        writes.set()
+        await written.wait()
+        if trouble is not None:
+            raise trouble
+
+    async def watch() -> None:
+        turning.start()
+        await asyncio.wait_for(writes.wait(), 10)
+        gyoza.clock.advance(timers.HUNG_S + 1)
+        assert not turning.go_on(), "the writer hangs"
+        written.set()
+        async with asyncio.timeout(10):
+            while not turning.go_on():
+                await asyncio.sleep(0.01)
+        await turning.stop()
+
+    monkeypatch.setattr(gyoza.shared, "change", change)
+    asyncio.run(watch())

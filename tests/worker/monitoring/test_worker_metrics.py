@@ -188,3 +188,15 @@ def test_durations_count_by_outcome(rig: Rig) -> None:
     assert dict(failed.buckets)[BUCKETS_S[-1]] == 2
     assert failed.buckets[-1] == (float("inf"), 3)
     assert durations.histogram(Outcome.RELEASED).buckets[-1][1] == 0, "it never started"
+
+
+def test_a_run_that_waits_to_be_delivered_has_no_series(rig: Rig) -> None:
+    endpoint = rig.parts.monitoring.endpoint("0")
+    endpoint.close()
+    row = rig.row()
+    rig.journal.update(row.key, started_at=rig.clock.utc().timestamp())
+    assert Scrape(endpoint.page("/metrics", "").body.decode()).labels("gyoza_worker_run_seconds")
+    rig.end(row)
+    now = Scrape(endpoint.page("/metrics", "").body.decode())
+    assert now.one("gyoza_worker_runs", phase="to_deliver") == 1
+    assert now.labels("gyoza_worker_run_seconds") == []
