@@ -16,8 +16,8 @@ PROGRAMS: Final = ("gyoza-tui", ".venv/bin/gyoza-tui")
 OPERATORS: Final = ("|", "||", "&", "&&", ";", ">", ">>", "(", ")", "<")
 STAYING: Final = ("--wait", "--logs", "--watch", "-f", "--follow")
 """Flags of verbs that wait for others, or go on until they are stopped."""
-OF_A_WORKER_HERE: Final = ("attach",)
-"""Verbs that speak to a worker of this machine, which blackbox/test_attach starts for each of their lines."""
+OF_A_WORKER_HERE: Final = ("attach", "status", "pause", "resume", "drain", "stop", "now", "reload")
+"""Verbs that speak to a worker of this machine, which blackbox/ starts for each of their lines."""
 KEY_FILE: Final = ".gyoza-key"
 _SERVER: Final = "http://gpu-box:5555"
 _IMAGES: Final = ("busybox", "IMAGE")
@@ -38,9 +38,14 @@ class Line(NamedTuple):
         return "" if first.startswith("-") else first
 
     @property
+    def of_a_worker_here(self) -> bool:
+        """`--worker` names one at the server."""
+        return self.verb in OF_A_WORKER_HERE and "--worker" not in self.arguments
+
+    @property
     def stays(self) -> bool:
         """Whether it is a process of its own, beside others."""
-        return self.verb in ("", "serve", *OF_A_WORKER_HERE) or any(flag in self.arguments for flag in STAYING)
+        return self.verb in ("", "serve") or self.of_a_worker_here or any(flag in self.arguments for flag in STAYING)
 
     @property
     def needs_docker(self) -> bool:

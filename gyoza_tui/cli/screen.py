@@ -7,14 +7,16 @@ import os
 import shlex
 import shutil
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
-from gyoza_tui.cli.failures import usage
+from gyoza_tui.cli.failures import ExitCode, usage
 
 if TYPE_CHECKING:
     from gyoza_tui.settings import Settings
     from gyoza_tui.ui.options import UiOptions
+    from gyoza_tui.worker.control_socket.client import RemoteControl
     from gyoza_tui.worker.notices.headless import Printer
     from gyoza_tui.worker.notices.notices import Level
     from gyoza_tui.worker.runner import Worker
@@ -63,7 +65,7 @@ def _program() -> str:
     return shlex.quote(str(program))
 
 
-def options(settings: Settings, command: str, *, attached: bool = False) -> UiOptions:
+def options(settings: Settings, command: str) -> UiOptions:
     """What the app is told; CliError for what the user's settings say of it and cannot be."""
     from gyoza_tui.ui import theme_file
     from gyoza_tui.ui.keys.users_keymap import KeymapError, check_keymap
@@ -82,7 +84,6 @@ def options(settings: Settings, command: str, *, attached: bool = False) -> UiOp
         theme=settings.ui_theme,
         keymap=settings.ui_keymap,
         to_submit=command,
-        attached=attached,
         theme_file=worker_dir(settings.state_dir, settings.worker_id) / theme_file.NAME,
     )
 
@@ -98,6 +99,22 @@ def run(worker: Worker, ui: UiOptions) -> int:
         return run_with_screen(_Hosted(worker), ui)
     finally:
         worker.close()
+
+
+def attach(control: RemoteControl, ui: UiOptions) -> ExitCode:
+    """The screen of a worker in another process, until it is left."""
+    from dataclasses import replace
+
+    from gyoza_tui.ui.attached import run_attached
+
+    error = run_attached(control, replace(ui, attached=True))
+    control.close()
+    if error is None:
+        return ExitCode.DONE
+    print("the screen broke, the worker goes on:", file=sys.stderr)
+    # without local variables, which may be secrets
+    traceback.print_exception(error)
+    return ExitCode.FAILED
 
 
 class _Hosted(NamedTuple):

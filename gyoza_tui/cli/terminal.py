@@ -69,10 +69,11 @@ def say(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def agreed(question: str) -> bool:
-    """Whether the person at the terminal says yes; stdout is left to data."""
-    print(f"{visible(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+def agreed(question: str, *, by_enter: bool = False) -> bool:
+    """Whether the person at the terminal says yes; stdout is left to data. `by_enter`: Enter alone says it."""
+    print(f"{visible(question)} [{'Y/n' if by_enter else 'y/N'}] ", end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    return line.strip().lower() in ("y", "yes") or (by_enter and line.isspace())
 
 
 def hint(command: str, why: str = "next") -> None:

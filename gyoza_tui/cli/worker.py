@@ -41,9 +41,7 @@ def serve_as_worker(settings_flags: dict[str, Any], mode: Mode) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_early)  # until the worker's own
     try:
-        settings = _settings(settings_flags)
-        ui = _ui(settings, settings_flags, mode)
-        code = _local(settings, mode, ui) if mode.local else _served(_made(settings, mode), ui)
+        code = _session(settings_flags, mode)
     except _StoppedEarly:
         code = _never_begun(mode.bounds)
     for stream in (sys.stdout, sys.stderr):
@@ -68,10 +66,40 @@ def _never_begun(bounds: BoundFlags) -> int:
     return ExitCode.FAILED
 
 
-def _settings(flags: dict[str, Any]) -> Settings:
-    from gyoza_tui.settings import load
+class _Loaded(NamedTuple):
+    """The settings of a session, and how they are read again."""
 
-    return load(**flags)
+    settings: Settings
+    flags: dict[str, Any]
+    own: dict[str, Any] = {}  # noqa: RUF012 -- never changed
+    """What the session lays over them."""
+
+    def over(self, own: dict[str, Any]) -> _Loaded:
+        return _Loaded(self.settings.model_copy(update=own), self.flags, self.own | own)
+
+    def read(self) -> Settings:
+        """Raises SettingsError."""
+        from gyoza_tui.settings import load
+
+        return load(**self.flags).model_copy(update=self.own)
+
+
+def _session(flags: dict[str, Any], mode: Mode) -> int:
+    from gyoza_tui.settings import load
+    from gyoza_tui.worker.state_dir.state_dir import StateDir, StateDirError, StateDirInUse
+
+    settings = load(**flags)
+    ui = _ui(settings, flags, mode)
+    try:
+        state_dir = StateDir.open(settings.state_dir, settings.worker_id)
+    except StateDirInUse as error:
+        from gyoza_tui.cli.already_running import attach_instead
+
+        return attach_instead(error.root, settings, flags, mode, ui)
+    except StateDirError as error:
+        raise usage(str(error)) from None
+    loaded = _Loaded(settings, flags)
+    return _local(loaded, mode, state_dir, ui) if mode.local else _served(_made(loaded, mode, state_dir), ui)
 
 
 def _ui(settings: Settings, flags: dict[str, Any], mode: Mode) -> UiOptions | None:
@@ -95,37 +123,32 @@ def _served(worker: Worker, ui: UiOptions | None) -> int:
     return screen.run(worker, ui)
 
 
-def _local(settings: Settings, mode: Mode, ui: UiOptions | None) -> int:
-    """The lock first: who does not get it starts nothing."""
+def _local(loaded: _Loaded, mode: Mode, state_dir: StateDir, ui: UiOptions | None) -> int:
     from gyoza_tui.settings import default_worker_id
-    from gyoza_tui.worker.state_dir.state_dir import StateDir, StateDirError
 
-    try:
-        state_dir = StateDir.open(settings.state_dir, settings.worker_id)
-    except StateDirError as error:
-        raise usage(str(error)) from None
+    settings = loaded.settings
     tell = _Teller(ui is not None)
     with ExitStack() as stack:
         from gyoza_tui.cli.embedded_server.parent import LocalServer
 
         server = stack.enter_context(LocalServer(state_dir, tell, settings.secret_env_days))
         # the key of another server is not for this one, which announces its own
-        settings = settings.model_copy(update={"server_url": server.url, "api_key": None, "api_key_file": None})
+        loaded = loaded.over({"server_url": server.url, "api_key": None, "api_key_file": None})
         named = "" if settings.worker_id == default_worker_id() else f" with --worker-id {settings.worker_id}"
         tell(f"gyoza server at {server.url}; `gyoza-tui runs`, `submit`, `show` find it by themselves{named}")
         if mode.demo:
-            return _demo(settings, mode, state_dir, tell, ui)
-        worker = _made(settings, mode, state_dir)
+            return _demo(loaded, mode, state_dir, tell, ui)
+        worker = _made(loaded, mode, state_dir)
         tell.through(worker)
         return _served(worker, ui)
 
 
-def _demo(settings: Settings, mode: Mode, state_dir: StateDir, tell: _Teller, ui: UiOptions | None) -> int:
+def _demo(loaded: _Loaded, mode: Mode, state_dir: StateDir, tell: _Teller, ui: UiOptions | None) -> int:
     """Ends by itself; with a screen whoever looks at it ends it."""
     from gyoza_tui.cli.embedded_server.demo import Demo
 
-    demo = Demo(settings, state_dir, tell)
-    worker = _made(demo.settings, mode, state_dir)
+    demo = Demo(loaded.settings, state_dir, tell)
+    worker = _made(loaded.over(demo.own_settings), mode, state_dir)
     tell.through(worker)
     demo.begin(worker, drains=ui is None)
     code = _served(worker, ui)
@@ -150,19 +173,19 @@ class _Teller:
                 self._say(text)
 
 
-def _made(settings: Settings, mode: Mode, state_dir: StateDir | None = None) -> Worker:
+def _made(loaded: _Loaded, mode: Mode, state_dir: StateDir) -> Worker:
     from gyoza_tui.worker.journal.file import JournalError
     from gyoza_tui.worker.runner import Worker, WorkerError
-    from gyoza_tui.worker.state_dir.state_dir import StateDirError
 
     try:
         return Worker(
-            settings,
+            loaded.settings,
             state_dir=state_dir,
             new_journal=mode.new_journal,
-            bounds=mode.bounds.bounds(settings),
+            bounds=mode.bounds.bounds(loaded.settings),
             duties=mode.bounds.duty_names,
             is_service=True,
+            read_settings=loaded.read,
         )
-    except (WorkerError, StateDirError, JournalError) as error:
+    except (WorkerError, JournalError) as error:
         raise usage(str(error)) from None

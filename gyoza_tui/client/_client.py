@@ -98,6 +98,11 @@ class GyozaClient:
         self._server_id: str | None = None
         """Of a server whose last answer to a heartbeat had `protocol`: it signs each of its answers with it."""
 
+    def change_key(self, api_key: str | None) -> bool:
+        """Whether it was another one; from now on requests go with this one."""
+        before, self._api_key = self._api_key, SecretStr(api_key or "")
+        return before != self._api_key
+
     def __repr__(self) -> str:
         return f"GyozaClient({self.base_url!r})"
 
@@ -327,7 +332,7 @@ class GyozaClient:
 
     def _target(self) -> tuple[str, str]:
         """Where the next request goes, and with which key."""
-        if self._own_server is None:
+        if self._own_server is None or self._api_key:
             return self.base_url, self._api_key.get_secret_value()
         try:
             own = self._own_server()

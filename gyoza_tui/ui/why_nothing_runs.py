@@ -61,6 +61,13 @@ def why_nothing_runs(
     return (*found, _waiting(snapshot, why_queued, to_submit)) if _some_could_run(snapshot, found) else found
 
 
+def takes_runs(snapshot: Snapshot) -> bool:
+    """Whether the worker takes a run that fits as soon as it has a slot for it."""
+    asked = snapshot.link.beat_at is not None and UNCHECKED not in snapshot.backends.values()
+    in_the_way = (reason for reason in _in_the_way(snapshot, None) if reason.cause is not Cause.NO_SLOT)
+    return asked and _some_could_run(snapshot, tuple(in_the_way))
+
+
 def none_is_for_this_worker(snapshot: Snapshot) -> bool:
     """Whether runs wait at the server though this worker could run some."""
     return bool(snapshot.link.queued) and _some_could_run(snapshot, _in_the_way(snapshot, None))

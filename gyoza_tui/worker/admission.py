@@ -13,6 +13,7 @@ from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.workers import GpuReport, ResourcesReport
+from gyoza_tui.settings import Settings
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.journal.row import RunRow
@@ -26,6 +27,10 @@ class Reserve(NamedTuple):
     cpu: int = 0
     ram_mb: int = 0
     vram_mb: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Reserve:
+        return cls(settings.reserve_cpu, settings.reserve_ram_mb, settings.reserve_vram_mb)
 
 
 def no_foreign_mb(_gpu: int) -> int:
@@ -48,11 +53,11 @@ class Admission:
     ) -> None:
         self._detected = detected
         self._gpu_infos = gpu_infos
-        self._reserve = reserve
+        self.reserve = reserve
         self._pool = pool
         self._mode = mode
         self._foreign_mb = foreign_mb
-        self._max_runs = max_runs
+        self.max_runs = max_runs
 
     @property
     def offered(self) -> Resources:
@@ -73,7 +78,7 @@ class Admission:
         )
 
     def _without(self, gpus: Collection[int]) -> Resources:
-        reserve, detected = self._reserve, self._detected
+        reserve, detected = self.reserve, self._detected
         return Resources(
             cpu_cores=max(0, detected.cpu_cores - reserve.cpu),
             ram_mb=max(0, detected.ram_mb - reserve.ram_mb),
@@ -97,8 +102,8 @@ class Admission:
         return self._lacks_room(run, active) or volume_overlap(run, active)
 
     def _lacks_room(self, run: OpRun, active: list[RunRow]) -> str | None:
-        if len(active) >= self._max_runs:
-            return f"all {self._max_runs} slots are taken"
+        if len(active) >= self.max_runs:
+            return f"all {self.max_runs} slots are taken"
         return self._resource_refusal(run.constraints, active, self.offered, self._foreign_mb)
 
     def could_take(self, run: OpRun) -> bool:

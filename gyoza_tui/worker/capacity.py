@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gyoza_tui.models.limits import RUNS_LISTED_MAX, RUNS_PER_CLAIM_MAX
+from gyoza_tui.worker.admission import Admission
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.journal.journal import Journal
@@ -13,13 +14,17 @@ class Capacity:
     """Counted from the journal at each question."""
 
     def __init__(
-        self, max_runs: int, journal: Journal, link: ServerLink, mode: ClaimingMode, pool: BackendPool
+        self, admission: Admission, journal: Journal, link: ServerLink, mode: ClaimingMode, pool: BackendPool
     ) -> None:
-        self.max_runs = max_runs
+        self._admission = admission
         self._journal = journal
         self._link = link
         self._mode = mode
         self._pool = pool
+
+    @property
+    def max_runs(self) -> int:
+        return self._admission.max_runs
 
     @property
     def free_slots(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from gyoza_tui import __version__
@@ -73,6 +73,7 @@ from gyoza_tui.worker.view.asked_ending import AskedEnding
 from gyoza_tui.worker.view.commands import Commands
 from gyoza_tui.worker.view.early_intents import EarlyIntents
 from gyoza_tui.worker.view.history import RunHistory
+from gyoza_tui.worker.view.live_settings import LiveSettings
 from gyoza_tui.worker.view.local_control import LocalControl
 from gyoza_tui.worker.view.log_locations import LogLocations
 from gyoza_tui.worker.view.run_inquiry import RunInquiry
@@ -100,6 +101,7 @@ class Parts:
         hooks: Hooks,
         bounds: Bounds,
         duties: Collection[str],
+        read_settings: Callable[[], Settings] | None,
     ) -> None:
         detected = detect_resources()
         identity = Identity(settings.worker_id, state_dir.instance_id, state_dir.epoch)
@@ -127,11 +129,10 @@ class Parts:
         self.pool = pool = BackendPool(backends, notices, Probes(clock, notices, prober))
         self.history = history = History()
         foreign = ForeignMemory(clock, pool.items, journal.active, wakes.beat.set, lambda: link.state.heartbeat_s)
-        reserve = Reserve(settings.reserve_cpu, settings.reserve_ram_mb, settings.reserve_vram_mb)
         self.admission = admission = Admission(
-            detected, history.gpu_infos, reserve, settings.max_runs, pool, mode, foreign.mb
+            detected, history.gpu_infos, Reserve.of(settings), settings.max_runs, pool, mode, foreign.mb
         )
-        self.capacity = capacity = Capacity(settings.max_runs, journal, link, mode, pool)
+        self.capacity = capacity = Capacity(admission, journal, link, mode, pool)
         self.context = context = WorkerContext(identity.worker_id, detected, list(settings.tags))
 
         self.pulls = image_pulls(settings, clock)
@@ -197,8 +198,9 @@ class Parts:
         ended = RunHistory(state_dir.journal, clock, identity.worker_id, views)
         inquiry = RunInquiry(client, link, pool, journal, views, ended)
         logs = RunLogs(LogLocations(state_dir, inquiry).of)
-        self.ending = AskedEnding(mode)
-        commands = Commands(journal, link, mode, wanted, wakes, intents, self.ending)
+        self.ending = AskedEnding(mode, settings.on_sigterm)
+        live = LiveSettings(settings, read_settings, client, context, admission, self.guard, retention, self.ending)
+        commands = Commands(journal, link, mode, wanted, wakes, intents, self.ending, live)
         self.control = LocalControl(commands, builder, ended, inquiry, logs, self.slots, notices)
 
         hello = Hello(SCHEMA, __version__, *identity, os.getpid(), client.base_url)
@@ -209,7 +211,7 @@ class Parts:
 
         self.signals = Signals()
         announcement = Announcement(notices, journal, self.deliver)
-        stages = Stages(self.signals, self.ending, announcement, settings.on_sigterm)
+        stages = Stages(self.signals, self.ending, announcement)
         drain = Drain(clock, link, journal, self.deliver, settings.drain_timeout_s)
         release = Release(clock, journal, self.slots, self.deliver, mode, wakes)
         good_bye = GoodBye(self.heartbeat, client, link, journal, notices, identity)

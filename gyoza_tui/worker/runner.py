@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -65,8 +65,12 @@ class Worker:
         bounds: Bounds | None = None,
         duties: Collection[str] | None = None,
         is_service: bool = False,
+        read_settings: Callable[[], Settings] | None = None,
     ) -> None:
-        """`is_service`: this process is there for the worker, and its service manager is told how it does."""
+        """`is_service`: this process is there for the worker, and its service manager is told how it does.
+
+        `read_settings` reads the settings again, when a person asks for that. Raises SettingsError.
+        """
         clock = clock or SystemClock()
         bounds = bounds or Bounds()
         chosen = _chosen(duties, bounds)
@@ -93,6 +97,7 @@ class Worker:
                 hooks=hooks or Hooks(),
                 bounds=bounds,
                 duties=chosen,
+                read_settings=read_settings,
             )
             self.slots, self.duties = self.parts.slots, self.parts.duties
             if own_client:
@@ -272,7 +277,7 @@ def start() -> None:
     Blocks until interrupted with Ctrl-C or a signal; does not return: the process ends with the worker.
     """
     try:
-        code = Worker(load(), is_service=True).run()
+        code = Worker(load(), is_service=True, read_settings=load).run()
     except (SettingsError, WorkerError, StateDirError, JournalError) as error:
         print(error, file=sys.stderr)
         code = 2

@@ -112,7 +112,8 @@ def test_a_second_one_is_told_who_has_it_and_starts_nothing(at_work: Started) ->
     before = (state(home) / "server.json").read_text()
     second = installed(home, "--local", "--demo", env=NO_DOCKER)
     assert second.returncode == 2
-    assert f"in use by pid {at_work.process.pid} on" in second.stderr
+    assert f"worker desk runs here already (pid {at_work.process.pid} on" in second.stderr
+    assert "`gyoza-tui attach desk`" in second.stderr
     assert (state(home) / "server.json").read_text() == before
 
 

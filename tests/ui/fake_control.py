@@ -25,6 +25,7 @@ from gyoza_tui.worker.view.control import (
     LogLine,
     LogPage,
     LogQuery,
+    Reloaded,
     RunDetails,
     Stream,
     WorkerControl,
@@ -150,6 +151,10 @@ class FakeControl:
         if ending is Ending.DRAIN:
             self.now = self.now._replace(state=WorkerState.DRAINING)
 
+    def stop(self) -> Ending:
+        self.end(Ending.DRAIN)
+        return Ending.DRAIN
+
     def undo_drain(self) -> None:
         self._note("undo_drain")
         self.now = self.now._replace(state=WorkerState.CLAIMING, wanted=None)
@@ -164,6 +169,13 @@ class FakeControl:
 
     def try_now(self) -> None:
         self._note("try_now")
+
+    def settings(self) -> dict[str, Any]:
+        return {"max_runs": self.now.max_runs, "server_url": self.now.server_url}
+
+    def reload(self) -> Reloaded:
+        self._blocking("reload")
+        return Reloaded()
 
     def seen(self, key: int) -> None:
         self._note("seen", key)

@@ -70,9 +70,9 @@ class Following:
         self._journal = journal = Journal(self._path, self._clock)
         self.mode = ClaimingMode(lambda: None)
         self.wanted = WantedState(journal, self.mode, Notices(self._clock))
-        self.ending = AskedEnding(self.mode)
+        self.ending = AskedEnding(self.mode, "drain")
         nothing: Any = None
-        self.commands = Commands(journal, nothing, self.mode, self.wanted, nothing, nothing, self.ending)
+        self.commands = Commands(journal, nothing, self.mode, self.wanted, nothing, nothing, self.ending, nothing)
         self._epoch = next(self._epochs)
         self.beat()
 

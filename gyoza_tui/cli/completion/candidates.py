@@ -72,6 +72,18 @@ def complete_worker(ctx: typer.Context, incomplete: str) -> list[Offer]:
     )
 
 
+def complete_worker_here(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """The names of the workers that run on this machine."""
+    from gyoza_tui.cli import local_workers
+    from gyoza_tui.settings import load
+
+    try:
+        names = local_workers.running(load(**_typed(ctx).as_settings()).state_dir)
+    except Exception:
+        return []  # a half-typed line in a shell is no place for messages
+    return [Offer(name, "runs here") for name in names if name.startswith(incomplete)]
+
+
 def complete_definition(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Names of definitions; behind an `@` their versions."""
 
@@ -123,12 +135,15 @@ def offered(ctx: typer.Context, incomplete: str, ask: Callable[[GyozaClient], It
 
 
 def _connected(ctx: typer.Context) -> AbstractContextManager[Connected]:
-    """By the flags typed so far, before the verb and behind it."""
     from gyoza_tui.cli import connection
     from gyoza_tui.settings import load
 
-    flags = _flags(ctx.params).over(_flags(ctx.parent.params) if ctx.parent else None)
-    return connection.connected_by(load(**flags.as_settings()), timeout_s=TIME_S)
+    return connection.connected_by(load(**_typed(ctx).as_settings()), timeout_s=TIME_S)
+
+
+def _typed(ctx: typer.Context) -> Connection:
+    """The flags so far, before the verb and behind it."""
+    return _flags(ctx.params).over(_flags(ctx.parent.params) if ctx.parent else None)
 
 
 def _flags(typed: dict[str, Any]) -> Connection:

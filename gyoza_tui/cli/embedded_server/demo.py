@@ -58,13 +58,14 @@ class Demo:
         self._tell = tell
         self._ended: list[OpRun] = []
         self._broken = False
+        self._log_format = settings.log_format
         try:
             self._image: str | None = ensure()
-            self.settings = settings.model_copy(update={"pull_policy": "missing", "docker_network": "none"})
+            self.own_settings: dict[str, Any] = {"pull_policy": "missing", "docker_network": "none"}
         except NoImage as why:
             tell(f"the demo runs as commands of this machine: {why}")
             self._image = None
-            self.settings = settings.model_copy(update={"ops_file": _ops_file(state_dir.root)})
+            self.own_settings = {"ops_file": _ops_file(state_dir.root)}
 
     def begin(self, worker: Worker, *, drains: bool) -> None:
         """Submit and watch in a thread of its own; the worker drains when the last run has ended, if it shall."""
@@ -78,7 +79,7 @@ class Demo:
             return ExitCode.FAILED
         if not self._ended:
             return worker_code
-        if self.settings.log_format == "json":
+        if self._log_format == "json":
             out_json([run_words.as_json(run) for run in self._ended])
         else:
             out()

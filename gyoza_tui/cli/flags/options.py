@@ -9,8 +9,9 @@ from typing import Annotated, Any, Concatenate, Final
 
 import typer
 
-from gyoza_tui.cli.completion.candidates import complete_run, complete_worker
+from gyoza_tui.cli.completion.candidates import complete_run, complete_worker, complete_worker_here
 from gyoza_tui.cli.connection_flags import Connection
+from gyoza_tui.cli.failures import usage
 
 Server = Annotated[str | None, typer.Option(metavar="URL", help="The gyoza server.", show_default=False)]
 WorkerId = Annotated[str | None, typer.Option(metavar="ID", help="The worker's name.", show_default=False)]
@@ -24,10 +25,14 @@ MetricsPort = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Exact times, in UTC.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-AtWorker = Annotated[
-    str,
+AtServer = Annotated[
+    str | None,
     typer.Option(
-        "--worker", metavar="W", help="The worker's name.", show_default=False, autocompletion=complete_worker
+        "--worker",
+        metavar="W",
+        help="A worker, by way of its server.",
+        show_default=False,
+        autocompletion=complete_worker,
     ),
 ]
 InputsFile = Annotated[str | None, typer.Option(metavar="F.json", help="A JSON object of inputs; - is stdin.")]
@@ -38,6 +43,16 @@ Run = Annotated[
     ),
 ]
 
+WorkerHere = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="WORKER",
+        help="Its name; without one, the only worker that runs here.",
+        show_default=False,
+        autocompletion=complete_worker_here,
+    ),
+]
+UntilEnded = Annotated[bool, typer.Option("--wait", help="Until the worker has ended.")]
 
 _FLAGS: Final = {
     "server": Server,
@@ -69,6 +84,14 @@ def with_connection(verb: Callable[Concatenate[Connection, ...], None]) -> Calla
     called.__annotations__ = {each.name: each.annotation for each in parameters}
     called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return called
+
+
+def check_one_worker(here: str | None, at_server: str | None, *, as_json: bool) -> None:
+    """CliError for a verb that names a worker here and one at the server, or wants JSON of one here."""
+    if here is not None and at_server is not None:
+        raise usage(f"{here} is a worker here, --worker {at_server} one at the server: leave one out")
+    if as_json and at_server is None:
+        raise usage("--json goes with --worker; `gyoza-tui status --json` prints a worker of this machine")
 
 
 def _keyword(name: str, annotation: Any, default: Any = Parameter.empty) -> Parameter:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 from gyoza_tui.cli import terminal
 from gyoza_tui.cli.printing import run_table, run_words
 from gyoza_tui.cli.printing.patience import Patience
-from gyoza_tui.models.text import visible
+from gyoza_tui.cli.printing.repainting import Picture
 
 if TYPE_CHECKING:
     from gyoza_tui.cli.flags.run_filters import Wanted
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 LOOK_S: Final = 1.0
 _OTHERS: Final = 4
 """Lines of a terminal that are no runs: the headings, a word about the server and the space above it, the cursor's."""
-_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
 _Seen: TypeAlias = tuple[object, ...]
 
 
@@ -40,33 +39,13 @@ def watch(client: GyozaClient, wanted: Wanted, limit: int, times: Times, *, as_j
 
 
 def _repaint(look: Callable[[int], list[OpRun]], limit: int, times: Times) -> NoReturn:
-    picture = _Picture()
+    picture = Picture()
     patience = Patience(tell=picture.word)
     while True:
         room = max(1, shutil.get_terminal_size().lines - _OTHERS)
         listed = patience.ask(partial(look, min(limit, room)))
         picture.show(run_table.run_lines(listed, times))
         time.sleep(LOOK_S)
-
-
-class _Picture:
-    """Lines that are painted over the former ones, in one write: nothing is ever blank between two pictures."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._size = shutil.get_terminal_size()
-
-    def show(self, lines: list[str]) -> None:
-        size = shutil.get_terminal_size()
-        # after a change of the size nobody knows how many lines the former ones take
-        begin = "\x1b[H\x1b[2J" if size != self._size else f"\x1b[{len(self._lines)}F" if self._lines else ""
-        self._lines, self._size = lines, size
-        sys.stdout.write(_NO_WRAP + begin + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J" + _WRAP)
-        sys.stdout.flush()
-
-    def word(self, text: str) -> None:
-        """Below what is shown."""
-        self.show([line for line in self._lines if line] + ["", visible(text)[: self._size.columns - 1]])
 
 
 def _print_changes(client: GyozaClient, look: Callable[[int], list[OpRun]], limit: int, *, as_json: bool) -> NoReturn:

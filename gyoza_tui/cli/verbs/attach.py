@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
 from typing import Annotated, Any, Final
 
 import typer
 
 from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
+from gyoza_tui.cli.flags import options
 from gyoza_tui.cli.flags.options import with_connection
 
 EXAMPLES: Final = examples(
@@ -22,7 +21,7 @@ EXAMPLES: Final = examples(
 @with_connection
 def attach(
     flags: Connection,
-    worker: Annotated[str | None, typer.Argument(help="Its name; without one, the only worker that runs here.")] = None,
+    worker: options.WorkerHere = None,
     ascii_only: Annotated[bool, typer.Option("--ascii", help="A screen of ASCII characters only.")] = False,
     no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
 ) -> None:
@@ -31,7 +30,7 @@ def attach(
     Leaving it leaves the worker as it is, as Ctrl-C does and a terminal that closes. Several can look at once.
     """
     from gyoza_tui.cli import local_workers, screen
-    from gyoza_tui.cli.failures import ExitCode, usage
+    from gyoza_tui.cli.failures import usage
     from gyoza_tui.settings import load
 
     if why := screen.why_headless():
@@ -39,13 +38,5 @@ def attach(
     shown: dict[str, Any] = {"ui_ascii": True if ascii_only else None, "ui_mouse": False if no_mouse else None}
     settings = load(**flags.as_settings(), **shown)
     control = local_workers.reached(settings, worker or flags.worker_id)
-    from gyoza_tui.ui.attached import run_attached
-
-    ui = screen.options(settings, screen.to_submit(flags.as_settings(), demo=False), attached=True)
-    error = run_attached(control, ui)
-    control.close()
-    if error is not None:
-        print("the screen broke, the worker goes on:", file=sys.stderr)
-        # without local variables, which may be secrets
-        traceback.print_exception(error)
-        raise typer.Exit(ExitCode.FAILED)
+    ui = screen.options(settings, screen.to_submit(flags.as_settings(), demo=False))
+    raise typer.Exit(screen.attach(control, ui))

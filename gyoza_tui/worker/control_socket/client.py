@@ -15,6 +15,7 @@ from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.hardware import HardwareSample
 from gyoza_tui.worker.control_socket.connection import ANSWER_S, CONNECT_S, AttachError, Connection, Refused
 from gyoza_tui.worker.control_socket.parts import Picture
+from gyoza_tui.worker.control_socket.wire import Hello
 from gyoza_tui.worker.view.check import Check
 from gyoza_tui.worker.view.control import (
     Contact,
@@ -24,6 +25,7 @@ from gyoza_tui.worker.view.control import (
     LogHits,
     LogPage,
     LogQuery,
+    Reloaded,
     RunDetails,
 )
 from gyoza_tui.worker.view.snapshot import DutyStatus, Notice, Snapshot
@@ -40,14 +42,17 @@ class RemoteControl:
     too, and `contact` says since when the picture is old.
     """
 
-    def __init__(self, root: Path, clock: Clock) -> None:
-        """Of the worker with that state directory. Raises AttachError."""
-        self._root = root
+    def __init__(self, root: Path, clock: Clock, *, patient: bool = False) -> None:
+        """Of the worker with that state directory. Raises AttachError.
+
+        `patient`: commands wait for their answers as everything else does.
+        """
+        self.root = root
         self._clock = clock
+        self._patient = patient
         self._connection = Connection(root)
         self._heard_at = clock.boot()
         self._hello = self._connection.hello
-        """Of the worker that the picture is of."""
         self._refused: str | None = None
         self._ended: str | None = None
         self._picture = Picture()
@@ -62,6 +67,11 @@ class RemoteControl:
         """The worker goes on."""
         self._closed.set()
         self._connection.close()
+
+    @property
+    def hello(self) -> Hello:
+        """Of the worker that the picture is of."""
+        return self._hello
 
     def contact(self) -> Contact:
         return Contact(
@@ -100,6 +110,10 @@ class RemoteControl:
     def end(self, ending: Ending) -> None:
         self._command("end", ending)
 
+    def stop(self) -> Ending:
+        asked: Ending = self._ask("stop")
+        return asked
+
     def undo_drain(self) -> None:
         self._command("undo_drain")
 
@@ -111,6 +125,14 @@ class RemoteControl:
 
     def try_now(self) -> None:
         self._command("try_now")
+
+    def settings(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._ask("settings")
+        return found
+
+    def reload(self) -> Reloaded:
+        found: Reloaded = self._ask("reload")
+        return found
 
     def seen(self, key: int) -> None:
         self._ask("seen", key)
@@ -153,6 +175,8 @@ class RemoteControl:
 
     def _command(self, call: str, *args: Any) -> Any:
         """Its result, or None when it takes longer: it will be done."""
+        if self._patient:
+            return self._ask(call, *args)
         try:
             return self._connection.ask(call, *args, timeout_s=_COMMAND_S)
         except TimeoutError:
@@ -170,7 +194,7 @@ class RemoteControl:
             self._connection.read(partial(self._hear, picture))
             while not self._closed.wait(_AGAIN_S):
                 try:
-                    self._connection = Connection(self._root)
+                    self._connection = Connection(self.root)
                 except Refused as error:
                     self._refused = str(error)
                 except AttachError:

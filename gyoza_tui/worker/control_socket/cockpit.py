@@ -38,7 +38,7 @@ _UNDONE: Final = 16
 _PIECE: Final = 256 * 1024
 _BYTES: Final[Codec[bytes]] = Codec(bytes)
 _TIMEVAL: Final = struct.Struct("@ll")
-_IN_ORDER: Final = frozenset({WATCH, "pause", "resume", "end", "undo_drain", "cancel", "release", "try_now"})
+_IN_ORDER: Final = frozenset({WATCH, "pause", "resume", "end", "stop", "undo_drain", "cancel", "release", "try_now"})
 """They return at once, in the order in which they came; what they bring about is sent before their answer."""
 
 

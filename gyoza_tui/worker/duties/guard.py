@@ -46,7 +46,7 @@ class Guard(Duty):
         room_maker: RoomMaker,
     ) -> None:
         super().__init__(clock, notices, threading.Event())
-        self._min_free_mb = min_free_mb
+        self.min_free_mb = min_free_mb
         self._state_dir = state_dir
         self._pool = pool
         self._mode = mode
@@ -59,12 +59,12 @@ class Guard(Duty):
         """A disk was short and still is near its end."""
 
     def tick(self) -> float:
-        look = disk.look([self._state_dir.root, *self._pool.disks], self._min_free_mb)
+        look = disk.look([self._state_dir.root, *self._pool.disks], self.min_free_mb)
         self._mode.disk_looked(look)
-        if not self._min_free_mb:
+        if not self.min_free_mb:
             return INTERVAL_S
-        near = [room for room in look.rooms if room.free < disk.near(self._min_free_mb)]
-        short = [room for room in near if room.free < disk.short(self._min_free_mb)]
+        near = [room for room in look.rooms if room.free < disk.near(self.min_free_mb)]
+        short = [room for room in near if room.free < disk.short(self.min_free_mb)]
         self._keep_reserve(look.rooms)
         self._warn(look.warning or look.trouble)
         if not short:
@@ -82,7 +82,7 @@ class Guard(Duty):
         """Make it again once it takes no room that is needed."""
         ours = next((room for room in rooms if room.path == self._state_dir.root), None)
         missing = reserve.SIZE - self._state_dir.reserve.size
-        if ours is not None and missing and ours.free - missing >= disk.near(self._min_free_mb):
+        if ours is not None and missing and ours.free - missing >= disk.near(self.min_free_mb):
             self._state_dir.reserve.fill()
 
     def _warn(self, words: str | None) -> None:

@@ -29,8 +29,7 @@ class Retention:
         self._journal = journal
         self._state_dir = state_dir
         self._clock = clock
-        self._days = settings.history_days
-        self._max_bytes = settings.history_max_mb * MIB
+        self.settings = settings
 
     def prune(self) -> None:
         """Remove logs and rows of ended runs that were kept for long enough, and the directories of all ended runs."""
@@ -38,12 +37,12 @@ class Retention:
         self._remove_run_dirs()
 
     def _prune_logs(self) -> None:
-        self._forget(self._clock.utc().timestamp() - self._days * _DAY_S)
+        self._forget(self._clock.utc().timestamp() - self.settings.history_days * _DAY_S)
         kept = 0
         ended = [*self._journal.ended(), *self._strangers()]
         for name, ended_at in sorted(ended, key=itemgetter(1), reverse=True):
             kept += _size(self._state_dir.log_of(name))
-            if kept > self._max_bytes:
+            if kept > self.settings.history_max_mb * MIB:
                 self._forget(ended_at + 0.001)
                 return
 

@@ -32,8 +32,8 @@ class SessionEnd:
             session.lift()
         if session.over is None and session.time_is_over:
             session.end(f"{session.bounds.max_seconds:g} s are over")
-            self._end(self._stages.of_sigterm)
-            self._announcement.begins(self._stages.of_sigterm)
+            self._end(self._ending.of_sigterm)
+            self._announcement.begins(self._ending.of_sigterm)
             return
         if self._nothing_to_claim_and_settled():
             session.end("nothing is left to finish or to report")

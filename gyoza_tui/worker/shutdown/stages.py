@@ -17,11 +17,10 @@ _LOOK_S: Final = 0.2
 class Stages:
     """Each signal asks for a higher ending than the one before."""
 
-    def __init__(self, signals: Signals, ending: AskedEnding, announcement: Announcement, on_sigterm: str) -> None:
+    def __init__(self, signals: Signals, ending: AskedEnding, announcement: Announcement) -> None:
         self._signals = signals
         self._ending = ending
         self._announcement = announcement
-        self._on_sigterm = on_sigterm
         self._received = 0
 
     def look(self) -> None:
@@ -33,7 +32,8 @@ class Stages:
         if received is None:
             return
         self._received += 1
-        stages = [self._first(received), Ending.RELEASE, Ending.LEAVE]
+        first = self._ending.of_sigterm if received == signal.SIGTERM else Ending.DRAIN
+        stages = [first, Ending.RELEASE, Ending.LEAVE]
         ending = stages[min(self._received, len(stages)) - 1]
         self._announcement.begins(ending)
         self._ending.ask(ending)
@@ -46,12 +46,3 @@ class Stages:
         """Ask for an ending that stands for the first signal: what is said of a second one is true of the next."""
         self._received = 1
         self._ending.ask(ending)
-
-    @property
-    def of_sigterm(self) -> Ending:
-        """What a first SIGTERM asks for."""
-        return self._first(signal.SIGTERM)
-
-    def _first(self, received: int) -> Ending:
-        detach = received == signal.SIGTERM and self._on_sigterm == "detach"
-        return Ending.DETACH if detach else Ending.DRAIN

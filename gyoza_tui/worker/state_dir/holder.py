@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import re
 import socket
 from collections.abc import Callable
@@ -36,10 +37,29 @@ def in_use(root: Path) -> bool:
 def holder(root: Path) -> str:
     """The process that has it, and since when: `pid 4711 on box since 2026-03-14 02:14:10`."""
     try:
-        since = datetime.fromtimestamp((root / _NAME).stat().st_mtime, UTC).astimezone()
-        return f"{_noted(root)} since {since:%Y-%m-%d %H:%M:%S}"
+        noted, began = _noted(root), since(root)
     except OSError:
         return "another process"
+    return noted if began is None else f"{noted} since {began.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def since(root: Path) -> datetime | None:
+    """Since when a process has it."""
+    try:
+        return datetime.fromtimestamp((root / _NAME).stat().st_mtime, UTC)
+    except OSError:
+        return None
+
+
+def whose(root: Path) -> str:
+    """`, it is user ann's`, where it is closed to this user by another one; else empty."""
+    for path in (root, *root.parents):
+        try:
+            owner = path.stat().st_uid
+        except OSError:
+            continue
+        return "" if owner in (os.geteuid(), 0) else f", it is user {_user(owner)}'s"
+    return ""
 
 
 def how_to_end_it(root: Path) -> str:
@@ -50,6 +70,13 @@ def how_to_end_it(root: Path) -> str:
         found = None
     end = f"End it by `kill {found[1]}`" if found else "End it"
     return f"{end}: it finishes its runs first, or leaves them to its next start if GYOZA_ON_SIGTERM is `detach`"
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _noted(root: Path) -> str:

@@ -35,6 +35,17 @@ class StateDirError(Exception):
     """A state directory that cannot be used; `str()` says why and what to do."""
 
 
+class StateDirInUse(StateDirError):
+    """Another process has it."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(
+            f"the state directory {root} is in use by {holder.holder(root)}; its log is {root / WORKER_LOG}. "
+            f"{holder.how_to_end_it(root)}. Or start a second worker with another --worker-id"
+        )
+        self.root = root
+
+
 class LogFile(NamedTuple):
     run_id: str
     attempt: int
@@ -103,7 +114,7 @@ class StateDir(RunDirs):
     def open(cls, base: Path, worker_id: str) -> StateDir:
         """Make it, close it to other users, and lock it.
 
-        StateDirError when it is in use, on a network file system, or not writable.
+        StateDirInUse when another process has it; StateDirError on a network file system, or where it is not writable.
         """
         root = worker_dir(base, worker_id)
         try:
@@ -118,7 +129,7 @@ class StateDir(RunDirs):
                 raise
         except OSError as error:
             raise StateDirError(
-                f"the state directory {root} cannot be used: {error.strerror}. "
+                f"the state directory {root} cannot be used: {error.strerror}{holder.whose(root)}. "
                 "Choose another by --state-dir or GYOZA_STATE_DIR"
             ) from None
 
@@ -181,10 +192,7 @@ def _locked(root: Path) -> FileLock:
     try:
         lock.acquire(poll_interval=_LOOK_S / 10)
     except Timeout:
-        raise StateDirError(
-            f"the state directory {root} is in use by {holder.holder(root)}; its log is {root / WORKER_LOG}. "
-            f"{holder.how_to_end_it(root)}. Or start a second worker with another --worker-id"
-        ) from None
+        raise StateDirInUse(root) from None
     return lock
 
 

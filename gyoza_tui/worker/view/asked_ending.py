@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Final, Literal
 
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.view.control import Ending
@@ -20,9 +20,10 @@ _ENDED: Final = {
 class AskedEnding:
     """The highest ending asked for so far, by a person, a signal or a bound; `Shutdown` acts on it."""
 
-    def __init__(self, mode: ClaimingMode) -> None:
+    def __init__(self, mode: ClaimingMode, on_sigterm: Literal["drain", "detach"]) -> None:
         self._mode = mode
         self._lock = threading.Lock()
+        self.on_sigterm = on_sigterm
         self.now: Ending | None = None
         self._asked_here = False
 
@@ -30,6 +31,11 @@ class AskedEnding:
     def words(self) -> str:
         """How the worker has ended by it, for who looks at it from another process."""
         return _ENDED[self.now]
+
+    @property
+    def of_sigterm(self) -> Ending:
+        """What a first SIGTERM asks for."""
+        return Ending.DETACH if self.on_sigterm == "detach" else Ending.DRAIN
 
     def ask(self, ending: Ending) -> None:
         """By who is here; the server cannot undo it."""

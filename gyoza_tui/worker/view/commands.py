@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Intent
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.view.asked_ending import AskedEnding
-from gyoza_tui.worker.view.control import Ending
+from gyoza_tui.worker.view.control import Ending, Reloaded
 from gyoza_tui.worker.view.early_intents import EarlyIntents
+from gyoza_tui.worker.view.live_settings import LiveSettings
 from gyoza_tui.worker.wakes import Wakes
 from gyoza_tui.worker.wanted_state import WantedState
 
@@ -24,6 +27,7 @@ class Commands:
         wakes: Wakes,
         intents: EarlyIntents,
         ending: AskedEnding,
+        settings: LiveSettings,
     ) -> None:
         self._journal = journal
         self._link = link
@@ -32,6 +36,7 @@ class Commands:
         self._wakes = wakes
         self._intents = intents
         self._ending = ending
+        self._settings = settings
 
     def pause(self) -> None:
         self._wanted.override(WorkerState.CLAIMING)
@@ -45,6 +50,11 @@ class Commands:
         if ending is Ending.DRAIN:
             self._wanted.override(WorkerState.CLAIMING)
         self._ending.ask(ending)
+
+    def stop(self) -> Ending:
+        ending = self._ending.of_sigterm
+        self.end(ending)
+        return ending
 
     def undo_drain(self) -> None:
         self._wanted.override(WorkerState.DRAINING)
@@ -60,6 +70,14 @@ class Commands:
         self._link.try_now()
         for wake in (self._wakes.beat, self._wakes.claim, self._wakes.deliver, self._wakes.reconcile):
             wake.set()
+
+    def settings(self) -> dict[str, Any]:
+        return self._settings.shown
+
+    def reload(self) -> Reloaded:
+        reloaded = self._settings.reload()
+        self.try_now()
+        return reloaded
 
     def seen(self, key: int) -> None:
         if not self._journal.seen(key):

@@ -29,6 +29,7 @@ __all__ = [
     "LogLine",
     "LogPage",
     "LogQuery",
+    "Reloaded",
     "RunDetails",
     "Stream",
     "WorkerControl",
@@ -64,6 +65,14 @@ class Contact(NamedTuple):
     """Why the worker does not take this view now, in its words; it is tried again."""
     life: tuple[str, int] = ("", 0)
     """Instance and epoch: what attempts are named by is good for one of them."""
+
+
+class Reloaded(NamedTuple):
+    """What came of reading the settings again, each setting in words: what it was and what it is."""
+
+    applied: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
+    """Changed, and as before until the worker is started again."""
 
 
 class HistoryPage(NamedTuple):
@@ -132,6 +141,9 @@ class WorkerControl(Protocol):
 
     def end(self, ending: Ending) -> None: ...
 
+    def stop(self) -> Ending:
+        """Ask for what a first SIGTERM asks for; which ending that is."""
+
     def undo_drain(self) -> None: ...
 
     def cancel(self, run_id: str, attempt: int) -> bool:
@@ -142,6 +154,12 @@ class WorkerControl(Protocol):
 
     def try_now(self) -> None:
         """Try the server now instead of waiting."""
+
+    def settings(self) -> dict[str, Any]:
+        """What it runs with, as JSON has it, secrets masked."""
+
+    def reload(self) -> Reloaded:
+        """Read the settings again and apply what can be applied to a running worker. Blocks."""
 
     def seen(self, key: int) -> None:
         """Somebody has looked at how that attempt ended. Blocks."""

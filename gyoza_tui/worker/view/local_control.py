@@ -12,7 +12,16 @@ from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.view.check import Check
 from gyoza_tui.worker.view.commands import Commands
-from gyoza_tui.worker.view.control import Contact, Ending, HistoryPage, LogHits, LogPage, LogQuery, RunDetails
+from gyoza_tui.worker.view.control import (
+    Contact,
+    Ending,
+    HistoryPage,
+    LogHits,
+    LogPage,
+    LogQuery,
+    Reloaded,
+    RunDetails,
+)
 from gyoza_tui.worker.view.history import RunHistory
 from gyoza_tui.worker.view.run_inquiry import RunInquiry
 from gyoza_tui.worker.view.run_logs import RunLogs
@@ -55,6 +64,12 @@ class LocalControl:
 
     def checks(self) -> tuple[Check, ...]:
         return self._builder.checks()
+
+    def settings(self) -> dict[str, Any]:
+        return self._commands.settings()
+
+    def reload(self) -> Reloaded:
+        return self._commands.reload()
 
     def seen(self, key: int) -> None:
         self._commands.seen(key)
@@ -100,6 +115,9 @@ class LocalControl:
 
     def end(self, ending: Ending) -> None:
         self._commands.end(ending)
+
+    def stop(self) -> Ending:
+        return self._commands.stop()
 
     def undo_drain(self) -> None:
         self._commands.undo_drain()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from gyoza_tui.cli.completion import candidates, compound_words
 from gyoza_tui.models.definitions import InputSpec, OpDefinition, ValueType
 from gyoza_tui.models.filters import Key
 from gyoza_tui.models.states import RunState
+from gyoza_tui.worker.state_dir.state_dir import StateDir
 from tests.servers import ServerThread
 
 
@@ -121,3 +124,13 @@ def test_nothing_and_no_word_on_any_error(
     assert time.monotonic() - begun < 15
     assert capsys.readouterr() == ("", "")
     assert offered(candidates.complete_run, "", server=served.url) == ["abc"]
+
+
+def test_workers_that_run_here(clean_environment: Path, offered: Ask) -> None:
+    base = clean_environment / "state"
+    StateDir.open(base, "gone").close()
+    with closing(StateDir.open(base, "gpu-01")), closing(StateDir.open(base, "gpu-02")):
+        assert offered(candidates.complete_worker_here, "") == ["gpu-01", "gpu-02"]
+        assert offered(candidates.complete_worker_here, "gpu-02") == ["gpu-02"]
+        assert offered(candidates.complete_worker_here, "", state_dir=str(base / "other")) == []
+    assert offered(candidates.complete_worker_here, "") == []
