@@ -110,7 +110,7 @@ class _Request(BaseHTTPRequestHandler):
         try:
             page = self._endpoint.page(urlsplit(self.path).path, self.headers.get("Accept", ""))
         except Exception as error:
-            page = Page(f"{type(error).__name__} {error}\n".encode(), status=HTTPStatus.INTERNAL_SERVER_ERROR)
+            page = Page(f"{type(error).__name__}\n".encode(), status=HTTPStatus.INTERNAL_SERVER_ERROR)
         self.send_response(page.status)
         self.send_header("Content-Type", page.content_type)
         self.send_header("Content-Length", str(len(page.body)))
