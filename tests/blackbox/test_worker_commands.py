@@ -162,7 +162,7 @@ def test_a_stop_gives_the_runs_back_if_asked(lab: Lab) -> None:
     released = lab.typed("stop", "--release", "--wait")
     assert (released.returncode, released.stdout.splitlines()[-1]) == (
         0,
-        f"{lab.worker.id}: stopped, its runs given back",
+        f"{lab.worker.id}: stopped: what it ran was stopped, to be given back",
     )
     assert lab.state(run) is RunState.PENDING
 
