@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from gyoza_tui.ui.contact_line import ContactLine
@@ -100,6 +102,26 @@ def test_a_question_that_was_open_sends_nothing_either(keys: tuple[str, ...]) ->
             assert not here.fake.asked
             assert toasts(here.app) == ["no word from the worker for 0:12"]
             assert here.app.is_running
+
+    run(look())
+
+
+def test_a_worker_that_takes_its_time_holds_up_no_event_loop() -> None:
+    class Slow(FakeControl):
+        begun = threading.Event()
+        let_go = threading.Event()
+
+        def pause(self) -> None:
+            self.begun.set()
+            assert self.let_go.wait(5), "the event loop waits for it"
+            super().pause()
+
+    async def look() -> None:
+        async with opened(Slow(snapshot())) as here:
+            await here.press("p")
+            await until(Slow.begun.is_set, "the call")
+            Slow.let_go.set()
+            await until(lambda: "[PAUSED" in rows_of(here.app)[0], "the pause")
 
     run(look())
 
