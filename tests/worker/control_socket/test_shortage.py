@@ -50,6 +50,7 @@ def test_a_cockpit_that_gets_no_thread_hears_why_and_takes_no_place(tmp_path: Pa
             for _ in range(10):  # more than are served at once
                 with pytest.raises(AttachError), attached(tmp_path):
                     pass
+        until(lambda: not any(each.name.startswith("cockpit-") for each in threading.enumerate()), "no thread is left")
         with attached(tmp_path) as remote:
             assert remote.snapshot().runs
 
