@@ -23,7 +23,7 @@ from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.worker.op_output.log_spool import LogSpool
 from gyoza_tui.worker.view.control import LogHits, LogPage, LogQuery
 from gyoza_tui.worker.view.run_logs import LogLocation, RunLogs
-from gyoza_tui.worker.view.snapshot import RunView
+from gyoza_tui.worker.view.run_views import view_of
 from tests.ui.fake_control import FakeControl, row
 
 LINES = 1_000_000
@@ -123,7 +123,7 @@ async def measure(spool: LogSpool, path: Path) -> dict[str, float]:
         pane = app.query_one(LogPane)
         view = pane.log_view
         memory = psutil.Process().memory_info().rss
-        pane.show_run(RunView(row(1, "a1b2c3d4"), None, False))
+        pane.show_run(view_of(row(1, "a1b2c3d4")))
         figures["open"] = await seconds_until(lambda: view.line is not None)
         heartbeat = Heartbeat()
         beating = asyncio.create_task(heartbeat.beat())

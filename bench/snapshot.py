@@ -13,6 +13,7 @@ from statistics import median, quantiles
 from typing import Final
 
 from bench.report import report
+from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo, GpuSample, HardwareSample
 from gyoza_tui.models.runs import EventReport, OpRun
@@ -67,7 +68,7 @@ def _fill(worker: Worker) -> list[int]:
             parts.journal.begin_step(row.key, step)
         keys.append(row.key)
     gpus = tuple(GpuSample(GpuInfo(index, None, "A100", 81920), 97.0, 61000) for index in range(GPUS))
-    parts.history.add(HardwareSample(parts.clock.boot(), 43.0, 32, 14.0, 65536, 31744, gpus))
+    parts.history.add(HardwareSample(SystemClock().boot(), 43.0, 32, 14.0, 65536, 31744, gpus))
     return keys
 
 
