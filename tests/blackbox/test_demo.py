@@ -163,7 +163,7 @@ def test_try_to_break_it(where: str, tmp_path: Path, request: pytest.FixtureRequ
     if where == "docker":
         request.getfixturevalue("docker_engine")
     section = (ROOT / "README.md").read_text().partition("## Try to break it")[2].partition("\n## ")[0]
-    commands, expected = re.findall(r"```(?:sh)?\n(.*?)```", section, re.DOTALL)
+    commands, expected, _after_a_closed_terminal = re.findall(r"```(?:sh)?\n(.*?)```", section, re.DOTALL)
     assert len(commands.splitlines()) == 3
     assert "sleep 6" in commands
     at_work = f"until grep -rqs --include=*.log 'epoch 5/' {tmp_path}/state; do sleep 0.1; done"
