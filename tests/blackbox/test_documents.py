@@ -5,6 +5,7 @@ Each worker and server is seen to do what it is for, and ends by SIGTERM with ex
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -120,7 +121,7 @@ def test_a_server(line: Line, tmp_path: Path) -> None:
     arguments = [port if word == "5555" else word for word in line.typed(tmp_path, "")]
     env = {"HOME": str(tmp_path), "GYOZA_SERVER_PORT": port}
     with Started(tmp_path, *arguments, env=env) as server:
-        url = until(lambda: next((w.strip(",") for w in server.said.split() if w.startswith("http")), ""), "its URL")
+        (url,) = until(lambda: re.findall(r"^gyoza server at (http:\S+),", server.said, re.MULTILINE), "its URL")
         own_key = tmp_path / "state" / "serve" / "key"
         key = KEY if "--api-key-file" in line.arguments else own_key.read_text().strip()
         with GyozaClient(url, key) as client:

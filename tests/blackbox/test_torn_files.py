@@ -8,7 +8,7 @@ import psutil
 
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
-from tests.blackbox.house import House, events_of, op_processes
+from tests.blackbox.house import House, WorkerProcess, events_of, op_processes
 from tests.waiting import until
 
 
@@ -20,10 +20,7 @@ def test_an_empty_control_file_ends_one_attempt_and_the_queue_goes_on(house: Hou
     (control,) = until(lambda: list((worker.root / "local").glob("gyoza-*")), "its directory")
     until((control / "started").exists, "its start")
     worker.kill()
-    for process in op_processes(worker):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    until(lambda: not op_processes(worker), "their end")
+    until(lambda: _killed(worker), "the end of its op's processes")
     for name in ("started", "spec.json"):
         (control / name).write_bytes(b"")
     worker.start()
@@ -41,3 +38,12 @@ def test_an_empty_control_file_ends_one_attempt_and_the_queue_goes_on(house: Hou
     until(lambda: not control.exists(), "nothing of the attempt is left")
     house.client.update_run(run.id, state=RunState.CANCELLED)
     house.until_free(worker)
+
+
+def _killed(worker: WorkerProcess) -> bool:
+    """Whether none is left. One that is killed may just have made another."""
+    found = op_processes(worker)
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    return not found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -118,9 +119,10 @@ def test_a_worker_that_takes_its_time_holds_up_no_event_loop() -> None:
 
     async def look() -> None:
         async with opened(Slow(snapshot())) as here:
-            await here.press("p")
+            pressing = asyncio.create_task(here.press("p"))
             await until(Slow.begun.is_set, "the call")
             Slow.let_go.set()
+            await pressing
             await until(lambda: "[PAUSED" in rows_of(here.app)[0], "the pause")
 
     run(look())
