@@ -10,6 +10,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -366,3 +367,22 @@ def test_a_damaged_file_costs_what_it_held(tmp_path: Path, file: str, damage: st
     assert len(found) == len(b"".join(lines))
     if file.endswith(".idx"):  # nothing tells noise among the bytes of an op
         assert found == b"".join(lines)
+
+
+def test_a_closed_spool_has_no_file_open_whoever_still_knows_it(tmp_path: Path) -> None:
+    """A worker's slots are in circles that are collected some time later, and a descriptor each would add up."""
+    spool = LogSpool(tmp_path / "log", MIB)
+    spool.append(Chunk(Stream.STDOUT, b"a line\n"), 0.0)
+    assert spool.lines == 1
+    assert _opened_below(tmp_path)
+    spool.close()
+    assert _opened_below(tmp_path) == []
+    assert spool.tail(100) == b"a line\n", "it can still be read"
+
+
+def _opened_below(directory: Path) -> list[str]:
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found.append(str(link.readlink()))
+    return [path for path in found if path.startswith(str(directory))]

@@ -73,6 +73,7 @@ class LogSpool:
                     self.flush()
             finally:
                 self._writer.close()
+                self._reader.close()
 
     def _flushed(self) -> SpoolReader:
         with self._lock:
