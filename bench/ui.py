@@ -52,7 +52,7 @@ OFFER: Final = _PACED.replace("LINES", str(OFFERED))
 FLAT_OUT: Final = f"yes 'step 12345: loss 0.0123' | head -n {LINES}"
 DRIP: Final = "while :; do echo step of a quiet run; sleep 0.2; done"
 _TIMESTAMP: Final = re.compile(rb"\d\d:\d\d:\d\d")
-_DOCKER: Final = {
+DOCKER: Final = {
     "DOCKER_HOST": "unix:///var/run/docker.sock",
     "GYOZA_DOCKER_NETWORK": "none",
     "GYOZA_PULL_POLICY": "missing",
@@ -89,7 +89,7 @@ def first_frame(house: House) -> float:
 
 def key_in_a_flood(house: House) -> float:
     desk = Desk(house, house.root)
-    with desk.screen(size=(160, 45), **_DOCKER) as session, running(house, PACED):
+    with desk.screen(size=(160, 45), **DOCKER) as session, running(house, PACED):
         session.wait_for("loss 0.0123")
         before, began = total(session), time.monotonic()
         taken = [key_to_repaint(session) for _ in range(KEYS)]
@@ -135,7 +135,7 @@ def bytes_when_frozen(house: House) -> float:
 
 def two_quiet_runs(house: House) -> float:
     desk = Desk(house, house.root)
-    with desk.screen(size=(160, 45), **_DOCKER) as session, running(house, DRIP), running(house, DRIP):
+    with desk.screen(size=(160, 45), **DOCKER) as session, running(house, DRIP), running(house, DRIP):
         session.wait_for("2 active")
         return cpu_share(session)
 
@@ -158,7 +158,7 @@ def against_headless(house: House) -> tuple[float, float, float]:
         worker = house.worker(GYOZA_DOCKER_NETWORK="none")
         offered, alone = seconds_for(house, OFFER), seconds_for(house, FLAT_OUT)
         worker.drain()
-        with desk.screen(size=(160, 45), **_DOCKER) as session:
+        with desk.screen(size=(160, 45), **DOCKER) as session:
             warm = house.ended(house.script(f"yes '{LINE}' | head -n 1000000"), 60)
             process = psutil.Process(session.process.pid)
             before = process.memory_info().rss

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from textual.driver import Driver
 
@@ -16,6 +21,7 @@ from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.tty.driver import GyozaDriver
 from gyoza_tui.ui.tty.suspension import suspended
+from gyoza_tui.ui.tty.terminal import Terminal
 from gyoza_tui.ui.tty.textual_internals import UnprintedApp
 from gyoza_tui.worker.view.control import WorkerControl
 
@@ -25,8 +31,24 @@ def run_attached(control: WorkerControl, options: UiOptions) -> BaseException | 
     app = AttachedApp(control, options, GyozaDriver)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: app.call_later(app.exit))
-    app.run(mouse=options.mouse)
+    with _prints_after():
+        app.run(mouse=options.mouse)
     return app.error
+
+
+@contextmanager
+def _prints_after() -> Iterator[None]:
+    """What other threads print comes when the screen is over: nothing but the driver writes to it."""
+    with tempfile.NamedTemporaryFile() as kept:
+        terminal = Terminal(Path(kept.name))
+        terminal.take()
+        try:
+            yield
+        finally:
+            terminal.give_back()
+            with suppress(OSError):  # the terminal is gone
+                sys.stderr.buffer.write(kept.read())
+                sys.stderr.flush()
 
 
 class AttachedApp(GyozaApp, UnprintedApp[Leave]):

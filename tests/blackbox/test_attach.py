@@ -15,7 +15,7 @@ import pytest
 from gyoza_tui.backends.base import Label
 from gyoza_tui.models.states import RunState
 from gyoza_tui.worker.state_dir.state_dir import StateDir
-from tests.blackbox.house import House, WorkerProcess
+from tests.blackbox.house import LATE_S, HeartbeatWatch, House, WorkerProcess
 from tests.commands import COMMAND, environment, installed
 from tests.documents import EACH_ONCE, Line
 from tests.images import BUSYBOX
@@ -187,3 +187,38 @@ def _argv(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+def test_a_cockpit_that_is_stopped_in_a_flood_costs_no_heartbeat(tmp_path: Path) -> None:
+    """And is let go meanwhile; it comes back by itself when it goes on."""
+    with House(tmp_path) as house:
+        flood = house.op("flood", "/bin/sh", "-c", f"yes a line of a flood | head -n 20000000; {GOES_ON}")
+        worker = house.worker(2)
+        with attach(house, worker.id) as session:
+            session.wait_for("[CLAIMING")
+            house.until_state(house.client.create_run(flood), RunState.RUNNING)
+            with HeartbeatWatch(house.url, worker.id) as watch:
+                session.process.send_signal(signal.SIGSTOP)
+                until(lambda: not _has_a_cockpit(worker), "it is let go", 60)
+                session.process.send_signal(signal.SIGCONT)
+                until(lambda: _has_a_cockpit(worker), "it is back", 60)
+            assert watch.late_s <= LATE_S
+            until(lambda: "no word from the worker" not in session.text, "the worker's word")
+
+
+def _has_a_cockpit(worker: WorkerProcess) -> bool:
+    """Beside the socket that listens, whether there is one that it has accepted."""
+    found = [each for each in worker.process.net_connections("unix") if str(each.laddr).endswith("control.sock")]
+    return len(found) > 1
+
+
+def test_it_opens_over_a_pipe_as_ssh_makes_one(at_work: tuple[House, WorkerProcess]) -> None:
+    """A terminal of its own, whose output and input come through another program."""
+    house, worker = at_work
+    through = ["script", "--quiet", "--return", "--command", f"{COMMAND} attach {worker.id}", "/dev/null"]
+    with PtySession(through, env=environment(house.root, TERM="xterm-256color"), cwd=house.root) as session:
+        session.wait_for("[CLAIMING")
+        session.type("\x03")
+        assert session.process.wait(10) == 0
+        until(lambda: not session.on_screen, "the terminal as it was")
+    assert worker.alive

@@ -17,7 +17,7 @@ from gyoza_tui.worker.control_socket.server import ControlSocket
 from gyoza_tui.worker.view.snapshot import Snapshot
 from tests.ui.fake_control import FakeControl, snapshot
 from tests.ui.keys.app import running
-from tests.ui.terminal.pty_session import PtySession
+from tests.ui.terminal.pty_session import LEAVE_SCREEN, PtySession
 from tests.waiting import until
 from tests.worker.control_socket.served import serving
 
@@ -60,6 +60,24 @@ def worker(fake: FakeControl, tmp_path: Path) -> Iterator[ControlSocket]:
 def environment(root: Path) -> dict[str, str]:
     shown = {"HOME": str(root), "LANG": "C.UTF-8", "TERM": "xterm-256color", "COCKPIT": _COCKPIT}
     return {"PATH": os.environ["PATH"], **shown}
+
+
+def test_what_others_print_comes_when_the_screen_is_over(worker: ControlSocket, tmp_path: Path) -> None:
+    prints = (
+        "import threading\n"
+        "def stray():\n"
+        "    print('stray words', file=sys.stderr, flush=True)\n"
+        "    (Path(sys.argv[1]) / 'printed').touch()\n"
+        "threading.Timer(1.0, stray).start()\n"
+    )
+    code = _COCKPIT.replace("error = run", prints + "error = run")
+    with PtySession([sys.executable, "-c", code, str(tmp_path)], env=environment(tmp_path), cwd=Path.cwd()) as session:
+        session.wait_for("[CLAIMING")
+        until((tmp_path / "printed").exists, "somebody has printed")
+        session.type("\x03")
+        assert session.process.wait(10) == 0
+        until(lambda: b"stray words" in session.raw, "what was printed")
+        assert session.raw.index(b"stray words") > session.raw.index(LEAVE_SCREEN)
 
 
 @contextmanager
