@@ -189,6 +189,7 @@ def _argv(process: psutil.Process) -> list[str]:
         return []
 
 
+@pytest.mark.long
 def test_a_cockpit_that_is_stopped_in_a_flood_costs_no_heartbeat(tmp_path: Path) -> None:
     """And is let go meanwhile; it comes back by itself when it goes on."""
     with House(tmp_path) as house:
@@ -196,7 +197,7 @@ def test_a_cockpit_that_is_stopped_in_a_flood_costs_no_heartbeat(tmp_path: Path)
         worker = house.worker(2)
         with attach(house, worker.id) as session:
             session.wait_for("[CLAIMING")
-            house.until_state(house.client.create_run(flood), RunState.RUNNING)
+            run = house.until_state(house.client.create_run(flood), RunState.RUNNING)
             with HeartbeatWatch(house.url, worker.id) as watch:
                 session.process.send_signal(signal.SIGSTOP)
                 until(lambda: not _has_a_cockpit(worker), "it is let go", 60)
@@ -204,6 +205,7 @@ def test_a_cockpit_that_is_stopped_in_a_flood_costs_no_heartbeat(tmp_path: Path)
                 until(lambda: _has_a_cockpit(worker), "it is back", 60)
             assert watch.late_s <= LATE_S
             until(lambda: "no word from the worker" not in session.text, "the worker's word")
+            house.client.update_run(run.id, state=RunState.CANCELLED)
 
 
 def _has_a_cockpit(worker: WorkerProcess) -> bool:
