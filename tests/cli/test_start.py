@@ -14,6 +14,7 @@ HEAVY = (
     "httpx",
     "prometheus_client",
     "psutil",
+    "pydantic.main",
     "pydantic_settings",
     "rich",
     "sqlalchemy",

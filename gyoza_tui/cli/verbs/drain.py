@@ -11,7 +11,6 @@ from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.cli.flags import options
 from gyoza_tui.cli.flags.options import with_connection
-from gyoza_tui.cli.verbs.wanted_state import drain_at_server, undo_drain_at_server
 
 EXAMPLES: Final = examples(
     "gyoza-tui drain --wait",
@@ -34,6 +33,8 @@ def drain(
 
     With --worker its server is asked: then the worker, started again, is paused until it is resumed.
     """
+    from gyoza_tui.cli.verbs.wanted_state import drain_at_server, undo_drain_at_server
+
     options.check_one_worker(worker, at_server, as_json=as_json)
     if wait and (undo or at_server is not None):
         raise usage("--wait is for a drain of a worker on this machine: leave it out")

@@ -8,7 +8,6 @@ from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.flags import options
 from gyoza_tui.cli.flags.options import with_connection
-from gyoza_tui.cli.verbs.wanted_state import pause_at_server
 
 EXAMPLES: Final = examples("gyoza-tui pause", "gyoza-tui pause lab-gpu-01", "gyoza-tui pause --worker gpu-01")
 
@@ -25,6 +24,8 @@ def pause(
     A worker of this machine is asked itself, until it is resumed or started again. With --worker its server is asked:
     then it stays paused, also when it is started again, until it is resumed by `resume` or a key pressed there.
     """
+    from gyoza_tui.cli.verbs.wanted_state import pause_at_server
+
     options.check_one_worker(worker, at_server, as_json=as_json)
     if at_server is not None:
         pause_at_server(flags, at_server, as_json=as_json)

@@ -8,7 +8,6 @@ from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.flags import options
 from gyoza_tui.cli.flags.options import with_connection
-from gyoza_tui.cli.verbs.wanted_state import resume_at_server
 
 EXAMPLES: Final = examples("gyoza-tui resume", "gyoza-tui resume --worker gpu-01")
 
@@ -24,6 +23,8 @@ def resume(
 
     With --worker its server is asked, also for one that was drained and is to be started again.
     """
+    from gyoza_tui.cli.verbs.wanted_state import resume_at_server
+
     options.check_one_worker(worker, at_server, as_json=as_json)
     if at_server is not None:
         resume_at_server(flags, at_server, as_json=as_json)
