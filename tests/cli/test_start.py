@@ -14,7 +14,6 @@ HEAVY = (
     "httpx",
     "prometheus_client",
     "psutil",
-    "pydantic.main",
     "pydantic_settings",
     "rich",
     "sqlalchemy",
@@ -49,6 +48,14 @@ def test_a_worker_without_flags_waits_for_no_parser() -> None:
     assert told.returncode == 2
     assert "GYOZA_MAX_RUNS" in told.stderr
     assert "typer" not in {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+
+
+def test_the_list_of_verbs_needs_no_models() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "gyoza_tui", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert "gyoza_tui.cli.verbs.pause" in loaded
+    assert "pydantic.main" not in loaded
 
 
 def test_a_shell_is_answered_as_quickly() -> None:
