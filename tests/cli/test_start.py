@@ -55,7 +55,7 @@ def test_the_list_of_verbs_needs_no_models() -> None:
     told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
     assert "gyoza_tui.cli.verbs.many_runs" in loaded, "a verb of the list brings it"
-    assert "pydantic.main" not in loaded
+    assert "gyoza_tui.models.workers" not in loaded
 
 
 def test_a_shell_is_answered_as_quickly() -> None:
