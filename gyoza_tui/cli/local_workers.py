@@ -99,7 +99,7 @@ def _closed(path: Path) -> str:
 
 
 def _on_other_hosts(root: Path) -> list[str]:
-    """The hosts whose workers of that name have a directory beside."""
+    """The other hosts that have a directory for a worker of that name."""
 
     def has_it(host: Path) -> bool:
         return host != root.parent and (host / root.name).is_dir()

@@ -19,7 +19,7 @@ class Picture:
 
     def show(self, lines: list[str]) -> None:
         size = shutil.get_terminal_size()
-        # after a change of the size nobody knows how many lines the former ones take
+        # after a resize the lines already printed may take another number of rows
         begin = "\x1b[H\x1b[2J" if size != self._size else f"\x1b[{len(self._lines)}F" if self._lines else ""
         self._lines, self._size = lines, size
         sys.stdout.write(_NO_WRAP + begin + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J" + _WRAP)
