@@ -117,3 +117,12 @@ def test_what_a_command_brings_about_is_there_at_once_and_stays(tmp_path: Path) 
             until(lambda: other.snapshot().state == fake.now.state, "the other cockpit shows it too")
             fake.logs[key].append(b"y")
             until(lambda: cockpit.receive().get("push", {}).get(f"log/{key}") == fake.log_size(key), "the log grows")
+
+
+def test_a_shell_of_another_users_worker_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its command would run as the one who attaches, as root may."""
+    with serving(FakeControl(), tmp_path), attached(tmp_path) as remote:
+        assert remote.shell(1) == ("true",)
+        monkeypatch.setattr("gyoza_tui.worker.control_socket.client.os.geteuid", lambda: 4711)
+        with pytest.raises(ControlError, match="another user's"):
+            remote.shell(1)
