@@ -11,6 +11,7 @@ from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.identity import EnvName, Id
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import COMMAND_ARGS_MAX, INPUTS_MAX, KIB, TAGS_MAX, TIMEOUT_S_MAX
+from gyoza_tui.models.nested import MaySubmit
 from gyoza_tui.models.values import BadValue, check_json, json_size
 from gyoza_tui.models.wire import Wire
 
@@ -143,6 +144,8 @@ class OpSpec(Wire):
     volumes: Volumes = Field(default_factory=dict)
     timeout_s: Timeout | None = None
     """Seconds from the container's start."""
+    may_submit: MaySubmit = MaySubmit.NO
+    """Which runs it may create while it runs; never more than the owner of its machine allows."""
     tags: Tags = Field(default_factory=list)
     """Only a worker (or a GPU) that carries them all takes the run."""
 

@@ -45,3 +45,13 @@ TAGS_MAX: Final = 64
 COMMAND_ARGS_MAX: Final = 1024
 AWAY_S_MAX: Final = 24 * 3600
 CLAIM_WAIT_S_MAX: Final = 30
+CHILDREN_MAX: Final = 10_000
+"""Runs that one run may create."""
+DESCENDANTS_MAX: Final = 100_000
+"""Runs below one that has no parent."""
+DEPTH_MAX: Final = 16
+"""Generations below a run that has no parent."""
+ENDED_IDS_MAX: Final = 1000
+"""Runs, or parents, that one request for ends may name."""
+ENDED_REPLY_MAX: Final = 1000
+"""Ends in one answer."""

@@ -7,10 +7,19 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from gyoza_tui.models.constraints import Constraints
-from gyoza_tui.models.definitions import Inputs, OpSpec
+from gyoza_tui.models.definitions import Inputs, OpSpec, RetryPolicy, Timeout
 from gyoza_tui.models.filters import op_name
 from gyoza_tui.models.identity import Id
-from gyoza_tui.models.limits import EVENT_MAX, KIB, OUTPUTS_MAX, PRIORITY_MAX
+from gyoza_tui.models.limits import (
+    ASKER_MAX,
+    CLAIM_WAIT_S_MAX,
+    ENDED_IDS_MAX,
+    EVENT_MAX,
+    KIB,
+    OUTPUTS_MAX,
+    PRIORITY_MAX,
+)
+from gyoza_tui.models.nested import Parent, Waiting
 from gyoza_tui.models.states import OP_EVENTS, EventType, RunState
 from gyoza_tui.models.values import check_json, json_size
 from gyoza_tui.models.wire import Wire
@@ -102,6 +111,16 @@ class OpRun(OpSpec):
     infra_retries: int = 0
     placement: str | None = None
     """Why the run is not placed, in words; None when it is, or when nothing is known against it."""
+    parent_id: str | None = None
+    """The run that created it."""
+    depth: int = 0
+    """Generations above it."""
+    waiting: Waiting | None = None
+    """While it waits for its children and has no slot; its state stays RUNNING."""
+    frozen: AwareDatetime | None = None
+    """Since when the container of its attempt is paused."""
+    held: str | None = None
+    """Who holds it back; it is not placed until it is let go."""
     attempt: int | None = None
     """In a claim's answer: the attempt handed over."""
     lease: str | None = None
@@ -120,6 +139,9 @@ class RunRequest(OpSpec):
     """Chosen by the client: the same id and body answers the same run."""
     inputs: Inputs = Field(default_factory=dict)
     priority: Priority = DEFAULT_PRIORITY
+    parent: Parent | None = None
+    detach: bool = False
+    """With a parent: it goes on when that is cancelled or fails."""
 
 
 class DefinitionRunRequest(Wire):
@@ -129,6 +151,13 @@ class DefinitionRunRequest(Wire):
     inputs: Inputs = Field(default_factory=dict)
     priority: Priority = DEFAULT_PRIORITY
     version: Id | None = None
+    constraints: Constraints | None = None
+    """In place of the definition's, as the two below."""
+    timeout_s: Timeout | None = None
+    retry_policy: RetryPolicy | None = None
+    parent: Parent | None = None
+    detach: bool = False
+    """With a parent: it goes on when that is cancelled or fails."""
 
 
 class RunPatch(Wire):
@@ -143,6 +172,14 @@ class RunPatch(Wire):
     reason: str | None = Field(default=None, max_length=2 * KIB)
     final: bool | None = None
     """With a run that is given back: this worker will never take it, as with a volume that it does not allow."""
+    held: bool | None = None
+    """Whether a PENDING run is held back."""
+    frozen: bool | None = None
+    """Whether a run at work is to be frozen."""
+    release: bool | None = None
+    """True: its worker is to stop it and give it back."""
+    by: str | None = Field(default=None, min_length=1, max_length=ASKER_MAX)
+    """Who asks for one of these three, for people to read; the role of the key where no name is given."""
 
     @property
     def names_attempt(self) -> bool:
@@ -180,6 +217,31 @@ class EventReport(Wire):
         if size > limit:
             raise ValueError(f"{self.type} of {size} bytes: at most {limit}")
         return self
+
+
+class EndedRequest(Wire):
+    """`POST /ended`: which of these runs, or of the children of these parents, have ended. Open until one has."""
+
+    ids: list[Id] | None = Field(default=None, max_length=ENDED_IDS_MAX)
+    parents: dict[Id, int] | None = Field(default=None, max_length=ENDED_IDS_MAX)
+    """Of each parent, the cursor of the answer before; 0 at first."""
+    wait_s: float = Field(default=0, ge=0, le=CLAIM_WAIT_S_MAX, allow_inf_nan=False)
+    worker_id: Id | None = None
+    """Whose beat answers it early, because the parents have changed."""
+
+
+class EndedRun(Wire):
+    id: str
+    state: RunState
+    parent_id: str | None = None
+
+
+class Ended(Wire):
+    """The answer to `POST /ended`. Of a run that is not named nothing is known: it has not ended, or there is none."""
+
+    runs: list[EndedRun] = Field(default_factory=list)
+    parents: dict[str, int] = Field(default_factory=dict)
+    """Of each parent asked for, the cursor to go on from. More may wait behind it."""
 
 
 class EventsAccepted(Wire):

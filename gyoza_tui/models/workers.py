@@ -23,6 +23,7 @@ from gyoza_tui.models.limits import (
     RUNS_PER_CLAIM_MAX,
     TROUBLES_MAX,
 )
+from gyoza_tui.models.nested import Waiting
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.wire import Wire
 
@@ -50,11 +51,32 @@ class Verdict(StrEnum):
     """This server does not know the run: never stops anything."""
 
 
+class Want(StrEnum):
+    """What the server wants of a run that its worker has, beside what the verdict says."""
+
+    FROZEN = "frozen"
+    """Pause its container; without it, a container that was paused for this goes on."""
+    RELEASE = "release"
+    """Stop it and give it back."""
+
+
+class Children(StrEnum):
+    """Runs that a claim can be limited to: those with an ancestor that waits."""
+
+    MINE = "mine"
+    """With one that waits at the worker that claims."""
+    ANY = "any"
+    """With one that waits at any worker."""
+
+
 class Feature(StrEnum):
-    """What a worker names in its heartbeats, for a server sends it to no other; unknown ones are ignored."""
+    """What a peer names in a heartbeat or its answer, because it is sent to no other; unknown ones are ignored."""
 
     FRACTIONAL_CPU = "fractional_cpu"
     WANTED_STATE = "wanted_state"
+    WAITING = "waiting"
+    """Runs that give up their slot while they wait for their children."""
+    FREEZE = "freeze"
 
 
 WantedWorkerState: TypeAlias = Literal[WorkerState.CLAIMING, WorkerState.PAUSED, WorkerState.DRAINING]
@@ -125,6 +147,10 @@ class RunningOpReport(Wire):
     attempt: int | None = None
     lease: str | None = None
     phase: str | None = None
+    waiting: Waiting | None = None
+    """While it has no slot: it waits for its children."""
+    frozen: AwareDatetime | None = None
+    """Since when its container is paused."""
 
 
 class HeartbeatRequest(Wire):
@@ -162,6 +188,8 @@ class RunVerdict(Wire):
     attempt: int | None = None
     """The run's current attempt."""
     verdict: Verdict
+    want: Want | None = None
+    """What is wanted of the run beside that; only to a worker with the feature `freeze`, or `waiting`."""
 
 
 class HeartbeatReply(Wire):
@@ -176,6 +204,8 @@ class HeartbeatReply(Wire):
     runs: dict[str, RunVerdict] | None = None
     wanted: Wanted | None = None
     """Only to a worker with the feature `wanted_state`."""
+    features: list[str] = Field(default_factory=list)
+    """What this server understands beyond the first version: see `Feature`."""
 
 
 class ClaimRequest(Wire):
@@ -188,6 +218,8 @@ class ClaimRequest(Wire):
     have: list[RunHeld] = Field(default_factory=list, max_length=RUNS_LISTED_MAX)
     """Every unfinished journal row; never answered again."""
     only: list[str] | None = Field(default=None, max_length=RUNS_LISTED_MAX)
+    children: Children | None = None
+    """Answer it with no other runs than these."""
 
 
 class RunHeld(Wire):

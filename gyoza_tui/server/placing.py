@@ -22,7 +22,7 @@ from gyoza_tui.server.rooms import Rooms
 from gyoza_tui.server.roster import Known, held_attempts
 from gyoza_tui.server.rows import DAMAGED, run_of
 from gyoza_tui.server.run_change import RunChange
-from gyoza_tui.server.scheduler import Match, Need, Offer, Waiting, match
+from gyoza_tui.server.scheduler import Match, Need, Offer, Rank, Waiting, match
 from gyoza_tui.server.shared_state import SharedState
 from gyoza_tui.server.workers import over, refuse_while_live
 
@@ -38,8 +38,8 @@ _DUE: Final = and_(
     ~_HELD.exists(),
     or_(_RUNS.not_before.is_(None), _RUNS.not_before <= bindparam("due")),
 )
-_WAITING: Final = (_RUNS.id, _RUNS.priority, _RUNS.seq, _RUNS.avoid_worker, _RUNS.alone_s)
-_RANK: Final = (_RUNS.priority.desc(), _RUNS.seq)
+_WAITING: Final = (_RUNS.id, _RUNS.priority, _RUNS.depth, _RUNS.seq, _RUNS.avoid_worker, _RUNS.alone_s)
+_RANK: Final = (_RUNS.priority.desc(), _RUNS.depth.desc(), _RUNS.seq)
 _FIRST: Final = (
     select(_RUNS.seq)
     .where(_RUNS.need == schema.queued.c.need, _DUE)
@@ -58,7 +58,12 @@ _BEHIND: Final = (
     .where(
         or_(
             _RUNS.priority < bindparam("priority"),
-            and_(_RUNS.priority == bindparam("priority"), _RUNS.seq > bindparam("seq")),
+            and_(_RUNS.priority == bindparam("priority"), _RUNS.depth < bindparam("depth")),
+            and_(
+                _RUNS.priority == bindparam("priority"),
+                _RUNS.depth == bindparam("depth"),
+                _RUNS.seq > bindparam("seq"),
+            ),
         )
     )
 )
@@ -211,7 +216,8 @@ def _queue(
     while page:
         for row in page:
             yield _waiting(row, paused)
-        asked = {"need": head.need, "due": due, "priority": page[-1].priority, "seq": page[-1].seq}
+        last = page[-1]
+        asked = {"need": head.need, "due": due, "priority": last.priority, "depth": last.depth, "seq": last.seq}
         fitting = [offer for offer in offers if offer.slots > 0 and offer.room.fits(need)]
         if any(offer.only is None for offer in fitting):
             page = list(tx.connection.execute(_PAGE_BEHIND, asked))
@@ -225,8 +231,8 @@ def _waiting(row: Row[Any], paused: dict[str, set[str]]) -> Waiting:
     return Waiting(row.id, _rank(row), given_back_by, row.avoid_worker, alone=row.alone_s > 0)
 
 
-def _rank(row: Row[Any]) -> tuple[int, int]:
-    return -row.priority, row.seq
+def _rank(row: Row[Any]) -> Rank:
+    return -row.priority, -row.depth, row.seq
 
 
 def _paused(shared: SharedState, tx: Transaction) -> dict[str, set[str]]:

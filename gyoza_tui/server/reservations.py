@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from gyoza_tui.server.scheduler import Need, Room, Waiting
+from gyoza_tui.server.scheduler import Need, Rank, Room, Waiting
 
 _LOOK_S: Final = 1.0
 _MOST: Final = 16
@@ -76,7 +76,7 @@ class Reservations:
                 kept[best.worker_id] = Reservation(run, need, since)
         self.by_worker = kept
 
-    def note(self, firsts: Iterable[Waiting], placed: Iterable[tuple[int, int]], taken: set[str], now: float) -> None:
+    def note(self, firsts: Iterable[Waiting], placed: Iterable[Rank], taken: set[str], now: float) -> None:
         """After runs of the ranks `placed` were given out, those named in `taken`."""
         lowest = max(placed, default=None)
         left = [run for run in firsts if run.run_id not in taken]

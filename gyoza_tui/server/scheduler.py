@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeAlias
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import OpSpec
 from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.images import DOCKER, ImageRef
 from gyoza_tui.models.workers import Feature
+
+Rank: TypeAlias = tuple[int, int, int]
+"""The least goes first: minus priority, minus depth, so that children go before others, and age."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,8 +194,7 @@ class Waiting:
     """A pending run whose time has come."""
 
     run_id: str
-    rank: tuple[int, int]
-    """Lower first: (minus priority, age)."""
+    rank: Rank
     paused_for: frozenset[str] = frozenset()
     """Workers that gave it back a short while ago."""
     avoid: str | None = None
@@ -217,7 +220,7 @@ class Match:
     """Of the offer."""
     constraints: Constraints
     """The run's, with the GPU that was chosen."""
-    rank: tuple[int, int] = field(default=(0, 0), compare=False)
+    rank: Rank = field(default=(0, 0, 0), compare=False)
 
 
 def match(
@@ -233,7 +236,7 @@ def match(
     `reserved`: workers, each with the run for which it is kept: runs of lower rank get the rest of it.
     """
     matches: list[Match] = []
-    heads: list[tuple[tuple[int, int], int, Waiting, Need]] = []
+    heads: list[tuple[Rank, int, Waiting, Need]] = []
     for order, (need, queue) in enumerate(queues.items()):
         _push(heads, order, need, queue, offers)
     kept_for = {run.run_id: worker_id for worker_id, run, _ in reserved}
@@ -264,7 +267,7 @@ def _keep(worker_id: str, need: Need, offers: list[Offer]) -> None:
 
 
 def _push(
-    heads: list[tuple[tuple[int, int], int, Waiting, Need]],
+    heads: list[tuple[Rank, int, Waiting, Need]],
     order: int,
     need: Need,
     queue: Iterator[Waiting],

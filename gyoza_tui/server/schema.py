@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from gyoza_tui.models.states import RunState
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 metadata: Final = MetaData()
 
@@ -77,9 +77,25 @@ runs: Final = Table(
     Column("alone_s", Integer, nullable=False, default=0),
     Column("given_back", Integer, nullable=False, default=0),
     Column("given_back_why", Text),
+    Column("parent_id", Text),
+    Column("parent_attempt", Integer),
+    Column("root_id", Text),
+    Column("depth", Integer, nullable=False, default=0),
+    Column("detached", Boolean, nullable=False, default=False),
+    Column("children", Integer, nullable=False, default=0),
+    Column("descendants", Integer, nullable=False, default=0),
+    Column("ended_seq", Integer),
+    Column("held_by", Text),
+    Column("want", Text),
+    Column("want_by", Text),
+    Index("runs_children", "parent_id", "seq", sqlite_where=text("parent_id IS NOT NULL")),
+    Index("runs_ended", "parent_id", "ended_seq", sqlite_where=text("ended_seq IS NOT NULL")),
+    Index("runs_end", "ended_seq", sqlite_where=text("ended_seq IS NOT NULL")),
     Index("runs_secrets", "secrets_until", sqlite_where=text("secrets_until IS NOT NULL")),
     Index("runs_state", "state", "seq"),
-    Index("runs_pending", "need", text("priority DESC"), "seq", sqlite_where=text("state = 'PENDING'")),
+    Index(
+        "runs_pending", "need", text("priority DESC"), text("depth DESC"), "seq", sqlite_where=text("state = 'PENDING'")
+    ),
     Index("runs_topic", "topic", "seq"),
     Index("runs_definition", "op_definition", "seq"),
     sqlite_autoincrement=True,
@@ -87,7 +103,10 @@ runs: Final = Table(
 """`seq` is the run's age; `need` what the scheduler must know of it; `avoid_worker` the machine that failed it last.
 `secret_env` has null for a value that was erased, `secrets_until` is when that is due. `alone_s`: seconds for which the
 next attempt must be alone on its backend. `given_back`: how often workers have given it back since it last started;
-`given_back_why`: by which worker the last time, and why."""
+`given_back_why`: by which worker the last time, and why. `parent_attempt`: the attempt of its parent that created it,
+or opened it again, last. `root_id`: its ancestor that has no parent. `children`, `descendants`: how many it has
+created, and how many are below it; the latter is kept of roots alone. `ended_seq`: the order in which runs ended, a new
+number for each end. `held_by`: who holds it back while it is PENDING. `want`: what is wanted of its worker, by whom."""
 
 PENDING: Final = runs.c.state == literal_column(f"'{RunState.PENDING}'")
 """Spelt out: SQLite does not use a partial index for a parameter."""
@@ -138,6 +157,12 @@ attempts: Final = Table(
     Column("alone_s", Integer, nullable=False, default=0),
     Column("restarted_at", Integer),
     Column("run_seq", Integer, nullable=False, default=0),
+    Column("waiting", Text),
+    Column("waiting_since", Integer),
+    Column("waited_us", Integer, nullable=False, default=0),
+    Column("frozen_since", Integer),
+    Column("frozen_us", Integer, nullable=False, default=0),
+    Index("attempts_waiting", "worker_id", sqlite_where=text("waiting_since IS NOT NULL")),
     Index("attempts_restarted", "worker_id", "restarted_at", sqlite_where=text("restarted_at IS NOT NULL")),
     # with `held` as a column too: of two indexes by worker SQLite takes the one with more equalities
     Index("attempts_held", "held", "worker_id", sqlite_where=text("held = 1")),
@@ -146,7 +171,9 @@ attempts: Final = Table(
 """`held`: the worker's resources are counted for it. `taken_back`: by the server, from a worker not heard of; its last
 lease may still bring the result while the successor has not started. `alone_s`: for how long it starts alone.
 `restarted_at`: when it ended because its engine
-was restarted. `run_seq`: the run's age, by which the runs of a worker are listed."""
+was restarted. `run_seq`: the run's age, by which the runs of a worker are listed. `waiting`: a `Waiting` as JSON, while
+the attempt waits for its children and no slot and no cpu is counted for it. `waited_us`, `frozen_us`: microseconds that
+are over."""
 
 
 def backend_of(need: ColumnElement[str]) -> ColumnElement[str]:
@@ -256,7 +283,7 @@ def _to_version_3(connection: Connection) -> None:
         "DROP INDEX attempts_worker",
     ):
         connection.execute(text(statement))
-    _create_indexes(connection, "runs_state", "runs_pending", "attempts_held", "attempts_worker")
+    _create_indexes(connection, "runs_state", "attempts_held", "attempts_worker")
     _create_indexes(connection, "definitions_name", "pauses_until", "events_progress")
     queued.create(connection)
     connection.execute(
@@ -269,13 +296,42 @@ def _to_version_4(connection: Connection) -> None:
     wanted.create(connection)
 
 
+def _to_version_5(connection: Connection) -> None:
+    for column in (
+        "runs ADD COLUMN parent_id TEXT",
+        "runs ADD COLUMN parent_attempt INTEGER",
+        "runs ADD COLUMN root_id TEXT",
+        "runs ADD COLUMN depth INTEGER NOT NULL DEFAULT 0",
+        "runs ADD COLUMN detached BOOLEAN NOT NULL DEFAULT 0",
+        "runs ADD COLUMN children INTEGER NOT NULL DEFAULT 0",
+        "runs ADD COLUMN descendants INTEGER NOT NULL DEFAULT 0",
+        "runs ADD COLUMN ended_seq INTEGER",
+        "runs ADD COLUMN held_by TEXT",
+        "runs ADD COLUMN want TEXT",
+        "runs ADD COLUMN want_by TEXT",
+        "attempts ADD COLUMN waiting TEXT",
+        "attempts ADD COLUMN waiting_since INTEGER",
+        "attempts ADD COLUMN waited_us INTEGER NOT NULL DEFAULT 0",
+        "attempts ADD COLUMN frozen_since INTEGER",
+        "attempts ADD COLUMN frozen_us INTEGER NOT NULL DEFAULT 0",
+    ):
+        connection.execute(text(f"ALTER TABLE {column}"))
+    connection.execute(text("DROP INDEX IF EXISTS runs_pending"))
+    _create_indexes(connection, "runs_pending", "runs_children", "runs_ended", "runs_end", "attempts_waiting")
+
+
 def _create_indexes(connection: Connection, *names: str) -> None:
     by_name = {str(index.name): index for table in metadata.tables.values() for index in table.indexes}
     for name in names:
         by_name[name].create(connection)
 
 
-UPGRADES: Final[dict[int, Callable[[Connection], None]]] = {1: _to_version_2, 2: _to_version_3, 3: _to_version_4}
+UPGRADES: Final[dict[int, Callable[[Connection], None]]] = {
+    1: _to_version_2,
+    2: _to_version_3,
+    3: _to_version_4,
+    4: _to_version_5,
+}
 """From each older version to the next one."""
 
 

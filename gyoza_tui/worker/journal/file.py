@@ -19,7 +19,7 @@ from gyoza_tui.models.clock import MOMENT_MAX, Clock
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 _SCHEMA = """
 CREATE TABLE runs (
@@ -36,6 +36,8 @@ CREATE TABLE runs (
     acked INTEGER NOT NULL DEFAULT 0, cleaned INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0,
     progress REAL, progress_at REAL, progress_from REAL, progress_since REAL, adopted INTEGER NOT NULL DEFAULT 0,
     last_line TEXT NOT NULL DEFAULT '', seen INTEGER NOT NULL DEFAULT 0, left_at REAL, frozen_since REAL,
+    waiting_since REAL, waits_left INTEGER NOT NULL DEFAULT 0, waits_of INTEGER NOT NULL DEFAULT 0,
+    waited_s REAL NOT NULL DEFAULT 0, freeze_by TEXT NOT NULL DEFAULT '', frozen_s REAL NOT NULL DEFAULT 0,
     UNIQUE (server_id, run_id, attempt, lease)
 );
 CREATE INDEX runs_open ON runs (acked, cleaned);
@@ -71,6 +73,14 @@ CREATE TABLE log_secrets (name TEXT NOT NULL, value TEXT NOT NULL, UNIQUE (name,
 """,
     3: """
 CREATE TABLE wanted (server_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, answer TEXT NOT NULL);
+""",
+    4: """
+ALTER TABLE runs ADD COLUMN waiting_since REAL;
+ALTER TABLE runs ADD COLUMN waits_left INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN waits_of INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN waited_s REAL NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN freeze_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN frozen_s REAL NOT NULL DEFAULT 0;
 """,
 }
 """From each older version to the next."""

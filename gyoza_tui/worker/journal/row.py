@@ -64,7 +64,19 @@ class RunRow(NamedTuple):
     started_at: float | None = None
     """When the container started."""
     frozen_since: float | None = None
-    """When its container was found paused from outside; None while it is not."""
+    """Since when its container is paused, by us or from outside; None while it is not."""
+    freeze_by: str = ""
+    """Who wants it paused; written before it is."""
+    frozen_s: float = 0
+    """Seconds for which it was paused before."""
+    waiting_since: float | None = None
+    """Since when it waits for its children and has no slot; None while it is awake."""
+    waits_left: int = 0
+    """Of the children that it waits for, or waited for last, those that have not ended."""
+    waits_of: int = 0
+    """How many those children are."""
+    waited_s: float = 0
+    """Seconds for which it waited before."""
     timed_out: bool = False
     """Written before it was stopped because its time was over."""
     filled_disk: str = ""
@@ -112,13 +124,18 @@ class RunRow(NamedTuple):
         return self.outcome is None and intent.outranks(self.intent)
 
     # Whether it is done with, which is a question of who asks:
-    #   active      the slots: something of it runs, or is left to clean
+    #   active      the journal and its readers: something of it is present here, or is left to clean
+    #   awake       the slots: it is active and takes one, because it does not wait for its children
     #   unreported  the delivery, a drain and a session's end: it ended here and the server does not know it yet
     #   closed      the journal's memory and retention: neither of them; it is history
 
     @property
     def active(self) -> bool:
         return self.outcome is None or not self.cleaned
+
+    @property
+    def awake(self) -> bool:
+        return self.active and self.waiting_since is None
 
     @property
     def unreported(self) -> bool:

@@ -47,7 +47,7 @@ def test_a_beat_says_who_what_and_how_much(rig: Rig, scripted: ScriptedServer) -
     assert (beat["state"], beat["max_runs"], beat["free_slots"]) == ("claiming", 4, 3)
     assert beat["backends"] == ["docker"]
     assert beat["protocol"] == 1
-    assert beat["features"] == ["fractional_cpu", "wanted_state"]
+    assert beat["features"] == ["fractional_cpu", "wanted_state", "waiting", "freeze"]
     assert beat["running_ops"] == [
         {
             "id": "r1",
