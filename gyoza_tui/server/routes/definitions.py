@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Path, Query, Response
 
 from gyoza_tui.models.definitions import OpDefinition
 from gyoza_tui.models.runs import DefinitionRunRequest, OpRun
-from gyoza_tui.server import definitions, runs
+from gyoza_tui.server import creates, definitions
 from gyoza_tui.server.routes.answers import Shared, refusals, reply, reply_created, reply_list
 from gyoza_tui.server.routes.examples import DEFINITION, DEFINITION_RUN
 from gyoza_tui.server.strict_json import READ, StrictRoute
@@ -47,4 +47,4 @@ async def create_run_from_definition(
     shared: Shared, name: Name, request: Annotated[DefinitionRunRequest, READ, Body(examples=[DEFINITION_RUN])]
 ) -> Response:
     """A run of that op. Inputs that do not fit are refused with every fault; with an `id` a repeat is harmless."""
-    return await reply_created(shared, lambda tx: runs.create_from_definition(shared, tx, name, request))
+    return await reply_created(shared, lambda tx: creates.create_from_definition(shared, tx, name, request))

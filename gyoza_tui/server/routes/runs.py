@@ -13,7 +13,7 @@ from gyoza_tui.models.filters import RunFilter
 from gyoza_tui.models.limits import FILTER_MAX
 from gyoza_tui.models.runs import EventsAccepted, OpRun, RunRequest
 from gyoza_tui.models.states import RunState
-from gyoza_tui.server import cursors, reports, roles, run_list, runs
+from gyoza_tui.server import creates, cursors, patches, reports, roles, run_list, runs
 from gyoza_tui.server.errors import invalid
 from gyoza_tui.server.received import ReceivedPatch, Reports
 from gyoza_tui.server.routes.answers import Shared, refusals, reply, reply_created, reply_list, reply_run
@@ -30,7 +30,7 @@ RunId = Annotated[str, Path(description="The run's `id`.", examples=["run_abc123
 @router.post("/runs", response_model=OpRun, status_code=201, responses=refusals(409))
 async def create_run(shared: Shared, request: Annotated[RunRequest, READ, Body(examples=[RUN])]) -> Response:
     """An ad hoc run. With an `id` of the client's choice a repeat answers the same run; another body is refused."""
-    return await reply_created(shared, lambda tx: runs.create(shared, tx, request))
+    return await reply_created(shared, lambda tx: creates.create(shared, tx, request))
 
 
 @router.get("/runs", response_model=list[OpRun], responses=refusals(400, 410))
@@ -82,7 +82,7 @@ async def update_run(
     """Cancel (`CANCELLED`), retry (`PENDING` of a run that has ended), change the priority; a worker gives a run
     back with `PENDING` and its lease."""
     roles.check_patch(http, change)
-    await shared.change(lambda tx: runs.patch(shared, tx, run_id, change.patch, change.outputs))
+    await shared.change(lambda tx: patches.patch(shared, tx, run_id, change.patch, change.outputs))
     return await reply_run(shared, run_id)
 
 
