@@ -17,6 +17,8 @@ class _Verb(NamedTuple):
     """A function, or a `typer.Typer` with verbs of its own, by the verb's name in a module of this package."""
 
     module: str
+    summary: str
+    """One line for the list of verbs, which is printed without loading any."""
     examples: str = "EXAMPLES"
     kind: type[TyperCommand] = TyperCommand
     only_tells: bool = False
@@ -24,31 +26,31 @@ class _Verb(NamedTuple):
 
 
 VERBS: Final = {
-    "serve": _Verb("serve"),
-    "submit": _Verb("submit", kind=WithCommand),
-    "deploy": _Verb("deploy"),
-    "init": _Verb("init"),
-    "run": _Verb("run", kind=WithCommand),
-    "definitions": _Verb("definitions", only_tells=True),
-    "runs": _Verb("runs", only_tells=True),
-    "show": _Verb("show", only_tells=True),
-    "logs": _Verb("logs", only_tells=True),
-    "cancel": _Verb("change", "CANCEL_EXAMPLES"),
-    "retry": _Verb("change", "RETRY_EXAMPLES"),
-    "priority": _Verb("change", "PRIORITY_EXAMPLES"),
-    "workers": _Verb("workers", only_tells=True),
-    "attach": _Verb("attach"),
-    "status": _Verb("status"),
-    "pause": _Verb("pause"),
-    "resume": _Verb("resume"),
-    "drain": _Verb("drain"),
-    "stop": _Verb("stop"),
-    "now": _Verb("now"),
-    "reload": _Verb("reload"),
-    "events": _Verb("events", only_tells=True),
-    "check": _Verb("check"),
-    "completion": _Verb("completion", only_tells=True),
-    "config": _Verb("config", only_tells=True),
+    "serve": _Verb("serve", "Serve a gyoza cluster."),
+    "submit": _Verb("submit", "Submit a run of a definition or of an image.", kind=WithCommand),
+    "deploy": _Verb("deploy", "Bring the definitions of a file to the server."),
+    "init": _Verb("init", "Write an op that builds, runs and deploys."),
+    "run": _Verb("run", "Run an op once on this machine, without a server.", kind=WithCommand),
+    "definitions": _Verb("definitions", "List the op definitions.", only_tells=True),
+    "runs": _Verb("runs", "List runs, newest first.", only_tells=True),
+    "show": _Verb("show", "Print the details of a run.", only_tells=True),
+    "logs": _Verb("logs", "Print a run's output.", only_tells=True),
+    "cancel": _Verb("change", "Cancel runs that wait or run.", "CANCEL_EXAMPLES"),
+    "retry": _Verb("change", "Queue runs again that failed or were cancelled.", "RETRY_EXAMPLES"),
+    "priority": _Verb("change", "Change the priority of runs.", "PRIORITY_EXAMPLES"),
+    "workers": _Verb("workers", "List the workers.", only_tells=True),
+    "attach": _Verb("attach", "Open the screen of a worker that runs on this machine."),
+    "status": _Verb("status", "Print whether a worker on this machine takes runs."),
+    "pause": _Verb("pause", "Have a worker claim nothing new."),
+    "resume": _Verb("resume", "Have a paused worker claim runs again."),
+    "drain": _Verb("drain", "Have a worker finish its runs and exit."),
+    "stop": _Verb("stop", "End a worker on this machine."),
+    "now": _Verb("now", "Have a worker on this machine try its server now."),
+    "reload": _Verb("reload", "Have a worker on this machine read its settings again."),
+    "events": _Verb("events", "Print the events of a topic's runs.", only_tells=True),
+    "check": _Verb("check", "Check whether a worker could run here."),
+    "completion": _Verb("completion", "Print the completion script of a shell.", only_tells=True),
+    "config": _Verb("config", "Show the settings.", only_tells=True),
 }
 
 
@@ -65,6 +67,11 @@ class VerbGroup(TyperGroup):
             return super().make_context(*arguments, **more)
         except BrokenPipeError:
             raise ReaderGone(told=True) from None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the list of verbs from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
 
     def invoke(self, ctx: Any) -> Any:
         """Raises ReaderGone, which typer does not end by itself as it does a broken pipe."""
@@ -104,8 +111,9 @@ def _command(name: str, verb: _Verb) -> Any:
     found = getattr(module, name)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-        alone.command(name, cls=verb.kind, epilog=getattr(module, verb.examples))(found)
+        epilog = getattr(module, verb.examples)
+        alone.command(name, cls=verb.kind, short_help=verb.summary, epilog=epilog)(found)
         return typer.main.get_command(alone)
     command = typer.main.get_command(found)
-    command.name = name
+    command.name, command.short_help = name, verb.summary
     return command

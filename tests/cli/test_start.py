@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+from gyoza_tui.cli.verb_table import VERBS
+from tests.commands import COMMAND
+
 HEAVY = (
     "docker",
     "fastapi",
@@ -50,12 +53,21 @@ def test_a_worker_without_flags_waits_for_no_parser() -> None:
     assert "typer" not in {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
 
 
-def test_the_list_of_verbs_needs_no_models() -> None:
+def test_the_list_of_verbs_needs_no_verb_and_no_models() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "gyoza_tui", "--help"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
-    assert "gyoza_tui.cli.verbs.many_runs" in loaded, "a verb of the list brings it"
-    assert "gyoza_tui.models.workers" not in loaded
+    assert "gyoza_tui.cli.verb_table" in loaded
+    assert {name for name in loaded if name.startswith("gyoza_tui.cli.verbs")} == set()
+    assert not {"pydantic", "pydantic_core", "gyoza_tui.models.workers", "gyoza_tui.models.filters"} & loaded
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_the_list_has_a_whole_line_for_each_verb(columns: str) -> None:
+    env = os.environ | {"COLUMNS": columns}
+    told = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, timeout=30, check=True, env=env)
+    lines = told.stdout.partition("\nCommands:\n")[2].partition("\n\n")[0].splitlines()
+    assert [tuple(line.split(maxsplit=1)) for line in lines] == [(name, verb.summary) for name, verb in VERBS.items()]
 
 
 def test_a_shell_is_answered_as_quickly() -> None:
@@ -65,6 +77,17 @@ def test_a_shell_is_answered_as_quickly() -> None:
     assert told.stdout.split() == ["completion"]
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
     assert not loaded.intersection(HEAVY)
+
+
+def test_a_shell_that_is_offered_every_verb_waits_for_no_models() -> None:
+    env = os.environ | {"_GYOZA_TUI_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "gyoza-tui "}
+    command = [sys.executable, "-X", "importtime", "-m", "gyoza_tui"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, env=env)
+    offered = told.stdout.replace("''", "'")  # as zsh reads it
+    assert [name for name, verb in VERBS.items() if f'"{name}":"{verb.summary}"' not in offered] == []
+    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert "gyoza_tui.cli.verbs.many_runs" in loaded
+    assert "gyoza_tui.models.workers" not in loaded
 
 
 def test_httpx_goes_without_its_own_command_line() -> None:

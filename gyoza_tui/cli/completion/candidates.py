@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import typer
 
-from gyoza_tui.models import filters
-from gyoza_tui.models.filters import Key
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -107,6 +105,8 @@ def complete_target(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 def _runs(client: GyozaClient, beginning: str, wanted: Callable[[RunState], bool]) -> Iterable[Offer]:
     from gyoza_tui.cli import connection
+    from gyoza_tui.models import filters
+    from gyoza_tui.models.filters import Key
 
     for run in connection.all_runs(client, filters.term(Key.RUN, beginning) if beginning else None):
         if run.id.startswith(beginning) and wanted(run.state):
