@@ -116,6 +116,7 @@ def _ui(settings: Settings, flags: dict[str, Any], mode: Mode) -> UiOptions | No
 
 def _served(worker: Worker, ui: UiOptions | None) -> int:
     if ui is None:
+        gc.freeze()  # what is loaded stays: looking through it for garbage would hold up the first beat
         gc.enable()
         return worker.run()
     from gyoza_tui.cli import screen

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from gyoza_tui.cli.verb_table import VERBS
-from tests.commands import COMMAND
+from tests.commands import COMMAND, environment
 
 HEAVY = (
     "docker",
@@ -51,6 +52,27 @@ def test_a_worker_without_flags_waits_for_no_parser() -> None:
     assert told.returncode == 2
     assert "GYOZA_MAX_RUNS" in told.stderr
     assert "typer" not in {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+
+
+_GARBAGE_PROBE = """
+import gc
+from gyoza_tui.__main__ import main
+from gyoza_tui.worker.runner import Worker
+
+def run(worker):
+    print(gc.isenabled(), gc.get_freeze_count() > 10_000)
+    return 0
+
+Worker.run = run
+main()
+"""
+
+
+def test_a_worker_without_a_screen_looks_for_no_garbage_in_what_is_loaded(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _GARBAGE_PROBE, "--no-ui"]
+    env = environment(tmp_path, GYOZA_SERVER_URL="http://127.0.0.1:1")
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, env=env)
+    assert told.stdout == "True True\n"
 
 
 def test_the_list_of_verbs_needs_no_verb_and_no_models() -> None:
