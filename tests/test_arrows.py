@@ -18,6 +18,8 @@ from tests.servers import KEY, ServerThread
 from tests.waiting import until
 
 NEVER = {"textual", "fastapi", "uvicorn", "starlette", "sqlalchemy", "prometheus_client"}
+ON_DEMAND = {"gyoza_tui.metrics_endpoint", "gyoza_tui.worker.monitoring.collector", "http.server"}
+"""Loaded where a port for metrics is asked for."""
 WORKING = {"docker", "filelock", "gyoza_tui.worker.journal.journal", "httpx", "psutil", "sqlite3"}
 """By what a worker works: it has no place in a process that only shows one."""
 
@@ -46,6 +48,8 @@ def test_a_headless_worker_loads_no_terminal_and_no_server(tmp_path: Path) -> No
     loaded = set(re.findall(r"\| +([\w.]+)$", report.read_text(errors="replace"), re.MULTILINE))
     assert "gyoza_tui.worker.runner" in loaded
     assert {name for name in loaded if name.partition(".")[0] in NEVER} == set()
+    assert loaded & ON_DEMAND == set()
+    assert {name for name in loaded if name.startswith("gyoza_tui.cli.verbs")} == set()
 
 
 @pytest.mark.parametrize(
