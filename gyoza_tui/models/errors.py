@@ -23,6 +23,8 @@ class ErrorCode(StrEnum):
     """Asked by a web page, or under a name of another machine, of a server without a key."""
     ROLE = "role"
     """The key is known, but what was asked is not for its role."""
+    MAY_SUBMIT = "may_submit"
+    """The parent of the run that was to be created may not create such a run."""
     INVALID = "invalid"
     """The request does not have the shape that the endpoint takes."""
     SECRETS = "secrets"

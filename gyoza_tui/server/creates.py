@@ -7,18 +7,22 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from gyoza_tui.models.definitions import InputValidationError, OpSpec, fit_inputs
+from gyoza_tui.models.definitions import InputValidationError, OpDefinition, OpSpec, fit_inputs
 from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.nested import Parent
 from gyoza_tui.models.runs import DefinitionRunRequest, RunRequest
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server import definitions, retries, rows, schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
+from gyoza_tui.server.families import Creator
 from gyoza_tui.server.scheduler import Need
 from gyoza_tui.server.shared_state import SharedState
 
 _STORED = set(OpSpec.model_fields) - {"secret_env"}
 """What of an op is kept in the column `spec`."""
+_OVERRIDES = ("constraints", "timeout_s", "retry_policy")
+"""What a request may say in place of a definition."""
 
 # built once: to build a statement takes longer than to execute it
 _NEW_RUN = schema.runs.insert()
@@ -28,56 +32,72 @@ _NEW_RUN = schema.runs.insert()
 class _New:
     """A run about to be stored."""
 
-    id: str | None
+    request: RunRequest | DefinitionRunRequest
+    request_hash: str
+    creator: Creator | None
     spec: OpSpec
     inputs: dict[str, Any]
-    priority: int
-    request_hash: str
-    op_definition: str | None = None
-    op_version: str | None = None
+    definition: OpDefinition | None = None
 
 
 def create(shared: SharedState, tx: Transaction, request: RunRequest) -> str:
     """An ad hoc run's id; the same id and body means the run that is there."""
+    creator = _creator(shared, tx, request.parent)
+    if creator is not None:
+        creator.check_ad_hoc(request)
     digest = _hash("", request.model_dump_json())
-    return _create(shared, tx, _New(request.id, request, request.inputs, request.priority, digest))
+    if (known := _known(tx, request.id, digest, creator)) is not None:
+        return known
+    return _store(shared, tx, _New(request, digest, creator, request, request.inputs))
 
 
 def create_from_definition(shared: SharedState, tx: Transaction, name: str, request: DefinitionRunRequest) -> str:
-    if (known := _known(tx, request.id, digest := _hash(name, request.model_dump_json()))) is not None:
+    """A run's id, with the request's overrides in place of what its definition says."""
+    creator = _creator(shared, tx, request.parent)
+    if creator is not None:
+        creator.check_definition()
+    digest = _hash(name, request.model_dump_json())
+    if (known := _known(tx, request.id, digest, creator)) is not None:
         return known
     definition = definitions.find(tx.connection, name, request.version)
     try:
         inputs = fit_inputs(definition, request.inputs)
     except InputValidationError as fault:
         raise Refused(400, ErrorCode.INPUTS, "; ".join(fault.errors)) from None
-    return _create(
-        shared, tx, _New(request.id, definition, inputs, request.priority, digest, definition.id, definition.version)
-    )
+    overrides = {name: value for name in _OVERRIDES if (value := getattr(request, name)) is not None}
+    spec = definition.model_copy(update=overrides)
+    return _store(shared, tx, _New(request, digest, creator, spec, inputs, definition))
 
 
-def _create(shared: SharedState, tx: Transaction, new: _New) -> str:
-    if (known := _known(tx, new.id, new.request_hash)) is not None:
-        return known
-    run_id, now = new.id or str(uuid.uuid4()), shared.server_time.shown()
+def _creator(shared: SharedState, tx: Transaction, parent: Parent | None) -> Creator | None:
+    return None if parent is None else Creator.proven(shared, tx, parent)
+
+
+def _store(shared: SharedState, tx: Transaction, new: _New) -> str:
+    run_id, now = new.request.id or str(uuid.uuid4()), shared.server_time.shown()
     spec = new.spec.model_dump(mode="json", include=_STORED)
+    family: dict[str, Any] = {"priority": new.request.priority}
+    if new.creator is not None:
+        spec["may_submit"] = new.spec.may_submit.least(new.creator.may_submit)
+        new.creator.count_child(tx)
+        family = new.creator.columns(detach=new.request.detach)
     tx.connection.execute(
         _NEW_RUN,
         {
             "id": run_id,
             "state": RunState.PENDING,
-            "priority": new.priority,
             "spec": rows.dumps(spec),
             "secret_env": rows.dumps(new.spec.secret_env),
             "inputs": rows.dumps(new.inputs),
-            "op_definition": new.op_definition,
-            "op_version": new.op_version,
+            "op_definition": new.definition and new.definition.id,
+            "op_version": new.definition and new.definition.version,
             "topic": new.spec.event_delivery.topic or None,
             "request_hash": new.request_hash,
             "created_at": now,
             "updated_at": now,
             "current_attempt": 1,
             "need": Need.of(new.spec).dumps(),
+            **family,
         },
     )
     retries.new_attempt(tx, run_id, 1, spec["constraints"])
@@ -85,12 +105,14 @@ def _create(shared: SharedState, tx: Transaction, new: _New) -> str:
     return run_id
 
 
-def _known(tx: Transaction, run_id: str | None, request_hash: str) -> str | None:
+def _known(tx: Transaction, run_id: str | None, request_hash: str, creator: Creator | None) -> str | None:
     run = None if run_id is None else rows.run_row(tx.connection, run_id)
     if run is None:
         return None
     if run.request_hash != request_hash:
         raise Refused(409, ErrorCode.CONFLICT, f"there is a run {run.id} already, and it asked for something else")
+    if run.parent_id != (None if creator is None else creator.run.id):
+        raise Refused(409, ErrorCode.CONFLICT, f"there is a run {run.id} already, with another parent")
     return run_id
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import Request
 
 from gyoza_tui.models.errors import ErrorCode
+from gyoza_tui.models.runs import DefinitionRunRequest, RunRequest
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.received import ReceivedPatch
@@ -33,6 +34,7 @@ class Act(StrEnum):
     READ = "read"
     DEFINE = "create or replace definitions"
     SUBMIT = "submit runs"
+    SUBMIT_CHILDREN = "submit children of a run, with its lease"
     CANCEL = "cancel runs"
     RETRY = "retry runs"
     PRIORITIZE = "change priorities"
@@ -44,8 +46,12 @@ class Act(StrEnum):
 
 
 MAY: Final[dict[Role, frozenset[Act]]] = {
-    Role.WORK: frozenset({Act.READ, Act.BEAT, Act.CLAIM, Act.REPORT, Act.LEAVE, Act.CANCEL, Act.RETRY}),
-    Role.SUBMIT: frozenset({Act.READ, Act.DEFINE, Act.SUBMIT, Act.CANCEL, Act.RETRY, Act.PRIORITIZE, Act.DIRECT}),
+    Role.WORK: frozenset(
+        {Act.READ, Act.BEAT, Act.CLAIM, Act.REPORT, Act.LEAVE, Act.CANCEL, Act.RETRY, Act.SUBMIT_CHILDREN}
+    ),
+    Role.SUBMIT: frozenset(
+        {Act.READ, Act.DEFINE, Act.SUBMIT, Act.SUBMIT_CHILDREN, Act.CANCEL, Act.RETRY, Act.PRIORITIZE, Act.DIRECT}
+    ),
     Role.ADMIN: frozenset(Act),
 }
 ROUTES: Final[dict[tuple[str, str], tuple[Act, ...]]] = {
@@ -57,8 +63,8 @@ ROUTES: Final[dict[tuple[str, str], tuple[Act, ...]]] = {
     ("GET", "/workers"): (Act.READ,),
     ("GET", "/workers/{worker_id}"): (Act.READ,),
     ("POST", "/definitions"): (Act.DEFINE,),
-    ("POST", "/definitions/{name}/runs"): (Act.SUBMIT,),
-    ("POST", "/runs"): (Act.SUBMIT,),
+    ("POST", "/definitions/{name}/runs"): (Act.SUBMIT, Act.SUBMIT_CHILDREN),
+    ("POST", "/runs"): (Act.SUBMIT, Act.SUBMIT_CHILDREN),
     ("PATCH", "/runs/{run_id}"): (Act.CANCEL, Act.RETRY, Act.PRIORITIZE, Act.REPORT),
     ("POST", "/runs/{run_id}/events"): (Act.REPORT,),
     ("POST", "/workers/heartbeat"): (Act.BEAT,),
@@ -75,6 +81,14 @@ def check_route(request: Request) -> None:
     role = role_of(request)
     if MAY[role].isdisjoint(acts):
         raise _refused(role, acts[0])
+
+
+def check_create(request: Request, run: RunRequest | DefinitionRunRequest) -> None:
+    """Refused (403) when the request's key may not create this run."""
+    act = Act.SUBMIT if run.parent is None else Act.SUBMIT_CHILDREN
+    role = role_of(request)
+    if act not in MAY[role]:
+        raise _refused(role, act)
 
 
 def check_patch(request: Request, change: ReceivedPatch) -> None:

@@ -115,6 +115,9 @@ def run_of(run: Row[Any], current: Row[Any] | None, *, for_worker: bool = False,
         "current_attempt": run.current_attempt,
         "not_before": None if run.not_before is None else to_utc(run.not_before),
         "infra_retries": run.infra_retries,
+        "parent_id": run.parent_id,
+        "depth": run.depth,
+        "held": run.held_by,
         "secret_env": secrets if for_worker else dict.fromkeys(secrets, SECRET_SHOWN),
     }
     if current is not None:

@@ -20,10 +20,14 @@ from tests.server.cluster import Cluster, cluster
 
 KEYS: Final = {Role.ADMIN: "admin-key", Role.WORK: "work-key", Role.SUBMIT: "submit-key"}
 OWN: Final = {"worker_id": "w1", "attempt": 1, "lease": "no-such-lease"}
+PARENT: Final = {"run": "some", "attempt": 1, "lease": "no-such-lease"}
 REQUESTS: Final[dict[tuple[str, str], dict[Act, list[Any]]]] = {
     ("POST", "/definitions"): {Act.DEFINE: [{"id": "op", "version": "1", "image": "busybox"}]},
-    ("POST", "/definitions/{name}/runs"): {Act.SUBMIT: [{}]},
-    ("POST", "/runs"): {Act.SUBMIT: [{"image": "busybox"}]},
+    ("POST", "/definitions/{name}/runs"): {Act.SUBMIT: [{}], Act.SUBMIT_CHILDREN: [{"parent": PARENT}]},
+    ("POST", "/runs"): {
+        Act.SUBMIT: [{"image": "busybox"}],
+        Act.SUBMIT_CHILDREN: [{"image": "busybox", "parent": PARENT}],
+    },
     ("PATCH", "/runs/{run_id}"): {
         Act.CANCEL: [{"state": "CANCELLED"}, {"state": "CANCELLED", "reason": "why"}],
         Act.RETRY: [{"state": "PENDING"}, {"state": "PENDING", "reason": "why"}],
@@ -90,8 +94,9 @@ def test_each_role_on_each_route(keyed: Cluster) -> None:
 
 def test_what_the_contract_gives_each_role() -> None:
     """From the contract's words, not from the table."""
-    assert MAY[Role.WORK] == {Act.READ, Act.BEAT, Act.CLAIM, Act.REPORT, Act.LEAVE, Act.CANCEL, Act.RETRY}
-    assert MAY[Role.SUBMIT] == {Act.READ, Act.DEFINE, Act.SUBMIT, Act.CANCEL, Act.RETRY, Act.PRIORITIZE, Act.DIRECT}
+    both = {Act.READ, Act.CANCEL, Act.RETRY, Act.SUBMIT_CHILDREN}
+    assert MAY[Role.WORK] == both | {Act.BEAT, Act.CLAIM, Act.REPORT, Act.LEAVE}
+    assert MAY[Role.SUBMIT] == both | {Act.DEFINE, Act.SUBMIT, Act.PRIORITIZE, Act.DIRECT}
     assert MAY[Role.ADMIN] == set(Act)
 
 
@@ -147,13 +152,15 @@ def test_lease_and_instance_and_secrets_are_in_no_other_answer_than_a_claims(key
     worker = keyed.worker()
     keyed.post("/definitions", {"id": "op", "version": "1", "image": "busybox", "secret_env": {"TOKEN": "hush"}})
     made = keyed.post("/definitions/op/runs", {}, 201)
-    run = keyed.submit(secret_env={"TOKEN": "hush"}, event_delivery={"topic": "t"})
+    run = keyed.submit(secret_env={"TOKEN": "hush"}, event_delivery={"topic": "t"}, may_submit="any")
     first, second = sorted(worker.take(2), key=lambda one: one["id"] != run["id"])
     worker.listed[0]["inputs"] = {"size": "as told by the worker"}
     hidden = [first["lease"], second["lease"], worker.identity["instance_id"], "hush", "as told by the worker"]
     worker.beat()
     worker.start(first)
     worker.report(first, "INFO", msg="hello")
+    worker.submit(first)
+    worker.submit(first | {"attempt": 2}, 409)
     keyed.patch(run["id"], outputs={"a": 1}, **{name: first[name] for name in ("worker_id", "attempt", "lease")})
     keyed.patch(run["id"], priority=9)
     worker.give_back(second)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from gyoza_tui.models.definitions import OpDefinition
 from gyoza_tui.models.runs import DefinitionRunRequest, OpRun
-from gyoza_tui.server import creates, definitions
+from gyoza_tui.server import creates, definitions, roles
 from gyoza_tui.server.routes.answers import Shared, refusals, reply, reply_created, reply_list
 from gyoza_tui.server.routes.examples import DEFINITION, DEFINITION_RUN
 from gyoza_tui.server.strict_json import READ, StrictRoute
@@ -44,7 +44,12 @@ async def get_definition(
 
 @router.post("/definitions/{name}/runs", response_model=OpRun, status_code=201, responses=refusals(400, 404, 409))
 async def create_run_from_definition(
-    shared: Shared, name: Name, request: Annotated[DefinitionRunRequest, READ, Body(examples=[DEFINITION_RUN])]
+    shared: Shared,
+    http: Request,
+    name: Name,
+    request: Annotated[DefinitionRunRequest, READ, Body(examples=[DEFINITION_RUN])],
 ) -> Response:
-    """A run of that op. Inputs that do not fit are refused with every fault; with an `id` a repeat is harmless."""
+    """A run of that op. Inputs that do not fit are refused with every fault; with an `id` a repeat is harmless.
+    With `parent`, an attempt that is RUNNING and its lease, it is created by that run and has its priority."""
+    roles.check_create(http, request)
     return await reply_created(shared, lambda tx: creates.create_from_definition(shared, tx, name, request))

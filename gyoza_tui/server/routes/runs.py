@@ -27,9 +27,13 @@ router = APIRouter(tags=["runs"], route_class=StrictRoute)
 RunId = Annotated[str, Path(description="The run's `id`.", examples=["run_abc123"])]
 
 
-@router.post("/runs", response_model=OpRun, status_code=201, responses=refusals(409))
-async def create_run(shared: Shared, request: Annotated[RunRequest, READ, Body(examples=[RUN])]) -> Response:
-    """An ad hoc run. With an `id` of the client's choice a repeat answers the same run; another body is refused."""
+@router.post("/runs", response_model=OpRun, status_code=201, responses=refusals(404, 409))
+async def create_run(
+    shared: Shared, http: Request, request: Annotated[RunRequest, READ, Body(examples=[RUN])]
+) -> Response:
+    """An ad hoc run. With an `id` of the client's choice a repeat answers the same run; another body is refused.
+    With `parent`, an attempt that is RUNNING and its lease, it is created by that run and has its priority."""
+    roles.check_create(http, request)
     return await reply_created(shared, lambda tx: creates.create(shared, tx, request))
 
 
