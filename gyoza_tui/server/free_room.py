@@ -17,6 +17,8 @@ class Counted(NamedTuple):
     backend: str
     started_at: Micros | None
     alone_s: int
+    waits: bool
+    """For its children: it has neither a slot nor a processor."""
 
 
 class Free:

@@ -32,6 +32,7 @@ _COUNTED: Final = (
         _ATTEMPTS.constraints,
         _ATTEMPTS.started_at,
         _ATTEMPTS.alone_s,
+        _ATTEMPTS.waiting_since,
         schema.backend_of(schema.runs.c.need).label("backend"),
     )
     .join(schema.runs, schema.runs.c.id == _ATTEMPTS.run_id)
@@ -123,7 +124,8 @@ def whole_rooms(roster: Roster, server_time: ServerTime) -> list[Room]:
 def _counted(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Counted]]:
     found: defaultdict[str, list[Counted]] = defaultdict(list)
     for row in rows:
-        counted = Counted(_constraints(row.constraints), row.backend, row.started_at, row.alone_s)
+        waits = row.waiting_since is not None
+        counted = Counted(_constraints(row.constraints), row.backend, row.started_at, row.alone_s, waits)
         found[row.worker_id].append(counted)
     return found
 
@@ -144,6 +146,9 @@ def _room(roster: Roster, known: Known, counted: list[Counted], server_time: Ser
         takes_work=_takes_work(roster, known, server_time.boot()),
     )
     for each in counted:
+        if each.waits:
+            room.take_memory(each.constraints)
+            continue
         alone = is_alone(each.started_at, each.alone_s, server_time.due())
         room.take(each.constraints, each.backend, alone=alone)
         room.proven[each.backend] += each.alone_s > 0 and not alone

@@ -58,6 +58,8 @@ class Known:
     seen_at: Micros
     """The same for people."""
     away_until: Micros | None = None
+    beat: int | None = None
+    """The number of the last beat of this epoch."""
     beaten: bool = False
     """Whether a beat reached this process."""
     lists: bool = False

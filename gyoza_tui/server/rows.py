@@ -119,6 +119,9 @@ def run_of(run: Row[Any], current: Row[Any] | None, *, for_worker: bool = False,
         "depth": run.depth,
         "held": run.held_by,
         "secret_env": secrets if for_worker else dict.fromkeys(secrets, SECRET_SHOWN),
+        "parent_id": run.parent_id,
+        "depth": run.depth,
+        "held": run.held_by,
     }
     if current is not None:
         fields |= {
@@ -128,6 +131,9 @@ def run_of(run: Row[Any], current: Row[Any] | None, *, for_worker: bool = False,
             "attempt": current.attempt,
             "execution_summary": _summary(current),
         }
+        if run.state == RunState.RUNNING:
+            frozen = None if current.frozen_since is None else to_utc(current.frozen_since)
+            fields |= {"waiting": loads(current.waiting), "frozen": frozen}
         if for_worker:
             fields |= {"lease": current.lease, "constraints": constraints_of(current)}
     return OpRun.model_validate(fields | more)

@@ -18,7 +18,7 @@ from gyoza_tui.server.server_time import Micros
 from gyoza_tui.server.shared_state import SharedState
 
 _MESSAGE_MAX = 2000
-_COUNTED = {"worker_id", "held", "constraints", "started_at", "alone_s"}
+_COUNTED = {"worker_id", "held", "constraints", "started_at", "alone_s", "waiting_since"}
 """Columns of an attempt by which its worker has less free."""
 
 # built once: to build a statement takes longer than to execute it
@@ -31,6 +31,7 @@ _NEXT_ID = (
     .where(schema.events.c.run_id == bindparam("the_run"), schema.events.c.attempt == bindparam("the_attempt"))
     .scalar_subquery()
 )
+_LAST_ID = select(_NEXT_ID - 1)
 _RECORD = schema.events.insert().values(id=_NEXT_ID)
 _DELETE_OLDER_PROGRESS = text(f"{schema.DELETE_OLDER_PROGRESS} AND run_id = :the_run AND attempt = :the_attempt")
 _END_PAUSES = schema.pauses.delete().where(schema.pauses.c.run_id == bindparam("the_run"))
@@ -39,6 +40,18 @@ _TAKE_BACK = schema.events.delete().where(
     schema.events.c.attempt == bindparam("the_attempt"),
     schema.events.c.type == bindparam("kind"),
     schema.events.c.id == _NEXT_ID - 1,
+)
+_DELETE_EVENT = schema.events.delete().where(
+    schema.events.c.run_id == bindparam("the_run"),
+    schema.events.c.attempt == bindparam("the_attempt"),
+    schema.events.c.id == bindparam("the_event"),
+)
+_attempts = schema.attempts.c
+_END_WAITING = _SET_ATTEMPT.where(_attempts.waiting_since.is_not(None)).values(
+    waited_us=_attempts.waited_us + bindparam("now") - _attempts.waiting_since, waiting_since=None, waiting=None
+)
+_END_FROZEN = _SET_ATTEMPT.where(_attempts.frozen_since.is_not(None)).values(
+    frozen_us=_attempts.frozen_us + bindparam("now") - _attempts.frozen_since, frozen_since=None
 )
 _LAST_ERROR = (
     select(schema.events.c.msg)
@@ -118,6 +131,22 @@ class RunChange:
             self._touch(number, values.get("worker_id"))
         self.tx.connection.execute(_SET_ATTEMPT, {"the_run": self._id, "the_attempt": number, **values})
         self._attempt = None
+        if values.get("held") is False:
+            self.end_waiting(number)
+            self.end_frozen(number)
+
+    def end_waiting(self, number: int) -> None:
+        """The attempt does not wait for its children, or no longer."""
+        self._touch(number, None)
+        self.tx.connection.execute(_END_WAITING, self._at(number))
+        self._attempt = None
+
+    def end_frozen(self, number: int) -> None:
+        self.tx.connection.execute(_END_FROZEN, self._at(number))
+        self._attempt = None
+
+    def _at(self, number: int) -> dict[str, Any]:
+        return {"the_run": self._id, "the_attempt": number, "now": self.shared.server_time.due()}
 
     def _touch(self, number: int, next_worker: str | None) -> None:
         row = attempt_row(self.tx.connection, self._id, number)
@@ -137,6 +166,15 @@ class RunChange:
         self.set_run(state=target, **secrets, **values)
         if target.terminal:
             self.tx.connection.execute(_END_PAUSES, {"the_run": self._id})
+
+    def replace(self, number: int, event: int | None, entry: Entry) -> int:
+        """Record it in place of an earlier entry of the attempt's timeline; its id."""
+        at: dict[str, Any] = {"the_run": self._id, "the_attempt": number}
+        if event is not None:
+            self.tx.connection.execute(_DELETE_EVENT, at | {"the_event": event})
+        self.record(number, entry)
+        last: int = self.tx.connection.execute(_LAST_ID, at).scalar_one()
+        return last
 
     def record(self, number: int, entry: Entry) -> None:
         """Enter it into the attempt's timeline, with the state that the run has now."""

@@ -176,14 +176,19 @@ class Room:
         return *on_gpu, *size, self.active, -self.cpu_tenths if c.cpu else 0, -self.ram_mb if c.ram_mb else 0
 
     def take(self, constraints: Constraints, backend: str, *, alone: bool = False) -> None:
-        """Count an attempt's resources; a GPU that is no longer reported counts nowhere."""
+        """Count an attempt's resources."""
         self.on[backend] += 1
         if alone:
             self.closed.add(backend)
         self.cpu_tenths -= constraints.cpu_tenths
-        self.ram_mb -= constraints.ram_mb or 0
         self.slots -= 1
         self.active += 1
+        self.take_memory(constraints)
+
+    def take_memory(self, constraints: Constraints) -> None:
+        """All that is counted for an attempt that waits for its children. It is no company to one that must be alone,
+        which may be a child of its own. A GPU that is no longer reported counts nowhere."""
+        self.ram_mb -= constraints.ram_mb or 0
         for gpu in self.gpus:
             if gpu.id == constraints.gpu_id:
                 gpu.take(constraints.vram_mb)

@@ -160,6 +160,8 @@ attempts: Final = Table(
     Column("waiting", Text),
     Column("waiting_since", Integer),
     Column("waited_us", Integer, nullable=False, default=0),
+    Column("waits", Integer, nullable=False, default=0),
+    Column("return_event", Integer),
     Column("frozen_since", Integer),
     Column("frozen_us", Integer, nullable=False, default=0),
     Index("attempts_waiting", "worker_id", sqlite_where=text("waiting_since IS NOT NULL")),
@@ -173,7 +175,7 @@ lease may still bring the result while the successor has not started. `alone_s`:
 `restarted_at`: when it ended because its engine
 was restarted. `run_seq`: the run's age, by which the runs of a worker are listed. `waiting`: a `Waiting` as JSON, while
 the attempt waits for its children and no slot and no cpu is counted for it. `waited_us`, `frozen_us`: microseconds that
-are over."""
+are over. `waits`: how often it has begun to wait; `return_event`: its last return, in the timeline."""
 
 
 def backend_of(need: ColumnElement[str]) -> ColumnElement[str]:
@@ -312,6 +314,8 @@ def _to_version_5(connection: Connection) -> None:
         "attempts ADD COLUMN waiting TEXT",
         "attempts ADD COLUMN waiting_since INTEGER",
         "attempts ADD COLUMN waited_us INTEGER NOT NULL DEFAULT 0",
+        "attempts ADD COLUMN waits INTEGER NOT NULL DEFAULT 0",
+        "attempts ADD COLUMN return_event INTEGER",
         "attempts ADD COLUMN frozen_since INTEGER",
         "attempts ADD COLUMN frozen_us INTEGER NOT NULL DEFAULT 0",
     ):

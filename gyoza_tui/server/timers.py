@@ -24,6 +24,20 @@ LATE_S = 5.0
 HUNG_S = 120.0
 _LOG = logging.getLogger(__name__)
 
+# built once: to build a statement takes longer than to execute it
+_runs, _attempts = schema.runs.c, schema.attempts.c
+_TIMED = (
+    select(
+        _runs.id,
+        schema.readable_json(_runs.spec, "$.timeout_s").label("timeout_s"),
+        _attempts.started_at,
+        _attempts.waited_us,
+        _attempts.frozen_us,
+    )
+    .join(schema.attempts, (_attempts.run_id == _runs.id) & (_attempts.attempt == _runs.current_attempt))
+    .where(_runs.state == RunState.RUNNING, _attempts.waiting_since.is_(None), _attempts.frozen_since.is_(None))
+)
+
 
 class Timers:
     """Ticks once a second; every tick is one transaction."""
@@ -107,20 +121,13 @@ class Timers:
             tx.after_commit(shared.empty_log)
 
     def _stop_overdue(self, tx: Transaction) -> None:
-        """The worker counts `timeout_s`; this is for one that does not."""
-        runs, attempts, shared = schema.runs, schema.attempts, self._shared
-        query = (
-            select(
-                runs.c.id, schema.readable_json(runs.c.spec, "$.timeout_s").label("timeout_s"), attempts.c.started_at
-            )
-            .join(attempts, (attempts.c.run_id == runs.c.id) & (attempts.c.attempt == runs.c.current_attempt))
-            .where(runs.c.state == RunState.RUNNING)
-        )
-        for row in tx.connection.execute(query).all():
+        """The worker counts `timeout_s`; this is for one that does not. Neither counts waiting and frozen time."""
+        shared = self._shared
+        for row in tx.connection.execute(_TIMED).all():
             if row.timeout_s is None or row.started_at is None:
                 continue
             timeout_s = row.timeout_s
-            allowed_s = timeout_s + shared.timings.eviction_s
+            allowed_s = timeout_s + shared.timings.eviction_s + (row.waited_us + row.frozen_us) / 1e6
             if shared.server_time.due() - row.started_at > allowed_s * 1e6:
                 words = (
                     f"its worker reported no end within {allowed_s:.0f} s of its start; its timeout is {timeout_s:g} s"

@@ -7,23 +7,19 @@ from typing import Any
 from sqlalchemy import func, select
 
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.models.states import OWNED, RunState
+from gyoza_tui.models.states import OWNED
 from gyoza_tui.models.workers import (
     PROTOCOL,
+    Feature,
     HeartbeatReply,
     HeartbeatRequest,
-    RunningOpReport,
-    RunVerdict,
-    Verdict,
     WorkerState,
 )
-from gyoza_tui.server import eviction, rooms, schema, wanted_state
+from gyoza_tui.server import eviction, schema, verdicts, wanted_state
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
 from gyoza_tui.server.roster import CHANGING, Held, Known, held_attempts
-from gyoza_tui.server.rows import attempt_row, constraints_of, run_row
 from gyoza_tui.server.run_change import RunChange
-from gyoza_tui.server.scheduler import Need, Room
 from gyoza_tui.server.shared_state import SharedState
 
 # built once: to build a statement takes longer than to execute it
@@ -33,8 +29,9 @@ _QUEUED = select(func.coalesce(func.sum(schema.queued.c.runs), 0))
 def beat(shared: SharedState, tx: Transaction, request: HeartbeatRequest) -> HeartbeatReply:
     """Take a heartbeat; Refused when the name belongs to another instance or a later start of this one."""
     known = _admitted(shared, tx, request)
+    late = _is_late(known, request)
     _remember(shared, tx, known, request)
-    verdicts = {op.id: _verdict(shared, tx, known, op) for op in request.running_ops}
+    found = {op.id: verdicts.of(shared, tx, known, op, late=late) for op in request.running_ops}
     if known.lists:
         _miss(shared, tx, known)
     _answer_claims_early(shared, tx, known)
@@ -45,8 +42,9 @@ def beat(shared: SharedState, tx: Transaction, request: HeartbeatRequest) -> Hea
         heartbeat_s=shared.timings.heartbeat_s,
         server_id=shared.database.server_id,
         queued=tx.connection.execute(_QUEUED).scalar_one(),
-        runs=verdicts,
+        runs=found,
         wanted=wanted_state.for_beat(shared, tx, request),
+        features=list(Feature),
     )
 
 
@@ -100,13 +98,21 @@ def refuse_while_live(shared: SharedState, tx: Transaction, known: Known) -> Non
 def _taken_over(shared: SharedState, tx: Transaction, known: Known, request: HeartbeatRequest) -> None:
     """The same state directory was started again (or a worker without instance has got one)."""
     known.instance_id, known.epoch = request.instance_id, request.epoch
-    known.away_until, known.nudge, known.slots_told = None, False, None
+    known.away_until, known.nudge, known.slots_told, known.beat = None, False, None, None
     _end_pauses(shared, tx, known.worker_id)
     earlier = [c for c in shared.claims.open(known.worker_id) if c.request.epoch != request.epoch]
     tx.after_commit(lambda: shared.claims.answer_empty(earlier))
 
 
 # What it says of itself
+
+
+def _is_late(known: Known, request: HeartbeatRequest) -> bool:
+    """Whether a beat that was sent later has been taken already."""
+    if request.beat is None or known.beat is None or request.beat >= known.beat:
+        known.beat = request.beat
+        return False
+    return True
 
 
 def _remember(shared: SharedState, tx: Transaction, known: Known, request: HeartbeatRequest) -> None:
@@ -181,63 +187,6 @@ def _answer_claims_early(shared: SharedState, tx: Transaction, known: Known) -> 
             stale.append(claim)
     if stale:
         tx.after_commit(lambda: shared.claims.answer_empty(stale))
-
-
-# What it runs
-
-
-def _verdict(shared: SharedState, tx: Transaction, known: Known, op: RunningOpReport) -> RunVerdict:
-    row = run_row(tx.connection, op.id)
-    if row is None:
-        return RunVerdict(verdict=Verdict.UNKNOWN)
-    run = RunChange(shared, tx, op.id)
-    verdict = _judged(shared, run, known, op)
-    return RunVerdict(state=run.state, attempt=run.run.current_attempt, verdict=verdict)
-
-
-def _judged(shared: SharedState, run: RunChange, known: Known, op: RunningOpReport) -> Verdict:
-    number = run.run.current_attempt if op.attempt is None else op.attempt
-    row = attempt_row(run.tx.connection, run.run.id, number)
-    if row is None or row.worker_id != known.worker_id:
-        return Verdict.LOST
-    if op.lease != row.lease and not (op.lease is None and row.instance_id is None):
-        return Verdict.LOST
-    key = (run.run.id, row.attempt, row.lease)
-    if row.held:
-        known.heard[key] = shared.server_time.boot()
-        known.listed.add(key)
-    if row.attempt == run.run.current_attempt:
-        if run.state in OWNED:
-            return Verdict.OK
-        if run.state is RunState.CANCELLED:
-            return Verdict.CANCEL
-        # ended by its own report, of which the worker has not seen the answer; or by the server
-        return Verdict.OK if not row.held and not row.taken_back else Verdict.LOST
-    if row.taken_back and run.state is RunState.PENDING and eviction.may_come_late(run, row.attempt):
-        return _resumed(shared, run, known, row)
-    if row.state == RunState.CANCELLED and row.held:
-        return Verdict.CANCEL
-    return Verdict.LOST
-
-
-def _resumed(shared: SharedState, run: RunChange, known: Known, row: Any) -> Verdict:
-    """Take the attempt back into the run, unless what it holds was given to others meanwhile."""
-    if not _still_fits(rooms.room_of(shared.roster, run.tx.connection, shared.server_time, known), row):
-        return Verdict.LOST
-    eviction.resume_late(run, row.attempt)
-    key = (run.run.id, row.attempt, row.lease)
-    known.heard[key] = shared.server_time.boot()
-    known.listed.add(key)
-    return Verdict.OK
-
-
-def _still_fits(room: Room, row: Any) -> bool:
-    constraints = constraints_of(row)
-    # it is there already, whatever the worker says of new work
-    room.takes_work, room.slots = True, max(room.slots, 1)
-    room.closed.clear()
-    anywhere = Need(next(iter(room.backends), ""), None, constraints, frozenset())
-    return bool(room.backends) and room.fits(anywhere)
 
 
 # What it no longer runs
