@@ -119,9 +119,6 @@ def run_of(run: Row[Any], current: Row[Any] | None, *, for_worker: bool = False,
         "depth": run.depth,
         "held": run.held_by,
         "secret_env": secrets if for_worker else dict.fromkeys(secrets, SECRET_SHOWN),
-        "parent_id": run.parent_id,
-        "depth": run.depth,
-        "held": run.held_by,
     }
     if current is not None:
         fields |= {
