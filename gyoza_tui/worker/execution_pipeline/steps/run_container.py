@@ -149,15 +149,15 @@ def _opened_and_started(services: Services, pump: LogPump, handle: Handle) -> Ou
 
 def _waited(services: Services, pump: LogPump) -> Exit:
     """Wait for the end, an intent, or the run's time to be over."""
-    deadline = _deadline(services)
+    limit = _TimeLimit(services)
     while not pump.ended:
-        services.clock.wait(services.wake, min(_WAIT_SLICE_S, deadline - services.clock.boot()))
+        services.clock.wait(services.wake, min(_WAIT_SLICE_S, limit.left_s))
         services.wake.clear()
         if pump.ended:
             break
         services.check_intent()
-        if services.clock.boot() >= deadline:
-            deadline = math.inf
+        if limit.left_s <= 0:
+            limit.lift()
             services.record.update(timed_out=True)
             services.stop_attempt()
     if pump.error is not None:
@@ -167,13 +167,26 @@ def _waited(services: Services, pump: LogPump) -> Exit:
     return pump.state
 
 
-def _deadline(services: Services) -> float:
-    """When the run's time is over, on the clock's boot time; the time before a restart counts."""
-    row = services.record.row
-    if row.run.timeout_s is None:
-        return math.inf
-    now = services.clock.utc().timestamp()
-    return services.clock.boot() + row.run.timeout_s - (now - (row.started_at or now))
+class _TimeLimit:
+    """Of a run, on the clock's boot time. The time before a restart counts, the time that it waited or was frozen does
+    not."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        now, row = services.clock.utc().timestamp(), services.record.row
+        timeout_s = math.inf if row.run.timeout_s is None else row.run.timeout_s
+        self._ends = services.clock.boot() + timeout_s - (now - (row.started_at or now))
+        """Had it never waited nor been frozen."""
+
+    @property
+    def left_s(self) -> float:
+        row = self._services.record.row
+        if row.waiting_since is not None or row.frozen_since is not None:
+            return math.inf
+        return self._ends + row.waited_s + row.frozen_s - self._services.clock.boot()
+
+    def lift(self) -> None:
+        self._ends = math.inf
 
 
 def _logs(services: Services) -> str:
