@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.states import RunState
-from gyoza_tui.models.workers import HeartbeatReply, RunVerdict, Verdict
+from gyoza_tui.models.workers import HeartbeatReply, RunVerdict, Verdict, Want
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Intent, RunRow
@@ -79,6 +79,8 @@ class Verdicts(Duty):
             self._slots.intend(row, Intent.CANCEL, "cancelled at the server", by_server=True)
         elif said.verdict is Verdict.LOST:
             self._slots.intend(row, Intent.LOST, "the server gave it to another")
+        elif said.want is Want.RELEASE:
+            self._slots.intend(row, Intent.RELEASE, "released at the server")
         elif said.verdict is Verdict.UNKNOWN and not row.started_acked:
             self._slots.intend(row, Intent.LOST, "the server does not know it, and nothing was done")
 
