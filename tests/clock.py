@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
+_NEVER_S = 30.0
+"""Longer than any test waits."""
 _BEGIN = datetime(2026, 3, 2, 20, 0, tzinfo=UTC)
 
 
@@ -33,3 +35,11 @@ class FakeClock:
     def turn(self, seconds: float) -> None:
         with self._lock:
             self._now += seconds
+
+
+class StandingClock(FakeClock):
+    """`wait` waits for the event, however long that takes: what nothing wakes stands still."""
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        assert event.wait(_NEVER_S), "nothing woke it"
+        return True

@@ -12,7 +12,7 @@ from gyoza_tui.models.gpu_room import GpuRoom
 from gyoza_tui.models.hardware import GpuInfo
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.runs import OpRun
-from gyoza_tui.models.workers import GpuReport, ResourcesReport
+from gyoza_tui.models.workers import Children, GpuReport, ResourcesReport
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.claiming_mode import ClaimingMode
@@ -89,27 +89,39 @@ class Admission:
             ],
         )
 
-    def refusal(self, run: OpRun, active: Iterable[RunRow]) -> str | None:
-        """Why this run is given back, in words for the server and the person; None when it may start."""
+    def refusal(self, run: OpRun, active: Iterable[RunRow], children: Children | None = None) -> str | None:
+        """Why this run is given back, in words for the server and the person; None when it is kept.
+
+        The gate has a slot and cpu for it in time: what returning parents have taken back is no reason to refuse it.
+        """
         active = list(active)
-        if why := self._mode.refusal:
+        if why := self._mode.refusal_of(children):
             return why
         # first: who writes above a path decides where it leads now
         return volume_overlap(run, active) or self._backend_refusal(run) or self._lacks_room(run, active)
 
     def lacks(self, run: OpRun, active: list[RunRow]) -> str | None:
-        """What it does not have next to these runs; None when it has all."""
-        return self._lacks_room(run, active) or volume_overlap(run, active)
+        """What it does not have next to these runs, but for a slot and cpu; None when it has all."""
+        wants, offered = run.constraints, self.offered
+        return self._memory_refusal(wants, active, offered, self._foreign_mb) or volume_overlap(run, active)
+
+    def has_cpu(self, run: OpRun, awake: list[RunRow]) -> bool:
+        return _cpu_refusal(run.constraints, awake, self.offered) is None
 
     def _lacks_room(self, run: OpRun, active: list[RunRow]) -> str | None:
-        if len(active) >= self.max_runs:
+        wants, offered = run.constraints, self.offered
+        counted = [row for row in active if not row.has_waited]
+        if len(counted) >= self.max_runs:
             return f"all {self.max_runs} slots are taken"
-        return self._resource_refusal(run.constraints, active, self.offered, self._foreign_mb)
+        return _cpu_refusal(wants, counted, offered) or self._memory_refusal(wants, active, offered, self._foreign_mb)
 
     def could_take(self, run: OpRun) -> bool:
         """Whether it may start here some time: an engine that has answered once comes back, however long it is away,
         and so does a GPU in trouble, or in use by other programs."""
-        if self._owners_refusal(run) or self._resource_refusal(run.constraints, [], self._without(()), no_foreign_mb):
+        wants, whole = run.constraints, self._without(())
+        if _cpu_refusal(wants, [], whole) or self._memory_refusal(wants, [], whole, no_foreign_mb):
+            return False
+        if self._owners_refusal(run):
             return False
         return self._pool.has_answered(ImageRef.parse(run.image).backend)
 
@@ -165,13 +177,9 @@ class Admission:
             return f"this worker has no backend for {image.backend}://"
         return self._pool[image.backend].refuses(image.name, run.volumes)
 
-    def _resource_refusal(
+    def _memory_refusal(
         self, wants: Constraints, active: list[RunRow], offered: Resources, foreign_mb: Callable[[int], int]
     ) -> str | None:
-        held = sum(row.run.constraints.cpu_tenths for row in active)
-        if wants.cpu and held + wants.cpu_tenths > tenths(offered.cpu_cores):
-            left = cores(max(0, tenths(offered.cpu_cores) - held))
-            return f"needs cpu {wants.cpu}; {left} of {offered.cpu_cores} are free"
         held = sum(row.run.constraints.ram_mb or 0 for row in active)
         if wants.ram_mb and held + wants.ram_mb > offered.ram_mb:
             return f"needs ram_mb {wants.ram_mb}; {max(0, offered.ram_mb - held)} of {offered.ram_mb} are free"
@@ -198,6 +206,14 @@ class Admission:
         """What keeps back the GPU, or every GPU, that a run wants."""
         known = {gpu: words for gpu, words in self._pool.gpu_trouble.items() if wanted in (None, gpu)}
         return "".join(f"; GPU {gpu}: {words}" for gpu, words in known.items())
+
+
+def _cpu_refusal(wants: Constraints, awake: list[RunRow], offered: Resources) -> str | None:
+    held = sum(row.run.constraints.cpu_tenths for row in awake)
+    if not wants.cpu or held + wants.cpu_tenths <= tenths(offered.cpu_cores):
+        return None
+    left = cores(max(0, tenths(offered.cpu_cores) - held))
+    return f"needs cpu {wants.cpu}; {left} of {offered.cpu_cores} are free"
 
 
 def _gpu_rooms(active: Iterable[RunRow], offered: Resources, foreign_mb: Callable[[int], int]) -> dict[int, GpuRoom]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gyoza_tui.models.limits import RUNS_LISTED_MAX, RUNS_PER_CLAIM_MAX
 from gyoza_tui.worker.admission import Admission
 from gyoza_tui.worker.backend_pool import BackendPool
@@ -14,10 +16,18 @@ class Capacity:
     """Counted from the journal at each question."""
 
     def __init__(
-        self, admission: Admission, journal: Journal, link: ServerLink, mode: ClaimingMode, pool: BackendPool
+        self,
+        admission: Admission,
+        journal: Journal,
+        link: ServerLink,
+        mode: ClaimingMode,
+        pool: BackendPool,
+        taken: Callable[[], int],
     ) -> None:
+        """`taken`: the slots that no claim can count on."""
         self._admission = admission
         self._journal = journal
+        self._taken = taken
         self._link = link
         self._mode = mode
         self._pool = pool
@@ -28,7 +38,7 @@ class Capacity:
 
     @property
     def free_slots(self) -> int:
-        return max(0, self.max_runs - len(self._journal.active()))
+        return max(0, self.max_runs - self._taken())
 
     @property
     def wanted(self) -> int:

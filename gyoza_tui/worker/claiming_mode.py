@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from gyoza_tui.models.workers import Wanted, WorkerState
+from gyoza_tui.models.workers import Children, Wanted, WorkerState
 from gyoza_tui.worker.state_dir.disk import DiskLook
 
 
@@ -46,6 +46,11 @@ class ClaimingMode:
         if self.state is not WorkerState.CLAIMING:
             return f"this worker is {self.state}"
         return self._disk
+
+    def refusal_of(self, children: Children | None) -> str | None:
+        """Why no such run is taken now: a drain takes what the runs here wait for."""
+        takes_them = children is Children.MINE and self.state is WorkerState.DRAINING
+        return self._disk if takes_them else self.refusal
 
     @property
     def disk(self) -> str | None:

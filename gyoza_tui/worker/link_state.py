@@ -26,6 +26,8 @@ class LinkState(NamedTuple):
     grace_s: float = 300.0
     heartbeat_s: float = 5.0
     queued: int | None = None
+    features: tuple[str, ...] = ()
+    """What the server understands beyond the first version of the protocol."""
     latency_ms: float | None = None
     beat_at: float | None = None
     """Boot time from before the last accepted beat was sent."""

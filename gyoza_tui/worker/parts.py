@@ -65,9 +65,11 @@ from gyoza_tui.worker.shutdown.signals import Signals
 from gyoza_tui.worker.shutdown.stages import Stages
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.slots.attempt_services import AttemptServices
+from gyoza_tui.worker.slots.gate import Gate
 from gyoza_tui.worker.slots.machine import Machine
 from gyoza_tui.worker.slots.slot import Slot
 from gyoza_tui.worker.slots.turn import Turn
+from gyoza_tui.worker.slots.waiting_runs import WaitingRuns
 from gyoza_tui.worker.state_dir.state_dir import StateDir
 from gyoza_tui.worker.view.asked_ending import AskedEnding
 from gyoza_tui.worker.view.commands import Commands
@@ -116,7 +118,6 @@ class Parts:
         self.log = WorkerLog(notices, state_dir.worker_log)
         self.session = session = Session(clock, bounds, claims=Claim.name in duties)
         durations = Durations()
-        self.hooks = HookCalls(notices, Hooks(on_run_end=session.ended), Hooks(on_run_end=durations.ended), hooks)
 
         self.wakes = wakes = Wakes()
         self.link = link = ServerLink(clock, notices, settings.heartbeat_s)
@@ -132,7 +133,15 @@ class Parts:
         self.admission = admission = Admission(
             detected, history.gpu_infos, Reserve.of(settings), settings.max_runs, pool, mode, foreign.mb
         )
-        self.capacity = capacity = Capacity(admission, journal, link, mode, pool)
+        self.gate = gate = Gate(clock, journal, admission)
+        self.hooks = HookCalls(
+            notices,
+            Hooks(on_run_end=lambda _row: gate.look()),
+            Hooks(on_run_end=session.ended),
+            Hooks(on_run_end=durations.ended),
+            hooks,
+        )
+        self.capacity = capacity = Capacity(admission, journal, link, mode, pool, lambda: gate.taken)
         self.context = context = WorkerContext(identity.worker_id, detected, list(settings.tags))
 
         self.pulls = image_pulls(settings, clock)
@@ -140,8 +149,9 @@ class Parts:
         machine = Machine(pool, admission, wakes)
         attempts = AttemptServices(clock, notices, self.records, machine, self.pulls, state_dir, identity, settings)
         make_slot = partial(Slot, clock, notices, journal, self.records, machine, attempts, pipeline)
-        turn = Turn(clock, journal, admission)
-        self.slots = Slots(clock, journal, context, wakes, machine, turn, make_slot)
+        turn = Turn(clock, journal, admission, gate)
+        self.slots = Slots(clock, journal, context, wakes, machine, turn, gate, make_slot)
+        self.waiting_runs = WaitingRuns(clock, notices, journal, gate, self.slots, wakes)
 
         self.verdicts = Verdicts(clock, notices, link, journal, self.slots, context, wanted, stop_before_s)
         self.presence = Presence(identity, context, capacity, admission, pool, mode, wanted, settings.away_s)
@@ -199,7 +209,8 @@ class Parts:
         inquiry = RunInquiry(client, link, pool, journal, views, ended)
         logs = RunLogs(LogLocations(state_dir, inquiry).of)
         self.ending = AskedEnding(mode, settings.on_sigterm)
-        live = LiveSettings(settings, read_settings, client, context, admission, self.guard, retention, self.ending)
+        guard, ending = self.guard, self.ending
+        live = LiveSettings(settings, read_settings, client, context, admission, guard, retention, ending, gate)
         commands = Commands(journal, link, mode, wanted, wakes, intents, self.ending, live)
         self.control = LocalControl(commands, builder, ended, inquiry, logs, self.slots, notices)
 

@@ -150,6 +150,7 @@ class Worker:
         self.parts.service_manager.stopping()
         self.parts.control_socket.stop(self.parts.ending.words)
         self.parts.keeper.stop()
+        self.parts.waiting_runs.stop()
         for duty in self.duties:
             duty.stop()
             duty.close()
@@ -203,6 +204,7 @@ class Worker:
                 with suppress(OSError, sqlite3.Error):  # a full disk must not keep a worker from starting
                     parts.journal.update(row.key, adopted=True)
             self.slots.start(row)
+        parts.waiting_runs.start()
         if self._metrics is not None:
             parts.notices.say(f"metrics at {self._metrics.url}")
             self._metrics.start()

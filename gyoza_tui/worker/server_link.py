@@ -70,6 +70,7 @@ class ServerLink:
                 grace_s=old.grace_s if reply.grace_s is None else reply.grace_s,
                 heartbeat_s=reply.heartbeat_s or old.heartbeat_s,
                 queued=reply.queued,
+                features=tuple(reply.features),
                 latency_ms=latency_ms,
                 beat_at=sent_at,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from gyoza_tui.backends.base import Backend
 from gyoza_tui.models.runs import EventReport, OpRun
@@ -70,7 +70,7 @@ class Rig:
         self.verdicts.step()
         return wait
 
-    def registered(self) -> Rig:
+    def registered(self) -> Self:
         """Registered, its backends looked at."""
         self.parts.pool.check()
         self.beat()

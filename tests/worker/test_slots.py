@@ -525,12 +525,12 @@ def test_a_run_waits_for_the_room_of_one_that_has_ended_until_that_is_cleaned_up
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server counts a run no longer once it has its end, which is before its container is removed."""
-    cores = rig.parts.context.resources.cpu_cores
-    ended = rig.row("ended", constraints={"cpu": cores})
+    memory_mb = rig.parts.context.resources.ram_mb
+    ended = rig.row("ended", constraints={"ram_mb": memory_mb})
     rig.record(ended).finish(Outcome.COMPLETED, "", EventReport(type=EventType.COMPLETED))
     rig.parts.pool.check()
     rig.beat()
-    claimed = OpRun(id="next", image="op", attempt=1, lease="l2", constraints=Constraints(cpu=cores))
+    claimed = OpRun(id="next", image="op", attempt=1, lease="l2", constraints=Constraints(ram_mb=memory_mb))
     assert rig.parts.intake.take(Claimed([claimed], SERVER_ID)) == 1, "it is kept"
     looks: list[str | None] = []
     lacks = rig.parts.admission.lacks
@@ -550,10 +550,10 @@ def test_a_run_waits_for_the_room_of_one_that_has_ended_until_that_is_cleaned_up
 
 
 def test_a_run_that_waits_for_room_can_be_cancelled(rig: Rig) -> None:
-    cores = rig.parts.context.resources.cpu_cores
-    ended = rig.row("ended", constraints={"cpu": cores})
+    memory_mb = rig.parts.context.resources.ram_mb
+    ended = rig.row("ended", constraints={"ram_mb": memory_mb})
     rig.record(ended).finish(Outcome.COMPLETED, "", EventReport(type=EventType.COMPLETED))
-    row = rig.row("next", started=False, constraints={"cpu": cores})
+    row = rig.row("next", started=False, constraints={"ram_mb": memory_mb})
     _slots(rig).start(row)
     _slots(rig).intend(row, Intent.CANCEL, "by hand")
     until(lambda: rig.now(row).outcome is Outcome.CANCELLED, "cancelled")

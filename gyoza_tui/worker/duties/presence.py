@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from gyoza_tui import __version__
 from gyoza_tui.models.limits import TROUBLE_WORDS_MAX
+from gyoza_tui.models.nested import Waiting
 from gyoza_tui.models.workers import PROTOCOL, Feature, HeartbeatRequest, RunningOpReport, WorkerState
 from gyoza_tui.worker.admission import Admission
 from gyoza_tui.worker.backend_pool import BackendPool
@@ -81,4 +83,11 @@ def _report(row: RunRow, *, with_inputs: bool) -> RunningOpReport:
         attempt=row.attempt,
         lease=row.lease,
         phase=row.step or "claimed",
+        waiting=_waiting(row),
     )
+
+
+def _waiting(row: RunRow) -> Waiting | None:
+    if row.waiting_since is None or not row.waits:
+        return None
+    return Waiting(left=row.waits_left, of=row.waits_of, since=datetime.fromtimestamp(row.waiting_since, UTC))

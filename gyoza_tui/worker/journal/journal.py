@@ -45,9 +45,10 @@ from gyoza_tui.worker.state_dir.state_dir import attempt_name
 REPLACED: Final = "replaced"
 """The words of a report that others were sent for."""
 
-_NOT_MISSED: Final = frozenset({"create_asked", "handle", "started_at", "exit", "frozen_since", "filled_disk"})
+_WAITING: Final = frozenset({"waiting_since", "waits_left", "waits_of", "waited_s"})
+_NOT_MISSED: Final = _WAITING | {"create_asked", "handle", "started_at", "exit", "frozen_since", "filled_disk"}
 """What may be lost with the machine's power: the backend tells it again, by the attempt's name, and of its end; an op
-that was to be stopped has ended with the machine."""
+that was to be stopped, or that waited, has ended with the machine."""
 _STEPS_MAX: Final = 1000
 """Entries into steps that are kept of one attempt: what cannot be brought to its end is tried every five seconds."""
 _OF_OPEN: Final = f"run IN (SELECT key FROM runs WHERE {OPEN})"
@@ -109,7 +110,7 @@ class Journal:
         return self._memory.rows()
 
     def active(self) -> tuple[RunRow, ...]:
-        """The rows that take a slot, oldest first."""
+        """The rows of which something is here, oldest first."""
         return self._memory.active()
 
     def get(self, key: int) -> RunRow | None:

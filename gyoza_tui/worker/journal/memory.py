@@ -57,7 +57,7 @@ class Memory:
             return tuple(found.values())
 
     def active(self) -> tuple[RunRow, ...]:
-        """Those that need a slot, oldest first."""
+        """Those of which something is here, oldest first."""
         with self._lock:
             return tuple(self._active.values())
 

@@ -138,6 +138,16 @@ class RunRow(NamedTuple):
         return self.active and self.waiting_since is None
 
     @property
+    def waits(self) -> bool:
+        """It has no slot: it waits for its children, or to go on after that."""
+        return self.waiting_since is not None and self.exit is None and self.outcome is None
+
+    @property
+    def has_waited(self) -> bool:
+        """Whether the server may have given its slot and its cpu to another run."""
+        return self.waits_of > 0
+
+    @property
     def unreported(self) -> bool:
         return self.outcome is not None and not self.acked
 

@@ -1,4 +1,4 @@
-"""Which runs have a slot, and how others reach the thread of one."""
+"""Which runs have a thread, and how others reach it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gyoza_tui.worker.journal.file import JournalClosed
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.retry_notice import RetryNotice
+from gyoza_tui.worker.slots.gate import Gate
 from gyoza_tui.worker.slots.machine import Machine
 from gyoza_tui.worker.slots.slot import Slot, is_over
 from gyoza_tui.worker.slots.turn import Turn
@@ -24,7 +25,7 @@ _REFUSED_S: Final = 60.0
 
 
 class Slots:
-    """One thread per run at work. Thread-safe."""
+    """One thread per run that is here. Thread-safe."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Slots:
         wakes: Wakes,
         machine: Machine,
         turn: Turn,
+        gate: Gate,
         make_slot: Callable[[RunRow, Callable[[], str]], Slot],
     ) -> None:
         """`make_slot` is given the row, and what says how its run filled a disk."""
@@ -43,6 +45,7 @@ class Slots:
         self._wakes = wakes
         self._machine = machine
         self._turn = turn
+        self._gate = gate
         self._make_slot = make_slot
         self._lock = threading.Lock()
         self._slots: dict[int, Slot] = {}
@@ -91,6 +94,7 @@ class Slots:
         slot = self._slots.get(key)
         if slot is not None:
             slot.wake()
+        self._gate.wake(key)
 
     def note(self, key: int, text: str) -> None:
         """Put a line of ours into its log, while it is written."""
@@ -102,6 +106,7 @@ class Slots:
         """Leave every attempt as it is: the worker is closed, and the threads of its runs end."""
         for slot in list(self._slots.values()):
             slot.abandon()
+        self._gate.wake_all()
 
     def room_again(self) -> None:
         """Let every run go on that waits for room on a disk."""
@@ -151,7 +156,8 @@ class Slots:
     def _serve(self, slot: Slot) -> None:
         row = slot.row
         try:
-            self._turn.wait_for(row, self.intend)
+            if self._machine.has_backend(row):
+                self._turn.wait_for(row, self.intend)
             slot.bring_to_end()
         except JournalClosed:
             return
@@ -164,5 +170,6 @@ class Slots:
         with self._lock:
             self._slots.pop(row.key, None)
         self._filled.pop(row.key, None)
+        self._gate.look()
         if not any(other.run_id == row.run_id for other in self._journal.active()):
             self._context.remove_running_op(row.run_id)

@@ -10,6 +10,7 @@ from gyoza_tui.models.clock import Clock
 from gyoza_tui.worker.admission import Admission
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Intent, RunRow
+from gyoza_tui.worker.slots.gate import Gate
 
 _LOOK_S: Final = 0.05
 """How often it is looked whether another run is cleaned up."""
@@ -19,15 +20,17 @@ _Intend: TypeAlias = Callable[[RunRow, Intent, str], bool]
 
 
 class Turn:
-    def __init__(self, clock: Clock, journal: Journal, admission: Admission) -> None:
+    def __init__(self, clock: Clock, journal: Journal, admission: Admission, gate: Gate) -> None:
         self._clock = clock
         self._journal = journal
         self._admission = admission
+        self._gate = gate
 
     def wait_for(self, row: RunRow, intend: _Intend) -> None:
-        """Return when the run may begin, or is not to begin at all."""
+        """Return when the run has a slot and may begin, or is not to begin at all."""
         self._wait_for_predecessor(row, intend)
         self._wait_for_room(row)
+        self._gate.enter(row)
 
     def _wait_for_predecessor(self, row: RunRow, intend: _Intend) -> None:
         """An older attempt of the same run is stopped first: never two containers of one run."""

@@ -12,6 +12,7 @@ from gyoza_tui.settings import Settings
 from gyoza_tui.worker.admission import Admission, Reserve
 from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.retention import Retention
+from gyoza_tui.worker.slots.gate import Gate
 from gyoza_tui.worker.view.asked_ending import AskedEnding
 from gyoza_tui.worker.view.control import ControlError, Reloaded
 from gyoza_tui.worker.worker_context.types import WorkerContext
@@ -50,6 +51,7 @@ class LiveSettings:
         guard: Guard,
         retention: Retention,
         ending: AskedEnding,
+        gate: Gate,
     ) -> None:
         """`read` reads them again; None: a program has given them. Raises SettingsError."""
         self._settings = settings
@@ -59,6 +61,7 @@ class LiveSettings:
         self._admission = admission
         self._guard = guard
         self._retention = retention
+        self._gate = gate
         self._ending = ending
         self._reloading = threading.Lock()
 
@@ -95,6 +98,7 @@ class LiveSettings:
         self._guard.min_free_mb = settings.min_free_mb
         self._retention.settings = settings
         self._ending.on_sigterm = settings.on_sigterm
+        self._gate.look()
 
 
 def _change(name: str, old: Settings, new: Settings) -> str:
