@@ -16,7 +16,7 @@ from gyoza_tui.server import definitions, retries, rows, schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.families import Creator
-from gyoza_tui.server.scheduler import Need
+from gyoza_tui.server.room import Need
 from gyoza_tui.server.shared_state import SharedState
 
 _STORED = set(OpSpec.model_fields) - {"secret_env"}

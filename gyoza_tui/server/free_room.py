@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gyoza_tui.models.constraints import Constraints
-from gyoza_tui.server.scheduler import Need, Room
+from gyoza_tui.server.room import Need, Room
 from gyoza_tui.server.server_time import Micros
 
 

@@ -13,8 +13,8 @@ from gyoza_tui import __version__
 from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.server import rooms, schema, worker_views
+from gyoza_tui.server.room import Need
 from gyoza_tui.server.rows import DAMAGED
-from gyoza_tui.server.scheduler import Need
 from gyoza_tui.server.shared_state import SharedState
 from gyoza_tui.server.why_waiting import Kind, placement
 

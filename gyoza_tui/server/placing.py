@@ -18,11 +18,12 @@ from gyoza_tui.server import assignment, schema
 from gyoza_tui.server.claims import OpenClaim
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
+from gyoza_tui.server.room import Need
 from gyoza_tui.server.rooms import Rooms
 from gyoza_tui.server.roster import Known, held_attempts
 from gyoza_tui.server.rows import DAMAGED, run_of
 from gyoza_tui.server.run_change import RunChange
-from gyoza_tui.server.scheduler import Match, Need, Offer, Rank, Waiting, match
+from gyoza_tui.server.scheduler import Match, Offer, PendingRun, Rank, match
 from gyoza_tui.server.shared_state import SharedState
 from gyoza_tui.server.workers import over, refuse_while_live
 
@@ -209,7 +210,7 @@ def _readable(texts: Iterable[str]) -> dict[str, Need]:
 
 def _queue(
     shared: SharedState, tx: Transaction, head: Row[Any], offers: list[Offer], paused: dict[str, set[str]]
-) -> Iterator[Waiting]:
+) -> Iterator[PendingRun]:
     """The waiting runs of one need by priority, then age, read in pages: most of a long queue is never looked at."""
     need, due = Need.loads(head.need), shared.server_time.due()
     page: Sequence[Row[Any]] = [head]
@@ -226,9 +227,9 @@ def _queue(
             page = sorted(tx.connection.execute(_NAMED_BEHIND, asked | {"named": named}), key=_rank)
 
 
-def _waiting(row: Row[Any], paused: dict[str, set[str]]) -> Waiting:
+def _waiting(row: Row[Any], paused: dict[str, set[str]]) -> PendingRun:
     given_back_by = frozenset(paused.get(row.id, ()))
-    return Waiting(row.id, _rank(row), given_back_by, row.avoid_worker, alone=row.alone_s > 0)
+    return PendingRun(row.id, _rank(row), given_back_by, row.avoid_worker, alone=row.alone_s > 0)
 
 
 def _rank(row: Row[Any]) -> Rank:

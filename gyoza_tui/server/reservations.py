@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from gyoza_tui.server.scheduler import Need, Rank, Room, Waiting
+from gyoza_tui.server.room import Need, Room
+from gyoza_tui.server.scheduler import PendingRun, Rank
 
 _LOOK_S: Final = 1.0
 _MOST: Final = 16
@@ -19,7 +20,7 @@ _MOST: Final = 16
 class Reservation(NamedTuple):
     """One worker, for one run."""
 
-    run: Waiting
+    run: PendingRun
     need: Need
     since: float
     """Boot time."""
@@ -43,7 +44,7 @@ class Reservations:
             return False
         return bool(self.by_worker) or any(self._is_over(at, now) for at in self._passed.values())
 
-    def of(self, firsts: Iterable[tuple[Waiting, Need]]) -> list[tuple[str, Waiting, Need]]:
+    def of(self, firsts: Iterable[tuple[PendingRun, Need]]) -> list[tuple[str, PendingRun, Need]]:
         """Worker, run and need of each that is still the first of its need."""
         held = {reservation.run.run_id: worker_id for worker_id, reservation in self.by_worker.items()}
         return [(held[run.run_id], run, need) for run, need in firsts if run.run_id in held]
@@ -56,7 +57,7 @@ class Reservations:
     def worker_of(self, run_id: str) -> str | None:
         return next((worker for worker, each in self.by_worker.items() if each.run.run_id == run_id), None)
 
-    def reserve(self, firsts: Iterable[tuple[Waiting, Need]], rooms: Iterable[Room], now: float) -> None:
+    def reserve(self, firsts: Iterable[tuple[PendingRun, Need]], rooms: Iterable[Room], now: float) -> None:
         """Keep what still holds, and reserve a worker for each run that was passed too long; `firsts` of all needs."""
         self._looked_at = now
         before = {reservation.run.run_id: worker_id for worker_id, reservation in self.by_worker.items()}
@@ -76,7 +77,7 @@ class Reservations:
                 kept[best.worker_id] = Reservation(run, need, since)
         self.by_worker = kept
 
-    def note(self, firsts: Iterable[Waiting], placed: Iterable[Rank], taken: set[str], now: float) -> None:
+    def note(self, firsts: Iterable[PendingRun], placed: Iterable[Rank], taken: set[str], now: float) -> None:
         """After runs of the ranks `placed` were given out, those named in `taken`."""
         lowest = max(placed, default=None)
         left = [run for run in firsts if run.run_id not in taken]

@@ -13,8 +13,8 @@ from sqlalchemy import Row, bindparam, func, select, union_all
 
 from gyoza_tui.models.states import Cause, RunState
 from gyoza_tui.server import retries, schema
+from gyoza_tui.server.room import Need, is_alone
 from gyoza_tui.server.run_change import RunChange
-from gyoza_tui.server.scheduler import Need, is_alone
 from gyoza_tui.server.server_time import Micros
 
 TOGETHER_S: Final = 15.0

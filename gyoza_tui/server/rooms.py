@@ -20,8 +20,8 @@ from gyoza_tui.models.limits import CPU_MAX
 from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.server import schema
 from gyoza_tui.server.free_room import Counted, Free
+from gyoza_tui.server.room import Need, Room, is_alone
 from gyoza_tui.server.roster import Known, Roster
-from gyoza_tui.server.scheduler import Need, Room, is_alone
 from gyoza_tui.server.server_time import ServerTime
 
 # built once: to build a statement takes longer than to execute it

@@ -10,7 +10,7 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server import rooms, rows, schema
 from gyoza_tui.server.errors import run_unknown
-from gyoza_tui.server.scheduler import Need, Room
+from gyoza_tui.server.room import Need, Room
 from gyoza_tui.server.server_time import Micros
 from gyoza_tui.server.shared_state import SharedState
 from gyoza_tui.server.why_waiting import given_back, placement

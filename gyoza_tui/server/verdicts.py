@@ -10,10 +10,10 @@ from gyoza_tui.models.states import OWNED, RunState
 from gyoza_tui.models.workers import RunningOpReport, RunVerdict, Verdict
 from gyoza_tui.server import eviction, rooms, waiting_and_frozen
 from gyoza_tui.server.database import Transaction
+from gyoza_tui.server.room import Need, Room
 from gyoza_tui.server.roster import Known
 from gyoza_tui.server.rows import attempt_row, constraints_of, run_row
 from gyoza_tui.server.run_change import RunChange
-from gyoza_tui.server.scheduler import Need, Room
 from gyoza_tui.server.shared_state import SharedState
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from gyoza_tui.models.cores import cores
-from gyoza_tui.server.scheduler import Need, Room
+from gyoza_tui.server.room import Need, Room
 
 _TROUBLES_SHOWN: Final = 2
 

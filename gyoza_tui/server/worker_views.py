@@ -10,8 +10,8 @@ from gyoza_tui.models.cores import cores
 from gyoza_tui.models.workers import GpuReport, ResourcesReport, Wanted, WorkerState, WorkerView
 from gyoza_tui.server import rooms, wanted_state
 from gyoza_tui.server.errors import worker_unknown
+from gyoza_tui.server.room import Room
 from gyoza_tui.server.roster import Known
-from gyoza_tui.server.scheduler import Room
 from gyoza_tui.server.server_time import to_utc
 from gyoza_tui.server.shared_state import SharedState
 

@@ -9,7 +9,8 @@ from sqlalchemy.dialects import sqlite
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.server import restarts
-from gyoza_tui.server.scheduler import Need, Offer, Room, Waiting, match
+from gyoza_tui.server.room import Need, Room
+from gyoza_tui.server.scheduler import Offer, PendingRun, match
 from tests.server.cluster import Cluster, Worker
 
 ALONE = "waits to run alone: its engine was restarted under it and its neighbours"
@@ -224,8 +225,8 @@ def test_the_worker_that_empties_is_one_that_can_take_it(avoid: str | None) -> N
     small, w2, w3 = _room("small", 2, "docker"), _room("w2", 8, "docker"), _room("w3", 8, "docker", "docker")
     big, little = (Need("docker", None, Constraints(cpu=cpu), frozenset()) for cpu in (4, 1))
     waiting = {
-        big: iter([Waiting("alone", (0, 0, 1), avoid=avoid, alone=True)]),
-        little: iter([Waiting(f"n{n}", (0, 0, 2 + n)) for n in range(20)]),
+        big: iter([PendingRun("alone", (0, 0, 1), avoid=avoid, alone=True)]),
+        little: iter([PendingRun(f"n{n}", (0, 0, 2 + n)) for n in range(20)]),
     }
     offers = [Offer(n, room, 1) for n, room in enumerate((small, w2, w3))]
     assert sorted(one.key for one in match(waiting, offers, [small, w2, w3])) == [0, 2]
