@@ -176,6 +176,8 @@ class Capabilities(NamedTuple):
     """Which limits it enforces, in words: `cpu, memory (cgroup), pids`."""
     survives_worker: bool
     gpus: bool
+    freezes: bool
+    """Whether `freeze` and `thaw` do anything."""
 
 
 class BackendOptions(NamedTuple):
@@ -358,7 +360,16 @@ class Backend(Protocol):
         """UTC seconds; None when it was never started or is gone. Raises BackendUnavailable."""
 
     def stop(self, handle: Handle, grace_s: float) -> None:
-        """SIGTERM, `grace_s`, SIGKILL, to every process of the attempt; returns when all are gone."""
+        """SIGTERM, `grace_s`, SIGKILL, to every process of the attempt, frozen or not; returns when all are gone."""
+
+    def freeze(self, handle: Handle) -> None:
+        """Pause every process of the attempt; returns when all are. One that does not run is left alone.
+
+        Raises BackendUnavailable where that is not so yet.
+        """
+
+    def thaw(self, handle: Handle) -> None:
+        """Let them go on; returns when they do. One that is not frozen is left alone. Raises BackendUnavailable."""
 
     def usage(self, handle: Handle) -> Usage: ...
 
@@ -388,7 +399,7 @@ class Backend(Protocol):
         """The argv that opens a shell where the op runs."""
 
     def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
-        """The names of the attempts with all of these labels that were frozen from outside; cheap."""
+        """The names of the attempts with all of these labels that are frozen, by us or from outside; cheap."""
 
     def find(self, labels: Mapping[str, str]) -> list[FoundAttempt]:
         """Every attempt that carries all of these labels, and those whose labels cannot be read.

@@ -133,6 +133,14 @@ class Border:
         with self._crossing("stop", handle) as backend:
             backend.stop(handle, grace_s)
 
+    def freeze(self, handle: Handle) -> None:
+        with self._crossing("freeze", handle) as backend:
+            backend.freeze(handle)
+
+    def thaw(self, handle: Handle) -> None:
+        with self._crossing("thaw", handle) as backend:
+            backend.thaw(handle)
+
     def usage(self, handle: Handle) -> Usage:
         with self._crossing("usage", handle) as backend:
             return backend.usage(handle)

@@ -133,6 +133,8 @@ CALLS: dict[str, Callable[[Backend], object]] = {
     "renewed": lambda backend: backend.renewed(HANDLE),
     "describe": lambda backend: backend.describe(HANDLE),
     "shell": lambda backend: backend.shell(HANDLE),
+    "freeze": lambda backend: backend.freeze(HANDLE),
+    "thaw": lambda backend: backend.thaw(HANDLE),
     "frozen": lambda backend: backend.frozen({}),
     "find": lambda backend: backend.find({}),
     "remove": lambda backend: backend.remove(HANDLE),

@@ -31,7 +31,7 @@ from gyoza_tui.backends.base import (
     Usage,
 )
 
-_OF_ATTEMPT = {"start", "wait", "state", "started_at", "stop", "fetch", "remove"}
+_OF_ATTEMPT = {"start", "wait", "state", "started_at", "stop", "freeze", "thaw", "fetch", "remove"}
 
 
 @dataclass
@@ -88,7 +88,7 @@ class FakeOutput:
 
 class FakeBackend:
     name: ClassVar[str] = "docker"
-    capabilities = Capabilities(True, True, "none", survives_worker=True, gpus=False)
+    capabilities = Capabilities(True, True, "none", survives_worker=True, gpus=False, freezes=True)
 
     def __init__(self, ops: Mapping[str, FakeOp] | None = None) -> None:
         self.known = dict(ops or {})
@@ -99,7 +99,7 @@ class FakeBackend:
         self.pulled: list[str] = []
         self.disk: tuple[Path, ...] = ()
         self.paused: set[str] = set()
-        """Names of what is frozen from outside."""
+        """Names of what is frozen, by whomever."""
         self.layers: dict[str, dict[Path, int]] = {}
         """What `written` answers, by the container's name."""
         self.down: str | None = None
@@ -222,6 +222,14 @@ class FakeBackend:
         self._answer("stop")
         if handle["name"] in self.containers and self._of(handle).starts:
             self._end(self._of(handle), Exit(137, "SIGKILL"))
+
+    def freeze(self, handle: Handle) -> None:
+        self._answer("freeze")
+        self.paused.add(handle["name"])
+
+    def thaw(self, handle: Handle) -> None:
+        self._answer("thaw")
+        self.paused.discard(handle["name"])
 
     def usage(self, handle: Handle) -> Usage:
         return Usage()

@@ -35,6 +35,7 @@ from gyoza_tui.backends.docker.containers import Containers
 from gyoza_tui.backends.docker.disk_use import WrittenReader
 from gyoza_tui.backends.docker.ends import parse_time
 from gyoza_tui.backends.docker.engine import QUICK_TIMEOUT_S, Engine
+from gyoza_tui.backends.docker.freezing import Freezing
 from gyoza_tui.backends.docker.identity import EngineIdentities
 from gyoza_tui.backends.docker.outputs import Outputs
 from gyoza_tui.backends.docker.probe import probe, prune
@@ -59,6 +60,7 @@ class DockerBackend:
         self._usage = UsageReader(self._engine)
         self._identities = EngineIdentities(self._engine)
         self._outputs = Outputs(self._engine, options, self._containers, self._verdicts)
+        self._freezing = Freezing(self._engine, self._containers.inspect)
         self._written = WrittenReader(self._engine, self._containers)
         self._disks: tuple[Path, ...] = ()
         self.capabilities = Capabilities(
@@ -67,6 +69,7 @@ class DockerBackend:
             limits="cpu, memory (cgroup, swap included), pids, shm, GPU by device",
             survives_worker=True,
             gpus=True,
+            freezes=True,
         )
 
     def check(self) -> None:
@@ -165,7 +168,16 @@ class DockerBackend:
 
     def stop(self, handle: Handle, grace_s: float) -> None:
         self._verdicts.stopping(handle["id"])
+        self._freezing.stopping(handle["id"])
         if not self._containers.stop(handle["id"], grace_s):
+            self._identities.check(handle)
+
+    def freeze(self, handle: Handle) -> None:
+        if not self._freezing.freeze(handle["id"]):
+            self._identities.check(handle)
+
+    def thaw(self, handle: Handle) -> None:
+        if not self._freezing.thaw(handle["id"]):
             self._identities.check(handle)
 
     def usage(self, handle: Handle) -> Usage:
@@ -222,6 +234,7 @@ class DockerBackend:
             self._identities.check(handle)
         self._volumes.release(handles.volumes_of(handle))
         self._verdicts.forget(handle["id"])
+        self._freezing.forget(handle["id"])
         self._outputs.forget(handle["id"])
         self._usage.forget(handle["id"])
         self._written.forget(handle["id"])

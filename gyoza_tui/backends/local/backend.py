@@ -32,7 +32,7 @@ from gyoza_tui.backends.base import (
     VanishedHandle,
 )
 from gyoza_tui.backends.directory_size import allocated
-from gyoza_tui.backends.local import cgroups
+from gyoza_tui.backends.local import cgroups, freezing
 from gyoza_tui.backends.local.control import Control, controls, remains
 from gyoza_tui.backends.local.creation import Creation
 from gyoza_tui.backends.local.launcher import Launcher
@@ -69,7 +69,9 @@ class LocalBackend:
     @property
     def capabilities(self) -> Capabilities:
         limits = self._creation.limits_in_words()
-        return Capabilities(separate_streams=True, usage=True, limits=limits, survives_worker=True, gpus=True)
+        return Capabilities(
+            separate_streams=True, usage=True, limits=limits, survives_worker=True, gpus=True, freezes=True
+        )
 
     def _cgroups(self) -> cgroups.Cgroups:
         """Tried out when they are first wanted, for that takes a process."""
@@ -165,6 +167,14 @@ class LocalBackend:
     def stop(self, handle: Handle, grace_s: float) -> None:
         stop(self._control(handle), self._reach, grace_s)
 
+    def freeze(self, handle: Handle) -> None:
+        control = self._control(handle)
+        freezing.freeze(control, *self._reach(control))
+
+    def thaw(self, handle: Handle) -> None:
+        control = self._control(handle)
+        freezing.thaw(control, *self._reach(control))
+
     def usage(self, handle: Handle) -> Usage:
         return self._usage.read(handle["name"], self._control(handle).shim_pid())
 
@@ -207,7 +217,8 @@ class LocalBackend:
         return ("/bin/sh", "-c", 'cd "$1" && exec "${SHELL:-/bin/sh}"', "sh", cwd)
 
     def frozen(self, labels: Mapping[str, str]) -> frozenset[str]:
-        return frozenset()
+        alike = (control for control in controls(self._root) if _has(control, labels))
+        return frozenset(control.path.name for control in alike if freezing.is_frozen(control, self._reach(control)[1]))
 
     def find(self, labels: Mapping[str, str]) -> list[FoundAttempt]:
         self._launcher.collect()
@@ -259,6 +270,13 @@ class LocalBackend:
 
     def _control(self, handle: Handle) -> Control:
         return Control(self._root / handle["name"])
+
+
+def _has(control: Control, labels: Mapping[str, str]) -> bool:
+    """Whether it is known to carry all of these."""
+    with suppress(VanishedHandle):
+        return labels.items() <= control.attempt().labels.items()
+    return False
 
 
 def _found(control: Control) -> FoundAttempt | None:

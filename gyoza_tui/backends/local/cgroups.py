@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 from gyoza_tui.models.limits import MIB
 
 _CONTROLLERS: Final = ("memory", "cpu", "pids")
+_FREEZER: Final = "freezer"
+"""A controller of version 1 alone: every group of version 2 can be frozen."""
 _CPU_PERIOD_US: Final = 100_000
 
 
@@ -49,6 +51,10 @@ class Cgroups(NamedTuple):
                                 (group / file[1:]).write_text(text)
                         else:
                             (group / file).write_text(text)
+            if _FREEZER in self.parents:
+                freezer = self.parents[_FREEZER] / name
+                made[str(freezer)] = None
+                freezer.mkdir(exist_ok=True)
         except OSError:
             remove(made)
             raise
@@ -85,9 +91,10 @@ def find_cgroups(probe_name: str) -> Cgroups:
         own = Path("/proc/self/cgroup").read_text(errors="surrogateescape")
         mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
         version1 = _version1(own, mounts, probe_name)
-        if version1:
+        if version1.keys() - {_FREEZER}:
             return Cgroups(version1, version=1)
-        return Cgroups(_version2(own, mounts, probe_name))
+        version2 = _version2(own, mounts, probe_name)
+        return Cgroups(version2) if version2 else Cgroups(version1, version=1)
     return Cgroups({})
 
 
@@ -112,7 +119,7 @@ def _own(own: str, controller: str) -> str | None:
 def _version1(own: str, mountinfo: str, probe_name: str) -> dict[str, Path]:
     parents: dict[str, Path] = {}
     for kind, root, point, options in _mounts(mountinfo):
-        for controller in _CONTROLLERS:
+        for controller in (*_CONTROLLERS, _FREEZER):
             path = _own(own, controller)
             if kind == "cgroup" and controller in options and path is not None and controller not in parents:
                 below = os.path.relpath(path, root) if path.startswith(root) else "."

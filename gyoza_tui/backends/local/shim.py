@@ -32,6 +32,9 @@ STREAMS = ("stdout", "stderr")
 OK, TAKEN, FAILED = b"ok", b"taken", b"failed"
 """The shim's report to the worker that started it."""
 
+FREEZERS = {"/freezer.state": ("FROZEN", "THAWED"), "/cgroup.freeze": ("1", "0")}
+"""What is written to freeze a cgroup of version 1 and 2, and to let it go on."""
+
 _LAUNCH_BYTES = 64 * 1024 * 1024
 _PR_SET_CHILD_SUBREAPER = 36
 _END_BYTES = 4096
@@ -125,7 +128,7 @@ def processes_of(mark: str, root: int, groups: list[str]) -> dict[int, int]:
         except OSError:
             continue
     for group in groups:
-        found.update(pid for pid in _in_group(group) if pid in starts)
+        found.update(pid for pid in in_group(group) if pid in starts)
     kept = {root, os.getpid()}
     found -= kept
     heads = {root} if root else set()
@@ -137,7 +140,7 @@ def processes_of(mark: str, root: int, groups: list[str]) -> dict[int, int]:
         found |= more
 
 
-def _in_group(group: str) -> list[int]:
+def in_group(group: str) -> list[int]:
     try:
         with open(group + "/cgroup.procs") as file:
             return [int(line) for line in file]
@@ -172,6 +175,7 @@ def kill_all(mark: str, root: Callable[[], int], groups: list[str], deadline_s: 
         _write(group + "/pids.max", "0")
         _write(group + "/cgroup.kill", "1")
     while True:
+        thaw_groups(groups)  # a frozen one of version 1 cannot be killed
         processes = processes_of(mark, root(), groups)
         if not processes:
             return True
@@ -179,6 +183,18 @@ def kill_all(mark: str, root: Callable[[], int], groups: list[str], deadline_s: 
             return False
         send(processes, _signal.SIGKILL)
         time.sleep(_KILL_PAUSE_S)
+
+
+def freeze_groups(groups: list[str]) -> None:
+    for group in groups:
+        for name, (frozen, _) in FREEZERS.items():
+            _write(group + name, frozen)
+
+
+def thaw_groups(groups: list[str]) -> None:
+    for group in groups:
+        for name, (_, thawed) in FREEZERS.items():
+            _write(group + name, thawed)
 
 
 def _write(path: str, text: str) -> bool:

@@ -40,11 +40,14 @@ def stop_tree(mark: str, shim_pid: Callable[[], int], groups: list[str], grace_s
     deadline = time.monotonic() + grace_s
     told: dict[int, int] = {}
     while time.monotonic() < deadline:
+        shim.thaw_groups(groups)
         processes = shim.processes_of(mark, shim_pid(), groups)
         if not processes:
             return
         new = {pid: start for pid, start in processes.items() if told.get(pid) != start}
         shim.send(new, signal.SIGTERM)
+        for pid in processes:
+            shim.go_on(pid)
         told |= new
         time.sleep(_POLL_S)
     if not shim.kill_all(mark, shim_pid, groups, _KILL_S):
