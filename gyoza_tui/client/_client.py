@@ -20,6 +20,8 @@ from gyoza_tui.models.faults import SettingsError
 from gyoza_tui.models.runs import (
     DEFAULT_PRIORITY,
     DefinitionRunRequest,
+    Ended,
+    EndedRequest,
     EventReport,
     EventsAccepted,
     OpRun,
@@ -236,6 +238,10 @@ class GyozaClient:
     def _report(self, run_id: str, body: Any) -> EventsAccepted:
         answer = self._exchange(endpoints.ADD_EVENT, body, {}, {"run_id": run_id}, None)
         return read_as(EventsAccepted, answer) or EventsAccepted()
+
+    def ended(self, request: EndedRequest) -> Ended:
+        """The runs that have ended of those that the request is about; waits up to `request.wait_s` for a first one."""
+        return self._send(endpoints.ENDED, request, timeout_s=(self._timeout.read or 30.0) + request.wait_s)
 
     def topic_events(self, topic: str, *, after: str | None = None, wait_s: float = 0) -> Page:
         """A page of the topic's feed behind the cursor `after`; `items` are TopicEvents."""

@@ -9,7 +9,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from gyoza_tui.models.definitions import OpDefinition
-from gyoza_tui.models.runs import OpRun, TopicEvent
+from gyoza_tui.models.runs import Ended, OpRun, TopicEvent
 from gyoza_tui.models.workers import Health, Wanted, WorkerView
 
 _T = TypeVar("_T")
@@ -43,6 +43,7 @@ LIST_RUNS: Final = Endpoint("GET", "/runs", list[OpRun])
 GET_RUN: Final = Endpoint("GET", "/runs/{run_id}", OpRun)
 UPDATE_RUN: Final = Endpoint("PATCH", "/runs/{run_id}", object)
 ADD_EVENT: Final = Endpoint("POST", "/runs/{run_id}/events", object)
+ENDED: Final = Endpoint("POST", "/ended", Ended)
 TOPIC_EVENTS: Final = Endpoint("GET", "/topics/{topic}/events", list[TopicEvent])
 
 HEARTBEAT: Final = Endpoint("POST", "/workers/heartbeat", object)

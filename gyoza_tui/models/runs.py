@@ -37,6 +37,10 @@ def _payload(value: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 Payload = Annotated[dict[str, Any] | None, AfterValidator(_payload)]
+Cursor = Annotated[int, Field(strict=True, ge=0, lt=2**53)]
+"""In the order in which runs have ended."""
+AnyId = Annotated[str, Field(max_length=256)]
+"""Of a run at any server."""
 Priority = Annotated[int, Field(strict=True, ge=-PRIORITY_MAX, le=PRIORITY_MAX)]
 """Higher runs first; equal ones by age."""
 
@@ -222,12 +226,18 @@ class EventReport(Wire):
 class EndedRequest(Wire):
     """`POST /ended`: which of these runs, or of the children of these parents, have ended. Open until one has."""
 
-    ids: list[Id] | None = Field(default=None, max_length=ENDED_IDS_MAX)
-    parents: dict[Id, int] | None = Field(default=None, max_length=ENDED_IDS_MAX)
+    ids: list[AnyId] | None = Field(default=None, max_length=ENDED_IDS_MAX)
+    parents: dict[AnyId, Cursor] | None = Field(default=None, max_length=ENDED_IDS_MAX)
     """Of each parent, the cursor of the answer before; 0 at first."""
     wait_s: float = Field(default=0, ge=0, le=CLAIM_WAIT_S_MAX, allow_inf_nan=False)
     worker_id: Id | None = None
     """Whose beat answers it early, because the parents have changed."""
+
+    @model_validator(mode="after")
+    def _names_some(self) -> Self:
+        if self.ids is None and self.parents is None:
+            raise ValueError("name ids or parents")
+        return self
 
 
 class EndedRun(Wire):

@@ -24,7 +24,7 @@ from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.keys import Keys
 from gyoza_tui.server.limits import Door
 from gyoza_tui.server.origins import OwnPagesOnly
-from gyoza_tui.server.routes import definitions, health, runs, topics, workers
+from gyoza_tui.server.routes import definitions, ended, health, runs, topics, workers
 from gyoza_tui.server.shared_state import SharedState, Timings
 from gyoza_tui.server.timers import Timers
 
@@ -73,7 +73,7 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    keyed = (definitions.router, runs.router, topics.router, workers.router)
+    keyed = (definitions.router, runs.router, ended.router, topics.router, workers.router)
     app.state.shared, app.state.timers = shared, timers
     app.state.routes = [
         route for router in (health.router, *keyed) for route in router.routes if isinstance(route, APIRoute)

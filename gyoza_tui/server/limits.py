@@ -24,7 +24,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _BODY_MAX: Final = (
     (re.compile("/runs/[^/]+(/events)?"), REQUEST_MAX),
     (re.compile("/runs|/definitions(/[^/]+/runs)?"), 4 * MIB),
-    (re.compile("/workers/heartbeat|/workers/[^/]+/claim"), 2 * MIB),
+    (re.compile("/workers/heartbeat|/workers/[^/]+/claim|/ended"), 2 * MIB),
 )
 """Bytes of a body by the path: outputs; inputs, which may be written with escapes, and their op; many runs listed."""
 

@@ -62,6 +62,7 @@ ROUTES: Final[dict[tuple[str, str], tuple[Act, ...]]] = {
     ("GET", "/topics/{topic}/events"): (Act.READ,),
     ("GET", "/workers"): (Act.READ,),
     ("GET", "/workers/{worker_id}"): (Act.READ,),
+    ("POST", "/ended"): (Act.READ,),
     ("POST", "/definitions"): (Act.DEFINE,),
     ("POST", "/definitions/{name}/runs"): (Act.SUBMIT, Act.SUBMIT_CHILDREN),
     ("POST", "/runs"): (Act.SUBMIT, Act.SUBMIT_CHILDREN),

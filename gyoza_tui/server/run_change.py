@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, func, select, text
 
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.states import Cause, EventType, RunState, allowed
-from gyoza_tui.server import schema, secret_env
+from gyoza_tui.server import ends, schema, secret_env
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, run_unknown
 from gyoza_tui.server.received import ObjectText
@@ -163,9 +163,13 @@ class RunChange:
         until = self.shared.server_time.due() + int(self.shared.timings.secret_env_s * 1e6)
         secrets = secret_env.after_move(self.run, target, until)
         self.shared.erased = self.shared.erased or "secret_env" in secrets
+        if target.terminal:
+            values["ended_seq"] = ends.next_seq(self.tx.connection)
         self.set_run(state=target, **secrets, **values)
         if target.terminal:
             self.tx.connection.execute(_END_PAUSES, {"the_run": self._id})
+            parent_id = self.run.parent_id
+            self.tx.after_commit(lambda: self.shared.ends.wake(self._id, parent_id))
 
     def replace(self, number: int, event: int | None, entry: Entry) -> int:
         """Record it in place of an earlier entry of the attempt's timeline; its id."""

@@ -106,7 +106,8 @@ next attempt must be alone on its backend. `given_back`: how often workers have 
 `given_back_why`: by which worker the last time, and why. `parent_attempt`: the attempt of its parent that created it,
 or opened it again, last. `root_id`: its ancestor that has no parent. `children`, `descendants`: how many it has
 created, and how many are below it; the latter is kept of roots alone. `ended_seq`: the order in which runs ended, a new
-number for each end. `held_by`: who holds it back while it is PENDING. `want`: what is wanted of its worker, by whom."""
+number for each end; one that runs again keeps its number until it ends again. `held_by`: who holds it back while it is
+PENDING. `want`: what is wanted of its worker, by whom."""
 
 PENDING: Final = runs.c.state == literal_column(f"'{RunState.PENDING}'")
 """Spelt out: SQLite does not use a partial index for a parameter."""

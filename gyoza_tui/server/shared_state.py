@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from gyoza_tui.models.clock import Clock
 from gyoza_tui.server.body_reader import BodyReader
 from gyoza_tui.server.claims import Claims
 from gyoza_tui.server.database import Database, Transaction
+from gyoza_tui.server.ends import Ends
 from gyoza_tui.server.reservations import Reservations
 from gyoza_tui.server.roster import Roster
 from gyoza_tui.server.server_time import ServerTime
+from gyoza_tui.server.waiters import Waiters
 
 _T = TypeVar("_T")
 DAY_S = 24 * 3600.0
@@ -44,43 +45,6 @@ class Timings:
         return self.lease_s + self.grace_s
 
 
-class Feeds:
-    """Who waits for a topic's next event."""
-
-    def __init__(self) -> None:
-        self._waiting: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
-        self._lock = threading.Lock()
-        self.stopping = False
-
-    def wait(self, topic: str) -> asyncio.Future[None]:
-        future = asyncio.get_running_loop().create_future()
-        with self._lock:
-            self._waiting[topic].add(future)
-        return future
-
-    def forget(self, topic: str, future: asyncio.Future[None]) -> None:
-        with self._lock:
-            self._waiting[topic].discard(future)
-            if not self._waiting[topic]:
-                del self._waiting[topic]
-
-    def wake(self, topic: str) -> None:
-        with self._lock:
-            futures = list(self._waiting.get(topic, ()))
-        for future in futures:
-            future.get_loop().call_soon_threadsafe(_done, future)
-
-    def stop(self) -> None:
-        self.stopping = True
-        for topic in list(self._waiting):
-            self.wake(topic)
-
-
-def _done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
 class SharedState:
     """One per server."""
 
@@ -89,7 +53,9 @@ class SharedState:
         self.server_time = ServerTime(clock)
         self.timings = timings
         self.claims = Claims()
-        self.feeds = Feeds()
+        self.feeds: Waiters[str] = Waiters()
+        """By topic: who waits for its next event."""
+        self.ends = Ends()
         self.roster = Roster(self.server_time.boot(), timings.lease_s)
         self.reservations = Reservations(timings.passed_over_s)
         self.spared_until = self.server_time.boot() + timings.failover_s
@@ -143,6 +109,7 @@ class SharedState:
         """Answer every long poll at once."""
         self.claims.stop()
         self.feeds.stop()
+        self.ends.stop()
 
     def close(self) -> None:
         self.stop_waiting()

@@ -22,6 +22,7 @@ KEYS: Final = {Role.ADMIN: "admin-key", Role.WORK: "work-key", Role.SUBMIT: "sub
 OWN: Final = {"worker_id": "w1", "attempt": 1, "lease": "no-such-lease"}
 PARENT: Final = {"run": "some", "attempt": 1, "lease": "no-such-lease"}
 REQUESTS: Final[dict[tuple[str, str], dict[Act, list[Any]]]] = {
+    ("POST", "/ended"): {Act.READ: [{"ids": ["some"]}]},
     ("POST", "/definitions"): {Act.DEFINE: [{"id": "op", "version": "1", "image": "busybox"}]},
     ("POST", "/definitions/{name}/runs"): {Act.SUBMIT: [{}], Act.SUBMIT_CHILDREN: [{"parent": PARENT}]},
     ("POST", "/runs"): {

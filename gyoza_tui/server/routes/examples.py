@@ -25,6 +25,7 @@ RUN: Final[dict[str, Any]] = {
     "constraints": {"cpu": 1, "ram_mb": 256},
     "timeout_s": 3600,
 }
+ENDED: Final[dict[str, Any]] = {"ids": ["run_abc123"], "wait_s": 0}
 EVENT: Final[dict[str, Any]] = {
     "type": "PROGRESS",
     "msg": 42,

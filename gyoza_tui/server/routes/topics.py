@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Connection
@@ -36,14 +36,15 @@ async def topic_events(
         found, last = feed.page(connection, topic, position, limit)
         return bool(found), reply_list(list[TopicEvent], found, cursors.encode("topic", server_id, last))
 
-    news = shared.feeds.wait(topic)
+    news = shared.feeds.wait([topic])
     gone = asyncio.create_task(hung_up(request))
     try:
         found, answer = await shared.read(page)
         if not found and wait_s > 0 and not shared.feeds.stopping:
-            await asyncio.wait({news, gone}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+            waiting: set[asyncio.Future[Any]] = {news, gone}
+            await asyncio.wait(waiting, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
             _, answer = await shared.read(page)
     finally:
         gone.cancel()
-        shared.feeds.forget(topic, news)
+        shared.feeds.forget([topic], news)
     return answer

@@ -1,0 +1,130 @@
+"""Which runs have ended, and the requests that wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Row, bindparam, exists, func, select
+
+from gyoza_tui.models.limits import ENDED_REPLY_MAX
+from gyoza_tui.models.runs import Ended, EndedRequest, EndedRun
+from gyoza_tui.models.states import TERMINAL, RunState
+from gyoza_tui.server.rows import dumps
+from gyoza_tui.server.schema import runs
+from gyoza_tui.server.waiters import Waiters
+
+
+class _Kind(Enum):
+    RUN = auto()
+    CHILD = auto()
+    """Of that parent."""
+    WORKER = auto()
+
+
+class Key(NamedTuple):
+    """What a request waits for."""
+
+    kind: _Kind
+    id: str
+
+    @property
+    def ends_the_wait(self) -> bool:
+        """Whether the request is answered whatever has ended."""
+        return self.kind is _Kind.WORKER
+
+
+class Ends:
+    """The open requests."""
+
+    def __init__(self) -> None:
+        self._waiters: Waiters[Key] = Waiters()
+        self._unanswered: set[str] = set()
+        """Workers whose runs have begun or ended to wait while none of their requests was open."""
+
+    @property
+    def stopping(self) -> bool:
+        return self._waiters.stopping
+
+    @contextlib.contextmanager
+    def open(self, request: EndedRequest) -> Iterator[asyncio.Future[Key | None]]:
+        """What is woken by the next end of a run that the request is about. Open it, then look for ends."""
+        keys = [Key(_Kind.RUN, each) for each in request.ids or ()]
+        keys += [Key(_Kind.CHILD, each) for each in request.parents or ()]
+        if request.worker_id is not None:
+            keys.append(Key(_Kind.WORKER, request.worker_id))
+        news = self._waiters.wait(keys)
+        if request.worker_id in self._unanswered:
+            self._unanswered.discard(request.worker_id)
+            news.set_result(keys[-1])
+        try:
+            yield news
+        finally:
+            self._waiters.forget(keys, news)
+
+    def wake(self, run_id: str, parent_id: str | None) -> None:
+        """The run has ended."""
+        self._waiters.wake(Key(_Kind.RUN, run_id))
+        if parent_id is not None:
+            self._waiters.wake(Key(_Kind.CHILD, parent_id))
+
+    def answer_worker(self, worker_id: str) -> None:
+        """Have the worker ask again, with the parents that wait now. After the commit of the beat that names them.
+
+        A request that was sent before that beat and comes after it is answered in the same way.
+        """
+        if not self._waiters.wake(Key(_Kind.WORKER, worker_id)):
+            self._unanswered.add(worker_id)
+
+    def stop(self) -> None:
+        self._waiters.stop()
+
+
+# built once: to build a statement takes longer than to execute it
+_ENDED: Final = runs.c.state.in_(sorted(TERMINAL))
+_SHOWN: Final = (runs.c.id, runs.c.state, runs.c.parent_id, runs.c.ended_seq)
+_LAST: Final = select(func.coalesce(func.max(runs.c.ended_seq), 0))
+_BY_ID: Final = select(*_SHOWN).where(runs.c.id.in_(bindparam("ids", expanding=True)), _ENDED)
+_ASKED: Final = func.json_each(bindparam("parents")).table_valued("key", "value")
+_OF_ASKED: Final = exists().where(runs.c.parent_id == _ASKED.c.key, runs.c.ended_seq > _ASKED.c.value, _ENDED)
+_WITH_NEWS: Final = select(_ASKED.c.key, _ASKED.c.value).where(_OF_ASKED)
+_CHILDREN: Final = (
+    select(*_SHOWN)
+    .where(runs.c.parent_id == bindparam("parent_id"), runs.c.ended_seq > bindparam("cursor"), _ENDED)
+    .order_by(runs.c.ended_seq)
+    .limit(bindparam("most"))
+)
+
+
+def next_seq(connection: Connection) -> int:
+    """The number of the next end. A run that runs again keeps its number until it ends again: none comes twice."""
+    last: int = connection.execute(_LAST).scalar_one()
+    return last + 1
+
+
+def found(connection: Connection, request: EndedRequest) -> Ended:
+    """What has ended of what the request is about."""
+    rows: list[Any] = list(connection.execute(_BY_ID, {"ids": request.ids})) if request.ids else []
+    cursors = _known(connection, request.parents or {})
+    for parent_id, cursor in connection.execute(_WITH_NEWS, {"parents": dumps(cursors)}).all() if cursors else ():
+        if (most := ENDED_REPLY_MAX - len(rows)) <= 0:
+            break
+        children = connection.execute(_CHILDREN, {"parent_id": parent_id, "cursor": cursor, "most": most}).all()
+        cursors[parent_id] = children[-1].ended_seq
+        rows += children
+    return Ended(runs=[_shown(row) for row in rows], parents=cursors)
+
+
+def _known(connection: Connection, cursors: dict[str, int]) -> dict[str, int]:
+    """Each cursor, but 0 for one that no end has reached: a copy of the database was restored since it was given."""
+    if not cursors:
+        return {}
+    last = connection.execute(_LAST).scalar_one()
+    return {parent_id: cursor if cursor <= last else 0 for parent_id, cursor in cursors.items()}
+
+
+def _shown(row: Row[Any]) -> EndedRun:
+    return EndedRun(id=row.id, state=RunState(row.state), parent_id=row.parent_id)
