@@ -91,6 +91,9 @@ def test_every_run_is_listed_until_its_end_is_acknowledged(rig: Rig, scripted: S
         ({"verdict": "lost", "state": "RUNNING", "attempt": 1}, Intent.LOST),
         ({"verdict": "lost", "state": "RUNNING", "attempt": 2}, Intent.LOST),
         ({"verdict": "ok", "attempt": 2}, Intent.LOST),
+        ({"verdict": "ok", "state": "RUNNING", "attempt": 1, "want": "release"}, Intent.RELEASE),
+        ({"verdict": "cancel", "state": "CANCELLED", "attempt": 1, "want": "release"}, Intent.CANCEL),
+        ({"verdict": "ok", "state": "RUNNING", "attempt": 1, "want": "frozen"}, Intent.NONE),
         ({"verdict": "unknown"}, Intent.NONE),
     ],
 )

@@ -13,6 +13,7 @@ from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
 from gyoza_tui.worker.execution_pipeline.machine_faults import machine_faults_given_back
 from gyoza_tui.worker.execution_pipeline.op_files import input_files
 from gyoza_tui.worker.execution_pipeline.services import ENGINE_PATIENCE_S, Services, services_of
+from gyoza_tui.worker.execution_pipeline.time_limit import TimeLimit
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 
 _WAIT_SLICE_S = 30.0
@@ -149,7 +150,7 @@ def _opened_and_started(services: Services, pump: LogPump, handle: Handle) -> Ou
 
 def _waited(services: Services, pump: LogPump) -> Exit:
     """Wait for the end, an intent, or the run's time to be over."""
-    limit = _TimeLimit(services)
+    limit = TimeLimit(services.record, services.clock)
     while not pump.ended:
         services.clock.wait(services.wake, min(_WAIT_SLICE_S, limit.left_s))
         services.wake.clear()
@@ -165,28 +166,6 @@ def _waited(services: Services, pump: LogPump) -> Exit:
     if not isinstance(pump.state, Exit):
         raise VanishedHandle(_GONE)
     return pump.state
-
-
-class _TimeLimit:
-    """Of a run, on the clock's boot time. The time before a restart counts, the time that it waited or was frozen does
-    not."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        now, row = services.clock.utc().timestamp(), services.record.row
-        timeout_s = math.inf if row.run.timeout_s is None else row.run.timeout_s
-        self._ends = services.clock.boot() + timeout_s - (now - (row.started_at or now))
-        """Had it never waited nor been frozen."""
-
-    @property
-    def left_s(self) -> float:
-        row = self._services.record.row
-        if row.waiting_since is not None or row.frozen_since is not None:
-            return math.inf
-        return self._ends + row.waited_s + row.frozen_s - self._services.clock.boot()
-
-    def lift(self) -> None:
-        self._ends = math.inf
 
 
 def _logs(services: Services) -> str:
