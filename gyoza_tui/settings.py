@@ -149,6 +149,8 @@ class Settings(BaseSettings):
     """Where the journal, logs and run directories live, below it `<host>/<worker_id>/`. Not on NFS."""
     max_runs: int = Field(default_factory=default_max_runs, ge=1, le=CPU_MAX)
     """Runs at the same time. Default: the number of cores, at most 8."""
+    waiting_max: int = Field(default=0, ge=0, le=CPU_MAX)
+    """Runs that wait for their children before nothing else is claimed than what runs wait for. 0: four per slot."""
     tags: Names = ()
     """Tags of this worker, comma-separated; a run may ask for some."""
     ops_file: LocalPath | None = None

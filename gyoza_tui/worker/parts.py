@@ -141,7 +141,9 @@ class Parts:
             Hooks(on_run_end=durations.ended),
             hooks,
         )
-        self.capacity = capacity = Capacity(admission, journal, link, mode, pool, lambda: gate.taken)
+        self.capacity = capacity = Capacity(
+            admission, journal, link, mode, pool, lambda: gate.taken, settings.waiting_max
+        )
         self.context = context = WorkerContext(identity.worker_id, detected, list(settings.tags))
 
         self.pulls = image_pulls(settings, clock)
@@ -221,7 +223,7 @@ class Parts:
         self.service_manager = ServiceManager(self.monitoring.line, self.monitoring.goes_on)
 
         self.signals = Signals()
-        announcement = Announcement(notices, journal, self.deliver)
+        announcement = Announcement(notices, journal, self.deliver, link)
         stages = Stages(self.signals, self.ending, announcement)
         drain = Drain(clock, link, journal, self.deliver, settings.drain_timeout_s)
         release = Release(clock, journal, self.slots, self.deliver, mode, wakes)

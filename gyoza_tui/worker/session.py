@@ -49,6 +49,7 @@ class Session:
         self._outcomes: Counter[Outcome] = Counter()
         self._gpu_s = 0.0
         self._state: RunState | None = None
+        self._timed_out = False
 
     def begin(self) -> None:
         self._began, self._began_utc = self._clock.boot(), self._clock.utc().timestamp()
@@ -69,14 +70,19 @@ class Session:
         self._state = state
         self.over = why
 
+    def end_by_time(self) -> None:
+        """Its time is over; what the runs here wait for is still claimed."""
+        self._timed_out = True
+        self.over = f"{self.bounds.max_seconds:g} s are over"
+
     def lift(self) -> None:
         """A person has undone its end: it goes on without bounds."""
-        self.bounds, self.over = Bounds(), None
+        self.bounds, self.over, self._timed_out = Bounds(), None, False
 
     @property
     def wants_no_claim(self) -> bool:
         """Whether it ends because there was nothing to claim: a further claim might be answered."""
-        return self.over is not None and self.bounds.by_work
+        return self.over is not None and self.bounds.by_work and not self._timed_out
 
     @property
     def claim_wait_s(self) -> float:

@@ -85,6 +85,26 @@ def test_a_drain_finishes_and_delivers_first(rig: Rig, scripted: ScriptedServer)
     assert len(scripted.of("delete")) == 1
 
 
+def test_a_drain_with_parents_says_so_and_what_it_waits_for(rig: Rig, scripted: ScriptedServer) -> None:
+    row, other = rig.registered().row(), rig.row("other")
+    rig.journal.update(row.key, waiting_since=1.0, waits_of=1)
+    scripted.defaults["beat"] = refusal(500)
+    said: list[str] = []
+
+    def look() -> None:
+        said.append(rig.said())
+
+    def beat() -> None:
+        rig.beat()
+
+    _ends(rig, _TERM, beat, look, lambda: _finishes(rig, other.key), look, look, _INT, _INT)
+    before, after, last = said
+    assert "finishing 2 runs (1 parent among them, whose children are still claimed)" in before
+    assert "the drain waits" not in before, "another run is at work"
+    assert "1 run here cannot go on before the children have ended" in after + last
+    assert rig.said().count("the drain waits for the server (") == 1
+
+
 def test_what_cannot_be_delivered_does_not_hold_a_drain_up(rig: Rig, scripted: ScriptedServer) -> None:
     rig.registered()
     rig.end(rig.row("held", server_id="another"))

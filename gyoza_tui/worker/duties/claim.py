@@ -65,7 +65,7 @@ class Claim(Duty):
         began = self._clock.boot()
         request = self._requests.next(0.0 if quiet else self._session.claim_wait_s)
         answer = self._requests.send(request)
-        news = self._intake.take(answer)
+        news = self._intake.take(answer, request.children)
         if quiet and not answer.runs:
             return self._empty_check.nothing_came(request.max)
         self._empty_check.something_came()

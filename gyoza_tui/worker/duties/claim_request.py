@@ -7,7 +7,7 @@ import httpx
 from gyoza_tui.client import Claimed, GyozaClient
 from gyoza_tui.client.endpoints import CLAIM
 from gyoza_tui.models.limits import RUNS_PER_CLAIM_MAX
-from gyoza_tui.models.workers import ClaimRequest
+from gyoza_tui.models.workers import Children, ClaimRequest
 from gyoza_tui.worker.capacity import Capacity
 from gyoza_tui.worker.identity import Identity
 from gyoza_tui.worker.journal.journal import Journal
@@ -16,7 +16,7 @@ from gyoza_tui.worker.session import Session
 
 
 class ClaimRequests:
-    """For as many runs as are wanted, or for the session's one."""
+    """For as many runs as are wanted, or for the session's one and what that waits for."""
 
     def __init__(
         self,
@@ -36,7 +36,9 @@ class ClaimRequests:
 
     def next(self, wait_s: float) -> ClaimRequest:
         """It lists what is here."""
-        only = self._session.bounds.run_id
+        only, children = self._session.bounds.run_id, self._capacity.children
+        if only is not None and self._capacity.has_parents:
+            only, children = None, Children.MINE
         return ClaimRequest(
             max=min(self._capacity.wanted, RUNS_PER_CLAIM_MAX),
             wait_s=wait_s,
@@ -44,6 +46,7 @@ class ClaimRequests:
             epoch=self._identity.epoch,
             have=[row.held for row in self._journal.memory.rows(self._link.state.answering)],
             only=None if only is None else [only],
+            children=children,
         )
 
     def send(self, request: ClaimRequest) -> Claimed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gyoza_tui.client import Claimed
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.workers import Children
 from gyoza_tui.worker import endings
 from gyoza_tui.worker.admission import Admission
 from gyoza_tui.worker.journal.journal import Journal
@@ -40,23 +41,26 @@ class Intake:
         self.refused = 0
         """Runs that were given back at once."""
 
-    def take(self, answer: Claimed) -> int:
-        """Start what is new, or give it back with the reason; how many were started."""
+    def take(self, answer: Claimed, children: Children | None = None) -> int:
+        """Start what is new, or give it back with the reason; how many were started.
+
+        `children`: the runs that the claim was limited to.
+        """
         started = 0
         server_id = answer.server_id or self._link.state.server_id
         for run in answer.runs:
             attempt = run.attempt or run.current_attempt
             if self._journal.find(server_id, run.id, attempt, run.lease or None) is None:
-                started += self._take(server_id, run.model_copy(update={"attempt": attempt}))
+                started += self._take(server_id, run.model_copy(update={"attempt": attempt}), children)
         return started
 
-    def _take(self, server_id: str, run: OpRun) -> bool:
+    def _take(self, server_id: str, run: OpRun, children: Children | None) -> bool:
         rows = self._journal.active()
         older = [row for row in rows if row.run_id == run.id]
         # what has ended is only cleaned up after: the server counts it no longer, and the run's slot waits for it
         active = [row for row in rows if row.run_id != run.id and row.outcome is None]
         run = self._admission.placed(run, active)
-        refusal = self._admission.refusal(run, active)
+        refusal = self._admission.refusal(run, active, children)
         if refusal is None and not self._link.lease_holds:
             refusal = "the lease may have run out"
         row = self._journal.take(server_id, run, ImageRef.parse(run.image).backend if refusal is None else "")

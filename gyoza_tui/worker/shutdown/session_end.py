@@ -31,7 +31,7 @@ class SessionEnd:
             self._met = False
             session.lift()
         if session.over is None and session.time_is_over:
-            session.end(f"{session.bounds.max_seconds:g} s are over")
+            session.end_by_time()
             self._end(self._ending.of_sigterm)
             self._announcement.begins(self._ending.of_sigterm)
             return

@@ -63,6 +63,7 @@ class Shutdown:
                         return self._leave()
                     if self._drain.done:
                         return self._leave()
+                    self._announcement.drain_goes_on()
 
     def turn(self, duties: Sequence[Duty], passes: int) -> int:
         """Do each duty so many times, one after another, unless a signal comes; leave as by a detach."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.worker.journal.row import Intent, Outcome
+from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
+from gyoza_tui.worker.session import Bounds
 from tests.scripted_server import SERVER_ID, Reply, Request, ScriptedServer, refusal
 from tests.worker.rig import Rig
 
@@ -300,3 +302,108 @@ def test_what_this_worker_may_never_run_goes_back_for_good(rig: Rig, scripted: S
     patches = {request.path.rpartition("/")[2]: request.body for request in scripted.of("patch")}
     assert (patches["forbidden"]["reason"], patches["forbidden"]["final"]) == ("no volumes here", True)
     assert "final" not in patches["large"]
+
+
+# Runs that wait for their children
+
+
+def _knows_waiting(rig: Rig, scripted: ScriptedServer) -> Rig:
+    beat = scripted.defaults["beat"]
+    assert isinstance(beat, Reply)
+    assert isinstance(beat.body, dict)
+    beat.body["features"] = ["waiting"]
+    return rig.registered()
+
+
+def _parent(rig: Rig, run_id: str = "parent") -> RunRow:
+    row = rig.row(run_id)
+    rig.journal.update(row.key, step="run_container", waiting_since=1.0, waits_left=1, waits_of=1)
+    return rig.now(row)
+
+
+def _asked(rig: Rig) -> tuple[int, str | None, list[str] | None]:
+    request = rig.parts.claim_requests.next(0.0)
+    return request.max, request.children, request.only
+
+
+def test_a_drain_claims_what_its_runs_wait_for(rig: Rig, scripted: ScriptedServer) -> None:
+    _knows_waiting(rig, scripted)
+    rig.parts.mode.drain(True)
+    awake = rig.row("awake")
+    assert _asked(rig) == (0, None, None)
+    _parent(rig)
+    assert _asked(rig) == (3, "mine", None)
+    scripted.script("claim", Reply([_run("child")]))
+    rig.claim.step()
+    assert [row.run_id for row in rig.started] == ["child"]
+    assert rig.now(awake).intent is Intent.NONE
+
+
+def test_a_drain_gives_back_what_an_earlier_claim_is_answered_with(rig: Rig, scripted: ScriptedServer) -> None:
+    _parent(_knows_waiting(rig, scripted))
+    request = rig.parts.claim_requests.next(0.0)
+    rig.parts.mode.drain(True)
+    scripted.script("claim", Reply([_run("late")]))
+    rig.parts.intake.take(rig.parts.claim_requests.send(request), request.children)
+    assert "late given back: this worker is draining" in rig.said()
+
+
+@pytest.mark.parametrize("how", ["paused", "disk", "release", "old server"])
+def test_what_forbids_all_claims_forbids_those_for_parents(rig: Rig, scripted: ScriptedServer, how: str) -> None:
+    parent = _parent(rig.registered() if how == "old server" else _knows_waiting(rig, scripted))
+    match how:
+        case "paused":
+            rig.parts.mode.pause(True)
+        case "disk":
+            rig.parts.mode.drain(True)
+            rig.parts.mode.disk_low("10 MB are free")
+        case "release":
+            rig.parts.mode.drain(True)
+            rig.worker.slots.intend(parent, Intent.RELEASE, "the worker was stopped")
+        case _:
+            rig.parts.mode.drain(True)
+    assert _asked(rig)[0] == 0
+
+
+def test_many_that_wait_limit_what_is_claimed_not_who_waits(scripted: ScriptedServer, tmp_path: Path) -> None:
+    rig = _knows_waiting(Rig(scripted, tmp_path / "state", {"max_runs": 1, "waiting_max": 2}), scripted)
+    parents = [_parent(rig, "p1")]
+    assert _asked(rig) == (1, None, None)
+    parents.append(_parent(rig, "p2"))
+    assert _asked(rig) == (1, "any", None)
+    rig.journal.update(parents[0].key, waiting_since=None)
+    rig.end(parents[0])
+    assert _asked(rig) == (1, None, None)
+    rig.close()
+
+
+def test_four_may_wait_per_slot_unless_it_is_set(scripted: ScriptedServer, tmp_path: Path) -> None:
+    rig = _knows_waiting(Rig(scripted, tmp_path / "state", {"max_runs": 2}), scripted)
+    for number in range(8):
+        assert _asked(rig) == (2, None, None)
+        _parent(rig, f"p{number}")
+    assert _asked(rig) == (2, "any", None)
+    rig.close()
+
+
+def test_a_session_for_one_run_claims_what_that_waits_for(rig: Rig, scripted: ScriptedServer) -> None:
+    _knows_waiting(rig, scripted)
+    rig.parts.session.bounds = Bounds(run_id="parent")
+    assert _asked(rig) == (4, None, ["parent"])
+    parent = _parent(rig)
+    assert _asked(rig) == (4, "mine", None)
+    rig.journal.update(parent.key, waiting_since=None)
+    assert _asked(rig) == (3, None, ["parent"])
+
+
+def test_a_session_whose_time_is_over_claims_what_its_runs_wait_for(rig: Rig, scripted: ScriptedServer) -> None:
+    _parent(_knows_waiting(rig, scripted))
+    rig.parts.session.bounds = Bounds(until_empty=True, max_seconds=10)
+    rig.parts.session.begin()
+    rig.clock.turn(11)
+    rig.beat()
+    rig.parts.session_end.look()
+    rig.parts.ending.follow()
+    rig.claim.step()
+    (claim,) = scripted.of("claim")
+    assert (claim.body["max"], claim.body["children"]) == (4, "mine")
