@@ -24,6 +24,7 @@ from gyoza_tui.models.limits import AWAY_S_MAX, CPU_MAX, MEMORY_MB_MAX, TIMEOUT_
 from gyoza_tui.models.listen_address import ListenAddress
 from gyoza_tui.models.loopback import is_loopback
 from gyoza_tui.models.nearest import did_you_mean, nearest
+from gyoza_tui.models.nested import MaySubmit
 from gyoza_tui.models.values import why_unreadable
 
 PREFIX = "GYOZA_"
@@ -37,6 +38,8 @@ OP_VARIABLES = frozenset(
         "GYOZA_OUTPUT_JSON",
         "GYOZA_RUN_ID",
         "GYOZA_ATTEMPT",
+        "GYOZA_SOCKET",
+        "GYOZA_NO_SOCKET",
     }
 )
 """What an op finds in its environment; an op may well start a client of ours."""
@@ -206,6 +209,8 @@ class Settings(BaseSettings):
     """A pull that makes no progress for this long has failed."""
     allow_volumes: Paths = ()
     """Host directories below which a run may mount volumes, comma-separated."""
+    allow_submit: MaySubmit = MaySubmit.DEFINITIONS
+    """The most that runs here may create: no, definitions, any; a run must ask for it by its `may_submit`."""
     docker_network: str = Field(default="bridge", min_length=1, max_length=128)
     """The network of containers."""
     docker_cap_add: Names = ()

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.failures import FailureReason
 from gyoza_tui.models.hardware import GpuInfo
+from gyoza_tui.models.nested import MaySubmit
 
 Handle: TypeAlias = dict[str, Any]
 """What a backend must remember of one attempt: JSON, opaque to everybody else."""
@@ -321,6 +322,13 @@ class Backend(Protocol):
 
     def op_dir(self, run_dir: Path) -> str:
         """The path at which the op sees `run_dir`: `/gyoza` in a container."""
+
+    @property
+    def shares_op_dir(self) -> bool:
+        """Whether what `op_dir` names is the run's directory itself, so that a socket in it reaches the op."""
+
+    def may_submit(self, image: str) -> MaySubmit:
+        """What the owner of this machine lets a run of that create; without a say about it, anything."""
 
     def image_id(self, image: str) -> str | None:
         """The digest or id of the image when it is on this machine."""

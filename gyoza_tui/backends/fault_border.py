@@ -26,6 +26,7 @@ from gyoza_tui.backends.base import (
     State,
     Usage,
 )
+from gyoza_tui.models.nested import MaySubmit
 
 Report: TypeAlias = Callable[[str, Exception], None]
 """Gets the message of a fault and the exception behind it; called once for each message."""
@@ -88,6 +89,15 @@ class Border:
     def op_dir(self, run_dir: Path) -> str:
         with self._crossing("op_dir", run_dir.name) as backend:
             return backend.op_dir(run_dir)
+
+    @property
+    def shares_op_dir(self) -> bool:
+        with self._crossing("shares_op_dir") as backend:
+            return backend.shares_op_dir
+
+    def may_submit(self, image: str) -> MaySubmit:
+        with self._crossing("may_submit", image) as backend:
+            return backend.may_submit(image)
 
     def image_id(self, image: str) -> str | None:
         with self._crossing("image_id", image) as backend:

@@ -161,8 +161,10 @@ class GyozaClient:
         version: str | None = None,
         priority: int = DEFAULT_PRIORITY,
         id: str | None = None,  # noqa: A002 - the wire's name
+        **more: Any,
     ) -> OpRun:
-        request = DefinitionRunRequest(id=id, inputs=inputs, priority=priority, version=version)
+        """`more` are the other fields of `DefinitionRunRequest`."""
+        request = DefinitionRunRequest(id=id, inputs=inputs, priority=priority, version=version, **more)
         return self._send(endpoints.CREATE_RUN_FROM_DEFINITION, request, parts={"name": name})
 
     def get_run(self, run_id: str, *, events: bool = True, timeout_s: float | None = None) -> OpRun:

@@ -20,6 +20,7 @@ from gyoza_tui.worker.capacity import Capacity
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.control_socket.server import ControlSocket
 from gyoza_tui.worker.control_socket.wire import SCHEMA, Hello
+from gyoza_tui.worker.duties.children import ChildEnds
 from gyoza_tui.worker.duties.claim import Claim
 from gyoza_tui.worker.duties.claim_request import ClaimRequests
 from gyoza_tui.worker.duties.deliver import Deliver
@@ -52,6 +53,7 @@ from gyoza_tui.worker.monitoring.vital_signs import VitalSigns
 from gyoza_tui.worker.notices.headless import Printer
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.notices.worker_log import WorkerLog
+from gyoza_tui.worker.op_channel.op_channel import OpChannel
 from gyoza_tui.worker.probes import Prober, Probes
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.session import Bounds, Session
@@ -121,7 +123,7 @@ class Parts:
 
         self.wakes = wakes = Wakes()
         self.link = link = ServerLink(clock, notices, settings.heartbeat_s)
-        for wake in (wakes.claim, wakes.deliver, wakes.reconcile):
+        for wake in (wakes.claim, wakes.deliver, wakes.reconcile, wakes.children):
             link.wakes(wake)
         notices.hide(lambda: _secrets(journal, link))
         self.mode = mode = ClaimingMode(wakes.beat.set)
@@ -149,11 +151,16 @@ class Parts:
         self.pulls = image_pulls(settings, clock)
         self.records = Records(journal, clock, notices, self.hooks, wakes, identity.worker_id)
         machine = Machine(pool, admission, wakes)
-        attempts = AttemptServices(clock, notices, self.records, machine, self.pulls, state_dir, identity, settings)
+        self.waiting_runs = WaitingRuns(clock, notices, journal, gate, self._wake_slot, wakes)
+        self.op_channel = channel = OpChannel(
+            clock, notices, client, link, state_dir, self.waiting_runs, settings.allow_submit, wakes.children
+        )
+        attempts = AttemptServices(
+            clock, notices, self.records, machine, self.pulls, state_dir, identity, settings, channel
+        )
         make_slot = partial(Slot, clock, notices, journal, self.records, machine, attempts, pipeline)
         turn = Turn(clock, journal, admission, gate)
         self.slots = Slots(clock, journal, context, wakes, machine, turn, gate, make_slot)
-        self.waiting_runs = WaitingRuns(clock, notices, journal, gate, self.slots, wakes)
 
         self.verdicts = Verdicts(clock, notices, link, journal, self.slots, context, wanted, stop_before_s)
         self.presence = Presence(identity, context, capacity, admission, pool, mode, wanted, settings.away_s)
@@ -177,6 +184,8 @@ class Parts:
         room_maker = RoomMaker(notices, journal, pool, self.slots, state_dir)
         self.guard = Guard(clock, notices, min_free_mb, state_dir, pool, mode, self.slots, samples, room_maker)
 
+        self.children = ChildEnds(clock, notices, wakes, client, link, channel, identity.worker_id)
+
         self.sample = Sample(clock, notices, Sampler(clock), history, foreign)
 
         every: list[Duty] = [
@@ -184,6 +193,7 @@ class Parts:
             self.verdicts,
             self.claim,
             self.deliver,
+            self.children,
             self.reconcile,
             self.guard,
             self.sample,
@@ -230,6 +240,10 @@ class Parts:
         good_bye = GoodBye(self.heartbeat, client, link, journal, notices, identity)
         self.session_end = SessionEnd(session, self.ending, stages, drain, announcement)
         self.shutdown = Shutdown(self.ending, stages, self.session_end, drain, release, good_bye, announcement)
+
+    def _wake_slot(self, key: int) -> None:
+        """Slots are made later than what wakes them."""
+        self.slots.wake(key)
 
 
 def _secrets(journal: Journal, link: ServerLink) -> list[str]:

@@ -149,6 +149,7 @@ class Worker:
     def _finish(self) -> None:
         self.parts.service_manager.stopping()
         self.parts.control_socket.stop(self.parts.ending.words)
+        self.parts.op_channel.stop()
         self.parts.keeper.stop()
         self.parts.waiting_runs.stop()
         for duty in self.duties:

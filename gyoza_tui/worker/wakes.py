@@ -14,3 +14,4 @@ class Wakes:
     claim: threading.Event = field(default_factory=threading.Event)
     deliver: threading.Event = field(default_factory=threading.Event)
     reconcile: threading.Event = field(default_factory=threading.Event)
+    children: threading.Event = field(default_factory=threading.Event)

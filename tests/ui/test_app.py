@@ -18,7 +18,7 @@ def test_every_duty_is_followed_by_name() -> None:
         app = GyozaApp(FakeControl(), UiOptions(clock=StillClock()))
         async with app.run_test():
             followed = {worker.name for worker in app.workers if worker.group == "worker"}
-            assert followed == {"heartbeat", "verdicts", "claim", "deliver", "reconcile", "guard", "sample"}
+            assert followed == {"heartbeat", "verdicts", "claim", "deliver", "children", "reconcile", "guard", "sample"}
 
     asyncio.run(look())
 

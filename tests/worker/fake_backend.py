@@ -30,6 +30,7 @@ from gyoza_tui.backends.base import (
     Stream,
     Usage,
 )
+from gyoza_tui.models.nested import MaySubmit
 
 _OF_ATTEMPT = {"start", "wait", "state", "started_at", "stop", "freeze", "thaw", "fetch", "remove"}
 
@@ -152,6 +153,13 @@ class FakeBackend:
 
     def ops(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def shares_op_dir(self) -> bool:
+        return True
+
+    def may_submit(self, image: str) -> MaySubmit:
+        return MaySubmit.ANY
 
     def op_dir(self, run_dir: Path) -> str:
         return "/gyoza"

@@ -320,7 +320,7 @@ def test_ticks_are_passes_of_the_duties_in_this_thread(lab: Lab, monkeypatch: py
 
         monkeypatch.setattr(duty, "step", noted)
     assert worker.run(ticks=2) == 0
-    names = ["heartbeat", "verdicts", "claim", "deliver", "reconcile", "guard", "sample"]
+    names = ["heartbeat", "verdicts", "claim", "deliver", "children", "reconcile", "guard", "sample"]
     assert done == [(name, threading.main_thread().name) for name in names * 2]
 
 

@@ -44,6 +44,7 @@ from gyoza_tui.backends.docker.usage import UsageReader
 from gyoza_tui.backends.docker.verdict import Verdicts
 from gyoza_tui.backends.docker.volumes import VolumeChanged, Volumes
 from gyoza_tui.models.images import DOCKER
+from gyoza_tui.models.nested import MaySubmit
 
 
 class DockerBackend:
@@ -94,6 +95,13 @@ class DockerBackend:
 
     def op_dir(self, run_dir: Path) -> str:
         return creation.OP_DIR
+
+    @property
+    def shares_op_dir(self) -> bool:
+        return self._binds()
+
+    def may_submit(self, image: str) -> MaySubmit:
+        return MaySubmit.ANY
 
     def image_id(self, image: str) -> str | None:
         with self._engine.api(QUICK_TIMEOUT_S) as api:

@@ -44,6 +44,7 @@ from gyoza_tui.backends.local.stopping import stop, stop_tree
 from gyoza_tui.backends.local.usage import UsageMeter
 from gyoza_tui.backends.local.waiting import wait
 from gyoza_tui.models.images import LOCAL
+from gyoza_tui.models.nested import MaySubmit
 
 _REMAINS_S: Final = 60.0
 _COLLECT_S: Final = 2.0
@@ -120,6 +121,13 @@ class LocalBackend:
 
     def op_dir(self, run_dir: Path) -> str:
         return str(run_dir)
+
+    @property
+    def shares_op_dir(self) -> bool:
+        return True
+
+    def may_submit(self, image: str) -> MaySubmit:
+        return self._ops[image].may_submit if image in self._ops else MaySubmit.NO
 
     def image_id(self, image: str) -> str | None:
         """The digest of the owner's entry."""

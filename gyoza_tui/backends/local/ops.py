@@ -14,13 +14,14 @@ from typing import Any, Final
 from gyoza_tui.models.identity import check_env_name
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import MIB
+from gyoza_tui.models.nested import MaySubmit
 from gyoza_tui.models.values import why_unreadable
 
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _VAR: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OURS: Final = frozenset({"run_dir", "gpu", "worker_id"})
 """What a template may name besides the op's own vars."""
-_KEYS: Final = frozenset({"command", "env", "cwd", "vars"})
+_KEYS: Final = frozenset({"command", "env", "cwd", "vars", "may_submit"})
 _FILE_MAX: Final = MIB
 
 
@@ -42,6 +43,8 @@ class LocalOp:
     cwd: str | None = None
     """None: the run's directory."""
     vars: Mapping[str, str] = field(default_factory=dict)
+    may_submit: MaySubmit = MaySubmit.DEFINITIONS
+    """The most that its runs may create."""
 
     def render(self, template: str, values: Mapping[str, str]) -> str:
         """The template with the op's vars and `values` (of `OURS`) filled in."""
@@ -115,6 +118,7 @@ class _Reading:
             env=self._texts(where, "env", entry.get("env", {})),
             cwd=self._cwd(where, entry.get("cwd")),
             vars=self._texts(where, "vars", entry.get("vars", {})),
+            may_submit=self._may_submit(where, entry.get("may_submit", MaySubmit.DEFINITIONS)),
         )
         self._check_names(where, op)
         self._check_templates(where, op)
@@ -135,6 +139,12 @@ class _Reading:
             return value
         self._fault(f"{where}: cwd must be an absolute path", where, "cwd")
         return None
+
+    def _may_submit(self, where: str, value: Any) -> MaySubmit:
+        if value in list(MaySubmit):
+            return MaySubmit(value)
+        self._fault(f"{where}: may_submit must be {', '.join(MaySubmit)}", where, "may_submit")
+        return MaySubmit.NO
 
     def _texts(self, where: str, key: str, value: Any) -> dict[str, str]:
         if not isinstance(value, dict):

@@ -1,1 +1,1 @@
-"""The duties of a worker, one thread each: heartbeat, verdicts, claim, deliver, reconcile, guard, sample."""
+"""The duties of a worker, a thread each: heartbeat, verdicts, claim, deliver, children, reconcile, guard, sample."""

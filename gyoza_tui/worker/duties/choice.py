@@ -10,8 +10,9 @@ from gyoza_tui.models.nearest import did_you_mean, nearest
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "heartbeat": ("verdicts",),
     "verdicts": ("heartbeat",),
-    "claim": ("heartbeat", "verdicts", "deliver", "reconcile", "guard"),
+    "claim": ("heartbeat", "verdicts", "deliver", "reconcile", "guard", "children"),
     "deliver": ("heartbeat", "verdicts"),
+    "children": ("heartbeat", "verdicts"),
     "reconcile": (),
     "guard": (),
     "sample": (),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
@@ -75,6 +75,15 @@ class RunPlace(Protocol):
     def remove_run_dir(self, name: str) -> None: ...
 
 
+class Channel(Protocol):
+    """Where ops create runs and wait for them."""
+
+    def open(self, row: RunRow, run_dir: Path, op_dir: str, backend: Backend) -> Mapping[str, str]:
+        """Listen for the op, if it may create runs; the variables that it finds. May be repeated."""
+
+    def close(self, key: int) -> None: ...
+
+
 @dataclass
 class Services:
     """Of one attempt."""
@@ -88,6 +97,8 @@ class Services:
     labels: dict[str, str]
     stop_grace_s: float
     gpu: GpuInfo | None = None
+    channel: Channel | None = None
+    """None where no server is asked, as in a script."""
     keep_logs: bool = True
     """Whether `ctx.logs` is filled; the worker's own pipeline has no step that reads it."""
     interrupt: threading.Event = field(default_factory=threading.Event)

@@ -11,7 +11,7 @@ from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.attempt_record import Records
-from gyoza_tui.worker.execution_pipeline.services import Services
+from gyoza_tui.worker.execution_pipeline.services import Channel, Services
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
 from gyoza_tui.worker.identity import Identity
 from gyoza_tui.worker.image_pulls import ImagePulls
@@ -35,6 +35,7 @@ class AttemptServices:
         state_dir: StateDir,
         identity: Identity,
         settings: Settings,
+        channel: Channel,
     ) -> None:
         self._clock = clock
         self._notices = notices
@@ -43,6 +44,7 @@ class AttemptServices:
         self._pulls = pulls
         self._state_dir = state_dir
         self._identity = identity
+        self._channel = channel
         self._log_max = settings.log_max_mb * MIB
         self._stop_grace_s = settings.stop_grace_s
 
@@ -59,6 +61,7 @@ class AttemptServices:
             labels=self._labels(row),
             stop_grace_s=self._stop_grace_s,
             gpu=self._machine.gpu(row),
+            channel=self._channel,
             machine_fault=lambda: self._machine.fault(row),
             keep_logs=False,
             wake=wake,

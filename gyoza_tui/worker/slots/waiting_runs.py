@@ -16,7 +16,6 @@ from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.slots.gate import Gate
-from gyoza_tui.worker.slots.slots import Slots
 from gyoza_tui.worker.wakes import Wakes
 
 _COUNT_S: Final = 1.0
@@ -33,13 +32,20 @@ class WaitingRuns:
     """
 
     def __init__(
-        self, clock: Clock, notices: Notices, journal: Journal, gate: Gate, slots: Slots, wakes: Wakes
+        self,
+        clock: Clock,
+        notices: Notices,
+        journal: Journal,
+        gate: Gate,
+        wake_slot: Callable[[int], None],
+        wakes: Wakes,
     ) -> None:
+        """`wake_slot` lets the thread of a run look at its row again."""
         self._clock = clock
         self._notices = notices
         self._journal = journal
         self._gate = gate
-        self._slots = slots
+        self._wake_slot = wake_slot
         self._wakes = wakes
         self._acts: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
@@ -189,7 +195,7 @@ class WaitingRuns:
     def _changed(self, key: int) -> None:
         """The server counts by the next beat, the time limit by the thread of the run."""
         self._wakes.beat.set()
-        self._slots.wake(key)
+        self._wake_slot(key)
 
     def _answer(self, row: RunRow, go_on: Callable[[], None]) -> None:
         try:

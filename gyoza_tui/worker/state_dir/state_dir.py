@@ -26,6 +26,7 @@ _LOOK_S: Final = 0.2
 """Longer than anybody who only looks holds the lock; see `look.py`."""
 WORKER_LOG: Final = "worker.log"
 _MARKER: Final = ".gyoza-run"
+_SOCKET: Final = ".gyoza-sock"
 _LOG = re.compile(r"gyoza-(.+)-(\d{1,9})-[^-]{1,8}\.log")
 _EPOCH_DIGITS = 15
 """What the server takes: seconds until long after this program."""
@@ -87,7 +88,12 @@ class RunDirs:
             remove_tree(path)
         else:
             path.unlink(missing_ok=True)
+        self.socket_of(name).unlink(missing_ok=True)
         marker.unlink(missing_ok=True)
+
+    def socket_of(self, name: str) -> Path:
+        """Where the attempt's socket is made before it is moved into its directory."""
+        return self._root / (name + _SOCKET)
 
     def run_dirs(self) -> list[str]:
         """The names of all attempts that have a directory here."""

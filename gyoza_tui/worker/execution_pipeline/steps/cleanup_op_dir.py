@@ -21,6 +21,8 @@ def cleanup_op_dir(ctx: ExecutionContext) -> ExecutionContext:
     if services.pump is not None:
         services.pump.join(_LAST_OUTPUT_S)
     services.spool.flush()
+    if services.channel is not None:
+        services.channel.close(row.key)
     if row.create_asked:
         services.remove_attempt()
     try:

@@ -11,8 +11,8 @@ class PrepareInputs:
     """Prepare the inputs for the container execution.
 
     Makes the attempt's own directory, saves the inputs there as a pickle and as JSON, and sets GYOZA_INPUT_PATH,
-    GYOZA_OUTPUT_PATH and their JSON twins. Writing them again after a restart would be harmless, but is left out once
-    the op may be running: it may have written there itself.
+    GYOZA_OUTPUT_PATH and their JSON twins; GYOZA_SOCKET where the op may create runs. Writing the inputs again after a
+    restart would be harmless, but is left out once the op may be running: it may have written there itself.
     """
 
     def __call__(self, ctx: ExecutionContext) -> ExecutionContext:
@@ -24,6 +24,9 @@ class PrepareInputs:
             for name, data in input_files(ctx.inputs).items():
                 (directory / name).write_bytes(data)
         ctx.extras["gyoza_dir"] = str(directory)
-        ctx.env_vars |= path_variables(services.backend.op_dir(directory))
+        op_dir = services.backend.op_dir(directory)
+        ctx.env_vars |= path_variables(op_dir)
         ctx.env_vars |= {"GYOZA_RUN_ID": row.run_id, "GYOZA_ATTEMPT": str(row.attempt)}
+        if services.channel is not None:
+            ctx.env_vars |= services.channel.open(row, directory, op_dir, services.backend)
         return ctx
