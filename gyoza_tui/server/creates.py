@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,11 @@ from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.nested import Parent
 from gyoza_tui.models.runs import DefinitionRunRequest, RunRequest
 from gyoza_tui.models.states import RunState
-from gyoza_tui.server import definitions, retries, rows, schema
+from gyoza_tui.server import definitions, request_hash, retries, rows, schema
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.families import Creator
+from gyoza_tui.server.request_hash import CreateRequest
 from gyoza_tui.server.room import Need
 from gyoza_tui.server.shared_state import SharedState
 
@@ -32,8 +32,7 @@ _NEW_RUN = schema.runs.insert()
 class _New:
     """A run about to be stored."""
 
-    request: RunRequest | DefinitionRunRequest
-    request_hash: str
+    request: CreateRequest
     creator: Creator | None
     spec: OpSpec
     inputs: dict[str, Any]
@@ -45,10 +44,9 @@ def create(shared: SharedState, tx: Transaction, request: RunRequest) -> str:
     creator = _creator(shared, tx, request.parent)
     if creator is not None:
         creator.check_ad_hoc(request)
-    digest = _hash("", request.model_dump_json())
-    if (known := _known(tx, request.id, digest, creator)) is not None:
+    if (known := _known(tx, request, None, creator)) is not None:
         return known
-    return _store(shared, tx, _New(request, digest, creator, request, request.inputs))
+    return _store(shared, tx, _New(request, creator, request, request.inputs))
 
 
 def create_from_definition(shared: SharedState, tx: Transaction, name: str, request: DefinitionRunRequest) -> str:
@@ -56,8 +54,7 @@ def create_from_definition(shared: SharedState, tx: Transaction, name: str, requ
     creator = _creator(shared, tx, request.parent)
     if creator is not None:
         creator.check_definition()
-    digest = _hash(name, request.model_dump_json())
-    if (known := _known(tx, request.id, digest, creator)) is not None:
+    if (known := _known(tx, request, name, creator)) is not None:
         return known
     definition = definitions.find(tx.connection, name, request.version)
     try:
@@ -66,7 +63,7 @@ def create_from_definition(shared: SharedState, tx: Transaction, name: str, requ
         raise Refused(400, ErrorCode.INPUTS, "; ".join(fault.errors)) from None
     overrides = {name: value for name in _OVERRIDES if (value := getattr(request, name)) is not None}
     spec = definition.model_copy(update=overrides)
-    return _store(shared, tx, _New(request, digest, creator, spec, inputs, definition))
+    return _store(shared, tx, _New(request, creator, spec, inputs, definition))
 
 
 def _creator(shared: SharedState, tx: Transaction, parent: Parent | None) -> Creator | None:
@@ -75,6 +72,7 @@ def _creator(shared: SharedState, tx: Transaction, parent: Parent | None) -> Cre
 
 def _store(shared: SharedState, tx: Transaction, new: _New) -> str:
     run_id, now = new.request.id or str(uuid.uuid4()), shared.server_time.shown()
+    definition = None if new.definition is None else new.definition.id
     spec = new.spec.model_dump(mode="json", include=_STORED)
     family: dict[str, Any] = {"priority": new.request.priority}
     if new.creator is not None:
@@ -89,10 +87,10 @@ def _store(shared: SharedState, tx: Transaction, new: _New) -> str:
             "spec": rows.dumps(spec),
             "secret_env": rows.dumps(new.spec.secret_env),
             "inputs": rows.dumps(new.inputs),
-            "op_definition": new.definition and new.definition.id,
+            "op_definition": definition,
             "op_version": new.definition and new.definition.version,
             "topic": new.spec.event_delivery.topic or None,
-            "request_hash": new.request_hash,
+            "request_hash": request_hash.of(new.request, definition),
             "created_at": now,
             "updated_at": now,
             "current_attempt": 1,
@@ -105,16 +103,12 @@ def _store(shared: SharedState, tx: Transaction, new: _New) -> str:
     return run_id
 
 
-def _known(tx: Transaction, run_id: str | None, request_hash: str, creator: Creator | None) -> str | None:
-    run = None if run_id is None else rows.run_row(tx.connection, run_id)
+def _known(tx: Transaction, request: CreateRequest, definition: str | None, creator: Creator | None) -> str | None:
+    run = None if request.id is None else rows.run_row(tx.connection, request.id)
     if run is None:
         return None
-    if run.request_hash != request_hash:
+    if not request_hash.asks_for(run.request_hash, request, definition):
         raise Refused(409, ErrorCode.CONFLICT, f"there is a run {run.id} already, and it asked for something else")
     if run.parent_id != (None if creator is None else creator.run.id):
         raise Refused(409, ErrorCode.CONFLICT, f"there is a run {run.id} already, with another parent")
-    return run_id
-
-
-def _hash(name: str, body: str) -> str:
-    return hashlib.sha256(f"{name}\n{body}".encode()).hexdigest()
+    return request.id

@@ -85,7 +85,14 @@ CREATE TRIGGER queued_leave AFTER UPDATE OF state, need ON runs WHEN OLD.state =
 CREATE TRIGGER queued_delete AFTER DELETE ON runs WHEN OLD.state = 'PENDING' BEGIN UPDATE queued SET runs = runs - 1
     WHERE need = OLD.need; DELETE FROM queued WHERE need = OLD.need AND runs = 0; END;
 """
-TABLES: Final = {2: _VERSION_2, 3: _VERSION_3}
+_VERSION_4: Final = (
+    _VERSION_3
+    + """
+CREATE TABLE wanted (worker_id TEXT NOT NULL, state TEXT NOT NULL, seq INTEGER NOT NULL, asked_by TEXT NOT NULL,
+    since INTEGER NOT NULL, PRIMARY KEY (worker_id));
+"""
+)
+TABLES: Final = {2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4}
 """By version."""
 
 
