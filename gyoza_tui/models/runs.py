@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
@@ -180,8 +180,8 @@ class RunPatch(Wire):
     """Whether a PENDING run is held back."""
     frozen: bool | None = None
     """Whether a run at work is to be frozen."""
-    release: bool | None = None
-    """True: its worker is to stop it and give it back."""
+    release: Literal[True] | None = None
+    """Its worker is to stop it and give it back."""
     by: str | None = Field(default=None, min_length=1, max_length=ASKER_MAX)
     """Who asks for one of these three, for people to read; the role of the key where no name is given."""
 

@@ -22,19 +22,22 @@ NEEDS_MAX: Final = 100
 """Kinds of runs for which the workers are looked at; those that most runs wait for."""
 _PREFIX: Final = "gyoza_server"
 _BACKING_OFF: Final = "backing_off"
+_HELD: Final = "held"
+"""Someone holds it back."""
 _NEXT: Final = "next"
 """A worker has room for it."""
 _NOT_LOOKED_AT: Final = "not_looked_at"
-_REASONS: Final = (*Kind, _BACKING_OFF, _NEXT, _NOT_LOOKED_AT)
+_REASONS: Final = (*Kind, _BACKING_OFF, _HELD, _NEXT, _NOT_LOOKED_AT)
 _WORKER_STATES: Final = (*WorkerState, worker_views.SILENT, worker_views.LOST)
 
 _BY_STATE: Final = select(schema.runs.c.state, func.count()).group_by(schema.runs.c.state)
 _QUEUED: Final = select(schema.queued.c.need, schema.queued.c.runs).order_by(schema.queued.c.runs.desc())
 _LATER: Final = (
     select(schema.runs.c.need, func.count())
-    .where(schema.PENDING, schema.runs.c.not_before > bindparam("due"))
+    .where(schema.PLACEABLE, schema.runs.c.not_before > bindparam("due"))
     .group_by(schema.runs.c.need)
 )
+_HELD_BACK: Final = select(func.count()).where(schema.runs.c.held_by.is_not(None))
 
 
 class ServerCollector:
@@ -62,7 +65,7 @@ class ServerCollector:
         later: dict[str, int] = dict(connection.execute(_LATER, {"due": shared.server_time.due()}).all())
         free = list(rooms.all_rooms(shared.roster, connection, shared.server_time).values())
         whole = rooms.whole_rooms(shared.roster, shared.server_time)
-        found: Counter[str] = Counter()
+        found = Counter({_HELD: connection.execute(_HELD_BACK).scalar_one()})
         for number, (text, total) in enumerate(connection.execute(_QUEUED)):
             found[_BACKING_OFF] += later.get(text, 0)
             reason = _NOT_LOOKED_AT

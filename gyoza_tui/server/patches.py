@@ -5,7 +5,7 @@ from __future__ import annotations
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import RunPatch
 from gyoza_tui.models.states import OWNED, EventType, RunState
-from gyoza_tui.server import assignment, retries, rows, run_ends
+from gyoza_tui.server import assignment, retries, rows, run_ends, wishes
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, not_yours
 from gyoza_tui.server.received import ObjectText
@@ -14,7 +14,10 @@ from gyoza_tui.server.run_change import Entry, RunChange
 from gyoza_tui.server.shared_state import SharedState
 
 
-def patch(shared: SharedState, tx: Transaction, run_id: str, change: RunPatch, outputs: ObjectText | None) -> None:
+def patch(
+    shared: SharedState, tx: Transaction, run_id: str, change: RunPatch, outputs: ObjectText | None, by: str
+) -> None:
+    """`by`: who asks, for people to read."""
     run = RunChange(shared, tx, run_id)
     if change.priority is not None:
         if run.state.terminal and change.state is None:
@@ -30,6 +33,7 @@ def patch(shared: SharedState, tx: Transaction, run_id: str, change: RunPatch, o
         if row.attempt != run.run.current_attempt or run.state not in OWNED or not row.held:
             raise not_yours(run_id)
         run.set_attempt(row.attempt, outputs=outputs.text)
+    wishes.apply(run, change, by)
 
 
 def _move(run: RunChange, change: RunPatch, outputs: ObjectText | None) -> None:

@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 _RUNS: Final = schema.runs.c
 _HELD: Final = select(schema.attempts.c.run_id).where(schema.attempts.c.run_id == _RUNS.id, schema.attempts.c.held)
 _DUE: Final = and_(
-    schema.PENDING,
+    schema.PLACEABLE,
     ~_HELD.exists(),
     or_(_RUNS.not_before.is_(None), _RUNS.not_before <= bindparam("due")),
 )

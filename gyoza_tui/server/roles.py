@@ -38,6 +38,9 @@ class Act(StrEnum):
     CANCEL = "cancel runs"
     RETRY = "retry runs"
     PRIORITIZE = "change priorities"
+    HOLD = "hold runs back"
+    FREEZE = "freeze or thaw runs"
+    RELEASE = "have a worker give runs back"
     BEAT = "send heartbeats"
     CLAIM = "claim runs"
     REPORT = "report on runs or give them back"
@@ -45,13 +48,10 @@ class Act(StrEnum):
     DIRECT = "pause, drain or resume workers"
 
 
+_BOTH: Final = {Act.READ, Act.SUBMIT_CHILDREN, Act.CANCEL, Act.RETRY, Act.FREEZE}
 MAY: Final[dict[Role, frozenset[Act]]] = {
-    Role.WORK: frozenset(
-        {Act.READ, Act.BEAT, Act.CLAIM, Act.REPORT, Act.LEAVE, Act.CANCEL, Act.RETRY, Act.SUBMIT_CHILDREN}
-    ),
-    Role.SUBMIT: frozenset(
-        {Act.READ, Act.DEFINE, Act.SUBMIT, Act.SUBMIT_CHILDREN, Act.CANCEL, Act.RETRY, Act.PRIORITIZE, Act.DIRECT}
-    ),
+    Role.WORK: frozenset(_BOTH | {Act.BEAT, Act.CLAIM, Act.REPORT, Act.LEAVE}),
+    Role.SUBMIT: frozenset(_BOTH | {Act.DEFINE, Act.SUBMIT, Act.PRIORITIZE, Act.HOLD, Act.RELEASE, Act.DIRECT}),
     Role.ADMIN: frozenset(Act),
 }
 ROUTES: Final[dict[tuple[str, str], tuple[Act, ...]]] = {
@@ -66,7 +66,15 @@ ROUTES: Final[dict[tuple[str, str], tuple[Act, ...]]] = {
     ("POST", "/definitions"): (Act.DEFINE,),
     ("POST", "/definitions/{name}/runs"): (Act.SUBMIT, Act.SUBMIT_CHILDREN),
     ("POST", "/runs"): (Act.SUBMIT, Act.SUBMIT_CHILDREN),
-    ("PATCH", "/runs/{run_id}"): (Act.CANCEL, Act.RETRY, Act.PRIORITIZE, Act.REPORT),
+    ("PATCH", "/runs/{run_id}"): (
+        Act.CANCEL,
+        Act.RETRY,
+        Act.PRIORITIZE,
+        Act.HOLD,
+        Act.FREEZE,
+        Act.RELEASE,
+        Act.REPORT,
+    ),
     ("POST", "/runs/{run_id}/events"): (Act.REPORT,),
     ("POST", "/workers/heartbeat"): (Act.BEAT,),
     ("POST", "/workers/{worker_id}/claim"): (Act.CLAIM,),
@@ -106,6 +114,11 @@ def role_of(request: Request) -> Role:
     return role
 
 
+def words_of(request: Request) -> str:
+    """Who sent it, where no name is given."""
+    return f"a key of the role {role_of(request)}"
+
+
 def _refused(role: Role, act: Act) -> Refused:
     able = " or ".join(other for other in Role if act in MAY[other])
     return Refused(403, ErrorCode.ROLE, f"a {role} key may not {act}: use a key of the role {able}")
@@ -113,7 +126,8 @@ def _refused(role: Role, act: Act) -> Refused:
 
 def _acts_of(change: ReceivedPatch) -> list[Act]:
     patch = change.patch
-    acts = [] if patch.priority is None else [Act.PRIORITIZE]
+    asked = {Act.PRIORITIZE: patch.priority, Act.HOLD: patch.held, Act.FREEZE: patch.frozen, Act.RELEASE: patch.release}
+    acts = [act for act, value in asked.items() if value is not None]
     match patch.state:
         case None if change.outputs is None:
             pass

@@ -65,6 +65,13 @@ _LAST_ERROR = (
 )
 
 
+def _wishes_over(target: RunState) -> dict[str, None]:
+    """What is no longer wanted of a run that moves there. What is wanted of one that was taken back stays: its worker
+    may be heard of again."""
+    held = {"held_by": None} if target is not RunState.PENDING else {}
+    return held | {"want": None, "want_by": None} if target.terminal or target is RunState.ASSIGNED else held
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What a timeline is told."""
@@ -165,7 +172,7 @@ class RunChange:
         self.shared.erased = self.shared.erased or "secret_env" in secrets
         if target.terminal:
             values["ended_seq"] = ends.next_seq(self.tx.connection)
-        self.set_run(state=target, **secrets, **values)
+        self.set_run(**_wishes_over(target), state=target, **secrets, **values)
         if target.terminal:
             self.tx.connection.execute(_END_PAUSES, {"the_run": self._id})
             parent_id = self.run.parent_id

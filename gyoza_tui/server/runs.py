@@ -58,6 +58,8 @@ class Placements:
     def of(self, run: Row[Any]) -> str | None:
         if run.state != RunState.PENDING:
             return None
+        if run.held_by is not None:
+            return f"held by {run.held_by} until the hold is ended"
         if run.not_before is not None and run.not_before > self._due:
             return f"waits {max(1, round((run.not_before - self._due) / 1e6))} s before its next attempt"
         if (holder := self._holder(run.id)) is not None:

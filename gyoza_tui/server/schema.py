@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    and_,
     case,
     event,
     func,
@@ -93,8 +94,14 @@ runs: Final = Table(
     Index("runs_end", "ended_seq", sqlite_where=text("ended_seq IS NOT NULL")),
     Index("runs_secrets", "secrets_until", sqlite_where=text("secrets_until IS NOT NULL")),
     Index("runs_state", "state", "seq"),
+    Index("runs_held", "held_by", sqlite_where=text("held_by IS NOT NULL")),
     Index(
-        "runs_pending", "need", text("priority DESC"), text("depth DESC"), "seq", sqlite_where=text("state = 'PENDING'")
+        "runs_pending",
+        "need",
+        text("priority DESC"),
+        text("depth DESC"),
+        "seq",
+        sqlite_where=text("state = 'PENDING' AND held_by IS NULL"),
     ),
     Index("runs_topic", "topic", "seq"),
     Index("runs_definition", "op_definition", "seq"),
@@ -111,6 +118,8 @@ PENDING. `want`: what is wanted of its worker, by whom."""
 
 PENDING: Final = runs.c.state == literal_column(f"'{RunState.PENDING}'")
 """Spelt out: SQLite does not use a partial index for a parameter."""
+PLACEABLE: Final = and_(PENDING, runs.c.held_by.is_(None))
+"""Queued: PENDING, and no one holds it back."""
 
 queued: Final = Table(
     "queued",
@@ -118,20 +127,23 @@ queued: Final = Table(
     Column("need", Text, primary_key=True),
     Column("runs", Integer, nullable=False),
 )
-"""Each need of PENDING runs, and how many they are. Kept by triggers, so that it is always what the rows say."""
+"""Each need of queued runs, and how many they are. Kept by triggers, so that it is always what the rows say."""
 
 _ONE_MORE: Final = "INSERT INTO queued VALUES (NEW.need, 1) ON CONFLICT (need) DO UPDATE SET runs = runs + 1;"
 _ONE_LESS: Final = (
     "UPDATE queued SET runs = runs - 1 WHERE need = OLD.need; DELETE FROM queued WHERE need = OLD.need AND runs = 0;"
 )
+_IS_QUEUED: Final = "NEW.state = 'PENDING' AND NEW.held_by IS NULL"
+_WAS_QUEUED: Final = "OLD.state = 'PENDING' AND OLD.held_by IS NULL"
+_QUEUE_TRIGGERS: Final = {
+    "queued_new": f"INSERT ON runs WHEN {_IS_QUEUED} BEGIN {_ONE_MORE} END",
+    "queued_enter": f"UPDATE OF state, need, held_by ON runs WHEN {_IS_QUEUED} BEGIN {_ONE_MORE} END",
+    "queued_leave": f"UPDATE OF state, need, held_by ON runs WHEN {_WAS_QUEUED} BEGIN {_ONE_LESS} END",
+    "queued_delete": f"DELETE ON runs WHEN {_WAS_QUEUED} BEGIN {_ONE_LESS} END",
+}
 queued.add_is_dependent_on(runs)
-for _name, _when, _change in (
-    ("queued_new", "INSERT ON runs WHEN NEW.state = 'PENDING'", _ONE_MORE),
-    ("queued_enter", "UPDATE OF state, need ON runs WHEN NEW.state = 'PENDING'", _ONE_MORE),
-    ("queued_leave", "UPDATE OF state, need ON runs WHEN OLD.state = 'PENDING'", _ONE_LESS),
-    ("queued_delete", "DELETE ON runs WHEN OLD.state = 'PENDING'", _ONE_LESS),
-):
-    _trigger = DDL(f"CREATE TRIGGER {_name} AFTER {_when} BEGIN {_change} END")  # type: ignore[no-untyped-call]
+for _name, _rest in _QUEUE_TRIGGERS.items():
+    _trigger = DDL(f"CREATE TRIGGER {_name} AFTER {_rest}")  # type: ignore[no-untyped-call]
     event.listen(queued, "after_create", _trigger)
 
 attempts: Final = Table(
@@ -322,7 +334,12 @@ def _to_version_5(connection: Connection) -> None:
     ):
         connection.execute(text(f"ALTER TABLE {column}"))
     connection.execute(text("DROP INDEX IF EXISTS runs_pending"))
-    _create_indexes(connection, "runs_pending", "runs_children", "runs_ended", "runs_end", "attempts_waiting")
+    for name, rest in _QUEUE_TRIGGERS.items():
+        connection.execute(text(f"DROP TRIGGER {name}"))
+        connection.execute(text(f"CREATE TRIGGER {name} AFTER {rest}"))
+    _create_indexes(
+        connection, "runs_pending", "runs_held", "runs_children", "runs_ended", "runs_end", "attempts_waiting"
+    )
 
 
 def _create_indexes(connection: Connection, *names: str) -> None:

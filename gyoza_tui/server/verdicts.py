@@ -8,7 +8,7 @@ from sqlalchemy import Row
 
 from gyoza_tui.models.states import OWNED, RunState
 from gyoza_tui.models.workers import RunningOpReport, RunVerdict, Verdict
-from gyoza_tui.server import eviction, rooms, waiting_and_frozen
+from gyoza_tui.server import eviction, rooms, waiting_and_frozen, wishes
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.room import Need, Room
 from gyoza_tui.server.roster import Known
@@ -26,7 +26,8 @@ def of(shared: SharedState, tx: Transaction, known: Known, op: RunningOpReport, 
     verdict = _judged(shared, run, known, op)
     if verdict is Verdict.OK and run.state is RunState.RUNNING and not late:
         waiting_and_frozen.take(run, op)
-    return RunVerdict(state=run.state, attempt=run.run.current_attempt, verdict=verdict)
+    want = wishes.of_beat(run.run, known) if verdict is Verdict.OK else None
+    return RunVerdict(state=run.state, attempt=run.run.current_attempt, verdict=verdict, want=want)
 
 
 def _judged(shared: SharedState, run: RunChange, known: Known, op: RunningOpReport) -> Verdict:

@@ -96,7 +96,8 @@ def test_the_right_of_the_parent_decides_what_it_creates(gyoza: Cluster) -> None
     worker = gyoza.worker()
     gyoza.post("/definitions", {"id": "op", "version": "1", "image": "busybox", "secret_env": {"A": "hush"}})
     parents = {right: started(worker, may_submit=right) for right in MaySubmit}
-    for what in ({"of": "op"}, {}):
+    kinds: list[dict[str, Any]] = [{"of": "op"}, {}]
+    for what in kinds:
         refused = worker.submit(parents[MaySubmit.NO], 409, **what)
         assert (refused["code"], "may not submit runs" in refused["detail"]) == ("may_submit", True)
     worker.submit(parents[MaySubmit.DEFINITIONS], of="op")
@@ -104,7 +105,8 @@ def test_the_right_of_the_parent_decides_what_it_creates(gyoza: Cluster) -> None
     assert (refused["code"], "of definitions only" in refused["detail"]) == ("may_submit", True)
     worker.submit(parents[MaySubmit.ANY], of="op")
     worker.submit(parents[MaySubmit.ANY], env={"A": "b"})
-    for more in ({"volumes": {"/data": "/data"}}, {"secret_env": {"A": "hush"}}):
+    kinds = [{"volumes": {"/data": "/data"}}, {"secret_env": {"A": "hush"}}]
+    for more in kinds:
         refused = worker.submit(parents[MaySubmit.ANY], 409, **more)
         assert (refused["code"], "volumes or secret_env" in refused["detail"]) == ("may_submit", True)
     assert [counters(gyoza, parents[right]["id"])[0] for right in MaySubmit] == [0, 1, 2]
@@ -115,7 +117,7 @@ def test_no_child_has_a_wider_right_than_its_parent(of: str, gyoza: Cluster) -> 
     worker = gyoza.worker()
     gyoza.post("/definitions", {"id": "op", "version": "1", "image": "busybox", "may_submit": "any"})
     parent = started(worker, may_submit="definitions" if of else "any")
-    fields = {} if of else {"may_submit": "definitions"}
+    fields: dict[str, Any] = {} if of else {"may_submit": "definitions"}
     assert worker.submit(parent, of=of, **fields)["may_submit"] == "definitions"
 
 

@@ -73,6 +73,22 @@ def test_a_reservation_is_shown_and_ends_with_its_run(gyoza: Cluster) -> None:
     assert gyoza.get("/workers/w1")["reserved"] is None
 
 
+def test_a_held_run_gets_no_worker(gyoza: Cluster) -> None:
+    worker, runs = filled(gyoza)
+    gyoza.patch("big", held=True)
+    for _ in range(10):
+        runs = turn(gyoza, worker, runs)
+    assert gyoza.get("/workers/w1")["reserved"] is None
+    gyoza.patch("big", held=False)
+    while not gyoza.get("/workers/w1")["reserved"]:
+        runs = turn(gyoza, worker, runs)
+    gyoza.patch("big", held=True)
+    gyoza.clock.advance(2)
+    worker.beat()
+    worker.claim(1)
+    assert gyoza.get("/workers/w1")["reserved"] is None
+
+
 def test_it_starves_where_nothing_is_reserved(tmp_path: Path) -> None:
     with cluster(tmp_path / "db", timings=Timings(passed_over_s=0)) as gyoza:
         assert rounds_until_big(gyoza) == 99

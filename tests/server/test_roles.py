@@ -33,6 +33,9 @@ REQUESTS: Final[dict[tuple[str, str], dict[Act, list[Any]]]] = {
         Act.CANCEL: [{"state": "CANCELLED"}, {"state": "CANCELLED", "reason": "why"}],
         Act.RETRY: [{"state": "PENDING"}, {"state": "PENDING", "reason": "why"}],
         Act.PRIORITIZE: [{"priority": 7}],
+        Act.HOLD: [{"held": True}, {"held": False}],
+        Act.FREEZE: [{"frozen": True}, {"frozen": False}],
+        Act.RELEASE: [{"release": True}],
         Act.REPORT: [
             {"outputs": {}},
             *({"state": "PENDING", name: value} for name, value in OWN.items()),
@@ -95,9 +98,9 @@ def test_each_role_on_each_route(keyed: Cluster) -> None:
 
 def test_what_the_contract_gives_each_role() -> None:
     """From the contract's words, not from the table."""
-    both = {Act.READ, Act.CANCEL, Act.RETRY, Act.SUBMIT_CHILDREN}
+    both = {Act.READ, Act.CANCEL, Act.RETRY, Act.FREEZE, Act.SUBMIT_CHILDREN}
     assert MAY[Role.WORK] == both | {Act.BEAT, Act.CLAIM, Act.REPORT, Act.LEAVE}
-    assert MAY[Role.SUBMIT] == both | {Act.DEFINE, Act.SUBMIT, Act.PRIORITIZE, Act.DIRECT}
+    assert MAY[Role.SUBMIT] == both | {Act.DEFINE, Act.SUBMIT, Act.PRIORITIZE, Act.HOLD, Act.RELEASE, Act.DIRECT}
     assert MAY[Role.ADMIN] == set(Act)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import RetryPolicy
-from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.runs import OpRun, RunPatch
 from gyoza_tui.models.states import RunState
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.hooks import Hooks
@@ -97,6 +97,14 @@ def test_what_this_worker_can_never_take_is_not_waited_for(server: ServerThread,
     assert lab.worker(settings={"tags": ("here",)}).run_all() == 0
     assert server.client.get_run(mine.id).state is RunState.COMPLETED
     assert _states(server).count(RunState.PENDING) == 3
+
+
+def test_what_is_held_back_is_not_waited_for(server: ServerThread, lab: Lab) -> None:
+    held = server.client.create_run("op")
+    server.client.patch_run(held.id, RunPatch(held=True))
+    server.client.create_run("op", tags=["elsewhere"])
+    assert lab.worker().run_all() == 0
+    assert _states(server) == [RunState.PENDING] * 2
 
 
 def test_an_engine_that_is_away_for_a_moment_is_waited_for(server: ServerThread, lab: Lab) -> None:

@@ -39,6 +39,9 @@ PATCHES: Final[dict[str, Any]] = {
     "cancel": {"value": {"state": "CANCELLED", "reason": "wrong input"}},
     "retry": {"value": {"state": "PENDING"}},
     "priority": {"value": {"priority": 10}},
+    "hold": {"value": {"held": True, "by": "anna"}},
+    "freeze": {"value": {"frozen": True, "by": "anna"}},
+    "release": {"value": {"release": True, "by": "anna"}},
     "give back": {
         "value": {
             "state": "PENDING",

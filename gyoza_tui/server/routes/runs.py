@@ -83,10 +83,12 @@ async def get_run(
 async def update_run(
     shared: Shared, http: Request, run_id: RunId, change: Annotated[ReceivedPatch, READ, Body(openapi_examples=PATCHES)]
 ) -> Response:
-    """Cancel (`CANCELLED`), retry (`PENDING` of a run that has ended), change the priority; a worker gives a run
-    back with `PENDING` and its lease."""
+    """Cancel (`CANCELLED`), retry (`PENDING` of a run that has ended), change the priority, hold back (`held`) while it
+    is PENDING, freeze or thaw (`frozen`), have its worker give it back (`release`). A worker gives a run back with
+    `PENDING` and its lease."""
     roles.check_patch(http, change)
-    await shared.change(lambda tx: patches.patch(shared, tx, run_id, change.patch, change.outputs))
+    by = change.patch.by or roles.words_of(http)
+    await shared.change(lambda tx: patches.patch(shared, tx, run_id, change.patch, change.outputs, by))
     return await reply_run(shared, run_id)
 
 

@@ -86,7 +86,7 @@ async def want_state(
 ) -> Response:
     """Have a worker pause, drain or claim again. This holds until another state is wanted, also for a worker that is
     started again; a drain becomes `paused` when the worker has ended. `GET /workers` has what the worker made of it."""
-    by = request.by or f"a key of the role {roles.role_of(http)}"
+    by = request.by or roles.words_of(http)
     return reply(await shared.change(lambda tx: wanted_state.want(shared, tx, worker_id, request.wanted, by)))
 
 

@@ -102,6 +102,8 @@ class EmptyCheck:
                 return False
 
     def _suits(self, run: OpRun) -> bool:
+        if run.held is not None:  # it may be held for ever
+            return False
         admission, tags = self._admission, set(self._context.tags)
         gpus = [set(gpu.tags) for gpu in admission.offered.gpus]
         tagged = any(set(run.tags) <= tags | more for more in (set(), *gpus))
