@@ -95,6 +95,7 @@ def _row(worker: WorkerView, times: Times) -> Row:
 
     all_of, free = worker.resources, worker.free
     running = [op.id for op in worker.running_ops]
+    awake = sum(op.waiting is None for op in worker.running_ops)
     return [
         (str(worker.state), _STYLES.get(worker.state, "")),
         (worker.worker_id, ""),
@@ -102,7 +103,7 @@ def _row(worker: WorkerView, times: Times) -> Row:
         (f"{_gb(free.ram_mb)}/{_gb(all_of.ram_mb)}", ""),
         (f"{_unused(worker)}/{len(all_of.gpus)}" if all_of.gpus else "-", ""),
         (f"{_gb(_vram(free))}/{_gb(_vram(all_of))}" if all_of.gpus else "-", ""),
-        ("-" if worker.max_runs is None else f"{max(0, worker.max_runs - len(running))}/{worker.max_runs}", ""),
+        ("-" if worker.max_runs is None else f"{max(0, worker.max_runs - awake)}/{worker.max_runs}", ""),
         (" ".join(short_ids(running).values()), ""),
         (times.told(worker.last_seen), "dim"),
     ]
@@ -137,7 +138,7 @@ def _described(worker: WorkerView, times: Times) -> Iterator[str]:
         "backends": ", ".join(worker.backends),
         "ops": ", ".join(f"local://{op}" for op in worker.ops),
         "reserved": (worker.reserved or "").removeprefix("reserved "),
-        "runs": f"{len(worker.running_ops)}" + ("" if worker.max_runs is None else f" of at most {worker.max_runs}"),
+        "runs": _runs(worker),
     }
     for name, value in facts.items():
         if value:
@@ -150,7 +151,17 @@ def _described(worker: WorkerView, times: Times) -> Iterator[str]:
     for op in worker.running_ops:
         attempt = f" attempt {op.attempt}" if op.attempt else ""
         phase = (op.phase or "taken on").replace("_", " ")
+        if op.waiting is not None:
+            phase = f"waiting for {op.waiting.left} of {op.waiting.of}"
         yield visible(f"run {op.id}{attempt}: {phase}, {op.image}")
+
+
+def _runs(worker: WorkerView) -> str:
+    waiting = sum(op.waiting is not None for op in worker.running_ops)
+    limit = "" if worker.max_runs is None else f" of at most {worker.max_runs}"
+    return f"{len(worker.running_ops) - waiting}{limit}" + (
+        f", {waiting} waiting for their children" if waiting else ""
+    )
 
 
 def _gpu(gpu: GpuReport, free_mb: int) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
-from gyoza_tui.models.workers import WorkerView
+from gyoza_tui.models.workers import ClaimRequest, WorkerView
 from tests.cli.conftest import Verb
 from tests.cli.stage import Actor
 from tests.servers import ServerThread
@@ -74,6 +75,23 @@ def test_all_about_one(verb: Verb, lab: ServerThread) -> None:
     gpus = [line for line in lines if line.startswith("gpu ")]
     assert sorted(line.split()[2] for line in gpus) == ["16576", "24576"]
     assert "rtx4090" in gpus[0]
+
+
+def test_runs_that_wait_take_no_slot(verb: Verb, lab: ServerThread) -> None:
+    report = {"resources": {"cpu_cores": 4}, "max_runs": 2, "features": ["waiting"]}
+    beat: dict[str, Any] = {"worker_id": "cpu-01", **report}
+    lab.client.heartbeat(**beat)
+    run = lab.client.create_run("busybox", id="parent", constraints={"cpu": 3})
+    [taken] = lab.client.claim("cpu-01", ClaimRequest(max=1, wait_s=5)).runs
+    assert taken.id == run.id
+    waiting = {"left": 3, "of": 8, "since": "2026-01-01T00:00:00Z"}
+    listed = {"id": run.id, "image": "busybox", "attempt": 1, "lease": taken.lease, "waiting": waiting}
+    lab.client.heartbeat(**beat, running_ops=[listed])
+    lines = verb("workers", "cpu-01").out.splitlines()
+    assert "runs     0 of at most 2, 1 waiting for their children" in lines
+    assert "run parent attempt 1: waiting for 3 of 8, busybox" in lines
+    [cpu] = [line.split() for line in verb("workers").out.splitlines() if "cpu-01" in line]
+    assert "2/2" in cpu
 
 
 def test_one_that_is_not_there(verb: Verb, lab: ServerThread) -> None:
