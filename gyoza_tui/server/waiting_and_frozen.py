@@ -50,6 +50,7 @@ def _return(run: RunChange, row: Row[Any], now: Micros) -> None:
 
 def _answer_polls(run: RunChange, worker_id: str) -> None:
     """What its worker asks for now depends on who waits there."""
-    claims = run.shared.claims
+    claims, ends = run.shared.claims, run.shared.ends
     run.shared.work_changed = True
     run.tx.after_commit(lambda: claims.answer_empty(claims.open(worker_id)))
+    run.tx.after_commit(lambda: ends.answer_worker(worker_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,24 @@ def test_a_change_of_waiting_answers_the_worker_s_open_claims(gyoza: Cluster) ->
     awake(worker, run)
     assert claim.result(5) == []
     assert not others.done()
+
+
+def test_a_change_of_waiting_answers_what_the_worker_asks_of_ends(gyoza: Cluster) -> None:
+    worker = gyoza.worker(max_runs=1)
+    run = started(worker)
+
+    def ask() -> Future[Any]:
+        asked = {"parents": {"another": 0}, "wait_s": 20, "worker_id": worker.id}
+        return gyoza.threads.submit(gyoza.post, "/ended", asked)
+
+    asked = ask()
+    wait(worker, run)
+    assert asked.result(5)["runs"] == []
+    asked = ask()
+    wait(worker, run, left=7)
+    assert not asked.done(), "it still waits"
+    awake(worker, run)
+    assert asked.result(5)["runs"] == []
 
 
 def test_the_timeline_has_the_first_wait_and_the_last_return(gyoza: Cluster) -> None:
