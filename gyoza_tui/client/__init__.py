@@ -6,11 +6,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from gyoza_tui.client._client import Claimed, GyozaClient, Page
+from gyoza_tui.client.ends import Waited
 
 if TYPE_CHECKING:
     gyoza_client: GyozaClient
 
-__all__ = ["Claimed", "GyozaClient", "Page", "gyoza_client"]
+__all__ = ["Claimed", "GyozaClient", "Page", "Waited", "gyoza_client"]
 
 _lock = threading.Lock()
 

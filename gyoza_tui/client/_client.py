@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ALL_COMPLETED
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 import httpx
 from pydantic import SecretStr
 
-from gyoza_tui.client import endpoints
+from gyoza_tui.client import endpoints, ends
 from gyoza_tui.client.answers import UNSIGNED, NotOurAnswer
 from gyoza_tui.client.endpoints import Endpoint
+from gyoza_tui.client.ends import Waited
 from gyoza_tui.client.replies import capped, parsed, read_as
 from gyoza_tui.models.definitions import OpDefinition
 from gyoza_tui.models.faults import SettingsError
@@ -244,6 +246,13 @@ class GyozaClient:
     def ended(self, request: EndedRequest) -> Ended:
         """The runs that have ended of those that the request is about; waits up to `request.wait_s` for a first one."""
         return self._send(endpoints.ENDED, request, timeout_s=(self._timeout.read or 30.0) + request.wait_s)
+
+    def wait(self, run_ids: Iterable[str], timeout_s: float | None = None, return_when: str = ALL_COMPLETED) -> Waited:
+        """Wait for the ends of runs, as `concurrent.futures.wait` does; what is not COMPLETED counts as an exception.
+
+        At a server that does not report ends each run is looked at, up to every 2 s.
+        """
+        return ends.wait(self, run_ids, timeout_s, return_when)
 
     def topic_events(self, topic: str, *, after: str | None = None, wait_s: float = 0) -> Page:
         """A page of the topic's feed behind the cursor `after`; `items` are TopicEvents."""

@@ -74,6 +74,15 @@ def _is_of_role(error: httpx.HTTPStatusError) -> bool:
     return error.response.status_code == 403 and error_code(error) == ErrorCode.ROLE
 
 
+def not_served(error: httpx.HTTPError) -> bool:
+    """Whether the server has no such endpoint, as another one, or an older one of ours."""
+    return (
+        isinstance(error, httpx.HTTPStatusError)
+        and error.response.status_code in (404, 405)
+        and error_code(error) is None
+    )
+
+
 def retry_after_s(error: httpx.HTTPError) -> float | None:
     """Seconds that the server asks to wait; None when it does not say."""
     if not isinstance(error, httpx.HTTPStatusError):
@@ -124,7 +133,7 @@ def trouble(error: httpx.HTTPError) -> Trouble:
             return Trouble.ROLE
         case httpx.HTTPStatusError() if error.response.status_code in (401, 403):
             return Trouble.KEY
-        case httpx.HTTPStatusError() if error.response.status_code in (404, 405) and error_code(error) is None:
+        case httpx.HTTPStatusError() if not_served(error):
             return Trouble.NOT_GYOZA
         case NotOurAnswer():
             return Trouble.NOT_GYOZA

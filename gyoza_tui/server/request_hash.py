@@ -56,7 +56,7 @@ def _said(request: CreateRequest, include: dict[str, Any] | None = None) -> dict
 def _until_schema_4(request: CreateRequest, definition: str | None) -> str | None:
     """None where the request says what could not be said then."""
     fields = _UNTIL_SCHEMA_4[type(request)]
-    if request.parent is not None or _said(request) != _said(request, fields):
+    if _said(request) != _said(request, fields):
         return None
     body = request.model_dump_json(include=fields)
     return hashlib.sha256(f"{definition or ''}\n{body}".encode()).hexdigest()

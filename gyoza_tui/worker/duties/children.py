@@ -10,14 +10,13 @@ from typing import Any, Final
 import httpx
 
 from gyoza_tui.client import GyozaClient
-from gyoza_tui.client.answers import Meaning, meaning
+from gyoza_tui.client.answers import Meaning, meaning, not_served
 from gyoza_tui.client.endpoints import ENDED, GET_RUN, Endpoint
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.limits import CLAIM_WAIT_S_MAX, ENDED_IDS_MAX
 from gyoza_tui.models.runs import Ended, EndedRequest, EndedRun, OpRun
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.notices.notices import Notices
-from gyoza_tui.worker.op_channel.asks import lacks_ends
 from gyoza_tui.worker.op_channel.op_channel import OpChannel
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.wakes import Wakes
@@ -59,7 +58,7 @@ class ChildEnds(Duty):
         try:
             ended = self._client.ended(request)
         except httpx.HTTPError as error:
-            if not lacks_ends(error):
+            if not not_served(error):
                 raise self._fault(ENDED, error) from None
             self._ask_for_each(server_id)
             return _POLL_S

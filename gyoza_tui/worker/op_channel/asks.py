@@ -9,7 +9,7 @@ import httpx
 from pydantic import ValidationError
 
 from gyoza_tui.client import GyozaClient
-from gyoza_tui.client.answers import error_code
+from gyoza_tui.client.answers import error_code, not_served
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.failures import Failure
 from gyoza_tui.models.identity import check_id
@@ -21,7 +21,6 @@ from gyoza_tui.worker.op_channel.messages import Refusal, State, Submit
 
 _CHECKED_MAX: Final = 16
 """Children that one wait is checked for. An op that names another's run waits for ever: it is told of no end of it."""
-_NO_ENDPOINT: Final = (404, 405)
 
 
 class Look(NamedTuple):
@@ -33,13 +32,6 @@ class Look(NamedTuple):
     """Those of the unknown ones that are children of that run."""
     reports_ends: bool = True
     """Whether the server has the endpoint for that."""
-
-
-def lacks_ends(error: httpx.HTTPError) -> bool:
-    """Whether the server has no `POST /ended`."""
-    if not isinstance(error, httpx.HTTPStatusError):
-        return False
-    return error.response.status_code in _NO_ENDPOINT and error_code(error) is None
 
 
 def named_definition(what: str) -> tuple[str, str | None] | None:
@@ -91,7 +83,7 @@ def look(client: GyozaClient, run_id: str, cursor: int, unknown: Collection[str]
             if len(ended.runs) < ENDED_REPLY_MAX:
                 break
     except httpx.HTTPStatusError as error:
-        if not lacks_ends(error):
+        if not not_served(error):
             raise
         return Look([], cursor, [], reports_ends=False)
     ends = {run.id for run in found}
