@@ -190,6 +190,8 @@ class RunVerdict(Wire):
     verdict: Verdict
     want: Want | None = None
     """What is wanted of the run beside that; only to a worker with the feature `freeze`, or `waiting`."""
+    want_by: str | None = None
+    """Who wants that, for people to read."""
 
 
 class HeartbeatReply(Wire):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.runs import EventReport
@@ -19,6 +19,8 @@ from gyoza_tui.worker.op_output.redaction import redacted, redacted_report
 from gyoza_tui.worker.wakes import Wakes
 
 _WAIT_SLICE_S = 30.0
+_IN_BEATS: Final = frozenset({"cleaned", "frozen_since"})
+"""Changes that the server learns by a beat."""
 
 
 class Records(NamedTuple):
@@ -58,7 +60,7 @@ class AttemptRecord:
 
     def update(self, **changes: object) -> None:
         self._journal.update(self._key, **changes)
-        if "cleaned" in changes:
+        if changes.keys() & _IN_BEATS:
             self._records.wakes.beat.set()
 
     def begin_step(self, step: str) -> None:

@@ -27,6 +27,7 @@ from gyoza_tui.worker.duties.deliver import Deliver
 from gyoza_tui.worker.duties.disk_samples import DiskSamples
 from gyoza_tui.worker.duties.duty import Duty, Keeper
 from gyoza_tui.worker.duties.empty_check import EmptyCheck
+from gyoza_tui.worker.duties.freeze_reports import FreezeReports
 from gyoza_tui.worker.duties.frozen_runs import FrozenRuns
 from gyoza_tui.worker.duties.guard import Guard
 from gyoza_tui.worker.duties.heartbeat import Heartbeat
@@ -67,6 +68,7 @@ from gyoza_tui.worker.shutdown.signals import Signals
 from gyoza_tui.worker.shutdown.stages import Stages
 from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.slots.attempt_services import AttemptServices
+from gyoza_tui.worker.slots.freeze_wishes import FreezeWishes
 from gyoza_tui.worker.slots.gate import Gate
 from gyoza_tui.worker.slots.machine import Machine
 from gyoza_tui.worker.slots.slot import Slot
@@ -156,13 +158,14 @@ class Parts:
             clock, notices, client, link, state_dir, self.waiting_runs, settings.allow_submit, wakes.children
         )
         attempts = AttemptServices(
-            clock, notices, self.records, machine, self.pulls, state_dir, identity, settings, channel
+            clock, notices, self.records, machine, self.pulls, state_dir, identity, settings, channel, gate.look
         )
         make_slot = partial(Slot, clock, notices, journal, self.records, machine, attempts, pipeline)
         turn = Turn(clock, journal, admission, gate)
         self.slots = Slots(clock, journal, context, wakes, machine, turn, gate, make_slot)
 
-        self.verdicts = Verdicts(clock, notices, link, journal, self.slots, context, wanted, stop_before_s)
+        self.freeze_wishes = wishes = FreezeWishes(clock, notices, journal, gate, self.slots, wakes)
+        self.verdicts = Verdicts(clock, notices, link, journal, self.slots, context, wanted, wishes, stop_before_s)
         self.presence = Presence(identity, context, capacity, admission, pool, mode, wanted, settings.away_s)
         self.heartbeat = Heartbeat(clock, notices, wakes, client, link, journal, self.presence, wanted, self.verdicts)
 
@@ -176,9 +179,10 @@ class Parts:
 
         orphaned = OrphanedContainers(clock, notices, journal, self.slots, identity, stop_grace_s)
         retention = Retention(journal, state_dir, clock, settings)
-        frozen = FrozenRuns(clock, notices, journal, self.slots, identity)
+        frozen = FrozenRuns(clock, notices, journal, self.slots, wishes, wakes, identity)
+        told = FreezeReports(client, link, journal, wishes, identity)
         states = RunStates(client, link, journal, self.slots, context)
-        self.reconcile = Reconcile(clock, notices, wakes, pool, self.slots, orphaned, retention, frozen, states)
+        self.reconcile = Reconcile(clock, notices, wakes, pool, self.slots, orphaned, retention, frozen, told, states)
 
         samples = DiskSamples(clock, journal, pool, state_dir)
         room_maker = RoomMaker(notices, journal, pool, self.slots, state_dir)

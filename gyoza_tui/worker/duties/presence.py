@@ -84,6 +84,7 @@ def _report(row: RunRow, *, with_inputs: bool) -> RunningOpReport:
         lease=row.lease,
         phase=row.step or "claimed",
         waiting=_waiting(row),
+        frozen=None if row.frozen_since is None else datetime.fromtimestamp(row.frozen_since, UTC),
     )
 
 

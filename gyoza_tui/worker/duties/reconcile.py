@@ -7,6 +7,7 @@ from typing import Final
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.duties.duty import Duty
+from gyoza_tui.worker.duties.freeze_reports import FreezeReports
 from gyoza_tui.worker.duties.frozen_runs import FrozenRuns
 from gyoza_tui.worker.duties.orphaned_containers import OrphanedContainers
 from gyoza_tui.worker.duties.retention import Retention
@@ -34,6 +35,7 @@ class Reconcile(Duty):
         orphaned: OrphanedContainers,
         retention: Retention,
         frozen_runs: FrozenRuns,
+        freeze_reports: FreezeReports,
         run_states: RunStates,
     ) -> None:
         super().__init__(clock, notices, wakes.reconcile)
@@ -43,6 +45,7 @@ class Reconcile(Duty):
         self._orphaned = orphaned
         self._retention = retention
         self._frozen_runs = frozen_runs
+        self._freeze_reports = freeze_reports
         self._run_states = run_states
 
     def tick(self) -> float:
@@ -55,6 +58,7 @@ class Reconcile(Duty):
                 self._orphaned.remove(self._pool[name])
                 self._retention.prune()
             self._frozen_runs.look(self._pool[name])
+        self._freeze_reports.send()
         ask_again_s = self._run_states.ask()
         if ask_again_s is not None:
             return min(INTERVAL_S, ask_again_s)

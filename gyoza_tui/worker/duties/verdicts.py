@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.states import RunState
-from gyoza_tui.models.workers import HeartbeatReply, RunVerdict, Verdict, Want
+from gyoza_tui.models.workers import Feature, HeartbeatReply, RunVerdict, Verdict, Want
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.slots.freeze_wishes import FreezeWishes
 from gyoza_tui.worker.wanted_state import WantedState
 from gyoza_tui.worker.worker_context.types import WorkerContext
 
@@ -33,6 +34,7 @@ class Verdicts(Duty):
         slots: Slots,
         context: WorkerContext,
         wanted: WantedState,
+        freeze_wishes: FreezeWishes,
         stop_before_s: float | None,
     ) -> None:
         """`stop_before_s`: how long before the server may give our runs away they are stopped; None: they go on."""
@@ -42,6 +44,7 @@ class Verdicts(Duty):
         self._slots = slots
         self._context = context
         self._wanted = wanted
+        self._freeze_wishes = freeze_wishes
         self._stop_before_s = stop_before_s
         self._heard: queue.SimpleQueue[tuple[Sequence[RunRow], HeartbeatReply]] = queue.SimpleQueue()
 
@@ -69,6 +72,9 @@ class Verdicts(Duty):
             if newest[row.run_id] == row.key:
                 self._context.set_run_state(row.run_id, verdict.state)
                 self._judge(now, verdict)
+                if verdict.verdict is Verdict.OK and Feature.FREEZE in reply.features:
+                    by = verdict.want_by or "the server"
+                    self._freeze_wishes.hear(now, by, frozen=verdict.want is Want.FROZEN)
             else:
                 self._slots.intend(now, Intent.LOST, "this worker has a newer attempt")
 

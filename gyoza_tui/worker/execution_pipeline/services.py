@@ -119,6 +119,7 @@ class Services:
     filled_disk: Callable[[], str] = str
     """How this attempt filled a disk and is stopped for it; empty when it did not."""
     on_pull: Callable[[PullProgress], None] = lambda _progress: None
+    on_thaw: Callable[[], None] = lambda: None
     warn: Callable[[str], None] = log.warning
 
     def check_intent(self) -> None:
@@ -142,7 +143,7 @@ class Services:
         `broken_patience_s`, where it differs, is for an engine that answers and cannot do its work.
         """
         began = self.clock.boot()
-        backoff = self._backoff()
+        backoff = self.backoff()
         try:
             while True:
                 try:
@@ -237,7 +238,7 @@ class Services:
         self, what: str, call: Callable[[], _T], trouble: tuple[type[Exception], ...] = (BackendError,)
     ) -> _T:
         """`call()`, repeated until it succeeds; a backend's error is raised once the patience with it is over."""
-        backoff, patience = self._backoff(), Patience(self.clock)
+        backoff, patience = self.backoff(), Patience(self.clock)
         while True:
             try:
                 done = call()
@@ -252,7 +253,7 @@ class Services:
                 self.again = None
                 return done
 
-    def _backoff(self) -> Backoff:
+    def backoff(self) -> Backoff:
         return Backoff(self.clock, _PAUSES_S, jitter=False)
 
     def _pause(self, why: str, pause_s: float, unless: threading.Event) -> None:

@@ -38,6 +38,8 @@ CREATE TABLE runs (
     last_line TEXT NOT NULL DEFAULT '', seen INTEGER NOT NULL DEFAULT 0, left_at REAL, frozen_since REAL,
     waiting_since REAL, waits_left INTEGER NOT NULL DEFAULT 0, waits_of INTEGER NOT NULL DEFAULT 0,
     waited_s REAL NOT NULL DEFAULT 0, freeze_by TEXT NOT NULL DEFAULT '', frozen_s REAL NOT NULL DEFAULT 0,
+    thaw_asked INTEGER NOT NULL DEFAULT 0, server_wants_frozen INTEGER NOT NULL DEFAULT 0,
+    freeze_untold INTEGER NOT NULL DEFAULT 0,
     UNIQUE (server_id, run_id, attempt, lease)
 );
 CREATE INDEX runs_open ON runs (acked, cleaned);
@@ -81,6 +83,9 @@ ALTER TABLE runs ADD COLUMN waits_of INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN waited_s REAL NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN freeze_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN frozen_s REAL NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN thaw_asked INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN server_wants_frozen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN freeze_untold INTEGER NOT NULL DEFAULT 0;
 """,
 }
 """From each older version to the next."""

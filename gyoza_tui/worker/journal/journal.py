@@ -46,9 +46,13 @@ REPLACED: Final = "replaced"
 """The words of a report that others were sent for."""
 
 _WAITING: Final = frozenset({"waiting_since", "waits_left", "waits_of", "waited_s"})
-_NOT_MISSED: Final = _WAITING | {"create_asked", "handle", "started_at", "exit", "frozen_since", "filled_disk"}
+_FREEZING: Final = frozenset(
+    {"freeze_by", "thaw_asked", "frozen_since", "frozen_s", "server_wants_frozen", "freeze_untold"}
+)
+_OF_CONTAINER: Final = frozenset({"create_asked", "handle", "started_at", "exit", "filled_disk"})
+_NOT_MISSED: Final = _WAITING | _FREEZING | _OF_CONTAINER
 """What may be lost with the machine's power: the backend tells it again, by the attempt's name, and of its end; an op
-that was to be stopped, or that waited, has ended with the machine."""
+that was to be stopped or frozen, or that waited, has ended with the machine."""
 _STEPS_MAX: Final = 1000
 """Entries into steps that are kept of one attempt: what cannot be brought to its end is tried every five seconds."""
 _OF_OPEN: Final = f"run IN (SELECT key FROM runs WHERE {OPEN})"

@@ -67,8 +67,14 @@ class RunRow(NamedTuple):
     """Since when its container is paused, by us or from outside; None while it is not."""
     freeze_by: str = ""
     """Who wants it paused; written before it is."""
+    thaw_asked: bool = False
+    """Written before it is made to go on; until it does."""
     frozen_s: float = 0
-    """Seconds for which it was paused before."""
+    """Seconds for which it was paused before, without those for which it waited as well."""
+    server_wants_frozen: bool = False
+    """What the server wanted when it was heard last."""
+    freeze_untold: bool = False
+    """The server is to be told what is wanted of it: that was decided here."""
     waiting_since: float | None = None
     """Since when it waits for its children and has no slot; None while it is awake."""
     waits_left: int = 0
@@ -146,6 +152,11 @@ class RunRow(NamedTuple):
     def has_waited(self) -> bool:
         """Whether the server may have given its slot and its cpu to another run."""
         return self.waits_of > 0
+
+    @property
+    def frozen(self) -> bool:
+        """It is paused, or is to be, or is not known to go on."""
+        return self.frozen_since is not None or bool(self.freeze_by) or self.thaw_asked
 
     @property
     def unreported(self) -> bool:

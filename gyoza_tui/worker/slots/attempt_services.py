@@ -36,6 +36,7 @@ class AttemptServices:
         identity: Identity,
         settings: Settings,
         channel: Channel,
+        on_thaw: Callable[[], None],
     ) -> None:
         self._clock = clock
         self._notices = notices
@@ -45,6 +46,7 @@ class AttemptServices:
         self._state_dir = state_dir
         self._identity = identity
         self._channel = channel
+        self._on_thaw = on_thaw
         self._log_max = settings.log_max_mb * MIB
         self._stop_grace_s = settings.stop_grace_s
 
@@ -68,6 +70,7 @@ class AttemptServices:
             waits_for_room=True,
             filled_disk=filled_disk,
             on_pull=on_pull,
+            on_thaw=self._on_thaw,
             warn=lambda words: self._notices.say(f"{row.run_id}: {words}", "warning", run=row.run_id),
         )
 

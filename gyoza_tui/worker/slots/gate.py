@@ -107,7 +107,7 @@ class Gate:
         returned = []
         for key in (*self._returning, *sorted(self._claimed.keys() - self._inside)):
             row = self._journal.get(key)
-            if row is None or not _goes_on(row):
+            if row is None or row.frozen or not _goes_on(row):
                 continue
             if not self._has_room(row, awake):
                 break

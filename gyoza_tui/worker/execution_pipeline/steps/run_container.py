@@ -9,12 +9,14 @@ from gyoza_tui.backends.base import AttemptPhase, Exit, Handle, Output, Spec, Va
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.images import ImageRef
 from gyoza_tui.models.limits import CTX_LOGS_MAX, MIB
+from gyoza_tui.worker.execution_pipeline.freezing import Freezing
 from gyoza_tui.worker.execution_pipeline.log_pump import LogPump
 from gyoza_tui.worker.execution_pipeline.machine_faults import machine_faults_given_back
 from gyoza_tui.worker.execution_pipeline.op_files import input_files
 from gyoza_tui.worker.execution_pipeline.services import ENGINE_PATIENCE_S, Services, services_of
 from gyoza_tui.worker.execution_pipeline.time_limit import TimeLimit
 from gyoza_tui.worker.execution_pipeline.types.context import ExecutionContext
+from gyoza_tui.worker.journal import frozen_time
 
 _WAIT_SLICE_S = 30.0
 _GONE = "the container is gone: the engine was restarted, or somebody removed it"
@@ -32,7 +34,9 @@ class RunContainer:
         if services.record.row.exit is None:
             services.check_intent()
             end = _started(ctx, services)
-            services.record.update(exit=end, filled_disk=services.filled_disk() or services.record.row.filled_disk)
+            row, now = services.record.row, services.clock.utc().timestamp()
+            thawed = frozen_time.thawed(row, now)
+            services.record.update(exit=end, filled_disk=services.filled_disk() or row.filled_disk, **thawed)
         ended = services.record.row.exit
         assert ended is not None
         if ended.warning:
@@ -66,7 +70,7 @@ def _started(ctx: ExecutionContext, services: Services) -> Exit:
         fresh = state is AttemptPhase.CREATED
     pump.go(_opened(services, pump, handle, fresh=fresh))
     services.pump = pump
-    return _waited(services, pump)
+    return _waited(services, pump, Freezing(services, pump, handle))
 
 
 def _created(ctx: ExecutionContext, services: Services) -> tuple[Handle, bool]:
@@ -148,19 +152,18 @@ def _opened_and_started(services: Services, pump: LogPump, handle: Handle) -> Ou
     return output
 
 
-def _waited(services: Services, pump: LogPump) -> Exit:
+def _waited(services: Services, pump: LogPump, freezing: Freezing) -> Exit:
     """Wait for the end, an intent, or the run's time to be over."""
     limit = TimeLimit(services.record, services.clock)
     while not pump.ended:
-        services.clock.wait(services.wake, min(_WAIT_SLICE_S, limit.left_s))
-        services.wake.clear()
-        if pump.ended:
-            break
         services.check_intent()
         if limit.left_s <= 0:
             limit.lift()
             services.record.update(timed_out=True)
             services.stop_attempt()
+        again_s = freezing.act()
+        services.clock.wait(services.wake, min(_WAIT_SLICE_S, limit.left_s, again_s))
+        services.wake.clear()
     if pump.error is not None:
         raise pump.error
     if not isinstance(pump.state, Exit):
