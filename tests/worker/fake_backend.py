@@ -103,6 +103,8 @@ class FakeBackend:
         """Names of what is frozen, by whomever."""
         self.layers: dict[str, dict[Path, int]] = {}
         """What `written` answers, by the container's name."""
+        self.shares_op_dir = True
+        self.lets_submit = MaySubmit.ANY
         self.down: str | None = None
         """Set: the engine does not answer, for this reason."""
         self.elsewhere: str | None = None
@@ -154,12 +156,8 @@ class FakeBackend:
     def ops(self) -> tuple[str, ...]:
         return ()
 
-    @property
-    def shares_op_dir(self) -> bool:
-        return True
-
     def may_submit(self, image: str) -> MaySubmit:
-        return MaySubmit.ANY
+        return self.lets_submit
 
     def op_dir(self, run_dir: Path) -> str:
         return "/gyoza"

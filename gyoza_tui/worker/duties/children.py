@@ -13,7 +13,7 @@ from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import Meaning, meaning, not_served
 from gyoza_tui.client.endpoints import ENDED, GET_RUN, Endpoint
 from gyoza_tui.models.clock import Clock
-from gyoza_tui.models.limits import CLAIM_WAIT_S_MAX, ENDED_IDS_MAX
+from gyoza_tui.models.limits import ENDED_IDS_MAX
 from gyoza_tui.models.runs import Ended, EndedRequest, EndedRun, OpRun
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.notices.notices import Notices
@@ -22,6 +22,8 @@ from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.wakes import Wakes
 
 _IDLE_S: Final = 30.0
+_WAIT_S: Final = 10.0
+"""How long the server may take to answer; an answer is due by then, whatever was lost on the way."""
 _POLL_S: Final = 2.0
 _POLLED_MAX: Final = 20
 """Children that are asked for one by one, of each run that waits, where the server does not report ends."""
@@ -54,7 +56,7 @@ class ChildEnds(Duty):
         if (wait := max(self._link.wait_s(ENDED), self._link.wait_s(GET_RUN))) > 0:
             return wait
         asked = dict(islice(parents.items(), ENDED_IDS_MAX))
-        request = EndedRequest(parents=asked, wait_s=CLAIM_WAIT_S_MAX, worker_id=self._worker_id)
+        request = EndedRequest(parents=asked, wait_s=_WAIT_S, worker_id=self._worker_id)
         try:
             ended = self._client.ended(request)
         except httpx.HTTPError as error:

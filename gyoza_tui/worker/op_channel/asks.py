@@ -45,10 +45,7 @@ def check_right(submit: Submit, may: MaySubmit) -> None:
     definition = named_definition(submit.what)
     if definition is None:
         if may is not MaySubmit.ANY:
-            words = (
-                f"this run may submit definitions only, as NAME@VERSION or NAME@, and {submit.what[:80]!a} is an image"
-            )
-            raise Refusal(words)
+            raise Refusal(f"{submit.what[:80]!a} is an image: this run may submit definitions only, as NAME@VERSION")
         return
     name, version = definition
     try:

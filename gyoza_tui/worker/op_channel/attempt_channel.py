@@ -72,6 +72,7 @@ class AttemptChannel:
         )
         self._wait_of: dict[Connection, _Wait] = {}
         self._has_connected = False
+        self.has_waited = False
         self._known: set[str] = set()
         self._ended: dict[str, RunState] = {}
         self.cursor = 0
@@ -211,6 +212,7 @@ class AttemptChannel:
     # Waits
 
     def _wait(self, connection: Connection, asked: Wait) -> None:
+        self.has_waited = True
         wait = self._of_before(connection) if asked.children is None else OpenWait(asked.children)
         wait.until, wait.timed_out = asked.until, False
         wait.answer = partial(self._answer_wait, connection, wait)

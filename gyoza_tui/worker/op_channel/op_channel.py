@@ -86,7 +86,10 @@ class OpChannel:
         self._loop.stop()
 
     def waited_for(self, server_id: str) -> Mapping[str, int]:
-        """The runs of a server with an open wait, and of each the cursor of its children's ends."""
+        """The runs of a server that have waited, and of each the cursor of its children's ends.
+
+        One that does not wait now may wait again at any moment, and a request that is open is not changed by that.
+        """
         return self._cursors.get(server_id, {})
 
     def take_ends(self, server_id: str, ended: Ended) -> None:
@@ -122,7 +125,7 @@ class OpChannel:
     def _publish(self) -> None:
         cursors: dict[str, dict[str, int]] = {}
         for channel in self._channels.values():
-            if channel.waits:
+            if channel.has_waited:
                 cursors.setdefault(channel.row.server_id, {})[channel.row.run_id] = channel.cursor
         news = {server: runs.keys() for server, runs in cursors.items()} != {
             server: runs.keys() for server, runs in self._cursors.items()
