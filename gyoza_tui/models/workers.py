@@ -221,7 +221,7 @@ class ClaimRequest(Wire):
     """Every unfinished journal row; never answered again."""
     only: list[str] | None = Field(default=None, max_length=RUNS_LISTED_MAX)
     children: Children | None = None
-    """Answer it with no other runs than these."""
+    """Answer it with no other runs than these, and those of `only`."""
 
 
 class RunHeld(Wire):

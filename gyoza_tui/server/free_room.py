@@ -34,6 +34,6 @@ class Free:
 
     def fitting(self, needs: Mapping[str, Need], texts: frozenset[str]) -> set[str]:
         """Those of the needs, by their `texts`, that it has room for. What has no room is not looked at again."""
-        found = {text for text in texts - self._unfit if self.room.fits(needs[text])}
+        found = {text for text in texts - self._unfit if self.room.fits(needs[text], child=True)}
         self._unfit = texts - found
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from gyoza_tui.models.constraints import Constraints
@@ -69,6 +69,8 @@ class Room:
     """How many runs more; a large number when the worker names no limit."""
     takes_work: bool
     """Heard of within its lease, and neither paused, draining nor away."""
+    takes_children: bool = False
+    """It does take children of the runs that wait here: as above, or it is draining."""
     features: frozenset[str] = frozenset()
     """What it understands beyond the first version."""
     trouble: Mapping[str, str] = field(default_factory=dict)
@@ -80,6 +82,8 @@ class Room:
     """Those of them that have been alone there without ending their engine: no company to one that must be alone."""
     closed: set[str] = field(default_factory=set)
     """Backends that a run has, or waits to have, to itself."""
+    rest: Room | None = None
+    """What is left of it once one run has got what is kept for that run."""
     whole: tuple[int, int] = field(init=False)
     """Tenths of cores, and memory, as if nothing ran on it."""
 
@@ -112,11 +116,14 @@ class Room:
         """How many runs must end before one can be alone there."""
         return self.on[backend] - self.proven[backend]
 
-    def fits(self, need: Need, *, alone: bool = False) -> bool:
-        """Whether it can start here now; `alone`: with no other run on its backend but proven ones."""
+    def fits(self, need: Need, *, alone: bool = False, child: bool = False) -> bool:
+        """Whether it can start here now.
+
+        `alone`: with no other run on its backend but proven ones; `child`: of a run that waits here.
+        """
         if need.backend in self.closed or (alone and self.company(need.backend)):
             return False
-        return self.has_room(need)
+        return self.has_room(need, child=child)
 
     def could_fit(self, need: Need) -> bool:
         """Whether it fits once what runs here has ended."""
@@ -130,9 +137,9 @@ class Room:
         c = need.constraints
         return need.cpu_tenths <= self.cpu_tenths and (c.ram_mb or 0) <= self.ram_mb and self.gpus_for(need) != []
 
-    def has_room(self, need: Need) -> bool:
+    def has_room(self, need: Need, *, child: bool = False) -> bool:
         c = need.constraints
-        if not self.takes_work or self.slots < 1 or not self.speaks(need):
+        if not (self.takes_work or (child and self.takes_children)) or self.slots < 1 or not self.speaks(need):
             return False
         if (need.cpu_tenths and need.cpu_tenths > self.cpu_tenths) or (c.ram_mb and c.ram_mb > self.ram_mb):
             return False
@@ -150,12 +157,20 @@ class Room:
         return sum(parts) + (self.slots < 1)
 
     def keep_for(self, need: Need) -> None:
-        """Take what the run needs out of what others may get, though it is not free yet."""
+        """Keep what the run needs from others, though it is not free yet."""
+        self.rest = self.rest or self._copy()
         fitting = self.gpus_for(need, [gpu.without_runs() for gpu in self.gpus])
         ids = [gpu.id for gpu in fitting or ()]
         kept = max((gpu for gpu in self.gpus if gpu.id in ids), key=lambda gpu: gpu.free_mb, default=None)
         constraints = need.constraints.model_copy(update={"gpu_id": kept.id} if kept else {})
-        self.take(constraints, need.backend)
+        self.rest.take(constraints, need.backend)
+
+    def _copy(self) -> Room:
+        """Changed apart from this one, but that a backend which is closed is so in both."""
+        gpus = [replace(gpu) for gpu in self.gpus]
+        copy = replace(self, gpus=gpus, on=Counter(self.on), proven=Counter(self.proven))
+        copy.whole = self.whole
+        return copy
 
     def best_gpu(self, need: Need) -> GpuRoom | None:
         """The smallest GPU that does, so that a small run leaves the big one alone; of equal ones the least used."""
@@ -172,6 +187,8 @@ class Room:
 
     def take(self, constraints: Constraints, backend: str, *, alone: bool = False) -> None:
         """Count an attempt's resources."""
+        if self.rest is not None:
+            self.rest.take(constraints, backend, alone=alone)
         self.on[backend] += 1
         if alone:
             self.closed.add(backend)

@@ -24,6 +24,9 @@ from gyoza_tui.server.room import Need, Room, is_alone
 from gyoza_tui.server.roster import Known, Roster
 from gyoza_tui.server.server_time import ServerTime
 
+_TAKE_CHILDREN: Final = (WorkerState.CLAIMING, WorkerState.DRAINING)
+"""States in which a worker takes what the runs that wait there need."""
+
 # built once: to build a statement takes longer than to execute it
 _ATTEMPTS: Final = schema.attempts.c
 _COUNTED: Final = (
@@ -61,10 +64,10 @@ class Rooms:
         self._everyone: list[Room] | None = None
 
     def fitting(self, needs: Mapping[str, Need], worker_ids: Iterable[str]) -> dict[str, set[str]]:
-        """Of each worker that takes work: the texts of the needs that it has room for now."""
+        """Of each worker that takes runs, or children of its own: the texts of the needs that it has room for now."""
         now = self._server_time.boot()
         takers = [
-            known for known in map(self._roster.get, worker_ids) if known and _takes_work(self._roster, known, now)
+            known for known in map(self._roster.get, worker_ids) if known and _takes_children(self._roster, known, now)
         ]
         self._read(takers)
         texts = frozenset(needs)
@@ -99,6 +102,7 @@ class Rooms:
             room = _room(self._roster, known, own, self._server_time)
             # that it is live is checked at each turn
             room.takes_work = known.report.state is WorkerState.CLAIMING
+            room.takes_children = known.report.state in _TAKE_CHILDREN
             known.free = Free(own, room)
 
 
@@ -144,6 +148,7 @@ def _room(roster: Roster, known: Known, counted: list[Counted], server_time: Ser
         trouble=report.trouble,
         slots=CPU_MAX if report.max_runs is None else report.max_runs,
         takes_work=_takes_work(roster, known, server_time.boot()),
+        takes_children=_takes_children(roster, known, server_time.boot()),
     )
     for each in counted:
         if each.waits:
@@ -157,3 +162,7 @@ def _room(roster: Roster, known: Known, counted: list[Counted], server_time: Ser
 
 def _takes_work(roster: Roster, known: Known, now: float) -> bool:
     return roster.live(known, now) and known.report.state is WorkerState.CLAIMING
+
+
+def _takes_children(roster: Roster, known: Known, now: float) -> bool:
+    return roster.live(known, now) and known.report.state in _TAKE_CHILDREN

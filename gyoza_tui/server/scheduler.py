@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gyoza_tui.models.constraints import Constraints
+from gyoza_tui.models.workers import Children
 from gyoza_tui.server.room import Need, Room
 
 Rank: TypeAlias = tuple[int, int, int]
@@ -26,6 +27,8 @@ class PendingRun:
     """The worker whose machine failed it: only when no other fits."""
     alone: bool = False
     """It starts alone on its backend."""
+    waited_for_at: frozenset[str] = frozenset()
+    """Workers at which a run above it waits for its children."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,32 @@ class Offer:
     room: Room
     slots: int
     only: frozenset[str] | None = None
+    children: Children | None = None
+    """Where both are given, what either of them names is wanted."""
+
+    @property
+    def for_all(self) -> bool:
+        """Whether it asks for no runs in particular."""
+        return self.only is None and self.children is None
+
+    def wants(self, run: PendingRun) -> bool:
+        if self.for_all or (self.only is not None and run.run_id in self.only):
+            return True
+        if self.children is Children.MINE:
+            return self.room.worker_id in run.waited_for_at
+        return self.children is Children.ANY and bool(run.waited_for_at)
+
+    def has_room(self, need: Need) -> bool:
+        """For some run of that need, if not for every one."""
+        return self.slots > 0 and self.room.fits(need, child=True)
+
+    def is_open(self, need: Need) -> bool:
+        """To every run of that need."""
+        return self.slots > 0 and self.for_all and (self.room.rest or self.room).fits(need)
+
+    def room_for(self, run: PendingRun) -> Room:
+        """What is kept for a run is kept neither from runs asked for by name nor from what another run waits for."""
+        return self.room if self.only is not None or run.waited_for_at else self.room.rest or self.room
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +75,8 @@ class Match:
     constraints: Constraints
     """The run's, with the GPU that was chosen."""
     rank: Rank = field(default=(0, 0, 0), compare=False)
+    in_turn: bool = field(default=True, compare=False)
+    """By its rank: neither because it was asked for by name nor because another run waits for it."""
 
 
 def match(
@@ -84,11 +115,10 @@ def match(
     return matches
 
 
-def _keep(worker_id: str, need: Need, offers: list[Offer]) -> None:
-    """A claim for runs that it names is answered all the same."""
-    own = [offer for offer in offers if offer.room.worker_id == worker_id]
-    if own and all(offer.only is None for offer in own):
-        own[0].room.keep_for(need)
+def _keep(worker_id: str, need: Need, offers: Iterable[Offer]) -> None:
+    own = next((offer.room for offer in offers if offer.room.worker_id == worker_id), None)
+    if own is not None:
+        own.keep_for(need)
 
 
 def _push(
@@ -98,30 +128,31 @@ def _push(
     queue: Iterator[PendingRun],
     offers: list[Offer],
 ) -> None:
-    if any(offer.slots > 0 and offer.room.fits(need) for offer in offers) and (run := next(queue, None)):
+    if any(offer.has_room(need) for offer in offers) and (run := next(queue, None)):
         heapq.heappush(heads, (run.rank, order, run, need))
 
 
 def _given(offer: Offer, run: PendingRun, need: Need) -> Match:
-    gpu = offer.room.best_gpu(need)
+    gpu = offer.room_for(run).best_gpu(need)
     constraints = need.constraints.model_copy(update={"gpu_id": gpu.id} if gpu else {})
     offer.room.take(constraints, need.backend, alone=run.alone)
     offer.slots -= 1
-    return Match(run.run_id, offer.key, constraints, run.rank)
+    in_turn = offer.only is None and not run.waited_for_at
+    return Match(run.run_id, offer.key, constraints, run.rank, in_turn)
 
 
 def _suits(offer: Offer, run: PendingRun, need: Need, everyone: Iterable[Room]) -> bool:
-    room = offer.room
-    if offer.slots < 1 or (offer.only is not None and run.run_id not in offer.only):
+    room = offer.room_for(run)
+    if offer.slots < 1 or not offer.wants(run) or room.worker_id in run.paused_for:
         return False
-    if room.worker_id in run.paused_for or not room.fits(need, alone=run.alone):
+    if not room.fits(need, alone=run.alone, child=room.worker_id in run.waited_for_at):
         return False
     if run.avoid != room.worker_id:
         return True
     return not any(
         other.fits(need, alone=run.alone)
         for other in everyone
-        if other is not room and other.worker_id not in run.paused_for
+        if other.worker_id != room.worker_id and other.worker_id not in run.paused_for
     )
 
 

@@ -103,6 +103,14 @@ runs: Final = Table(
         "seq",
         sqlite_where=text("state = 'PENDING' AND held_by IS NULL"),
     ),
+    Index(
+        "runs_pending_children",
+        "need",
+        text("priority DESC"),
+        text("depth DESC"),
+        "seq",
+        sqlite_where=text("state = 'PENDING' AND held_by IS NULL AND parent_id IS NOT NULL"),
+    ),
     Index("runs_topic", "topic", "seq"),
     Index("runs_definition", "op_definition", "seq"),
     sqlite_autoincrement=True,
@@ -338,7 +346,14 @@ def _to_version_5(connection: Connection) -> None:
         connection.execute(text(f"DROP TRIGGER {name}"))
         connection.execute(text(f"CREATE TRIGGER {name} AFTER {rest}"))
     _create_indexes(
-        connection, "runs_pending", "runs_held", "runs_children", "runs_ended", "runs_end", "attempts_waiting"
+        connection,
+        "runs_pending",
+        "runs_pending_children",
+        "runs_held",
+        "runs_children",
+        "runs_ended",
+        "runs_end",
+        "attempts_waiting",
     )
 
 

@@ -10,12 +10,14 @@ from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.states import OWNED
 from gyoza_tui.models.workers import (
     PROTOCOL,
+    Children,
     Feature,
     HeartbeatReply,
     HeartbeatRequest,
     WorkerState,
 )
 from gyoza_tui.server import eviction, schema, verdicts, wanted_state
+from gyoza_tui.server.claims import OpenClaim
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, worker_unknown
 from gyoza_tui.server.roster import CHANGING, Held, Known, held_attempts
@@ -175,16 +177,28 @@ def _store(tx: Transaction, known: Known) -> None:
     )
 
 
+def takes_some(known: Known, claim: OpenClaim) -> bool:
+    """Whether the worker takes what the claim asks for: while it drains, only what its own runs wait for."""
+    state = known.report.state
+    return state is WorkerState.CLAIMING or (state is WorkerState.DRAINING and claim.request.children is Children.MINE)
+
+
+def wants_more(known: Known, claim: OpenClaim) -> bool:
+    """Whether more is free than the claim asks for; said once for each number of slots."""
+    slots = known.free_slots
+    if slots is None or slots <= claim.request.max or known.slots_told == slots or not takes_some(known, claim):
+        return False
+    known.slots_told = slots
+    return True
+
+
 def _answer_claims_early(shared: SharedState, tx: Transaction, known: Known) -> None:
     """Once per change: open claims that ask for less than is free now, or were opened in another state."""
-    stale = []
-    slots = known.free_slots if known.report.state is WorkerState.CLAIMING else None
-    for claim in shared.claims.open(known.worker_id):
-        if slots is not None and slots > claim.request.max and known.slots_told != slots:
-            known.slots_told = slots
-            stale.append(claim)
-        elif claim.state is not known.report.state:
-            stale.append(claim)
+    stale = [
+        claim
+        for claim in shared.claims.open(known.worker_id)
+        if wants_more(known, claim) or claim.state is not known.report.state
+    ]
     if stale:
         tx.after_commit(lambda: shared.claims.answer_empty(stale))
 

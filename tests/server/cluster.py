@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from gyoza_tui.models.states import RunState, allowed
-from gyoza_tui.server import rooms
+from gyoza_tui.server import rooms, schema
 from gyoza_tui.server.app import create_app
 from gyoza_tui.server.database import Database
 from gyoza_tui.server.shared_state import SharedState, Timings
 
 DEADLINE_S = 15.0
 """Shorter than a claim waits: what answers one early is to be seen."""
+SINCE = "2026-03-02T20:00:00Z"
 
 
 class FakeClock:
@@ -102,12 +104,35 @@ class Worker:
         child: dict[str, Any] = self.cluster.post(path, body | {"parent": own} | fields, code)
         return child
 
+    def start_parent(self, **fields: Any) -> dict[str, Any]:
+        """A run that is RUNNING here and may submit others."""
+        made = self.cluster.submit(**{"may_submit": "any"} | fields)
+        run = next(run for run in self.take(9) if run["id"] == made["id"])
+        self.start(run)
+        return run
+
+    def wait(self, run: dict[str, Any], left: int = 8, of: int = 8) -> Any:
+        """The run waits for its children; the answer to the beat that says so."""
+        return self.say(run, waiting=waiting(left, of))
+
+    def return_from_wait(self, run: dict[str, Any]) -> Any:
+        return self.say(run, waiting=None)
+
+    def say(self, run: dict[str, Any], **fields: Any) -> Any:
+        """The answer to a beat with these fields of the run."""
+        next(one for one in self.listed if one["id"] == run["id"]).update(fields)
+        return self.beat()
+
     def forget(self, run: dict[str, Any]) -> None:
         self.listed = [one for one in self.listed if one["id"] != run["id"]]
 
     def give_back(self, run: dict[str, Any], code: int = 200, **more: Any) -> Any:
         own = {"worker_id": self.id, "attempt": run["attempt"], "lease": run["lease"]}
         return self.cluster.patch(run["id"], code, **{"state": "PENDING", "reason": "no room"} | own | more)
+
+
+def waiting(left: int = 8, of: int = 8) -> dict[str, Any]:
+    return {"left": left, "of": of, "since": SINCE}
 
 
 def _held(one: dict[str, Any]) -> dict[str, Any]:
@@ -183,6 +208,13 @@ class Cluster:
                     fresh.takes_work = known.free.room.takes_work
                     assert known.free.room == fresh
 
+    def check_released(self) -> None:
+        """No attempt that its worker has let go waits, or is frozen."""
+        left = schema.attempts.c.waiting_since.is_not(None) | schema.attempts.c.frozen_since.is_not(None)
+        with self.shared.database.reading() as connection:
+            query = select(schema.attempts.c.run_id).where(left, ~schema.attempts.c.held)
+            assert connection.execute(query).scalars().all() == []
+
 
 def check_history(run: dict[str, Any]) -> None:
     events = [event | {"attempt": attempt["attempt"]} for attempt in run["attempts"] for event in attempt["events"]]
@@ -214,6 +246,7 @@ def cluster(path: Path, clock: FakeClock | None = None, *, checked: bool = True,
         try:
             yield made
             made.check_rooms()
+            made.check_released()
             if checked:
                 made.check_histories()
         finally:
