@@ -205,7 +205,7 @@ class Cluster:
             for known in self.shared.roster.all():
                 if known.free is not None and known.free.lasting:
                     fresh = rooms.room_of(self.shared.roster, connection, self.shared.server_time, known)
-                    fresh.takes_work = known.free.room.takes_work
+                    fresh.takes_work, fresh.takes_children = known.free.room.takes_work, known.free.room.takes_children
                     assert known.free.room == fresh
 
     def check_released(self) -> None:
