@@ -101,19 +101,19 @@ def test_a_change_of_waiting_answers_the_worker_s_open_claims(gyoza: Cluster) ->
 
 def test_a_change_of_waiting_answers_what_the_worker_asks_of_ends(gyoza: Cluster) -> None:
     worker = gyoza.worker(max_runs=1)
-    run = started(worker)
+    run = worker.start_parent()
 
     def ask() -> Future[Any]:
         asked = {"parents": {"another": 0}, "wait_s": 20, "worker_id": worker.id}
         return gyoza.threads.submit(gyoza.post, "/ended", asked)
 
     asked = ask()
-    wait(worker, run)
+    worker.wait(run)
     assert asked.result(5)["runs"] == []
     asked = ask()
-    wait(worker, run, left=7)
+    worker.wait(run, left=7)
     assert not asked.done(), "it still waits"
-    awake(worker, run)
+    worker.return_from_wait(run)
     assert asked.result(5)["runs"] == []
 
 
