@@ -172,12 +172,17 @@ def test_a_run_that_hung_up_is_awake_and_its_answer_is_forgotten(family: Family)
     parent, child = family.parent(), family.at_work("child")
     answered: list[str] = []
     family.waiting.come_back(parent.key, lambda: answered.append("too late"))
+    family.waiting.turn()
+    assert family.parts.gate.is_returning(parent.key)
     family.waiting.hung_up(parent.key)
     family.waiting.turn()
     assert not family.now(parent).waits
+    assert not family.parts.gate.is_returning(parent.key), "it has a slot already"
     family.ends(child)
+    family.waiting.begin(parent.key, 1, 1)
+    family.waiting.come_back(parent.key, lambda: answered.append("another wait"))
     family.waiting.turn()
-    assert answered == []
+    assert answered == ["another wait"]
 
 
 def test_a_return_that_is_let_in_while_it_hangs_up_takes_one_slot(family: Family) -> None:
