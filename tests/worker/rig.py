@@ -79,7 +79,7 @@ class Rig:
 
     def row(self, run_id: str = "r1", *, server_id: str = SERVER_ID, started: bool = True, **run: Any) -> RunRow:
         """A row as a claim makes it; with `started`, the server has taken its STARTED."""
-        claimed = OpRun(id=run_id, image="op", **{"attempt": 1, "lease": "l1"} | run)
+        claimed = OpRun(id=run_id, **{"image": "op", "attempt": 1, "lease": "l1"} | run)
         row = self.journal.take(server_id, claimed, "docker")
         if started:
             self.journal.update(row.key, started_acked=True)

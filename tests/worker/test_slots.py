@@ -559,3 +559,19 @@ def test_a_run_that_waits_for_room_can_be_cancelled(rig: Rig) -> None:
     until(lambda: rig.now(row).outcome is Outcome.CANCELLED, "cancelled")
     assert rig.backend.created == []
     rig.close()
+
+
+def test_a_claimed_run_begins_only_with_a_slot(scripted: ScriptedServer, tmp_path: Path) -> None:
+    rig = Rig(scripted, tmp_path / "state", {"max_runs": 1}, clock=SystemClock())
+    del rig.worker.slots.start
+    rig.backend.image_id = lambda image: "sha256:1"  # type: ignore[method-assign]
+    rig.backend.known |= {"long": (long := FakeOp(ends_at_once=False)), "op": FakeOp()}
+    first, second = rig.row("first", image="long"), rig.row("second")
+    _slots(rig).start(first)
+    until(lambda: rig.now(first).started_at, "the first one's start")
+    _slots(rig).start(second)
+    until(lambda: second.key in rig.parts.gate._claimed, "the second is at the gate")
+    assert (rig.now(second).step, rig.backend.created) == ("", [first.name])
+    long.go.set()
+    until(lambda: rig.now(second).outcome is Outcome.COMPLETED, "the second one's end")
+    rig.close()
