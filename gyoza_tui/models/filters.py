@@ -18,9 +18,11 @@ from gyoza_tui.models.nearest import did_you_mean, nearest
 from gyoza_tui.models.states import RunState
 
 STATES: Final = (
-    *("queued", "pulling", "starting", "running", "frozen", "cancelling", "releasing", "collecting", "to_deliver"),
+    *("queued", "pulling", "starting", "running", "frozen", "waiting", "returning"),
+    *("cancelling", "releasing", "collecting", "to_deliver"),
     *("completed", "failed", "cancelled", "released", "lost"),
     *(state.lower() for state in (RunState.PENDING, RunState.ASSIGNED)),
+    "held",
 )
 """What `state:` takes: the words of a worker's screen, and the server's that are not among them."""
 
@@ -81,9 +83,27 @@ def op_name(image: str, definition: str | None, version: str | None) -> str:
     return f"{definition}@{version}" if version else definition
 
 
+class ServerState(NamedTuple):
+    """What a server knows of a run's state: one of the six, and what goes on in it."""
+
+    state: RunState
+    held: bool = False
+    waiting: bool = False
+    frozen: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What `state:` may call it, the word that a person is shown first."""
+        more = {
+            RunState.PENDING: ("held",) if self.held else (),
+            RunState.RUNNING: ("frozen",) * self.frozen + ("waiting",) * self.waiting,
+        }
+        return (*more.get(self.state, ()), self.state.lower(), *_ALSO.get(self.state, ()))
+
+
 def server_facts(
     run_id: str,
-    state: RunState,
+    state: ServerState,
     *,
     image: str,
     definition: str | None,
@@ -96,19 +116,19 @@ def server_facts(
     """Of a run as a server knows it. One that has ended was last changed when it did; `error` is why it failed."""
     return RunFacts(
         id=run_id,
-        states=words_of(state),
+        states=state.words,
         op=op_name(image, definition, version),
         image=image,
         note=error or "",
         worker=worker or "",
         topic=topic or "",
-        ended_at=updated_at if state.terminal else None,
+        ended_at=updated_at if state.state.terminal else None,
     )
 
 
 def words_of(state: RunState) -> tuple[str, ...]:
-    """What `state:` may call a server's state."""
-    return (state.lower(), *_ALSO.get(state, ()))
+    """What `state:` may call a run that is in that state at a server."""
+    return ServerState(state, held=True, waiting=True, frozen=True).words
 
 
 _ALSO: Final = {RunState.PENDING: ("queued",)}

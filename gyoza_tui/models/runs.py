@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import Inputs, OpSpec, RetryPolicy, Timeout
-from gyoza_tui.models.filters import op_name
+from gyoza_tui.models.filters import ServerState, op_name
 from gyoza_tui.models.identity import Id
 from gyoza_tui.models.limits import (
     ASKER_MAX,
@@ -134,6 +134,20 @@ class OpRun(OpSpec):
     def op_name(self) -> str:
         """What a person calls its op. From outside: never shown as it is."""
         return op_name(self.image, self.op_definition, self.op_version)
+
+    @property
+    def server_state(self) -> ServerState:
+        return ServerState(
+            self.state,
+            held=self.held is not None,
+            waiting=self.waiting is not None,
+            frozen=self.frozen is not None,
+        )
+
+    @property
+    def state_word(self) -> str:
+        """What a person is shown for its state: WAITING, FROZEN and HELD too."""
+        return self.server_state.words[0].upper()
 
 
 class RunRequest(OpSpec):

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, func, or_, select
 
-from gyoza_tui.models.filters import Key, RunFacts, RunFilter, server_facts, words_of
+from gyoza_tui.models.filters import Key, RunFacts, RunFilter, ServerState, server_facts, words_of
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
@@ -157,7 +157,8 @@ def _facts(
 ) -> Iterator[tuple[int, RunFacts]]:
     """What the terms look at, of each run that may match."""
     own = (runs.c.seq, runs.c.id, runs.c.state, runs.c.op_definition, runs.c.op_version, runs.c.topic)
-    columns = (*own, _IMAGE.label("image"), runs.c.updated_at, attempts.c.worker_id, attempts.c.error_message)
+    state = (runs.c.held_by, attempts.c.waiting_since, attempts.c.frozen_since)
+    columns = (*own, *state, _IMAGE.label("image"), runs.c.updated_at, attempts.c.worker_id, attempts.c.error_message)
     current = and_(attempts.c.run_id == runs.c.id, attempts.c.attempt == runs.c.current_attempt)
     with_attempts = source._replace(table=source.table.outerjoin(attempts, current))
     query = with_attempts.query(columns, before).where(*others, *_narrowing(terms))
@@ -167,7 +168,7 @@ def _facts(
                 continue
             facts = server_facts(
                 row.id,
-                RunState(row.state),
+                _state(row),
                 image=row.image or "",
                 definition=row.op_definition,
                 version=row.op_version,
@@ -177,6 +178,15 @@ def _facts(
                 updated_at=row.updated_at / 1e6,
             )
             yield row.seq, facts
+
+
+def _state(row: Row[Any]) -> ServerState:
+    return ServerState(
+        RunState(row.state),
+        held=row.held_by is not None,
+        waiting=row.waiting_since is not None,
+        frozen=row.frozen_since is not None,
+    )
 
 
 def _narrowing(terms: RunFilter) -> Iterator[ColumnElement[bool]]:

@@ -17,11 +17,13 @@ from gyoza_tui.models.filters import (
     Key,
     RunFacts,
     RunFilter,
+    ServerState,
     is_term,
     parse,
     resolved,
     server_facts,
     term,
+    words_of,
 )
 from gyoza_tui.models.states import RunState
 
@@ -244,7 +246,7 @@ def test_a_servers_run_ended_when_it_was_last_changed() -> None:
     def facts(state: RunState) -> RunFacts:
         return server_facts(
             "a1",
-            state,
+            ServerState(state),
             image="busybox",
             definition="train",
             version="1.0",
@@ -260,6 +262,21 @@ def test_a_servers_run_ended_when_it_was_last_changed() -> None:
     assert not parse("since:30s").matches(facts(RunState.FAILED), NOW)
     assert parse("since:30s").matches(facts(RunState.RUNNING), NOW)
     assert not parse("worker:a").matches(facts(RunState.RUNNING), NOW)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (ServerState(RunState.PENDING), ("pending", "queued")),
+        (ServerState(RunState.PENDING, held=True), ("held", "pending", "queued")),
+        (ServerState(RunState.RUNNING, waiting=True), ("waiting", "running")),
+        (ServerState(RunState.RUNNING, waiting=True, frozen=True), ("frozen", "waiting", "running")),
+        (ServerState(RunState.FAILED, held=True, waiting=True), ("failed",)),
+    ],
+)
+def test_a_servers_run_is_called_by_what_goes_on_in_it_first(state: ServerState, words: tuple[str, ...]) -> None:
+    assert state.words == words
+    assert set(words) <= set(words_of(state.state))
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def _refuse_long(text: str) -> None:
 def _facts(run: OpRun) -> RunFacts:
     return filters.server_facts(
         run.id,
-        run.state,
+        run.server_state,
         image=run.image,
         definition=run.op_definition,
         version=run.op_version,
