@@ -180,6 +180,7 @@ class GyozaClient:
         topic: str | None = None,
         worker_id: str | None = None,
         definition: str | None = None,
+        parent: str | None = None,
         since: str | None = None,
         filter: str | None = None,  # noqa: A002 - the wire's name
         limit: int | None = None,
@@ -194,6 +195,7 @@ class GyozaClient:
             "topic": topic,
             "worker_id": worker_id,
             "definition": definition,
+            "parent": parent,
             "since": since,
             "filter": filter,
             "limit": limit,

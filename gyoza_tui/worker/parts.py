@@ -206,7 +206,7 @@ class Parts:
         self.keeper = Keeper(self.duties)
 
         intents = EarlyIntents(self.slots, notices)
-        views = RunViews(journal, link, self.slots, intents, context, pipeline)
+        views = RunViews(journal, link, self.slots, gate, intents, context, pipeline)
         builder = SnapshotBuilder(
             worker_id=identity.worker_id,
             clock=clock,

@@ -17,6 +17,7 @@ from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.link_state import LinkState
 from gyoza_tui.worker.view.control import (
     Check,
+    Children,
     Contact,
     ControlError,
     Ending,
@@ -97,6 +98,8 @@ class FakeControl:
     checklist: tuple[Check, ...] = ()
     trouble: str | None = None
     """What every blocking call fails with."""
+    offspring: dict[int, Children] = field(default_factory=dict)
+    """By the parent's key."""
     detailed: dict[int, RunDetails] = field(default_factory=dict)
     descriptions: dict[int, dict[str, Any]] = field(default_factory=dict)
     lines: dict[int, tuple[LogLine, ...]] = field(default_factory=dict)
@@ -116,6 +119,7 @@ class FakeControl:
             readings=recording.readings,
             checklist=recording.checklist,
             detailed=recording.details,
+            offspring=recording.children,
             descriptions=recording.descriptions,
             lines={key: tuple(line.line() for line in lines) for key, lines in recording.logs.items()},
         )
@@ -200,6 +204,10 @@ class FakeControl:
             return self.detailed[key]
         view = next(view for view in (*self.now.runs, *self.past) if view.key == key)
         return RunDetails(view, OpRun(id=view.run_id, image=view.image, op_definition=view.op_definition), None, ())
+
+    def children(self, key: int) -> Children:
+        self._blocking("children", key)
+        return self.offspring.get(key, Children())
 
     def log_size(self, key: int) -> int | None:
         lines = self.logs.get(key)

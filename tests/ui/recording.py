@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from gyoza_tui.models.hardware import HardwareSample
-from gyoza_tui.worker.view.control import Check, LogLine, RunDetails, Stream
+from gyoza_tui.worker.view.control import Check, Children, LogLine, RunDetails, Stream
 from gyoza_tui.worker.view.snapshot import Notice, RunView, Snapshot
 
 FIXTURES: Final = Path(__file__).parent / "fixtures"
@@ -45,6 +45,7 @@ class Recording:
     told: tuple[Notice, ...] = ()
     checklist: tuple[Check, ...] = ()
     details: dict[int, RunDetails] = field(default_factory=dict)
+    children: dict[int, Children] = field(default_factory=dict)
     descriptions: dict[int, dict[str, Any]] = field(default_factory=dict)
     logs: dict[int, tuple[RecordedLine, ...]] = field(default_factory=dict)
     """By key."""

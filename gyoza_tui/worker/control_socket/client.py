@@ -18,6 +18,7 @@ from gyoza_tui.worker.control_socket.parts import Picture
 from gyoza_tui.worker.control_socket.wire import Hello
 from gyoza_tui.worker.view.check import Check
 from gyoza_tui.worker.view.control import (
+    Children,
     Contact,
     ControlError,
     Ending,
@@ -149,6 +150,10 @@ class RemoteControl:
 
     def details(self, key: int) -> RunDetails:
         found: RunDetails = self._ask("details", key)
+        return found
+
+    def children(self, key: int) -> Children:
+        found: Children = self._ask("children", key)
         return found
 
     def log_lines(self, key: int, start: int, count: int, line_max: int = 8192) -> LogPage:

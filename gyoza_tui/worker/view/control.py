@@ -21,6 +21,8 @@ __all__ = [
     "ERRORS",
     "Check",
     "CheckState",
+    "Child",
+    "Children",
     "Contact",
     "ControlError",
     "Ending",
@@ -93,6 +95,28 @@ class RunDetails(NamedTuple):
     """Why it could not."""
     refused: tuple[str, ...]
     """What the server refused of this attempt's reports, in its words."""
+
+
+class Child(NamedTuple):
+    """A child of a run, as the server knows it."""
+
+    run_id: str
+    op_name: str
+    state: str
+    """The word for its state: WAITING, FROZEN and HELD too."""
+    attempt: int
+    progress: float
+    worker_id: str | None = None
+    note: str = ""
+    """Why it failed, or why it is not placed."""
+
+
+class Children(NamedTuple):
+    """Of one run, what is at work or failed first."""
+
+    runs: tuple[Child, ...] = ()
+    more: bool = False
+    """Whether there are others."""
 
 
 class LogPage(NamedTuple):
@@ -175,6 +199,9 @@ class WorkerControl(Protocol):
 
     def details(self, key: int) -> RunDetails:
         """Blocks; asks the server."""
+
+    def children(self, key: int) -> Children:
+        """The runs that its run has created. Blocks; asks the server."""
 
     def log_size(self, key: int) -> int | None:
         """Bytes of its log that can be read, while it is written here: the same number means that nothing came."""

@@ -13,6 +13,7 @@ from gyoza_tui.worker.slots import Slots
 from gyoza_tui.worker.view.check import Check
 from gyoza_tui.worker.view.commands import Commands
 from gyoza_tui.worker.view.control import (
+    Children,
     Contact,
     Ending,
     HistoryPage,
@@ -85,6 +86,9 @@ class LocalControl:
 
     def details(self, key: int) -> RunDetails:
         return self._inquiry.details(key)
+
+    def children(self, key: int) -> Children:
+        return self._inquiry.children(key)
 
     def log_size(self, key: int) -> int | None:
         return self._slots.spooled(key)

@@ -19,7 +19,11 @@ class Phase(StrEnum):
     STARTING = "STARTING"
     RUNNING = "RUNNING"
     FROZEN = "FROZEN"
-    """Paused from outside while it runs."""
+    """Paused while it runs, by us or from outside."""
+    WAITING = "WAITING"
+    """For its children, without a slot."""
+    RETURNING = "RETURNING"
+    """What it waited for has ended; it waits for a slot."""
     CANCELLING = "CANCELLING"
     RELEASING = "RELEASING"
     COLLECTING = "COLLECTING"
@@ -73,6 +77,12 @@ class Attempt(Protocol):
     def frozen_since(self) -> float | None: ...
 
     @property
+    def waits(self) -> object | None: ...
+
+    @property
+    def returning(self) -> bool: ...
+
+    @property
     def outcome(self) -> Outcome | None: ...
 
     @property
@@ -88,5 +98,14 @@ def phase_of(attempt: Attempt) -> Phase:
     if attempt.exit is not None or attempt.step == StepName.COMPLETE_OPRUN:
         return Phase.COLLECTING
     if attempt.started_at is not None:
-        return Phase.RUNNING if attempt.frozen_since is None else Phase.FROZEN
+        return _at_work(attempt)
     return _BEFORE_START.get(attempt.step, Phase.STARTING)
+
+
+def _at_work(attempt: Attempt) -> Phase:
+    """Of one whose container has started. One that is frozen does nothing, whatever it waits for."""
+    if attempt.frozen_since is not None:
+        return Phase.FROZEN
+    if attempt.waits is None:
+        return Phase.RUNNING
+    return Phase.RETURNING if attempt.returning else Phase.WAITING

@@ -17,7 +17,8 @@ from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.journal.journal import REPLACED, Journal
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.server_link import ServerLink
-from gyoza_tui.worker.view.control import ControlError, RunDetails
+from gyoza_tui.worker.view.children import children_of
+from gyoza_tui.worker.view.control import Children, ControlError, RunDetails
 from gyoza_tui.worker.view.history import RunHistory
 from gyoza_tui.worker.view.run_views import RunViews
 from gyoza_tui.worker.view.snapshot import RunView
@@ -65,6 +66,16 @@ class RunInquiry:
         except httpx.HTTPError as error:
             return RunDetails(view, None, self._trouble(error), refused)
         return RunDetails(view, server.model_copy(update={"env": {}}), None, refused)
+
+    def children(self, key: int) -> Children:
+        """Raises ControlError when the server does not answer."""
+        view = self.view(key)
+        if self._link.state.holds(view.server_id):
+            raise ControlError("another server answers now; this run is of a former one")
+        try:
+            return children_of(self._client, view.run_id)
+        except httpx.HTTPError as error:
+            raise ControlError(f"its children are not known: {self._trouble(error)}") from None
 
     def why_queued(self) -> str:
         """Of the run that waits and was created last. Raises ControlError when the server does not answer."""

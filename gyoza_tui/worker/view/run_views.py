@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from gyoza_tui.models.nested import MaySubmit
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.execution_pipeline.types.step import step_name
 from gyoza_tui.worker.journal.journal import Journal
@@ -14,8 +15,9 @@ from gyoza_tui.worker.journal.row import Outcome, RunRow
 from gyoza_tui.worker.retry_notice import RetryNotice
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.slots import Slots
+from gyoza_tui.worker.slots.gate import Gate
 from gyoza_tui.worker.view.early_intents import EarlyIntents
-from gyoza_tui.worker.view.snapshot import Progress, PullProgress, RunView, StepView
+from gyoza_tui.worker.view.snapshot import Progress, PullProgress, RunView, StepView, Waits
 from gyoza_tui.worker.worker_context.types import WorkerContext
 
 _INPUTS: Final = 200
@@ -30,6 +32,7 @@ class _Passing(NamedTuple):
     pull: PullProgress | None
     kill_at: float | None
     again: RetryNotice | None
+    returning: bool
 
 
 class _Drawn(NamedTuple):
@@ -48,6 +51,7 @@ class RunViews:
         journal: Journal,
         link: ServerLink,
         slots: Slots,
+        gate: Gate,
         intents: EarlyIntents,
         context: WorkerContext,
         pipeline: Pipeline,
@@ -55,6 +59,7 @@ class RunViews:
         self._journal = journal
         self._link = link
         self._slots = slots
+        self._gate = gate
         self._intents = intents
         self._context = context
         self._steps = [step_name(step) for step in pipeline.steps]
@@ -77,7 +82,8 @@ class RunViews:
             held = link.holds(row.server_id)
             pull = self._slots.pull(row.key) if row.handle is None and row.outcome is None else None
             kill_at, again = self._slots.kill_at(row.key), self._slots.again(row.key)
-            passing = _Passing(states.get(row.run.id), held, pull, kill_at, again)
+            returning = self._gate.is_returning(row.key)
+            passing = _Passing(states.get(row.run.id), held, pull, kill_at, again, returning)
             known = self._drawn.get(row.key)
             # the journal makes a new row with every change, an entered step included
             if known is None or known.row is not row or known.passing != passing:
@@ -113,6 +119,10 @@ def view_of(row: RunRow, **beside: Any) -> RunView:
         start_asked=row.start_asked,
         started_at=row.started_at,
         frozen_since=row.frozen_since,
+        freeze_by=row.freeze_by,
+        parent_id=run.parent_id,
+        may_submit=run.may_submit is not MaySubmit.NO,
+        waits=_waits(row),
         exit=row.exit,
         outcome=row.outcome,
         outcome_note=row.outcome_note,
@@ -154,6 +164,12 @@ def _steps(names: Sequence[str], entered: Mapping[str, float], left_at: float | 
             views.append(StepView(name, began, end if end is not None and end >= began else None))
             end = began
     return tuple(reversed(views))
+
+
+def _waits(row: RunRow) -> Waits | None:
+    if row.waiting_since is None or not row.waits:
+        return None
+    return Waits(row.waits_left, row.waits_of, row.waiting_since)
 
 
 def _progress(row: RunRow) -> Progress | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gyoza_tui.backends.base import Exit, PullProgress
 from gyoza_tui.models.filters import RunFacts
@@ -40,8 +40,12 @@ __all__ = [
     "Snapshot",
     "StepView",
     "Tally",
+    "Waits",
     "Wanted",
 ]
+
+
+_ALSO_RUNNING: Final = frozenset({Phase.FROZEN, Phase.WAITING, Phase.RETURNING})
 
 
 class StepView(NamedTuple):
@@ -61,6 +65,16 @@ class Progress(NamedTuple):
     at: float
     left_s: float | None = None
     """From `at` on, by the pace since its first word; None while there is no pace."""
+
+
+class Waits(NamedTuple):
+    """What an attempt that gave up its slot waits for."""
+
+    left: int
+    """Children that have not ended."""
+    of: int
+    """Children that it waits for, those that have ended included."""
+    since: float
 
 
 class RunView(NamedTuple):
@@ -89,7 +103,17 @@ class RunView(NamedTuple):
     started_at: float | None = None
     """When the container started."""
     frozen_since: float | None = None
-    """When its container was found paused from outside; None while it is not."""
+    """Since when its container is paused; None while it is not."""
+    freeze_by: str = ""
+    """Who wants it paused; empty where it was paused from outside."""
+    parent_id: str | None = None
+    """The run that created it."""
+    may_submit: bool = False
+    """Whether its op may create runs, which are its children."""
+    waits: Waits | None = None
+    """While it has no slot, because it waits for its children."""
+    returning: bool = False
+    """With `waits`: what it waited for has ended, and it waits for a slot."""
     exit: Exit | None = None
     outcome: Outcome | None = None
     outcome_note: str = ""
@@ -131,8 +155,8 @@ class RunView(NamedTuple):
 
     def facts(self, worker_id: str) -> RunFacts:
         """What a filter looks at; a run of this worker is filtered by its words here."""
-        # where it has ended and is not delivered, its state is both; a frozen one is running too
-        also = (self.outcome.value,) if self.outcome else (Phase.RUNNING.value,) if self.phase is Phase.FROZEN else ()
+        # where it has ended and is not delivered, its state is both; a frozen or waiting one is running too
+        also = (self.outcome.value,) if self.outcome else (Phase.RUNNING.value,) if self.phase in _ALSO_RUNNING else ()
         return RunFacts(
             id=self.run_id,
             states=(self.phase.value, *also),

@@ -84,7 +84,7 @@ def test_a_worker_that_is_closed_says_how_it_ended(worker: Worker) -> None:
 
 
 def _ask_all(cockpit: BareCockpit, key: int) -> None:
-    for call in ("details", "describe", "log_size", "shell", "log_bytes"):
+    for call in ("details", "children", "describe", "log_size", "shell", "log_bytes"):
         cockpit.ask(call, key=key)
     cockpit.ask("log_lines", key=key, start=0, count=100)
     for text in (SECRET, None):

@@ -12,7 +12,8 @@ from gyoza_tui.backends.base import BackendUnavailable, FoundAttempt, Label, Spe
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import Intent
 from gyoza_tui.worker.state_dir.owner import Owner
-from gyoza_tui.worker.view.phase import Phase, phase_of
+from gyoza_tui.worker.view.phase import Phase
+from gyoza_tui.worker.view.run_views import view_of
 from tests.scripted_server import Reply, Request, ScriptedServer, refusal
 from tests.worker.fake_backend import FakeOp
 from tests.worker.rig import Rig
@@ -313,11 +314,11 @@ def test_what_is_paused_from_outside_is_shown_until_it_goes_on(rig: Rig) -> None
     rig.clock.turn(3)
     rig.reconcile.step()
     assert rig.now(row).frozen_since == since
-    assert phase_of(rig.now(row)) is Phase.FROZEN
+    assert view_of(rig.now(row)).phase is Phase.FROZEN
     assert rig.said().count("was paused from outside") == 1
     rig.backend.paused.clear()
     rig.reconcile.step()
-    assert phase_of(rig.now(row)) is Phase.RUNNING
+    assert view_of(rig.now(row)).phase is Phase.RUNNING
     assert rig.said().count("goes on") == 1
 
 

@@ -14,7 +14,8 @@ from gyoza_tui.backends.base import BackendUnavailable
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.workers import Feature
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
-from gyoza_tui.worker.view.phase import Phase, phase_of
+from gyoza_tui.worker.view.phase import Phase
+from gyoza_tui.worker.view.run_views import view_of
 from tests.scripted_server import SERVER_ID, Reply, Request, ScriptedServer, refusal
 from tests.waiting import until
 from tests.worker.fake_backend import FakeOp
@@ -109,7 +110,7 @@ def test_what_the_server_wants_is_done_and_reported(rig: Rig, wishes: Wishes) ->
     rig.beat()
     until(lambda: frozen(rig, row), "it is frozen")
     assert rig.now(row).freeze_by == "anna"
-    assert phase_of(rig.now(row)) is Phase.FROZEN
+    assert view_of(rig.now(row)).phase is Phase.FROZEN
     assert rig.parts.wakes.beat.is_set(), "the server is to know it at once"
     rig.beat()
     assert wishes.reported()[-1]

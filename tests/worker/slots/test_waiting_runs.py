@@ -16,6 +16,7 @@ from gyoza_tui.models.runs import EventReport, OpRun
 from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 from gyoza_tui.worker.slots.waiting_runs import WaitingRuns
+from gyoza_tui.worker.view.snapshot import Phase, RunView, Waits
 from tests.scripted_server import SERVER_ID, ScriptedServer
 from tests.worker.rig import Rig
 
@@ -127,6 +128,22 @@ def test_the_op_is_answered_once_its_run_has_a_slot_and_the_journal_says_so(fami
     assert row.waiting_since is None
     assert family.parts.wakes.beat.is_set()
     assert family.beat_says(parent) is None
+
+
+def test_its_view_says_what_it_waits_for_and_when_it_returns(family: Family) -> None:
+    def view() -> RunView:
+        return next(view for view in family.worker.control.snapshot().runs if view.run_id == "parent")
+
+    family.registered()
+    parent = family.parent(left=3, of=8)
+    child = family.at_work("child")
+    assert (view().phase, view().waits) == (Phase.WAITING, Waits(3, 8, family.clock.utc().timestamp()))
+    family.waiting.come_back(parent.key, lambda: None)
+    family.waiting.turn()
+    assert view().phase is Phase.RETURNING
+    family.ends(child)
+    family.waiting.turn()
+    assert (view().phase, view().waits) == (Phase.RUNNING, None)
 
 
 def test_an_awake_run_is_answered_at_once(family: Family) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from gyoza_tui.backends.base import Exit
+from gyoza_tui.models.filters import parse
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 from gyoza_tui.worker.view.run_views import view_of
-from gyoza_tui.worker.view.snapshot import Phase, RunView
+from gyoza_tui.worker.view.snapshot import Phase, RunView, Waits
 
 _ENDED = Exit(code=0)
 
@@ -32,6 +33,9 @@ def _view(**changes: Any) -> RunView:
         ({"step": "run_container", "start_asked": True}, Phase.STARTING),
         ({"step": "run_container", "started_at": 5.0}, Phase.RUNNING),
         ({"step": "run_container", "started_at": 5.0, "frozen_since": 6.0}, Phase.FROZEN),
+        ({"step": "run_container", "started_at": 5.0, "waiting_since": 6.0}, Phase.WAITING),
+        ({"step": "run_container", "started_at": 5.0, "waiting_since": 6.0, "frozen_since": 6.0}, Phase.FROZEN),
+        ({"step": "run_container", "started_at": 5.0, "waiting_since": 6.0, "exit": _ENDED}, Phase.COLLECTING),
         ({"step": "run_container", "started_at": 5.0, "frozen_since": 6.0, "exit": _ENDED}, Phase.COLLECTING),
         ({"step": "run_container", "started_at": 5.0, "exit": _ENDED}, Phase.COLLECTING),
         ({"step": "complete_oprun"}, Phase.COLLECTING),
@@ -45,6 +49,19 @@ def _view(**changes: Any) -> RunView:
 )
 def test_step_and_outcome_make_the_word(changes: dict[str, Any], phase: Phase) -> None:
     assert _view(**changes).phase is phase
+
+
+def test_what_waits_for_a_slot_is_returning() -> None:
+    waits = _view(step="run_container", started_at=5.0, waiting_since=6.0, waits_left=3, waits_of=8)
+    assert waits.waits == Waits(3, 8, 6.0)
+    assert waits._replace(returning=True).phase is Phase.RETURNING
+
+
+@pytest.mark.parametrize("changes", [{"frozen_since": 6.0}, {"waiting_since": 6.0}])
+def test_what_stands_still_is_found_among_what_runs(changes: dict[str, Any]) -> None:
+    view = _view(step="run_container", started_at=5.0, **changes)
+    for word in ("running", view.phase.lower()):
+        assert parse(f"state:{word}").matches(view.facts("w1"), 0.0)
 
 
 @pytest.mark.parametrize(

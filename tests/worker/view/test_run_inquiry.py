@@ -192,7 +192,7 @@ def test_details_of_a_run_of_another_server_are_not_asked_for(
     assert scripted.of("get") == []
 
 
-@pytest.mark.parametrize("ask", ["details", "describe", "shell", "seen"])
+@pytest.mark.parametrize("ask", ["details", "children", "describe", "shell", "seen"])
 def test_an_attempt_that_nobody_knows_is_a_key_error(control: LocalControl, ask: str) -> None:
     with pytest.raises(KeyError):
         getattr(control, ask)(4711)
