@@ -98,6 +98,13 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("tab_log", "1", "log", "Show the run's log.", Scope.TABS),
     Action("tab_run", "2", "run", "Show the run: why it failed, its steps, attempts and events.", Scope.TABS),
     Action("tab_inspect", "3", "inspect", "Show the engine's view of the run.", Scope.TABS),
+    Action(
+        "family",
+        "o",
+        "parent or child",
+        "Go to the run's parent; from a run that has none, back to its child.",
+        Scope.RUN,
+    ),
     Action("failures", "u", "unseen failure", "Go to the next failed run that nobody has looked at.", Scope.MAIN),
     Action(
         "retry",

@@ -10,11 +10,13 @@ from typing import Final
 from textual.content import Content
 
 from gyoza_tui.models.workers import WorkerState
+from gyoza_tui.ui.families import descendants
 from gyoza_tui.ui.format import duration
 from gyoza_tui.ui.keys.key_names import key_of
 from gyoza_tui.ui.keys.question import Choice, Question, yes_or_no
 from gyoza_tui.ui.keys.refusals import stoppable
 from gyoza_tui.ui.outside_text import one_line
+from gyoza_tui.ui.standstill import what_it_waits_for
 from gyoza_tui.ui.wanted import wanted_by
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
@@ -34,7 +36,12 @@ class Way(StrEnum):
 def cancel(run: RunView, snapshot: Snapshot) -> Question[bool]:
     return yes_or_no(
         Content("Cancel this run?"),
-        (_going(run, snapshot), Content(""), Content("It is stopped, and the server is told CANCELLED.")),
+        (
+            _going(run, snapshot),
+            Content(""),
+            Content("It is stopped, and the server is told CANCELLED."),
+            *_children(run, snapshot),
+        ),
         no="Keep it running",
         yes="Cancel the run",
     )
@@ -161,6 +168,20 @@ def _detach(runs: tuple[RunView, ...]) -> str:
 
 def _cancel_all(runs: tuple[RunView, ...]) -> str:
     return f"Stops {_count(runs)}: lists and asks first." if runs else "Nothing to cancel: drains and exits."
+
+
+def _children(run: RunView, snapshot: Snapshot) -> tuple[Content, ...]:
+    """What else is cancelled by the server."""
+    if not run.may_submit:
+        return ()
+    waits = [] if run.waits is None else [f"It waits {what_it_waits_for(run)}."]
+    below = descendants(run, [view for view in snapshot.runs if view.outcome is None])
+    here = ["At this worker:"] if below else []
+    return (
+        Content("Its children that have not ended are cancelled too, unless they were detached."),
+        *([Content(" ".join(waits + here))] if waits or here else []),
+        *_list(below, snapshot),
+    )
 
 
 def _going(run: RunView, snapshot: Snapshot) -> Content:

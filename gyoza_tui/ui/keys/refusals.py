@@ -47,6 +47,13 @@ def retry(run: RunView, snapshot: Snapshot) -> str | None:
             return None
 
 
+def family(run: RunView, where: str) -> str:
+    """Why no key leads to its parent, or to a child."""
+    if run.parent_id is not None:
+        return f"{plain_line(run.parent_id)}, the parent of {run.run_id}, is not {where}"
+    return f"no child of {run.run_id} is {where}"
+
+
 def shell(run: RunView) -> str | None:
     if run.outcome is not None or run.exit is not None:
         return f"{run.run_id} has ended: there is no container to look into"

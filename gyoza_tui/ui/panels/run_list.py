@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import ClassVar, Final
 
@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from gyoza_tui.ui.families import Families
 from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.run.line import Layout, run_line
 from gyoza_tui.ui.run.phases import FINISHED
@@ -66,7 +67,8 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         """Whether the cursor was put where it is for want of a run that goes on."""
         self._touched = False
         """Whether a person has ever moved the cursor: until then the top stays in sight."""
-        self._lines: dict[int, tuple[RunView, Content]] = {}
+        self._branches: Mapping[int, str] = {}
+        self._lines: dict[int, tuple[RunView, str, Content]] = {}
         """Of finished runs, by key: they stay as they are."""
         self._painted: dict[int, tuple[Content, bool]] = {}
         """What stands on the screen, by its line there."""
@@ -88,11 +90,12 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         """Whether runs that go on are above what is in sight. They are the first of the list."""
         return self.scroll_offset.y > 0 and bool(self._views) and self._views[0].phase not in FINISHED
 
-    def show_runs(self, views: Sequence[RunView], now: float) -> None:
+    def show_runs(self, runs: Families, now: float) -> None:
         """In this order from the top; `now` in UTC seconds."""
+        views = runs.views
         before = self._index()
         at_cursor = before is not None and self._in_sight(before)
-        self._views, self._now = views, now
+        self._views, self._branches, self._now = views, runs.branches, now
         if len(views) != self.virtual_size.height:
             self.virtual_size = Size(self.size.width, len(views))
         self._keep_cursor(before)
@@ -169,12 +172,12 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         return Strip(segments).adjust_cell_length(width, base.rich_style)
 
     def _line(self, view: RunView) -> Content:
-        known = self._lines.get(view.key)
-        if known is not None and known[0] is view:
-            return known[1]
-        line = run_line(view, self._now, self._layout)
+        known, branch = self._lines.get(view.key), self._branches.get(view.key, "")
+        if known is not None and known[0] is view and known[1] == branch:
+            return known[2]
+        line = run_line(view, self._now, self._layout, branch)
         if view.phase in FINISHED:
-            self._lines[view.key] = (view, line)
+            self._lines[view.key] = (view, branch, line)
         return line
 
     def _lay_out(self) -> None:

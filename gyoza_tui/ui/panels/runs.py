@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Final, Self
 
@@ -12,6 +11,7 @@ from textual.content import Content
 
 from gyoza_tui.models.filters import FilterError, RunFilter, parse
 from gyoza_tui.ui.background import in_background
+from gyoza_tui.ui.families import Families, in_families
 from gyoza_tui.ui.keys.key_names import key_of
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
@@ -51,7 +51,7 @@ class RunsPane(Vertical):
         self._queue = QueueQuestion(control)
         self._leaving: dict[int, RunView] = {}
         """Runs that were closed since the page was read."""
-        self._views: tuple[RunView, ...] = ()
+        self._shown = Families((), {})
         self._made_of: object = None
 
     def compose(self) -> ComposeResult:
@@ -177,8 +177,8 @@ class RunsPane(Vertical):
         snapshot = self._snapshot
         if snapshot is None:
             return
-        views = self._list(snapshot)
-        self.run_list.show_runs(views, snapshot.utc)
+        self.run_list.show_runs(self._list(snapshot), snapshot.utc)
+        views = self._shown.views
         self._draw_rule(snapshot)
         first_start = snapshot.link.beat_at is None and not views and not self._filter_text
         self._draw_checklist(snapshot, shown=first_start)
@@ -187,7 +187,7 @@ class RunsPane(Vertical):
         self._draw_titles()
 
     def _draw_rule(self, snapshot: Snapshot) -> None:
-        self.query_one(Rule).update(self._title(snapshot), self._right(self._views))
+        self.query_one(Rule).update(self._title(snapshot), self._right(self._shown.views))
 
     def _draw_titles(self) -> None:
         titles = Content.assemble("  ", self.run_list.layout_of_lines.titles()).stylize("$text-muted")
@@ -198,31 +198,38 @@ class RunsPane(Vertical):
         if shown:
             self.query_one(Checklist).show_snapshot(snapshot, self._control.checks())
 
-    def _list(self, snapshot: Snapshot) -> tuple[RunView, ...]:
+    def _list(self, snapshot: Snapshot) -> Families:
         parts = (snapshot.runs, self._page, tuple(self._leaving), self._wanted)
         if parts != self._made_of:
             self._made_of = parts
-            self._views = tuple(self._listed(snapshot))
-        return self._views
+            goes_on, over = in_families(self._going_on(snapshot)), in_families(self._over(snapshot))
+            self._shown = Families((*goes_on.views, *over.views), {**goes_on.branches, **over.branches})
+        return self._shown
 
-    def _listed(self, snapshot: Snapshot) -> Iterator[RunView]:
-        """The newest first: what goes on, what has just ended, the history."""
+    def _going_on(self, snapshot: Snapshot) -> list[RunView]:
+        """The newest first."""
+        newest = snapshot.runs[::-1]
+        return [view for view in newest if view.phase not in FINISHED and self._lets_through(view, snapshot)]
+
+    def _over(self, snapshot: Snapshot) -> list[RunView]:
+        """The newest first: what has just ended, the history."""
         newest = snapshot.runs[::-1]
         here = {view.key for view in newest}
-        goes_on = [view for view in newest if view.phase not in FINISHED]
         ended = [view for view in newest if view.phase in FINISHED]
         past = {view.key for view in self._page.runs}
         left = [view for key, view in self._leaving.items() if key not in here | past]
-        yield from (view for view in (*goes_on, *ended, *left) if self._lets_through(view, snapshot))
-        yield from (view for view in self._page.runs if view.key not in here)
+        new = [view for view in (*ended, *left) if self._lets_through(view, snapshot)]
+        return [*new, *(view for view in self._page.runs if view.key not in here)]
 
     def _lets_through(self, view: RunView, snapshot: Snapshot) -> bool:
         return not self._wanted or self._wanted.matches(view.facts(snapshot.worker_id), snapshot.utc)
 
     def _title(self, snapshot: Snapshot) -> Content:
         tally = snapshot.tally
-        active = len({view.run_id for view in snapshot.runs if view.outcome is None})
-        counts = [f"{active} active", f"{tally.completed:,} done"]
+        going = [view for view in snapshot.runs if view.outcome is None]
+        waiting = {view.run_id for view in going if view.waits is not None}
+        active = len({view.run_id for view in going} - waiting)
+        counts = [f"{active} active", *([f"{len(waiting)} waiting"] if waiting else []), f"{tally.completed:,} done"]
         counts += [f"{tally.failed:,} failed"] if tally.failed else []
         counts += [f"{tally.cancelled:,} cancelled"] if tally.cancelled else []
         counts += [f"{tally.other:,} released or lost"] if tally.other else []

@@ -14,14 +14,16 @@ from gyoza_tui.ui.outside_text import cut, plain_line
 from gyoza_tui.ui.run.phases import FINISHED, LOOKS, WORD_WIDTH
 from gyoza_tui.ui.run.server_truth import differing
 from gyoza_tui.ui.run.steps import current_step, next_try, pulled, step_word
+from gyoza_tui.ui.standstill import frozen_by, what_it_waits_for
 from gyoza_tui.ui.widgets.columns import Column, fit
 from gyoza_tui.ui.widgets.meter import meter
 from gyoza_tui.worker.view.snapshot import Phase, RunView
 
 _STATE: Final = 2 + WORD_WIDTH
+_ID: Final = 8
 _COLUMNS: Final = (
     Column("STATE", _STATE, _STATE),
-    Column("RUN", 8, 8, rank=1),
+    Column("RUN", _ID, _ID, rank=1),
     Column("OP", 9, 24, rank=3, pace=2),
     Column("PROGRESS", 9, 22, rank=2),
     Column("LEFT", 5, 6, rank=8),
@@ -68,13 +70,26 @@ class Layout(NamedTuple):
         return Content(" " * self.gap).join(cells)
 
 
-def run_line(view: RunView, now: float, layout: Layout) -> Content:
-    """`now` in UTC seconds; nothing in the line of a finished run depends on it."""
-    ending = _ending(view, layout)
+class _Row(NamedTuple):
+    """What a line is drawn from."""
+
+    view: RunView
+    now: float
+    layout: Layout
+    branch: str
+
+
+def run_line(view: RunView, now: float, layout: Layout, branch: str = "") -> Content:
+    """`now` in UTC seconds; nothing in the line of a finished run depends on it.
+
+    `branch` joins it to its parent, where that is above it.
+    """
+    row = _Row(view, now, layout, branch)
+    ending = _ending(row)
     widths = layout.widths if ending is None else _joined(layout, _FAILURE if _failed(view) else _END)
     cells: list[Content] = []
     for name, width in widths.items():
-        text = _cell(name, width, view, now, layout) if ending is None or name != _END[0] else ending
+        text = _cell(name, width, row) if ending is None or name != _END[0] else ending
         cells.append(_filled(text, width, right=name in _RIGHT))
     line = Content(" " * layout.gap).join(cells)
     return line.stylize_before("$text-muted") if view.phase in FINISHED else line
@@ -99,18 +114,20 @@ def _failed(view: RunView) -> bool:
     return view.phase is Phase.FAILED
 
 
-def _ending(view: RunView, layout: Layout) -> Content | None:
+def _ending(row: _Row) -> Content | None:
     """How it ended, in words; None while it goes on."""
+    view = row.view
     if view.outcome is None:
         return None
     words = plain_line(view.outcome_note)
     if _failed(view):
         cause = f'  "{plain_line(view.last_line)}"' if view.last_line else ""
-        return Content("  ").join([*_marks(view, layout), Content(f"{words}{cause}")])
+        return Content("  ").join([*_marks(row), Content(f"{words}{cause}")])
     return Content(f"{view.outcome}: {words}" if view.phase is Phase.TO_DELIVER and words else words or view.outcome)
 
 
-def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> Content:
+def _cell(name: str, cells: int, row: _Row) -> Content:
+    view, now, layout, branch = row
     if name == layout.told_in and name != "NOTE" and (urgent := _urgent(view)):
         return Content.styled(urgent[0].replace("server: ", "srv: "), "$text-warning")
     match name:
@@ -119,7 +136,8 @@ def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> C
         case "RUN":
             return Content(plain_line(view.run_id)[:cells])
         case "OP":
-            return Content(cut(plain_line(view.op_name), cells))
+            op = Content(cut(plain_line(view.op_name), cells - len(branch)))
+            return Content.assemble((branch, "$text-muted"), op) if branch else op
         case "PROGRESS":
             return _progress(view, cells)
         case "LEFT":
@@ -131,7 +149,7 @@ def _cell(name: str, cells: int, view: RunView, now: float, layout: Layout) -> C
         case "TIME":
             return Content(duration((view.outcome_at or now) - view.claimed_at))
         case _:
-            return _note(view, layout)
+            return _note(row)
 
 
 def _state(view: RunView, layout: Layout) -> Content:
@@ -160,6 +178,8 @@ def _left(view: RunView, now: float) -> str:
 
 
 def _step(view: RunView, now: float) -> Content:
+    if view.phase in (Phase.WAITING, Phase.RETURNING):
+        return Content(what_it_waits_for(view))
     here = current_step(view)
     word = step_word(here.name if here else view.step)
     place = ""
@@ -181,11 +201,11 @@ def _urgent(view: RunView) -> list[str]:
     return [*marks, "held: another server answers"] if view.held else marks
 
 
-def _marks(view: RunView, layout: Layout) -> list[Content]:
+def _marks(row: _Row) -> list[Content]:
     """What is known of it in addition to its state, the urgent first."""
+    view, _, layout, branch = row
     wrong = [plain_line(view.again.why)] if view.again is not None else []
-    since = view.frozen_since if view.phase is Phase.FROZEN else None
-    frozen = [] if since is None else [f"paused from outside since {clock(since, layout.zone)}"]
+    frozen = [frozen_by(view, layout.zone)] if view.phase is Phase.FROZEN else []
     marks = [Content.styled(mark, "$text-warning") for mark in (*_urgent(view), *frozen, *wrong)]
     if view.outcome_at is not None and "NOTE" in layout.widths:
         marks.append(Content(clock(view.outcome_at, layout.zone)))
@@ -193,11 +213,13 @@ def _marks(view: RunView, layout: Layout) -> list[Content]:
         marks.append(Content(f"attempt {view.attempt}"))
     if view.adopted:
         marks.append(Content("adopted"))
+    if view.parent_id is not None and not branch:
+        marks.append(Content(f"child of {plain_line(view.parent_id)[:_ID]}"))
     return marks
 
 
-def _note(view: RunView, layout: Layout) -> Content:
-    marks = _marks(view, layout)
+def _note(row: _Row) -> Content:
+    view, marks = row.view, _marks(row)
     if view.outcome is not None:
         return Content("  ").join(marks)
     return Content(" · ").join([*marks, Content(plain_line(view.intent_note))] if view.intent_note else marks)

@@ -26,6 +26,8 @@ LOOKS: Final[dict[Phase, Look]] = {
     Phase.STARTING: Look("○", "o", ""),
     Phase.RUNNING: Look("►", ">", "bold"),
     Phase.FROZEN: Look("‖", "=", "$text-warning"),
+    Phase.WAITING: Look("◔", "w", ""),
+    Phase.RETURNING: Look("◕", "r", ""),
     Phase.CANCELLING: Look("◌", "x", "$text-warning"),
     Phase.RELEASING: Look("◌", "<", "$text-warning"),
     Phase.COLLECTING: Look("◇", "c", ""),
@@ -37,5 +39,16 @@ LOOKS: Final[dict[Phase, Look]] = {
     Phase.LOST: Look("?", "?", "$text-warning"),
 }
 """No emoji codepoint: those are two cells wide on some terminals."""
+_OF_SERVER: Final[dict[str, Look]] = {
+    "HELD": Look("‖", "=", "$text-warning"),
+    "PENDING": Look("·", ".", "$text-muted"),
+    "ASSIGNED": Look("○", "o", ""),
+}
+_UNKNOWN: Final = Look("?", "?", "")
 
 WORD_WIDTH: Final = max(map(len, Phase))
+
+
+def look_of(word: str) -> Look:
+    """Of a phase here, or of a run's state at the server."""
+    return LOOKS[Phase(word)] if word in set(Phase) else _OF_SERVER.get(word, _UNKNOWN)

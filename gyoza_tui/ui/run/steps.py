@@ -11,6 +11,7 @@ from gyoza_tui.models.limits import MIB
 from gyoza_tui.ui.format import UNKNOWN, duration, part_of, took
 from gyoza_tui.ui.outside_text import one_line
 from gyoza_tui.ui.run.phases import LOOKS
+from gyoza_tui.ui.standstill import what_it_waits_for
 from gyoza_tui.worker.view.snapshot import Outcome, Phase, PullProgress, RetryNotice, RunView, StepView
 
 
@@ -78,6 +79,7 @@ def _where(view: RunView, here: StepView | None, now: float) -> str:
         return ""
     time = took(here.ended_at - here.began_at) if here.ended_at is not None else duration(now - here.began_at)
     doing = " {} layers {}".format(*pulled(view.pull)) if view.pull is not None else ""
+    doing = f" {waits}" if (waits := what_it_waits_for(view)) else doing
     doing = f" {next_try(view.again, now)}" if view.again is not None else doing
     return f"{step_word(here.name)}{doing} {time}"
 

@@ -15,6 +15,7 @@ from gyoza_tui.models.timeline import folded
 from gyoza_tui.ui.format import UNKNOWN, duration, took
 from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.run.steps import current_step, next_try, sign, step_word
+from gyoza_tui.ui.standstill import frozen_by, what_it_waits_for
 from gyoza_tui.worker.view.control import LogLine, RunDetails
 from gyoza_tui.worker.view.snapshot import Exit, Outcome, Phase, RunView, StepView
 
@@ -27,11 +28,14 @@ _STEP: Final = 10
 _TOOK: Final = 7
 
 
-def run_text(details: RunDetails, tail: Sequence[LogLine], now: float, zone: tzinfo | None) -> Content:
+def run_text(
+    details: RunDetails, tail: Sequence[LogLine], now: float, zone: tzinfo | None, children: Sequence[Content] = ()
+) -> Content:
     """`now` in UTC seconds; `tail` is how its log ends, when that says why."""
     sections = [
         _section("Run", _facts(details, now, zone)),
         _section("Why it failed", _why(details.view, tail)),
+        _section("Children", children),
         _section("Steps", [_step(step, details.view, now, zone) for step in details.view.steps]),
     ]
     run = details.server
@@ -66,6 +70,8 @@ def _facts(details: RunDetails, now: float, zone: tzinfo | None) -> Iterator[Con
     yield _fact("id", one_line(view.run_id), f"  attempt {view.attempt}")
     yield _fact("image", _cut(view.image, _FACT), f"  on {view.backend}")
     yield _fact("claimed", _clock(view.claimed_at, zone), f"  {duration(now - view.claimed_at)} ago")
+    if view.parent_id is not None:
+        yield _fact("parent", _cut(view.parent_id, _FACT))
     yield _fact("here", view.phase, _marks(view, zone))
     yield _fact("server", *_server(details))
     for refused in details.refused:
@@ -83,8 +89,10 @@ def _server(details: RunDetails) -> tuple[str | Content, ...]:
 
 def _marks(view: RunView, zone: tzinfo | None) -> str:
     marks = [mark for mark, holds in (("adopted", view.adopted), ("held: of another server", view.held)) if holds]
-    if view.phase is Phase.FROZEN and view.frozen_since is not None:
-        marks.append(f"paused from outside since {_clock(view.frozen_since, zone)}")
+    if view.phase is Phase.FROZEN:
+        marks.append(frozen_by(view, zone))
+    if view.waits is not None:
+        marks.append(f"{what_it_waits_for(view)} since {_clock(view.waits.since, zone)}")
     if view.intent_note and view.outcome is None:
         marks.append(plain_line(view.intent_note))
     return f"  {' · '.join(marks)}" if marks else ""

@@ -53,6 +53,9 @@ class AboutRun(TightScreen[None], inherit_bindings=False):
     def action_find(self) -> None:
         raise NotImplementedError
 
+    def action_family(self) -> None:
+        raise NotImplementedError
+
     def action_back(self) -> None:
         raise NotImplementedError
 

@@ -11,6 +11,8 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
 
+from gyoza_tui.ui.families import Way
+from gyoza_tui.ui.keys import refusals
 from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.panels.header import Header
@@ -63,6 +65,7 @@ class MainScreen(AboutRun):
         self._panel = Panel.RUNS
         self._lower = Panel.LOG
         self._maximised = False
+        self._way = Way()
 
     @property
     def shown_run(self) -> RunView | None:
@@ -104,7 +107,7 @@ class MainScreen(AboutRun):
 
     def on_run_list_opened(self, event: RunList.Opened) -> None:
         if self.shown_run is not None:
-            self.app.push_screen(RunScreen(self._control, self._options, self.shown_run))
+            self.app.push_screen(RunScreen(self._control, self._options, self.shown_run, self._way))
 
     def on_rule_clicked(self, event: Rule.Clicked) -> None:
         section = event.rule.parent
@@ -119,6 +122,15 @@ class MainScreen(AboutRun):
         for panel in Panel:
             if event.widget in self._of(panel).walk_children(with_self=True):
                 self._enter(panel)
+
+    def action_family(self) -> None:
+        run = self.shown_run
+        if run is None:
+            say(self, "no run is selected")
+        elif found := self._way.next(run, self._runs.run_list.views):
+            self._runs.run_list.move_to(found.key)
+        else:
+            say(self, refusals.family(run, "in this list"))
 
     def action_find(self) -> None:
         if self._panel is Panel.RUNS:

@@ -11,32 +11,42 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Static
 
-from gyoza_tui.models.filters import FilterError, parse
+from gyoza_tui.models.filters import FilterError, Key, parse, term
 from gyoza_tui.ui.background import in_background
+from gyoza_tui.ui.children_question import ChildrenQuestion
+from gyoza_tui.ui.families import Way
 from gyoza_tui.ui.format import duration
+from gyoza_tui.ui.keys import refusals
 from gyoza_tui.ui.keys.key_table import Scope, bindings
 from gyoza_tui.ui.off_loop import aside
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.outside_text import one_line, plain_line
 from gyoza_tui.ui.panels.log import LogPane
 from gyoza_tui.ui.run import tools as run_tools
+from gyoza_tui.ui.run.child_lines import child_lines
 from gyoza_tui.ui.run.phases import LOOKS
 from gyoza_tui.ui.run.text import json_lines, run_text
 from gyoza_tui.ui.screens.about_run import AboutRun
+from gyoza_tui.ui.toasts import say
 from gyoza_tui.ui.trouble import in_words
 from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.tab_line import TabLine
-from gyoza_tui.worker.view.control import ControlError, LogLine, RunDetails, WorkerControl
-from gyoza_tui.worker.view.snapshot import Outcome, RunView, Snapshot
+from gyoza_tui.worker.view.control import Children, ControlError, LogLine, RunDetails, WorkerControl
+from gyoza_tui.worker.view.snapshot import Outcome, Phase, RunView, Snapshot
 
 _TABS: Final = ("log", "run", "inspect")
 _LOG, _RUN, _INSPECT = range(len(_TABS))
 _TAIL: Final = 10
 _ATTEMPTS_MAX: Final = 100
+_MARGIN: Final = 5
+"""Cells around a line of the tab Run: padding, indent, scrollbar."""
 
 
 class RunScreen(AboutRun):
-    """Opened on a run as it is then, a failed one at why it failed; follows it to its end and into the history."""
+    """Opened on a run as it is then, a failed one at why it failed, one that waits at its children.
+
+    Follows it to its end and into the history.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.TABS)
 
@@ -49,9 +59,11 @@ class RunScreen(AboutRun):
     }
     """
 
-    def __init__(self, control: WorkerControl, options: UiOptions, view: RunView) -> None:
+    def __init__(self, control: WorkerControl, options: UiOptions, view: RunView, way: Way | None = None) -> None:
         super().__init__(control, options)
         self._view = view
+        self._way = way or Way()
+        self._children = ChildrenQuestion(control)
         self._known: object = None
         self._about = Content()
         self._read_last: tuple[RunDetails, tuple[LogLine, ...]] | None = None
@@ -75,7 +87,8 @@ class RunScreen(AboutRun):
 
     def on_mount(self) -> None:
         self.show_snapshot(self._control.snapshot())
-        self._show_tab(_RUN if self._view.outcome is Outcome.FAILED else _LOG)
+        told = self._view.outcome is Outcome.FAILED or self._view.phase is Phase.WAITING
+        self._show_tab(_RUN if told else _LOG)
         if run_tools.unseen(self._view):
             in_background(self.app, partial(run_tools.mark_seen, self._control, self._view))
 
@@ -95,6 +108,7 @@ class RunScreen(AboutRun):
         self.query_one(LogPane).show_run(self._view)
         self.show_offers()
         if self._tab == "run":
+            self._ask_children(snapshot)
             self._write_details(snapshot.utc)
         known = (_changes(self._view), snapshot.history_version, snapshot.link.trouble)
         if known != self._known:
@@ -127,6 +141,9 @@ class RunScreen(AboutRun):
     def action_tab_inspect(self) -> None:
         self._show_tab(_INSPECT)
 
+    def action_family(self) -> None:
+        in_background(self.app, self._go_to_family)
+
     def action_find(self) -> None:
         self._show_tab(_LOG)
         self.query_one(LogPane).start_find()
@@ -152,6 +169,7 @@ class RunScreen(AboutRun):
         match self._tab:
             case "run":
                 in_background(self, self._read_details, group="read", exclusive=True)
+                self._ask_children(self._control.snapshot())
             case "inspect":
                 in_background(self, self._inspect, group="read", exclusive=True)
 
@@ -169,6 +187,35 @@ class RunScreen(AboutRun):
                 self._view = view
                 self.show_snapshot(self._control.snapshot())
 
+    def _ask_children(self, snapshot: Snapshot) -> None:
+        if self._children.due(self._view, snapshot):
+            in_background(self, self._read_children)
+
+    async def _read_children(self) -> None:
+        await self._children.ask(self._view)
+        self._write_details(self._control.snapshot().utc)
+
+    def _child_lines(self) -> tuple[Content, ...]:
+        if self._children.trouble:
+            return (one_line(self._children.trouble).stylize("$text-warning"),)
+        cells = max(0, self.size.width - _MARGIN)
+        return tuple(child_lines(self._children.answer or Children(), cells, ascii_only=self._options.ascii))
+
+    async def _go_to_family(self) -> None:
+        """To the screen of its parent or of a child, in the place of this one."""
+        here = self._view
+        wanted = term(Key.RUN, here.parent_id or here.run_id)
+        try:
+            page = await aside(partial(self._control.history, parse(wanted), _ATTEMPTS_MAX))
+        except ControlError as error:
+            say(self, str(error), "error")
+            return
+        found = self._way.next(here, (*self._control.snapshot().runs[::-1], *page.runs))
+        if found is None:
+            say(self, refusals.family(here, "at this worker"))
+        elif self.app.screen is self:
+            self.app.switch_screen(RunScreen(self._control, self._options, found, self._way))
+
     async def _read_details(self) -> None:
         try:
             details, tail = await aside(self._details)
@@ -181,9 +228,11 @@ class RunScreen(AboutRun):
         self._write_details(self._control.snapshot().utc)
 
     def _write_details(self, now: float) -> None:
-        """What was read last, with the times of now."""
+        """What was read last, with what is known here now."""
         if self._read_last is not None:
-            self._write("run", run_text(*self._read_last, now, self._options.clock.zone))
+            details, tail = self._read_last
+            details = details._replace(view=self._view)
+            self._write("run", run_text(details, tail, now, self._options.clock.zone, self._child_lines()))
 
     def _details(self) -> tuple[RunDetails, tuple[LogLine, ...]]:
         details = self._control.details(self._view.key)

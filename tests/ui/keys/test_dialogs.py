@@ -57,6 +57,32 @@ def test_cancel_takes_its_dialog_and_a_yes() -> None:
     run(press())
 
 
+def test_cancel_of_a_parent_says_what_else_is_cancelled() -> None:
+    family = (
+        running(5, "parent11", waiting_since=NOW - 9, waits_left=3, waits_of=8)._replace(may_submit=True),
+        running(6, "child666")._replace(parent_id="parent11"),
+        running(7, "below777")._replace(parent_id="child666"),
+        running(8, "ended888", outcome=Outcome.COMPLETED)._replace(parent_id="parent11"),
+        running(9, "other999"),
+    )
+
+    async def press() -> None:
+        async with opened(snapshot(runs=family)) as here:
+            await here.app.push_screen(RunScreen(here.fake, here.app.options, family[0]))
+            await here.press("x")
+            words = " ".join(dialog_text(here.app).split())
+            assert "Its children that have not ended are cancelled too" in words
+            assert "It waits for 3 of 8. At this worker: child666" in words
+            assert "below777" in words
+            assert not {"ended888", "other999"} & set(words.split())
+            await here.press("n")
+            await here.app.push_screen(RunScreen(here.fake, here.app.options, family[1]))
+            await here.press("x")
+            assert "children" not in dialog_text(here.app)
+
+    run(press())
+
+
 def test_retry_says_that_it_may_go_elsewhere() -> None:
     async def press() -> None:
         async with on_a_run(FAILED) as here:

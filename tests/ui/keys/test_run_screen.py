@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from textual.widgets import Static
 
 from gyoza_tui.models.runs import Event, ExecutionSummary, OpAttempt, OpRun
 from gyoza_tui.models.states import EventType, RunState
+from gyoza_tui.ui.children_question import ASK_S
 from gyoza_tui.ui.run.text import json_lines, run_text
 from gyoza_tui.ui.screens.run import RunScreen
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule
-from gyoza_tui.worker.view.control import LogLine, RunDetails, Stream
+from gyoza_tui.worker.view.control import Child, Children, LogLine, RunDetails, Stream
 from gyoza_tui.worker.view.snapshot import Exit, Outcome, RetryNotice, RunView, StepView
-from tests.ui.fake_control import NOW, snapshot
-from tests.ui.keys.app import Opened, opened, run, running, until
+from tests.ui.fake_control import BOOT, NOW, snapshot
+from tests.ui.keys.app import Opened, opened, run, running, toasts, until
 
 RUN = running(1, "a1b2c3d4")
 STEPS = (
@@ -145,6 +147,97 @@ def test_a_run_that_has_left_the_snapshot_is_still_shown() -> None:
             await until(lambda: screen.shown_run == ended, "how it ended")
 
     run(look())
+
+
+def _children(*states: str, more: bool = False) -> Children:
+    found = [Child(f"child{n}", "embed@1.0.0", state, 1, 40.0 * n, "lab") for n, state in enumerate(states)]
+    return Children(tuple(found), more)
+
+
+PARENT = running(7, "parent77", waiting_since=NOW - 60, waits_left=1, waits_of=2)._replace(may_submit=True)
+
+
+def test_a_parent_that_waits_opens_at_its_children_which_are_asked_for_again_and_again() -> None:
+    async def look() -> None:
+        async with opened(snapshot(runs=(PARENT,))) as here:
+            here.fake.offspring = {7: _children("RUNNING", "RUNNING", "HELD")}
+            screen = RunScreen(here.fake, here.app.options, PARENT)
+            await here.app.push_screen(screen)
+            assert screen.query_one("#run").display
+            await until(lambda: "2 RUNNING · 1 HELD" in shown(screen, "run"), "its children")
+            text = shown(screen, "run")
+            assert "here     WAITING  for 1 of 2 since 02:13:10" in text
+            assert "► RUNNING     child1    embed@1.0.0" in text
+            assert "40%  lab" in text
+            here.fake.offspring = {7: _children("COMPLETED", "RUNNING", "RUNNING", more=True)}
+            here.app.tick()
+            await here.pilot.pause()
+            assert here.fake.asked.count(("children", 7)) == 1, "so soon it is not asked again"
+            here.fake.now = here.fake.now._replace(taken_at=BOOT + ASK_S)
+            here.app.tick()
+            await until(lambda: "1 COMPLETED · 2 RUNNING · more that are" in shown(screen, "run"), "what has changed")
+            here.fake.trouble = "no [answer]"
+            here.fake.now = here.fake.now._replace(taken_at=BOOT + 2 * ASK_S)
+            here.app.tick()
+            await until(lambda: "no [answer]" in shown(screen, "run"), "the trouble")
+
+    run(look())
+
+
+@pytest.mark.parametrize(
+    ("changes", "states", "asked"),
+    [
+        ({"may_submit": False}, ("RUNNING",), 0),
+        ({"outcome": Outcome.COMPLETED, "acked": True, "cleaned": True}, ("RUNNING",), 3),
+        ({"outcome": Outcome.COMPLETED, "acked": True, "cleaned": True}, ("COMPLETED",), 1),
+    ],
+)
+def test_children_that_there_cannot_be_or_that_have_ended_are_not_asked_for(
+    changes: dict[str, Any], states: tuple[str, ...], asked: int
+) -> None:
+    async def look() -> None:
+        async with opened(snapshot(), past=(view := PARENT._replace(**changes),)) as here:
+            here.fake.offspring = {7: _children(*states)}
+            await here.app.push_screen(RunScreen(here.fake, here.app.options, view))
+            await here.press("2")
+            for times in (1, 2):
+                here.fake.now = here.fake.now._replace(taken_at=BOOT + times * ASK_S)
+                here.app.tick()
+                await here.pilot.pause()
+            await until(lambda: here.fake.asked.count(("children", 7)) == asked, "the questions")
+
+    run(look())
+
+
+def test_a_key_leads_to_the_screen_of_the_parent_and_back() -> None:
+    child = running(8, "child888")._replace(parent_id="parent77")
+    ended = PARENT._replace(outcome=Outcome.COMPLETED, acked=True, cleaned=True)
+
+    async def look() -> None:
+        for runs, past in (((PARENT, child), ()), ((child,), (ended,))):
+            async with opened(snapshot(runs=runs), past=past) as here:
+                await here.app.push_screen(RunScreen(here.fake, here.app.options, child))
+                for there in ("parent77", "child888"):
+                    await here.press("o")
+                    await until(lambda there=there: _shown_run(here) == there, there)  # type: ignore[misc]
+                assert len(here.app.screen_stack) == 2
+
+    run(look())
+
+
+def test_it_is_said_where_no_key_leads() -> None:
+    async def look() -> None:
+        async with on(RUN) as (here, _):
+            await here.press("o")
+            await until(lambda: toasts(here.app), "why not")
+            assert toasts(here.app) == ["no child of a1b2c3d4 is at this worker"]
+
+    run(look())
+
+
+def _shown_run(here: Opened) -> str:
+    screen = here.app.screen
+    return screen.shown_run.run_id if isinstance(screen, RunScreen) else ""
 
 
 def test_escape_and_q_lead_back() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.hardware import GpuInfo, GpuSample, HardwareSample
+from gyoza_tui.models.nested import MaySubmit
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.view.run_views import view_of
@@ -49,13 +50,15 @@ def run_row(key: int, run_id: str, op: str = "classify", version: str | None = "
         attempt=1,
         lease="lease",
         constraints=Constraints(gpu_id=more.pop("gpu", None)),
+        parent_id=more.pop("parent", None),
+        may_submit=more.pop("may_submit", MaySubmit.NO),
     )
     row = RunRow(key=key, server_id="s", run=run, name=f"gyoza-{run_id}", backend="docker", claimed_at=NOW - 190)
     return row._replace(**more)
 
 
 def going_on(key: int, run_id: str, op: str = "classify", *, step: str = "run_container", **more: Any) -> RunView:
-    names = ("server_state", "held", "adopted", "pull", "progress", "kill_at", "again")
+    names = ("server_state", "held", "adopted", "pull", "progress", "kill_at", "again", "returning")
     view: dict[str, Any] = {"server_state": "RUNNING", "held": False}
     view |= {name: more.pop(name) for name in names if name in more}
     base: dict[str, Any] = {"started_at": NOW - 180}

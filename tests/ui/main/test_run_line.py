@@ -28,6 +28,8 @@ EACH_PHASE = {
     Phase.STARTING: going_on(1, "r", step="start_oprun", started_at=None),
     Phase.RUNNING: going_on(1, "r"),
     Phase.FROZEN: going_on(1, "r", frozen_since=NOW - 60),
+    Phase.WAITING: going_on(1, "r", waiting_since=NOW - 60, waits_left=3, waits_of=8),
+    Phase.RETURNING: going_on(1, "r", waiting_since=NOW - 60, waits_of=8, returning=True),
     Phase.CANCELLING: going_on(1, "r", intent=Intent.CANCEL),
     Phase.RELEASING: going_on(1, "r", intent=Intent.RELEASE),
     Phase.COLLECTING: going_on(1, "r", step="complete_oprun"),
@@ -57,6 +59,27 @@ def test_what_is_frozen_says_since_when() -> None:
     line = row(EACH_PHASE[Phase.FROZEN])
     assert "paused from outside since " in line
     assert "since" not in row(going_on(1, "r", frozen_since=NOW - 60, intent=Intent.CANCEL))
+
+
+def test_what_waits_says_for_how_many_of_its_children() -> None:
+    assert "  for 3 of 8  " in row(EACH_PHASE[Phase.WAITING])
+    assert "  for a slot  " in row(EACH_PHASE[Phase.RETURNING])
+    assert "for 3 of 8" in row(EACH_PHASE[Phase.WAITING], NARROW)
+
+
+def test_what_is_frozen_says_by_whom() -> None:
+    assert "  by anna since " in row(going_on(1, "r", frozen_since=NOW - 60, freeze_by="anna"))
+
+
+def test_what_is_frozen_while_it_waits_is_frozen() -> None:
+    assert going_on(1, "r", frozen_since=NOW, waiting_since=NOW - 60).phase is Phase.FROZEN
+
+
+def test_a_child_is_joined_to_its_parent_above_it_or_names_it() -> None:
+    child = going_on(1, "r", parent="a1b2c3d4-pipeline")
+    assert "└ classify@1.0.0" in run_line(child, NOW, WIDE, "└ ").plain
+    assert "child of" not in run_line(child, NOW, WIDE, "└ ").plain
+    assert row(child).rstrip().endswith("child of a1b2c3d4")
 
 
 def test_what_is_being_cancelled_says_so_at_once_and_what_the_server_says_of_it() -> None:
@@ -136,7 +159,7 @@ def test_a_finished_row_does_not_change_with_time() -> None:
 
 def test_in_ascii_the_glyphs_are_ascii() -> None:
     layout = Layout.of(155, ZONE, ascii_only=True)
-    assert {run_line(view, NOW, layout).plain[0] for view in EACH_PHASE.values()} <= set("!+.<=>?^covx")
+    assert {run_line(view, NOW, layout).plain[0] for view in EACH_PHASE.values()} <= set("!+.<=>?^corvwx")
 
 
 HOSTILE = {

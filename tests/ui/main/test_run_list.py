@@ -10,6 +10,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.strip import Strip
 
+from gyoza_tui.ui.families import in_families
 from gyoza_tui.ui.panels.run_list import RunList
 from gyoza_tui.ui.theme import dress
 from gyoza_tui.worker.view.snapshot import Outcome, RunView
@@ -55,7 +56,7 @@ class Bench:
         self.list = host.query_one(CountingList)
 
     async def show(self, *views: RunView, now: float = NOW) -> None:
-        self.list.show_runs(views, now)
+        self.list.show_runs(in_families(views), now)
         await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gyoza_tui.models.filters import RunFilter
+from gyoza_tui.models.nested import MaySubmit
 from gyoza_tui.ui.panels.runs import RunsPane
 from gyoza_tui.worker.view.control import HistoryPage
 from gyoza_tui.worker.view.snapshot import Intent, Outcome, RunView, Tally
@@ -50,6 +51,66 @@ def test_the_title_counts_a_run_once_while_its_earlier_attempt_is_stopped() -> N
         async with stage(FakeControl(now=snapshot(runs=(earlier, later)))) as shown:
             assert listed(shown) == ["twice111", "twice111"]
             assert "1 active" in shown.text()
+
+    asyncio.run(look())
+
+
+def test_a_child_is_below_its_parent_among_what_goes_on_and_among_what_is_over() -> None:
+    parent = going_on(1, "parent11", may_submit=MaySubmit.ANY, waiting_since=NOW - 9, waits_left=1, waits_of=2)
+    runs = (parent, going_on(2, "other222"), going_on(3, "child333", parent="parent11"))
+    past = [
+        ended(8, "parent88", Outcome.COMPLETED, "outputs: 1"),
+        ended(7, "other777", Outcome.COMPLETED, "outputs: 1"),
+        ended(6, "child666", Outcome.COMPLETED, "outputs: 1", parent="parent88"),
+        ended(5, "child555", Outcome.COMPLETED, "outputs: 1", parent="parent11"),
+    ]
+
+    async def look() -> None:
+        async with stage(FakeControl(now=snapshot(runs=runs), past=past)) as shown:
+            await shown.until(lambda: len(listed(shown)) == 7)
+            assert listed(shown) == [
+                *("other222", "parent11", "child333"),
+                *("parent88", "child666", "other777", "child555"),
+            ]
+            lines = {row.split()[2]: row for row in shown.rows() if "@1.0.0" in row}
+            assert "└ classify@1.0.0" in lines["child333"]
+            assert "└ train@1.0.0" in lines["child666"]
+            assert "└" not in lines["child555"]
+            assert "child of parent11" in lines["child555"]
+
+    asyncio.run(look())
+
+
+def test_the_title_counts_what_waits_by_itself() -> None:
+    parent = going_on(1, "parent11", waiting_since=NOW - 9, waits_left=1, waits_of=2)
+
+    async def look() -> None:
+        async with stage(FakeControl(now=snapshot(runs=(parent, going_on(2, "child222"))))) as shown:
+            assert "1 active · 1 waiting · 0 done" in shown.text()
+
+    asyncio.run(look())
+
+
+def test_a_key_leads_from_a_child_to_its_parent_and_back() -> None:
+    parent = going_on(1, "parent11", may_submit=MaySubmit.ANY)
+    children = (going_on(2, "child222", parent="parent11"), going_on(3, "child333", parent="parent11"))
+    lone = going_on(4, "lone4444", parent="elsewhere")
+
+    async def look() -> None:
+        async with stage(FakeControl(now=snapshot(runs=(parent, *children, lone))), notifications=True) as shown:
+
+            def cursor() -> str:
+                view = shown.app.screen.query_one(RunsPane).selected
+                return view.run_id if view else ""
+
+            await shown.press("end")
+            assert cursor() == "child222"
+            for there in ("parent11", "child222", "parent11"):
+                await shown.press("o")
+                assert cursor() == there
+            await shown.press("home", "o")
+            assert cursor() == "lone4444"
+            assert "elsewhere, the parent of lone4444, is not in this list" in shown.text()
 
     asyncio.run(look())
 
