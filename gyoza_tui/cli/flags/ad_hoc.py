@@ -11,6 +11,7 @@ import typer
 
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.models import durations, sizes
+from gyoza_tui.models.nested import MaySubmit
 
 _T = TypeVar("_T")
 
@@ -25,6 +26,9 @@ SecretEnv = Annotated[
     typer.Option(metavar="K[=V]", help="The same, shown to nobody; without =V that of this environment."),
 ]
 Retry = Annotated[int | None, typer.Option(metavar="N", min=0, help="Try again so often if the op fails.")]
+MaySubmitFlag = Annotated[
+    MaySubmit | None, typer.Option("--may-submit", help="Which runs it may create while it runs; by default none.")
+]
 Timeout = Annotated[str | None, typer.Option(metavar="T", help="Stop it after 90s, 10m, 1h30m.")]
 
 
@@ -42,6 +46,7 @@ class AdHoc:
     secret_env: list[str] | None = None
     retry: int | None = None
     timeout: str | None = None
+    may_submit: MaySubmit | None = None
 
     def given(self) -> list[str]:
         """What was typed, as one types it."""
@@ -64,6 +69,7 @@ class AdHoc:
             "secret_env": dict(_secret(text) for text in self.secret_env or []),
             "retry_policy": {"max_attempts": self.retry + 1} if self.retry is not None else None,
             "timeout_s": _read("--timeout", self.timeout, durations.seconds),
+            "may_submit": self.may_submit,
         }
         return {name: value for name, value in found.items() if value not in (None, {}, [])}
 

@@ -14,6 +14,7 @@ from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.examples import examples
 from gyoza_tui.cli.flags import options
 from gyoza_tui.cli.flags.options import with_connection
+from gyoza_tui.models.nested import MaySubmit
 from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class Plan:
 def deploy(
     flags: Connection,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Definitions in YAML.")] = Path("gyoza.yml"),
+    may_submit: Annotated[
+        MaySubmit | None, typer.Option("--may-submit", help="In place of what the file says of it.", show_default=False)
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -91,6 +95,8 @@ def deploy(
     from gyoza_tui.cli.try_op.op_file import read_definitions
 
     definitions = read_definitions(file)
+    if may_submit is not None:
+        definitions = [each.model_copy(update={"may_submit": may_submit}) for each in definitions]
     plans: list[Plan] = []
     with connection.connected(flags) as at:
         for definition in definitions:

@@ -32,6 +32,7 @@ EXAMPLES = examples(
     "gyoza-tui submit busybox --cpu 1 --ram 4g --timeout 10m --secret-env TOKEN -- env",
 )
 COUNT_MAX = 100_000
+DEFAULT_PRIORITY = 5
 FAILURES_TOLD = 10
 
 Target = Annotated[
@@ -78,7 +79,7 @@ def submit(
     pairs: Pairs = None,
     more: More = None,
     inputs: options.InputsFile = None,
-    priority: Priority = 5,
+    priority: Priority = DEFAULT_PRIORITY,
     count: Count = 1,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit 1 unless it is COMPLETED.")] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Wait, and print the output if a worker here runs it.")] = False,
@@ -91,20 +92,28 @@ def submit(
     secret_env: ad_hoc.SecretEnv = None,
     retry: ad_hoc.Retry = None,
     timeout: ad_hoc.Timeout = None,
+    may_submit: ad_hoc.MaySubmitFlag = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Submit a run of a definition, or of an image with what stands behind `--` as its command. Prints its id.
 
-    A definition takes inputs, --priority and --count; it says the rest itself.
+    A definition takes inputs, --priority and --count; it says the rest itself. In an op that may create runs it goes
+    over the op's own socket, and the op's run has no slot while it waits.
     """
-    from gyoza_tui.cli import connection
+    from gyoza_tui.cli import connection, from_op, terminal
     from gyoza_tui.cli.flags.inputs import given
     from gyoza_tui.cli.run_request import order_of
 
     manner = Manner(count, wait or logs, logs, as_json)
     _refuse_nonsense(manner)
     typed = given([*(pairs or []), *(more or [])], inputs)
-    told = AdHoc(behind(ctx), cpu, ram, vram, gpu, tag, env, secret_env, retry, timeout)
+    told = AdHoc(behind(ctx), cpu, ram, vram, gpu, tag, env, secret_env, retry, timeout, may_submit)
+    if from_op.has_socket(flags):
+        _refuse_in_op(manner, priority)
+        from_op.submit(target, typed.untyped(), told, count=count, wait=wait, as_json=as_json)
+        return
+    if manner.wait and from_op.keeps_slot():
+        terminal.say("this op's run keeps its slot while it waits: it has no socket of its own")
     with connection.connected(flags) as at:
         runs = _submitted(at, order_of(at.client, target, typed, priority, told), manner)
         if manner.wait:
@@ -118,6 +127,13 @@ def _refuse_nonsense(manner: Manner) -> None:
         raise usage("--logs and --json both print to stdout: leave one out")
     if manner.logs and manner.count > 1:
         raise usage("--logs is for one run: leave out --count; `gyoza-tui logs` prints the output of each")
+
+
+def _refuse_in_op(manner: Manner, priority: int) -> None:
+    if manner.logs:
+        raise usage("--logs: an op does not read the output of the runs that it creates; --wait waits for them")
+    if priority != DEFAULT_PRIORITY:
+        raise usage("--priority: a run that an op creates has the priority of the op's own run")
 
 
 def _submitted(at: Connected, order: Order, manner: Manner) -> list[OpRun]:

@@ -71,7 +71,6 @@ class AttemptChannel:
             waiting=row.waiting_since is not None,
         )
         self._wait_of: dict[Connection, _Wait] = {}
-        self._has_connected = False
         self.has_waited = False
         self._known: set[str] = set()
         self._ended: dict[str, RunState] = {}
@@ -164,9 +163,6 @@ class AttemptChannel:
             connection.answer(messages.refused(str(refusal)))
 
     def _greet(self, connection: Connection) -> None:
-        if not self._has_connected:
-            self._has_connected = True
-            self._waits.here_again()
         row = self.row
         connection.answer(
             messages.answer(version=messages.VERSION, run=row.run_id, attempt=row.attempt, may_submit=self._may)

@@ -30,9 +30,6 @@ class WaitingRuns(Protocol):
     def hung_up(self, key: int) -> None:
         """It has no open wait any more and was not answered: it has a slot again, whatever waits for one."""
 
-    def here_again(self, key: int) -> bool:
-        """Its op has connected again; whether it waits, as the journal has it."""
-
 
 class OpenWait:
     """One connection's. It stays, without being open, between its answer and the message that it goes on."""
@@ -136,9 +133,6 @@ class Waits:
         """The op of an attempt that waited before this worker started has not said that it still waits."""
         self._give_up()
         self._changed()
-
-    def here_again(self) -> None:
-        self._waiting = self._runs.here_again(self._key) or self._waiting
 
     def settle(self) -> None:
         """Answer what may be answered, and have the slot given up or taken back."""

@@ -82,14 +82,6 @@ class WaitingRuns:
         """The last wait of the op is over without an answer: the run is awake, whether there is room or not."""
         self._do(partial(self._hung_up, key))
 
-    def here_again(self, key: int) -> bool:
-        """Whether the run of an op that has connected again still waits, as the journal has it.
-
-        After a restart of the worker it does until then. An op that has no wait open any more has hung up.
-        """
-        row = self._journal.get(key)
-        return row is not None and row.waits
-
     # Its thread
 
     def start(self) -> None:

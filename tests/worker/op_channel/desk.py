@@ -14,7 +14,8 @@ from typing import Any, Self
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.nested import MaySubmit
-from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.runs import Ended, EndedRun, OpRun
+from gyoza_tui.models.states import RunState
 from gyoza_tui.models.workers import HeartbeatReply
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.notices.notices import Notices
@@ -45,7 +46,6 @@ class FakeWaitingRuns:
         self.calls: list[tuple[Any, ...]] = []
         self.at_gate: list[Callable[[], None]] = []
         self.gate_is_open = True
-        self.waits_in_journal = False
 
     def begin(self, key: int, left: int, of: int) -> None:
         self.calls.append(("begin", left, of))
@@ -63,10 +63,6 @@ class FakeWaitingRuns:
     def hung_up(self, key: int) -> None:
         self.calls.append(("hung up",))
 
-    def here_again(self, key: int) -> bool:
-        self.calls.append(("here again",))
-        return self.waits_in_journal
-
 
 class FakeServer:
     """What a server knows of the children of one run."""
@@ -77,6 +73,8 @@ class FakeServer:
         self.ends: list[tuple[str, str]] = []
         """Children and their states, in the order in which they ended."""
         self.reports_ends = True
+        self.on_create: Callable[[dict[str, Any]], None] = lambda _request: None
+        """Called with the request for each new child."""
         self.created: list[dict[str, Any]] = []
         self.scripted = ScriptedServer(other=self._other, get=self._get, patch=self._patch)
 
@@ -98,6 +96,7 @@ class FakeServer:
         child = request.body["id"]
         if child not in self.runs:
             self.add(child)
+            self.on_create(request.body)
         return Reply(self.runs[child], 201)
 
     def _ended(self, request: Request) -> Reply:
@@ -213,6 +212,12 @@ class Desk:
     def op_again(self, key: int = 1) -> Op:
         """Another connection of that attempt."""
         return Op(self._path[key])
+
+    def tell(self, child: str, state: str = "COMPLETED", **more: Any) -> None:
+        """The child ends, and the duty that waits for ends learns of it."""
+        self.server.end(child, state, **more)
+        ended = Ended(runs=[EndedRun(id=child, state=RunState(state), parent_id="parent")], parents={"parent": 0})
+        self.channel.take_ends(SERVER_ID, ended)
 
     def said(self) -> str:
         return "\n".join(notice.text for notice in self.notices.recent())

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from gyoza_tui.models.runs import Ended, EndedRun
-from gyoza_tui.models.states import RunState
 from tests.scripted_server import SERVER_ID, Reply, refusal
 from tests.waiting import until
 from tests.worker.op_channel.desk import Desk, Op
@@ -17,13 +15,6 @@ def children(op: Op, number: int) -> list[str]:
     return [op.ask("submit", what="embed@1", key=str(n))["id"] for n in range(number)]
 
 
-def tell(desk: Desk, child: str, state: str = "COMPLETED", **more: Any) -> None:
-    """The child ends, and the duty that waits for ends learns of it."""
-    desk.server.end(child, state, **more)
-    ended = Ended(runs=[EndedRun(id=child, state=RunState(state), parent_id="parent")], parents={"parent": 0})
-    desk.channel.take_ends(SERVER_ID, ended)
-
-
 def test_a_wait_gives_up_the_slot_until_its_children_have_ended(desk: Desk) -> None:
     with desk.op() as op:
         made = children(op, 3)
@@ -31,10 +22,10 @@ def test_a_wait_gives_up_the_slot_until_its_children_have_ended(desk: Desk) -> N
         until(lambda: desk.waiting.calls, "it waits")
         assert desk.channel.waited_for(SERVER_ID) == {"parent": 0}
         assert desk.wake.is_set()
-        tell(desk, made[0])
-        tell(desk, made[1], "FAILED")
+        desk.tell(made[0])
+        desk.tell(made[1], "FAILED")
         assert not op.is_answered()
-        tell(desk, made[2], "CANCELLED")
+        desk.tell(made[2], "CANCELLED")
         states = ["COMPLETED", "FAILED", "CANCELLED"]
         assert op.answer() == {"ok": True, "ended": dict(zip(made, states, strict=True)), "left": 0}
     assert desk.waiting.calls == [("begin", 3, 3), ("count", 2), ("count", 1), ("come back",)]
@@ -58,7 +49,7 @@ def test_a_wait_goes_on_over_what_is_left_without_naming_it(desk: Desk) -> None:
         op.send("wait", children=made, until="first_completed")
         for left, child in zip((2, 1, 0), made, strict=True):
             until(lambda: desk.waiting.calls and desk.waiting.calls[-1][0] == "begin", "it waits")
-            tell(desk, child)
+            desk.tell(child)
             assert op.answer() == {"ok": True, "ended": {child: "COMPLETED"}, "left": left}
             op.send("wait", until="first_completed")
         assert op.answer() == {"ok": True, "ended": {}, "left": 0}
@@ -119,22 +110,21 @@ def test_the_end_of_the_attempt_hangs_up_and_asks_for_nothing(desk: Desk) -> Non
 
 
 def test_after_a_restart_the_op_waits_on_as_if_nothing_had_been(desk: Desk) -> None:
-    desk.waiting.waits_in_journal = True
     child = desk.server.add("c1")
     with desk.op(desk.row(waiting_since=1.0)) as op:
         op.ask("hello")
         op.send("wait", children=[child])
         until(lambda: desk.channel.waited_for(SERVER_ID), "it is waited for")
-        tell(desk, child)
+        desk.tell(child)
         assert op.answer()["ended"] == {child: "COMPLETED"}
-    assert desk.waiting.calls == [("here again",), ("count", 1), ("come back",)], "it had no slot all the time"
+    assert desk.waiting.calls == [("count", 1), ("come back",)], "it had no slot all the time"
 
 
 def test_after_a_restart_an_op_that_does_not_wait_again_has_its_slot(desk: Desk) -> None:
     with desk.op(desk.row(waiting_since=1.0)) as op:
         op.ask("hello")
     desk.clock.turned += 31
-    until(lambda: desk.waiting.calls == [("here again",), ("hung up",)], "it is awake")
+    until(lambda: desk.waiting.calls == [("hung up",)], "it is awake")
 
 
 def test_state_result_and_failure(desk: Desk) -> None:
@@ -189,7 +179,7 @@ def test_a_child_of_an_earlier_start_is_found_at_the_server(desk: Desk) -> None:
 def test_a_child_that_is_tried_again_is_waited_for_again(desk: Desk) -> None:
     with desk.op() as op:
         [child] = children(op, 1)
-        tell(desk, child, "FAILED")
+        desk.tell(child, "FAILED")
         assert op.ask("wait", children=[child])["left"] == 0
         desk.server.runs[child]["state"] = "PENDING"
         desk.server.ends.clear()
@@ -207,7 +197,7 @@ def test_a_server_that_reports_no_ends_keeps_the_slots(desk: Desk) -> None:
         pending: list[Any] = []
         desk.channel.pending(SERVER_ID, pending.append)
         until(lambda: pending == [{"parent": frozenset(made)}], "what is waited for is known")
-        tell(desk, made[0])
+        desk.tell(made[0])
         assert op.answer()["ended"] == {made[0]: "COMPLETED"}
         op.ask("wait", children=made)
     assert desk.waiting.calls == []

@@ -257,7 +257,7 @@ def test_what_is_asked_of_a_run_that_has_ended_does_nothing(family: Family) -> N
     family.waiting.begin(12345, 1, 1)
     family.waiting.turn()
     assert family.now(row) == before
-    assert not family.waiting.here_again(row.key)
+    assert not family.now(row).waits
 
 
 def test_a_run_that_a_claim_brings_while_its_parent_returns_stays_at_the_gate(family: Family) -> None:
@@ -318,14 +318,14 @@ def test_after_a_restart_it_waits_until_its_op_has_connected(start: Callable[...
     now = before.clock.boot()
     family = start().registered()
     family.clock.turn(now + 50 - family.clock.boot())
-    assert family.waiting.here_again(parent.key)
+    assert family.now(parent).waits
     assert (family.beat_says(parent) or {})["left"] == 2
     assert family.parts.gate.taken == 0
     family.waiting.begin(parent.key, 2, 5)
     family.waiting.come_back(parent.key, lambda: None)
     family.waiting.turn()
     assert family.now(parent).waited_s == pytest.approx(100, abs=0.1)
-    assert not family.waiting.here_again(parent.key)
+    assert not family.now(parent).waits
 
 
 def test_killed_between_the_journal_and_the_answer_it_is_awake(start: Callable[..., Family]) -> None:
@@ -334,7 +334,7 @@ def test_killed_between_the_journal_and_the_answer_it_is_awake(start: Callable[.
     before.waiting.come_back(parent.key, lambda: None)
     before.waiting.turn()
     family = start()
-    assert not family.waiting.here_again(parent.key)
+    assert not family.now(parent).waits
     assert family.parts.gate.taken == 1
     answered: list[str] = []
     family.waiting.come_back(parent.key, lambda: answered.append("again"))
@@ -347,7 +347,7 @@ def test_killed_before_the_journal_it_waits(start: Callable[..., Family]) -> Non
     parent = before.parent()
     before.waiting._come_back(parent.key, lambda: pytest.fail("answered"))
     family = start()
-    assert family.waiting.here_again(parent.key)
+    assert family.now(parent).waits
     assert family.parts.gate.taken == 0
 
 
