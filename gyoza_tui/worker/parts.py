@@ -40,6 +40,7 @@ from gyoza_tui.worker.duties.retention import Retention
 from gyoza_tui.worker.duties.room_maker import RoomMaker
 from gyoza_tui.worker.duties.run_states import RunStates
 from gyoza_tui.worker.duties.sample import Sample
+from gyoza_tui.worker.duties.unplaced_children import UnplacedChildren
 from gyoza_tui.worker.duties.verdicts import Verdicts
 from gyoza_tui.worker.execution_pipeline.pipeline import Pipeline
 from gyoza_tui.worker.foreign_memory import ForeignMemory
@@ -175,7 +176,9 @@ class Parts:
         self.claim_requests = ClaimRequests(client, link, journal, capacity, session, identity)
         self.intake = Intake(journal, admission, link, self.slots, notices, wakes, identity.worker_id)
         empty = EmptyCheck(client, link, session, self.deliver, admission, context, notices)
-        self.claim = Claim(clock, notices, wakes, link, pool, session, self.claim_requests, self.intake, empty)
+        unplaced = UnplacedChildren(client, link, channel, notices)
+        requests, intake = self.claim_requests, self.intake
+        self.claim = Claim(clock, notices, wakes, link, pool, session, requests, intake, empty, unplaced)
 
         orphaned = OrphanedContainers(clock, notices, journal, self.slots, identity, stop_grace_s)
         retention = Retention(journal, state_dir, clock, settings)

@@ -6,11 +6,13 @@ from typing import Final
 
 from gyoza_tui.client.endpoints import CLAIM
 from gyoza_tui.models.clock import Clock
+from gyoza_tui.models.workers import Children
 from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.duties.claim_request import ClaimRequests
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.duties.empty_check import EmptyCheck
 from gyoza_tui.worker.duties.intake import Intake
+from gyoza_tui.worker.duties.unplaced_children import UnplacedChildren
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.server_link import ServerLink
 from gyoza_tui.worker.session import Session
@@ -37,6 +39,7 @@ class Claim(Duty):
         requests: ClaimRequests,
         intake: Intake,
         empty_check: EmptyCheck,
+        unplaced: UnplacedChildren,
     ) -> None:
         super().__init__(clock, notices, wakes.claim)
         self._wakes = wakes
@@ -46,6 +49,7 @@ class Claim(Duty):
         self._requests = requests
         self._intake = intake
         self._empty_check = empty_check
+        self._unplaced = unplaced
 
     def tick(self) -> float:
         link = self._link
@@ -73,6 +77,8 @@ class Claim(Duty):
             return 0.0 if news else link.state.heartbeat_s
         if not answer.runs and self._clock.boot() - began < request.wait_s - _EARLY_S:
             self._beat_first()
+        elif not answer.runs and request.children is Children.MINE:
+            self._unplaced.look()
         return 0.0
 
     def retry_s(self) -> float:

@@ -407,3 +407,30 @@ def test_a_session_whose_time_is_over_claims_what_its_runs_wait_for(rig: Rig, sc
     rig.claim.step()
     (claim,) = scripted.of("claim")
     assert (claim.body["max"], claim.body["children"]) == (4, "mine")
+
+
+def test_a_drain_says_which_child_no_worker_can_take(
+    rig: Rig, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _parent(_knows_waiting(rig, scripted))
+    waited_for = {"parent": frozenset({"big", "small"})}
+    monkeypatch.setattr(rig.parts.op_channel, "pending", lambda _server, then: then(waited_for))
+    monkeypatch.setattr("gyoza_tui.worker.duties.claim._EARLY_S", 20)
+    why = {"big": "needs ram_mb 900000; the largest worker has 64000"}
+
+    def run(request: Request) -> Reply:
+        run_id = request.path.split("?")[0].rpartition("/")[2]
+        return Reply({"id": run_id, "image": "op", "state": "PENDING", "placement": why.get(run_id)})
+
+    scripted.defaults["get"] = run
+    rig.claim.step()
+    assert scripted.of("get") == [], "it claims for all"
+    rig.parts.mode.drain(True)
+    for _ in range(2):
+        rig.claim.step()
+    words = "big, which parent waits for, is not placed: needs ram_mb 900000; the largest worker has 64000"
+    assert rig.said().count(words) == 1
+    assert "small, which" not in rig.said()
+    why["big"] = "no worker is known"
+    rig.claim.step()
+    assert "big, which parent waits for, is not placed: no worker is known" in rig.said()
