@@ -167,7 +167,7 @@ def test_a_restart_adopts_a_parent_that_waits(nest: Nest, when: str) -> None:
     nest.make().begin()
     nest.long.go.set()
     row = nest.row
-    assert nest.worker.parts.waiting_runs.here_again(row.key) == (when != "before the child runs")
+    assert row.waits == (when != "before the child runs")
     nest.worker.parts.waiting_runs.begin(row.key, 1, 1)
     nest.goes_on()
     nest.all_completed_at_once()
