@@ -63,7 +63,7 @@ def give_back(run: RunChange, worker_id: str, reason: str, *, final: bool = Fals
     """
     number, times = run.run.current_attempt, run.run.given_back + 1
     _pause(run, worker_id, final=final)
-    run.set_run(given_back=times, given_back_why=f"{worker_id}: {reason}", want=None, want_by=None)
+    run.set_run(given_back=times, given_back_why=f"{worker_id}: {reason}")
     if run.state is RunState.ASSIGNED:
         left_out = times & (times - 1) != 0 and run.take_back_last(number, EventType.ASSIGNED)
         unassign(run, f"given back by {worker_id}: {reason}", shown=not left_out)

@@ -74,6 +74,15 @@ def test_the_queue_by_reason(gyoza: Cluster, scrape: Callable[[], Scrape]) -> No
     assert _reasons(scrape())["closed"] == 2
 
 
+def test_runs_that_are_held_back_are_of_their_own(gyoza: Cluster, scrape: Callable[[], Scrape]) -> None:
+    gyoza.worker()
+    held, _ = gyoza.submit(), gyoza.submit()
+    gyoza.patch(held["id"], held=True)
+    assert _reasons(scrape()) == {"next": 1, "held": 1}
+    gyoza.patch(held["id"], held=False)
+    assert _reasons(scrape()) == {"next": 2}
+
+
 def test_runs_whose_time_has_not_come_are_of_their_own(gyoza: Cluster, scrape: Callable[[], Scrape]) -> None:
     worker = gyoza.worker()
     gyoza.submit()

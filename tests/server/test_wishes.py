@@ -45,6 +45,16 @@ def test_a_held_run_is_placed_once_the_hold_is_ended(gyoza: Cluster) -> None:
     assert words(gyoza, first) == ["held by anna", "bob ended the hold"]
 
 
+def test_a_held_run_is_not_counted_as_queued(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    first, second, _ = (gyoza.submit() for _ in range(3))
+    for run, held, queued in ((first, True, 2), (second, True, 1), (second, False, 2)):
+        gyoza.patch(run["id"], held=held)
+        assert worker.beat()["queued"] == queued
+    gyoza.patch(first["id"], state="CANCELLED")
+    assert worker.beat()["queued"] == 2
+
+
 def test_a_claim_for_a_held_run_by_its_name_gets_nothing(gyoza: Cluster) -> None:
     worker = gyoza.worker()
     gyoza.patch(gyoza.submit(id="held")["id"], held=True)
@@ -158,6 +168,12 @@ def test_a_frozen_run_whose_worker_was_silent_stays_wanted_frozen(gyoza: Cluster
     gyoza.pass_time(gyoza.shared.timings.eviction_s + 5)
     assert gyoza.state(run) == "PENDING"
     assert wanted(worker, run) == ("ok", "frozen")
+    gyoza.pass_time(gyoza.shared.timings.eviction_s + 5)
+    other = gyoza.worker("w2", **KNOWS)
+    gyoza.pass_time(60, other)
+    [again] = other.take()
+    other.start(again)
+    assert wanted(other, again) == ("ok", None), "another attempt begins with no wish"
 
 
 @pytest.mark.parametrize(
