@@ -30,7 +30,7 @@ class ErrorCode(StrEnum):
     SECRETS = "secrets"
     """The run's secret values were erased: it cannot be retried."""
     CONFLICT = "conflict"
-    """The same id with another body."""
+    """It contradicts what is there, as the same id with another body."""
     CURSOR = "cursor"
     """A cursor that is malformed, or older than what is kept."""
     BUSY = "busy"

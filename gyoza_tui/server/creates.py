@@ -17,6 +17,7 @@ from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.families import Creator
 from gyoza_tui.server.request_hash import CreateRequest
 from gyoza_tui.server.room import Need
+from gyoza_tui.server.run_change import RunChange
 from gyoza_tui.server.shared_state import SharedState
 
 _STORED = set(OpSpec.model_fields) - {"secret_env"}
@@ -44,7 +45,7 @@ def create(shared: SharedState, tx: Transaction, request: RunRequest) -> str:
     creator = _creator(shared, tx, request.parent)
     if creator is not None:
         creator.check_ad_hoc(request)
-    if (known := _known(tx, request, None, creator)) is not None:
+    if (known := _known(shared, tx, request, None, creator)) is not None:
         return known
     return _store(shared, tx, _New(request, creator, request, request.inputs))
 
@@ -54,7 +55,7 @@ def create_from_definition(shared: SharedState, tx: Transaction, name: str, requ
     creator = _creator(shared, tx, request.parent)
     if creator is not None:
         creator.check_definition()
-    if (known := _known(tx, request, name, creator)) is not None:
+    if (known := _known(shared, tx, request, name, creator)) is not None:
         return known
     definition = definitions.find(tx.connection, name, request.version)
     try:
@@ -103,7 +104,11 @@ def _store(shared: SharedState, tx: Transaction, new: _New) -> str:
     return run_id
 
 
-def _known(tx: Transaction, request: CreateRequest, definition: str | None, creator: Creator | None) -> str | None:
+def _known(
+    shared: SharedState, tx: Transaction, request: CreateRequest, definition: str | None, creator: Creator | None
+) -> str | None:
+    """The run that is there, if it asked for the same. A later attempt of its parent gets it back as it is, but one
+    that failed or was cancelled is retried, once for each attempt that asks for it."""
     run = None if request.id is None else rows.run_row(tx.connection, request.id)
     if run is None:
         return None
@@ -111,4 +116,12 @@ def _known(tx: Transaction, request: CreateRequest, definition: str | None, crea
         raise Refused(409, ErrorCode.CONFLICT, f"there is a run {run.id} already, and it asked for something else")
     if run.parent_id != (None if creator is None else creator.run.id):
         raise Refused(409, ErrorCode.CONFLICT, f"there is a run {run.id} already, with another parent")
+    if creator is not None and creator.attempt > run.parent_attempt:
+        _ask_again(RunChange(shared, tx, run.id), creator)
     return request.id
+
+
+def _ask_again(run: RunChange, creator: Creator) -> None:
+    run.set_run(parent_attempt=creator.attempt)
+    if run.state in (RunState.FAILED, RunState.CANCELLED):
+        retries.by_hand(run, f"attempt {creator.attempt} of its parent asked for it")

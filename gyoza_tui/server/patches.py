@@ -5,7 +5,8 @@ from __future__ import annotations
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import RunPatch
 from gyoza_tui.models.states import OWNED, EventType, RunState
-from gyoza_tui.server import assignment, retries, rows, run_ends, wishes
+from gyoza_tui.server import assignment, children, retries, rows, run_ends, wishes
+from gyoza_tui.server.children import Matter
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, not_yours
 from gyoza_tui.server.received import ObjectText
@@ -20,10 +21,7 @@ def patch(
     """`by`: who asks, for people to read."""
     run = RunChange(shared, tx, run_id)
     if change.priority is not None:
-        if run.state.terminal and change.state is None:
-            raise Refused(409, ErrorCode.TERMINAL, f"run {run_id} is {run.state} already")
-        run.set_run(priority=change.priority)
-        shared.work_changed = True
+        _set_priority(run, change.priority, ended=run.state.terminal and change.state is None)
     if change.state is not None:
         _move(run, change, outputs)
     elif outputs is not None:
@@ -34,6 +32,23 @@ def patch(
             raise not_yours(run_id)
         run.set_attempt(row.attempt, outputs=outputs.text)
     wishes.apply(run, change, by)
+
+
+def _set_priority(run: RunChange, priority: int, *, ended: bool) -> None:
+    if ended:
+        raise Refused(409, ErrorCode.TERMINAL, f"run {run.run.id} is {run.state} already")
+    if (parent := _parent_at_work(run)) is not None:
+        why = f"run {run.run.id} has the priority of its parent {parent}: change that of the parent"
+        raise Refused(409, ErrorCode.CONFLICT, why)
+    run.set_run(priority=priority)
+    run.shared.work_changed = True
+    if run.run.children:
+        children.pass_on(run.tx.connection, run.run.id, Matter.PRIORITY)
+
+
+def _parent_at_work(run: RunChange) -> str | None:
+    parent = None if run.run.parent_id is None else rows.run_row(run.tx.connection, run.run.parent_id)
+    return None if parent is None or RunState(parent.state).terminal else parent.id
 
 
 def _move(run: RunChange, change: RunPatch, outputs: ObjectText | None) -> None:

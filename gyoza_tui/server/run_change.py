@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, func, select, text
 
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.states import Cause, EventType, RunState, allowed
-from gyoza_tui.server import ends, schema, secret_env
+from gyoza_tui.server import children, ends, schema, secret_env
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused, run_unknown
 from gyoza_tui.server.received import ObjectText
@@ -172,6 +172,8 @@ class RunChange:
         self.shared.erased = self.shared.erased or "secret_env" in secrets
         if target.terminal:
             values["ended_seq"] = ends.next_seq(self.tx.connection)
+        if self.run.children:
+            children.after_move(self.tx.connection, self._id, target)
         self.set_run(**_wishes_over(target), state=target, **secrets, **values)
         if target.terminal:
             self.tx.connection.execute(_END_PAUSES, {"the_run": self._id})

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from gyoza_tui.models.failures import MACHINE_REASONS, Failure, FailureReason
 from gyoza_tui.models.states import Cause, EventType, RunState
-from gyoza_tui.server import restarts, retries
+from gyoza_tui.server import children, restarts, retries
 from gyoza_tui.server.rows import dumps
 from gyoza_tui.server.run_change import Entry, RunChange
 
@@ -28,6 +28,8 @@ def completed(run: RunChange, number: int, entry: Entry) -> None:
         error_message=None,
     )
     run.record(number, entry)
+    if run.run.children and (left := children.at_work(run.tx.connection, run.run.id)):
+        run.record(number, Entry(EventType.INFO, f"{left} {'child' if left == 1 else 'children'} still at work"))
 
 
 def fail(run: RunChange, entry: Entry, *, released: bool = True) -> None:

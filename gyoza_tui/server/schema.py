@@ -118,8 +118,8 @@ runs: Final = Table(
 """`seq` is the run's age; `need` what the scheduler must know of it; `avoid_worker` the machine that failed it last.
 `secret_env` has null for a value that was erased, `secrets_until` is when that is due. `alone_s`: seconds for which the
 next attempt must be alone on its backend. `given_back`: how often workers have given it back since it last started;
-`given_back_why`: by which worker the last time, and why. `parent_attempt`: the attempt of its parent that created it,
-or opened it again, last. `root_id`: its ancestor that has no parent. `children`, `descendants`: how many it has
+`given_back_why`: by which worker the last time, and why. `parent_attempt`: the last attempt of its parent that
+asked for it. `root_id`: its ancestor that has no parent. `children`, `descendants`: how many it has
 created, and how many are below it; the latter is kept of roots alone. `ended_seq`: the order in which runs ended, a new
 number for each end; one that runs again keeps its number until it ends again. `held_by`: who holds it back while it is
 PENDING. `want`: what is wanted of its worker, by whom."""
@@ -241,6 +241,15 @@ DELETE_OLDER_PROGRESS: Final = f"""
 """
 """Of all attempts; the type is written out, because a partial index is not used for a parameter."""
 
+cascades: Final = Table(
+    "cascades",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("matter", Text, primary_key=True),
+    Column("after_seq", Integer, nullable=False),
+)
+"""What is still to be passed on to the children of a run. Those up to the `seq` `after_seq` have it."""
+
 pauses: Final = Table(
     "pauses",
     metadata,
@@ -355,6 +364,7 @@ def _to_version_5(connection: Connection) -> None:
         "runs_end",
         "attempts_waiting",
     )
+    cascades.create(connection)
 
 
 def _create_indexes(connection: Connection, *names: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.failures import Failure, FailureReason
 from gyoza_tui.models.states import EventType, RunState
-from gyoza_tui.server import assignment, run_ends, schema, secret_env, workers
+from gyoza_tui.server import assignment, cascade, run_ends, schema, secret_env, workers
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.received import ObjectText
@@ -22,6 +22,8 @@ from gyoza_tui.server.shared_state import SharedState
 TICK_S = 1.0
 LATE_S = 5.0
 HUNG_S = 120.0
+STEPS = 4
+"""Per tick, each a transaction of its own, of what is passed on to the children of runs."""
 _LOG = logging.getLogger(__name__)
 
 # built once: to build a statement takes longer than to execute it
@@ -40,7 +42,7 @@ _TIMED = (
 
 
 class Timers:
-    """Ticks once a second; every tick is one transaction."""
+    """Ticks once a second."""
 
     def __init__(self, shared: SharedState) -> None:
         self._shared = shared
@@ -62,12 +64,18 @@ class Timers:
             await asyncio.sleep(TICK_S)
             try:
                 await self._shared.change(self.tick)
+                await self._pass_on()
             except Exception as error:  # a Refused of another code too: nothing starts this task again
                 if isinstance(error, Refused) and error.code is ErrorCode.BUSY:
                     _LOG.warning("%s", error.detail)
                 else:
                     _LOG.exception("a tick failed; the next one tries again")
             self._ended = self._shared.server_time.boot()
+
+    async def _pass_on(self) -> None:
+        for _ in range(STEPS):
+            if not await self._shared.change(self.pass_on):
+                return
 
     def go_on(self) -> bool:
         """Whether ticks come back, with whatever result: the loop and the writer are at work."""
@@ -86,6 +94,10 @@ class Timers:
         self._erase(tx)
         # back-offs and pauses end, workers fall silent: none of that is anybody's request
         shared.work_changed = True
+
+    def pass_on(self, tx: Transaction) -> bool:
+        """The next step of what is due to the children of runs; whether there may be more."""
+        return cascade.step(self._shared, tx)
 
     def _evict(self, tx: Transaction, now: float) -> None:
         shared = self._shared

@@ -174,6 +174,8 @@ class Cluster:
 
     def tick(self) -> None:
         self.shared.database.submit(self._timers.tick).result(DEADLINE_S)
+        while self.shared.database.submit(self._timers.pass_on).result(DEADLINE_S):
+            pass
 
     def pass_time(self, seconds: float, *beating: Worker) -> None:
         """In steps of at most 4 s, each with a tick; these workers beat meanwhile."""
