@@ -38,6 +38,8 @@ VERBS: Final = {
     "cancel": _Verb("change", "Cancel runs that wait or run.", "CANCEL_EXAMPLES"),
     "retry": _Verb("change", "Queue runs again that failed or were cancelled.", "RETRY_EXAMPLES"),
     "priority": _Verb("change", "Change the priority of runs.", "PRIORITY_EXAMPLES"),
+    "freeze": _Verb("freeze", "Freeze runs at work.", "FREEZE_EXAMPLES"),
+    "thaw": _Verb("freeze", "Let frozen runs go on.", "THAW_EXAMPLES"),
     "workers": _Verb("workers", "List the workers.", only_tells=True),
     "attach": _Verb("attach", "Open the screen of a worker that runs on this machine."),
     "status": _Verb("status", "Print whether a worker on this machine takes runs."),

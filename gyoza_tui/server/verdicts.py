@@ -27,7 +27,8 @@ def of(shared: SharedState, tx: Transaction, known: Known, op: RunningOpReport, 
     if verdict is Verdict.OK and run.state is RunState.RUNNING and not late:
         waiting_and_frozen.take(run, op)
     want = wishes.of_beat(run.run, known) if verdict is Verdict.OK else None
-    return RunVerdict(state=run.state, attempt=run.run.current_attempt, verdict=verdict, want=want)
+    by = None if want is None else run.run.want_by
+    return RunVerdict(state=run.state, attempt=run.run.current_attempt, verdict=verdict, want=want, want_by=by)
 
 
 def _judged(shared: SharedState, run: RunChange, known: Known, op: RunningOpReport) -> Verdict:

@@ -184,6 +184,8 @@ SENTENCES = {
     "workers": ["workers", "a", "b"],
     "definitions": ["definitions", "--wrong"],
     "events": ["events"],
+    "freeze": ["freeze"],
+    "thaw": ["thaw", "state:done"],
 }
 
 

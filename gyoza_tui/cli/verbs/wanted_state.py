@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Final
 
+from gyoza_tui.cli import asker
 from gyoza_tui.cli.connection_flags import Connection
 from gyoza_tui.cli.failures import CliError, usage
 from gyoza_tui.models.identity import check_id
-from gyoza_tui.models.limits import ASKER_MAX
 from gyoza_tui.models.text import visible
 from gyoza_tui.models.workers import WantedWorkerState, WorkerState
 
@@ -56,7 +55,7 @@ def _want(
     with connection.connected(flags) as at:
         if undoes is not None:
             _check_wanted(at.client, worker, undoes)
-        wanted = at.client.want_state(worker, state, _user())
+        wanted = at.client.want_state(worker, state, asker.user())
     if as_json:
         terminal.out_json(wanted.model_dump(mode="json"))
     else:
@@ -70,11 +69,3 @@ def _check_wanted(client: GyozaClient, worker: str, state: WantedWorkerState) ->
         raise CliError(f"there is no worker {visible(worker)} now: `resume` has one that was drained claim again")
     if found[0] is None or found[0].state is not state:
         raise CliError(f"{visible(worker)} is not {state} by the server's wish: there is nothing to undo")
-
-
-def _user() -> str | None:
-    """Of who types this, as far as the machine knows."""
-    try:
-        return getpass.getuser()[:ASKER_MAX] or None
-    except (OSError, KeyError):
-        return None

@@ -351,7 +351,8 @@ def test_time_that_it_waits_too_is_counted_once(waiting_since: float | None, exp
     assert changes(row, 200.0)["frozen_s"] == expected
 
 
-def test_a_frozen_parent_is_let_in_when_it_is_thawed(rig: Rig) -> None:
+@pytest.mark.parametrize("way", ["by us", "from outside"])
+def test_a_frozen_parent_is_let_in_when_it_is_thawed(rig: Rig, way: str) -> None:
     row = running(rig)
     rig.parts.waiting_runs.begin(row.key, 1, 1)
     rig.parts.waiting_runs.turn()
@@ -364,7 +365,11 @@ def test_a_frozen_parent_is_let_in_when_it_is_thawed(rig: Rig) -> None:
     rig.parts.waiting_runs.turn()
     assert not answered.is_set()
     assert rig.now(row).waits
-    rig.parts.freeze_wishes.ask(rig.now(row), "carl", frozen=False)
+    if way == "by us":
+        rig.parts.freeze_wishes.ask(rig.now(row), "carl", frozen=False)
+    else:
+        rig.backend.paused.clear()
+        rig.reconcile.step()
     until(lambda: thawed(rig, row), "it goes on")
 
     def is_answered() -> bool:
