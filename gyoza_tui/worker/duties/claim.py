@@ -50,6 +50,8 @@ class Claim(Duty):
         self._intake = intake
         self._empty_check = empty_check
         self._unplaced = unplaced
+        self._limited = False
+        """Whether only what runs wait for is claimed, because many wait here."""
 
     def tick(self) -> float:
         link = self._link
@@ -68,6 +70,7 @@ class Claim(Duty):
             self._beat_first()  # the server gives by what it was told last
         began = self._clock.boot()
         request = self._requests.next(0.0 if quiet else self._session.claim_wait_s)
+        self._say_limit(limited=request.children is Children.ANY)
         answer = self._requests.send(request)
         news = self._intake.take(answer, request.children)
         if quiet and not answer.runs:
@@ -83,6 +86,16 @@ class Claim(Duty):
 
     def retry_s(self) -> float:
         return max(self._link.wait_s(CLAIM), super().retry_s())
+
+    def _say_limit(self, *, limited: bool) -> None:
+        if limited == self._limited:
+            return
+        self._limited = limited
+        if limited:
+            words = "many runs here wait for their children (GYOZA_WAITING_MAX): only what runs wait for is claimed"
+            self._notices.say(words, "warning")
+        else:
+            self._notices.say("fewer runs here wait for their children: any run is claimed again")
 
     def _beat_first(self) -> None:
         """An early empty answer means: there is news in the next beat's reply."""

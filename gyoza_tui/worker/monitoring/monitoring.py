@@ -49,9 +49,13 @@ class Monitoring:
     def line(self) -> str:
         """How the worker does, for a person who looks at its service."""
         snapshot = self._control.snapshot()
-        at_work = sum(view.outcome is None for view in snapshot.runs)
+        here = [view for view in snapshot.runs if view.outcome is None]
+        waiting = sum(view.waits is not None for view in here)
+        parents = f", {waiting} waiting for their children" if waiting else ""
         hung = "".join(f"{name} hangs, " for name in self._signs.hung())
-        return f"{hung}{snapshot.state}, {at_work} of {snapshot.max_runs} runs, {_server(snapshot)}"
+        return (
+            f"{hung}{snapshot.state}, {len(here) - waiting} of {snapshot.max_runs} runs{parents}, {_server(snapshot)}"
+        )
 
     def goes_on(self) -> bool:
         return not self._signs.hung()

@@ -371,6 +371,9 @@ def test_many_that_wait_limit_what_is_claimed_not_who_waits(scripted: ScriptedSe
     assert _asked(rig) == (1, None, None)
     parents.append(_parent(rig, "p2"))
     assert _asked(rig) == (1, "any", None)
+    for _ in range(2):
+        rig.claim.step()
+    assert rig.said().count("only what runs wait for is claimed") == 1
     rig.journal.update(parents[0].key, waiting_since=None)
     rig.end(parents[0])
     assert _asked(rig) == (1, None, None)

@@ -86,6 +86,12 @@ def test_a_run_that_waits_gives_up_its_slot_and_the_server_hears_of_it(family: F
     assert family.server.of("beat")[-1].body["free_slots"] == 1
 
 
+def test_the_workers_line_counts_those_that_wait_apart(family: Family) -> None:
+    family.parent()
+    family.at_work("child")
+    assert "1 of 1 runs, 1 waiting for their children" in family.parts.monitoring.line()
+
+
 def test_a_second_wait_changes_the_numbers_alone(family: Family) -> None:
     parent = family.parent()
     family.clock.turn(10)
