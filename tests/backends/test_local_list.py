@@ -8,6 +8,7 @@ import pytest
 
 from gyoza_tui.backends.local.environment import refused
 from gyoza_tui.backends.local.ops import LocalOpsError, read_ops
+from gyoza_tui.models.nested import MaySubmit
 
 
 def faults(tmp_path: Path, text: str | bytes) -> list[str]:
@@ -119,3 +120,15 @@ def test_variables_that_choose_the_code_are_refused() -> None:
     assert (
         refused(["GYOZA_INPUT_PATH", "LR", "DATA_PATH", "NODE_RANK", "NCCL_DEBUG", "OMP_NUM_THREADS", "ENVIRON"]) == ()
     )
+
+
+def test_what_the_runs_of_an_op_may_create(tmp_path: Path) -> None:
+    file = tmp_path / "ops.toml"
+    file.write_text('[ops.a]\ncommand = ["a"]\n[ops.b]\ncommand = ["b"]\nmay_submit = "any"\n')
+    ops = read_ops(file)
+    assert (ops["a"].may_submit, ops["b"].may_submit) == (MaySubmit.DEFINITIONS, MaySubmit.ANY)
+    for wrong in ('"all"', "true", "[]"):
+        file.write_text(f'[ops.a]\ncommand = ["a"]\nmay_submit = {wrong}\n')
+        with pytest.raises(LocalOpsError) as faults:
+            read_ops(file)
+        assert faults.value.faults == [f"{file}:3: ops.a: may_submit must be no, definitions, any"]
