@@ -58,11 +58,13 @@ def unassign(run: RunChange, why: str, *, shown: bool = True) -> None:
 def give_back(run: RunChange, worker_id: str, reason: str, *, final: bool = False) -> None:
     """Released by its worker: costs no budget, and is not offered to that worker again for some time.
 
+    A run that makes room for its children did nothing for which it should go elsewhere.
     `final`: never again, until that worker is started again or says that more of its machine works. Of many times in a
     row the timeline has the 1st, 2nd, 4th, 8th and so on.
     """
     number, times = run.run.current_attempt, run.run.given_back + 1
-    _pause(run, worker_id, final=final)
+    if not run.run.after_children:
+        _pause(run, worker_id, final=final)
     run.set_run(given_back=times, given_back_why=f"{worker_id}: {reason}")
     if run.state is RunState.ASSIGNED:
         left_out = times & (times - 1) != 0 and run.take_back_last(number, EventType.ASSIGNED)

@@ -21,11 +21,13 @@ _PAGE: Final = 64
 # built once: to build a statement takes longer than to execute it
 _RUNS: Final = schema.runs.c
 _HELD: Final = select(schema.attempts.c.run_id).where(schema.attempts.c.run_id == _RUNS.id, schema.attempts.c.held)
-_DUE: Final = and_(
+DUE: Final = and_(
     schema.PLACEABLE,
+    ~_RUNS.after_children,
     ~_HELD.exists(),
     or_(_RUNS.not_before.is_(None), _RUNS.not_before <= bindparam("due")),
 )
+"""Runs that may be placed at the time `due`."""
 _PENDING_RUN: Final = (
     _RUNS.id,
     _RUNS.priority,
@@ -35,11 +37,11 @@ _PENDING_RUN: Final = (
     _RUNS.alone_s,
     _RUNS.parent_id,
 )
-_RANK: Final = (_RUNS.priority.desc(), _RUNS.depth.desc(), _RUNS.seq)
+RANK: Final = (_RUNS.priority.desc(), _RUNS.depth.desc(), _RUNS.seq)
 _FIRST: Final = (
     select(_RUNS.seq)
-    .where(_RUNS.need == schema.queued.c.need, _DUE)
-    .order_by(*_RANK)
+    .where(_RUNS.need == schema.queued.c.need, DUE)
+    .order_by(*RANK)
     .limit(1)
     .correlate(schema.queued)
     .scalar_subquery()
@@ -50,7 +52,7 @@ _HEADS: Final = select(schema.queued.c.need, *(_head.c[column.name] for column i
 )
 _BEHIND: Final = (
     select(*_PENDING_RUN)
-    .where(_RUNS.need == bindparam("need"), _DUE)
+    .where(_RUNS.need == bindparam("need"), DUE)
     .where(
         or_(
             _RUNS.priority < bindparam("priority"),
@@ -63,10 +65,10 @@ _BEHIND: Final = (
         )
     )
 )
-_PAGE_BEHIND: Final = _BEHIND.order_by(*_RANK).limit(_PAGE)
+_PAGE_BEHIND: Final = _BEHIND.order_by(*RANK).limit(_PAGE)
 _WAITING_ROOTS: Final = select(func.json_each(bindparam("roots")).table_valued("value").c.value)
 _CHILDREN_BEHIND: Final = (
-    _BEHIND.where(_RUNS.parent_id.is_not(None), _RUNS.root_id.in_(_WAITING_ROOTS)).order_by(*_RANK).limit(_PAGE)
+    _BEHIND.where(_RUNS.parent_id.is_not(None), _RUNS.root_id.in_(_WAITING_ROOTS)).order_by(*RANK).limit(_PAGE)
 )
 _NAMED_BEHIND: Final = _BEHIND.where(_RUNS.id.in_(bindparam("named", expanding=True)))
 _PAUSES: Final = select(schema.pauses).where(schema.pauses.c.until > bindparam("due"))
@@ -81,7 +83,7 @@ class PendingQueue:
         self._heads = {head.need: head for head in connection.execute(_HEADS, {"due": due})}
         self._paused = _paused(connection, due)
         self._ancestors = WaitingAncestors(connection)
-        self.needs = _readable(self._heads)
+        self.needs = readable(self._heads)
         """By their texts."""
 
     def firsts(self) -> list[tuple[PendingRun, Need]]:
@@ -133,7 +135,7 @@ def _rank(row: Row[Any]) -> Rank:
     return -row.priority, -row.depth, row.seq
 
 
-def _readable(texts: Iterable[str]) -> dict[str, Need]:
+def readable(texts: Iterable[str]) -> dict[str, Need]:
     """What a damaged run needs is not known, and it waits."""
     found = {}
     for text in texts:

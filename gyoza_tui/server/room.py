@@ -158,14 +158,14 @@ class Room:
 
     def keep_for(self, need: Need) -> None:
         """Keep what the run needs from others, though it is not free yet."""
-        self.rest = self.rest or self._copy()
+        self.rest = self.rest or self.copy()
         fitting = self.gpus_for(need, [gpu.without_runs() for gpu in self.gpus])
         ids = [gpu.id for gpu in fitting or ()]
         kept = max((gpu for gpu in self.gpus if gpu.id in ids), key=lambda gpu: gpu.free_mb, default=None)
         constraints = need.constraints.model_copy(update={"gpu_id": kept.id} if kept else {})
         self.rest.take(constraints, need.backend)
 
-    def _copy(self) -> Room:
+    def copy(self) -> Room:
         """Changed apart from this one, but that a backend which is closed is so in both."""
         gpus = [replace(gpu) for gpu in self.gpus]
         copy = replace(self, gpus=gpus, on=Counter(self.on), proven=Counter(self.proven))

@@ -45,7 +45,7 @@ _COUNTED_OF: Final = _COUNTED.where(_ATTEMPTS.worker_id.in_(bindparam("workers",
 
 
 @lru_cache(maxsize=4096)
-def _constraints(text: str) -> Constraints:
+def constraints_of(text: str) -> Constraints:
     """None of them, where the row is damaged: one attempt is no reason to give out nothing."""
     try:
         return Constraints.model_validate_json(text)
@@ -117,9 +117,14 @@ def room_of(roster: Roster, connection: Connection, server_time: ServerTime, kno
     return _room(roster, known, counted[known.worker_id], server_time)
 
 
+def rooms_without_runs(roster: Roster, server_time: ServerTime) -> list[Room]:
+    """Of every worker, as if none of our runs ran on it."""
+    return [_room(roster, known, [], server_time) for known in roster.all()]
+
+
 def whole_rooms(roster: Roster, server_time: ServerTime) -> list[Room]:
     """Of every worker, as if nothing at all ran on it."""
-    rooms = [_room(roster, known, [], server_time) for known in roster.all()]
+    rooms = rooms_without_runs(roster, server_time)
     for room in rooms:
         room.gpus = [gpu.without_others() for gpu in room.gpus]
     return rooms
@@ -129,7 +134,7 @@ def _counted(rows: Iterable[Row[Any]]) -> defaultdict[str, list[Counted]]:
     found: defaultdict[str, list[Counted]] = defaultdict(list)
     for row in rows:
         waits = row.waiting_since is not None
-        counted = Counted(_constraints(row.constraints), row.backend, row.started_at, row.alone_s, waits)
+        counted = Counted(constraints_of(row.constraints), row.backend, row.started_at, row.alone_s, waits)
         found[row.worker_id].append(counted)
     return found
 

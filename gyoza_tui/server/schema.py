@@ -89,6 +89,8 @@ runs: Final = Table(
     Column("held_by", Text),
     Column("want", Text),
     Column("want_by", Text),
+    Column("after_children", Boolean, nullable=False, default=False),
+    Index("runs_after_children", "id", sqlite_where=text("after_children = 1")),
     Index("runs_children", "parent_id", "seq", sqlite_where=text("parent_id IS NOT NULL")),
     Index("runs_ended", "parent_id", "ended_seq", sqlite_where=text("ended_seq IS NOT NULL")),
     Index("runs_end", "ended_seq", sqlite_where=text("ended_seq IS NOT NULL")),
@@ -122,7 +124,7 @@ next attempt must be alone on its backend. `given_back`: how often workers have 
 asked for it. `root_id`: its ancestor that has no parent. `children`, `descendants`: how many it has
 created, and how many are below it; the latter is kept of roots alone. `ended_seq`: the order in which runs ended, a new
 number for each end; one that runs again keeps its number until it ends again. `held_by`: who holds it back while it is
-PENDING. `want`: what is wanted of its worker, by whom."""
+PENDING. `want`: what is wanted of its worker, by whom. `after_children`: it is not placed before they have ended."""
 
 PENDING: Final = runs.c.state == literal_column(f"'{RunState.PENDING}'")
 """Spelt out: SQLite does not use a partial index for a parameter."""
@@ -341,6 +343,7 @@ def _to_version_5(connection: Connection) -> None:
         "runs ADD COLUMN held_by TEXT",
         "runs ADD COLUMN want TEXT",
         "runs ADD COLUMN want_by TEXT",
+        "runs ADD COLUMN after_children BOOLEAN NOT NULL DEFAULT 0",
         "attempts ADD COLUMN waiting TEXT",
         "attempts ADD COLUMN waiting_since INTEGER",
         "attempts ADD COLUMN waited_us INTEGER NOT NULL DEFAULT 0",
@@ -359,6 +362,7 @@ def _to_version_5(connection: Connection) -> None:
         "runs_pending",
         "runs_pending_children",
         "runs_held",
+        "runs_after_children",
         "runs_children",
         "runs_ended",
         "runs_end",

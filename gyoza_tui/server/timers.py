@@ -14,6 +14,7 @@ from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.server import assignment, cascade, run_ends, schema, secret_env, workers
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
+from gyoza_tui.server.memory_locks import MemoryLocks
 from gyoza_tui.server.received import ObjectText
 from gyoza_tui.server.roster import held_attempts
 from gyoza_tui.server.run_change import Entry, RunChange
@@ -46,6 +47,7 @@ class Timers:
 
     def __init__(self, shared: SharedState) -> None:
         self._shared = shared
+        self._locks = MemoryLocks(shared)
         self._last = shared.server_time.boot()
         self._task: asyncio.Task[None] | None = None
         self._ended = self._last
@@ -91,6 +93,7 @@ class Timers:
             self._evict(tx, now)
             self._take_back_unheard(tx, now)
         self._stop_overdue(tx)
+        self._locks.look(tx)
         self._erase(tx)
         # back-offs and pauses end, workers fall silent: none of that is anybody's request
         shared.work_changed = True

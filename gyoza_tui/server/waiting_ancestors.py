@@ -12,10 +12,11 @@ from gyoza_tui.server import schema
 
 # built once: to build a statement takes longer than to execute it
 _ATTEMPTS, _RUNS = schema.attempts.c, schema.runs.c
+# by the runs' state SQLite would look at every run that is RUNNING
 _WAITING: Final = (
-    select(_RUNS.id, _RUNS.root_id, _ATTEMPTS.worker_id)
+    select(_RUNS.id, _RUNS.state, _RUNS.root_id, _ATTEMPTS.worker_id)
     .join(schema.runs, (_RUNS.id == _ATTEMPTS.run_id) & (_RUNS.current_attempt == _ATTEMPTS.attempt))
-    .where(_ATTEMPTS.waiting_since.is_not(None), _RUNS.state == RunState.RUNNING)
+    .where(_ATTEMPTS.waiting_since.is_not(None))
 )
 _PARENTS: Final = select(_RUNS.id, _RUNS.parent_id).where(_RUNS.id.in_(bindparam("ids", expanding=True)))
 
@@ -56,7 +57,7 @@ class WaitingAncestors:
     def _waiting(self) -> dict[str, str]:
         """The worker of each run that waits."""
         if self._at is None:
-            rows = self._connection.execute(_WAITING).all()
+            rows = [row for row in self._connection.execute(_WAITING) if row.state == RunState.RUNNING]
             self._at = {row.id: row.worker_id for row in rows}
             self._roots = {row.root_id or row.id for row in rows}
         return self._at

@@ -44,6 +44,9 @@ def _return(run: RunChange, row: Row[Any], now: Micros) -> None:
     waited_s = (row.waited_us + now - row.waiting_since) / 1e6
     words = "it waited for its children" if row.waits == 1 else f"it waited for its children {row.waits} times"
     entry = Entry(EventType.INFO, f"continues: {words}, {waited_s:.0f} s in total")
+    if run.run.after_children:
+        # it was to make room for its children
+        run.set_run(want=None, want_by=None, after_children=False)
     run.set_attempt(row.attempt, return_event=run.replace(row.attempt, row.return_event, entry))
     _answer_polls(run, row.worker_id)
 

@@ -18,7 +18,7 @@ from gyoza_tui.server.roster import held_attempts
 from tests.server.cluster import Cluster, Worker, cluster
 from tests.server.version_1 import Version1
 
-PARTIAL = ("attempts_held", "attempts_waiting", "runs_secrets", "runs_pending")
+PARTIAL = ("attempts_held", "attempts_waiting", "runs_secrets", "runs_pending", "runs_after_children")
 """Indexes that hold the few rows that are at work."""
 LARGE = {"runs", "attempts", "events", "held_by", "head", "attempts_1", "runs_1"}
 EQUALITIES = ({"state": "COMPLETED"}, {"worker_id": "w1"}, {"definition": "op"}, {"topic": "nightly"})
