@@ -37,7 +37,13 @@ def test_the_reply_names_the_timings_and_judges_every_run(gyoza: Cluster) -> Non
     reply = worker.beat()
     assert (reply["protocol"], reply["lease_s"], reply["grace_s"], reply["heartbeat_s"]) == (1, 30, 300, 5)
     assert reply["queued"] == 1
-    assert reply["runs"][run["id"]] == {"state": "RUNNING", "attempt": 1, "verdict": "ok", "want": None}
+    assert reply["runs"][run["id"]] == {
+        "state": "RUNNING",
+        "attempt": 1,
+        "verdict": "ok",
+        "want": None,
+        "want_by": None,
+    }
     assert reply["runs"]["elsewhere"]["verdict"] == "unknown"
     worker.listed[0]["lease"] = "another"
     assert verdict(worker, run) == "lost"
