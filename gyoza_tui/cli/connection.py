@@ -104,6 +104,11 @@ def find_run(client: GyozaClient, text: str) -> OpRun:
     return client.get_run(found[0])
 
 
+def find_runs(client: GyozaClient, texts: list[str]) -> list[OpRun]:
+    """The runs with these ids or beginnings, each once."""
+    return list({run.id: run for run in (find_run(client, text) for text in texts)}.values())
+
+
 def short_ids(ids: list[str]) -> dict[str, str]:
     """Each id's beginning, as short as unique among these and readable."""
     ordered = sorted(ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import os
 import re
@@ -74,6 +75,14 @@ def agreed(question: str, *, by_enter: bool = False) -> bool:
     print(f"{visible(question)} [{'Y/n' if by_enter else 'y/N'}] ", end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()
     return line.strip().lower() in ("y", "yes") or (by_enter and line.isspace())
+
+
+def ring() -> None:
+    """Ring the bell of the terminal, if there is one. Not through sys.stderr, which a progress bar may have taken."""
+    terminals = [descriptor for descriptor in (2, 1) if os.isatty(descriptor)]
+    if terminals:
+        with contextlib.suppress(OSError):
+            os.write(terminals[0], b"\a")
 
 
 def hint(command: str, why: str = "next") -> None:

@@ -35,6 +35,7 @@ VERBS: Final = {
     "runs": _Verb("runs", "List runs, newest first.", only_tells=True),
     "show": _Verb("show", "Print the details of a run.", only_tells=True),
     "logs": _Verb("logs", "Print a run's output.", only_tells=True),
+    "watch": _Verb("watch", "Wait for runs to end, and print each."),
     "cancel": _Verb("change", "Cancel runs that wait or run.", "CANCEL_EXAMPLES"),
     "retry": _Verb("change", "Queue runs again that failed or were cancelled.", "RETRY_EXAMPLES"),
     "priority": _Verb("change", "Change the priority of runs.", "PRIORITY_EXAMPLES"),

@@ -18,7 +18,7 @@ from gyoza_tui.models.runs import Ended, EndedRequest, EndedRun
 from gyoza_tui.models.states import RunState
 from tests.cli.stage import Actor
 from tests.client.scripted import ScriptedServer, answer
-from tests.servers import ServerThread
+from tests.servers import KEY, ServerThread
 
 DEADLINE_S = 20.0
 
@@ -82,6 +82,11 @@ class TestAtOurServer:
         assert 0.3 <= time.monotonic() - begin < 5
         assert served.client.wait(["never"], 0).not_done == ["never"]
         assert served.client.wait([]) == ([], [])
+
+    def test_no_answer_is_late_while_the_server_waits(self, served: ServerThread) -> None:
+        served.client.create_run("nothing", id="never-either")
+        with GyozaClient(served.url, KEY, timeout=0.5) as client:
+            assert client.wait(["never-either"], 1).not_done == ["never-either"]
 
     def test_another_word_for_when_is_refused(self, served: ServerThread) -> None:
         with pytest.raises(ValueError, match="FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, not 'ANY'"):

@@ -80,8 +80,7 @@ def _named(client: GyozaClient, ids: list[str]) -> list[OpRun]:
 
     if not ids:
         raise usage("name the runs by their ids or by a filter, as state:pending; `gyoza-tui runs` lists them")
-    found = {run.id: run for run in (connection.find_run(client, text) for text in ids)}
-    return list(found.values())
+    return connection.find_runs(client, ids)
 
 
 def _by_filter(client: GyozaClient, chosen: Chosen, change: RunAction) -> list[OpRun]:

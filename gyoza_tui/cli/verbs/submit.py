@@ -33,7 +33,6 @@ EXAMPLES = examples(
 )
 COUNT_MAX = 100_000
 DEFAULT_PRIORITY = 5
-FAILURES_TOLD = 10
 
 Target = Annotated[
     str,
@@ -173,66 +172,27 @@ def _tell_created(run: OpRun, manner: Manner) -> None:
 
 
 def _waited(at: Connected, runs: list[OpRun], manner: Manner) -> list[OpRun]:
-    """The runs at their ends, in their order; in JSON each is told as it comes."""
+    """The runs at their ends, in their order; in JSON each is printed as it comes."""
     from gyoza_tui.cli import terminal
     from gyoza_tui.cli.printing import run_words
     from gyoza_tui.cli.printing.live_log import LiveLog
-    from gyoza_tui.cli.printing.waiting import Wait, at_work
+    from gyoza_tui.cli.printing.waiting import wait_for
 
-    log = LiveLog(at.settings) if manner.logs else None
-    ended: list[OpRun] = []
-    try:
-        with bar("waiting", 100.0 * len(runs), shown=not manner.logs) as show:
+    def each(run: OpRun) -> None:
+        if manner.as_json:
+            terminal.out_json(run_words.as_json(run))
 
-            def look(run: OpRun) -> None:
-                words = at_work(at.client, run) if len(runs) == 1 else f"{len(ended)} of {len(runs)} ended"
-                show(words, 100.0 * len(ended) + run.progress)
-                if log is not None:
-                    log.look(run)
-
-            wait = Wait(at.client, look)
-            for run in runs:
-                ended.append(wait.ended(run))
-                if manner.as_json:
-                    terminal.out_json(run_words.as_json(ended[-1]))
-        if log is not None:
-            log.end(ended[0])
-    except KeyboardInterrupt:
-        raise CliError(_no_longer_waiting(ended, runs[len(ended) :]), ExitCode.INTERRUPTED) from None
-    return ended
-
-
-def _no_longer_waiting(ended: list[OpRun], others: list[OpRun]) -> str:
-    """`others`: those whose ends were not told; none while the last of a log is printed."""
-    if not others:
-        which = "the run has" if len(ended) == 1 else "all runs have"
-        return f"interrupted: {which} ended; `gyoza-tui show {ended[-1].id}` tells how"
-    first = others[0].id
-    going = f"{first} goes on" if len(others) == 1 else f"{len(others)} runs go on, as {first}"
-    return f"no longer waiting; {going}. Stop it: gyoza-tui cancel {first}"
+    return wait_for(at.client, runs, each, LiveLog(at.settings) if manner.logs else None)
 
 
 def _tell_ends(runs: list[OpRun], as_json: bool) -> None:
     """Raises CliError (exit 1) unless all are COMPLETED."""
     from gyoza_tui.cli import terminal
-    from gyoza_tui.cli.printing.run_end import print_end
-    from gyoza_tui.models.states import RunState
+    from gyoza_tui.cli.printing.run_end import check_ends, print_end
 
     if not as_json and len(runs) == 1:
         print_end(runs[0])
     elif not as_json:
         states = Counter(run.state.value for run in runs)
         terminal.out(", ".join(f"{number} {state}" for state, number in states.items()))
-    bad = [run for run in runs if run.state is not RunState.COMPLETED]
-    if bad:
-        words = [line for run in bad[:FAILURES_TOLD] for line in _fault(run)]
-        more = [f"and {len(bad) - FAILURES_TOLD} more"] if len(bad) > FAILURES_TOLD else []
-        raise CliError("\n".join(words + more))
-
-
-def _fault(run: OpRun) -> list[str]:
-    from gyoza_tui.cli.printing import run_words
-
-    fault = run_words.failure(run.events)
-    words = [f"{run.id} is {run.state.value}" + (f": {fault.words}" if fault else "")]
-    return words + ([f"  | {line}" for line in fault.log_tail.splitlines()[-20:]] if fault else [])
+    check_ends(runs)

@@ -8,7 +8,7 @@ import pytest
 
 from gyoza_tui.cli.printing import waiting
 from gyoza_tui.client import GyozaClient
-from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.runs import Ended, EndedRequest, EndedRun, OpRun
 from gyoza_tui.models.states import RunState
 
 
@@ -21,14 +21,17 @@ class Server:
     def get_run(self, _run_id: str) -> OpRun:
         return self._left.pop(0) if self._left else OpRun(id="r", image="op", state=RunState.COMPLETED)
 
+    def ended(self, _request: EndedRequest) -> Ended:
+        return Ended(runs=[] if self._left else [EndedRun(id="r", state=RunState.COMPLETED)])
+
 
 def test_what_changes_by_a_number_only_is_printed_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("QUIET_S", "POLL_MIN_S", "POLL_MAX_S"):
+    for name in ("QUIET_S", "LOOK_MIN_S", "LOOK_MAX_S"):
         monkeypatch.setattr(waiting, name, 0.0)
     server = Server(["waits 9 s before attempt 2", "waits 7.5 s before attempt 2", "no worker has a GPU"])
-    run = waiting.Wait(cast(GyozaClient, server), lambda _run: None).ended(OpRun(id="r", image="op"))
+    [run] = waiting.Wait(cast(GyozaClient, server), [OpRun(id="r", image="op")], lambda _run: None).ends()
     assert run.state is RunState.COMPLETED
     printed = capsys.readouterr().err
     assert printed.count("before attempt 2") == 1
