@@ -34,6 +34,12 @@ class GpuRoom:
         self.reserved_mb += vram_mb or 0
         self.whole = self.whole or not vram_mb
 
+    def give_back(self, vram_mb: int | None) -> None:
+        """What `take` took."""
+        self.runs -= 1
+        self.reserved_mb -= vram_mb or 0
+        self.whole = self.whole and bool(vram_mb)
+
     def without_runs(self) -> GpuRoom:
         """As if no run had any of it."""
         return GpuRoom(self.id, self.vram_mb, self.foreign_mb, self.tags)

@@ -82,6 +82,8 @@ class Room:
     """Those of them that have been alone there without ending their engine: no company to one that must be alone."""
     closed: set[str] = field(default_factory=set)
     """Backends that a run has, or waits to have, to itself."""
+    waiting: list[Constraints] = field(default_factory=list)
+    """Of the attempts that wait for their children here."""
     rest: Room | None = None
     """What is left of it once one run has got what is kept for that run."""
     whole: tuple[int, int] = field(init=False)
@@ -197,10 +199,25 @@ class Room:
         self.active += 1
         self.take_memory(constraints)
 
+    def take_waiting(self, constraints: Constraints) -> None:
+        """Count an attempt that waits for its children: neither a slot nor a processor. It is no company to one that
+        must be alone, which may be a child of its own."""
+        self.waiting.append(constraints)
+        self.take_memory(constraints)
+
     def take_memory(self, constraints: Constraints) -> None:
-        """All that is counted for an attempt that waits for its children. It is no company to one that must be alone,
-        which may be a child of its own. A GPU that is no longer reported counts nowhere."""
+        """A GPU that is no longer reported counts nowhere."""
         self.ram_mb -= constraints.ram_mb or 0
         for gpu in self.gpus:
             if gpu.id == constraints.gpu_id:
                 gpu.take(constraints.vram_mb)
+
+    def without_waiting(self) -> Room:
+        """As if the attempts that wait here had ended."""
+        room = self.copy()
+        for constraints in self.waiting:
+            room.ram_mb += constraints.ram_mb or 0
+            for gpu in room.gpus:
+                if gpu.id == constraints.gpu_id:
+                    gpu.give_back(constraints.vram_mb)
+        return room

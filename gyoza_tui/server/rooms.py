@@ -157,7 +157,7 @@ def _room(roster: Roster, known: Known, counted: list[Counted], server_time: Ser
     )
     for each in counted:
         if each.waits:
-            room.take_memory(each.constraints)
+            room.take_waiting(each.constraints)
             continue
         alone = is_alone(each.started_at, each.alone_s, server_time.due())
         room.take(each.constraints, each.backend, alone=alone)

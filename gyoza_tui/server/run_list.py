@@ -13,7 +13,7 @@ from gyoza_tui.models.limits import MIB
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server import rows
-from gyoza_tui.server.runs import Placements
+from gyoza_tui.server.placements import Placements
 from gyoza_tui.server.schema import attempts, readable_json, runs
 from gyoza_tui.server.server_time import Micros, to_utc
 from gyoza_tui.server.shared_state import SharedState

@@ -30,6 +30,8 @@ class Kind(StrEnum):
     """It must be alone, or another is."""
     OTHER_PROGRAMS = "other_programs"
     """They use the GPU."""
+    WAITING_RUNS = "waiting_runs"
+    """Runs that wait for their children hold the memory, or the GPU, that it needs."""
     NO_ROOM = "no_room"
     """Runs use what it needs."""
 
@@ -122,6 +124,8 @@ def _not_now(need: Need, rooms: list[Room], *, alone: bool) -> Why | None:
         return Why(Kind.ALONE, f"waits while another run is alone on {need.backend}: its engine was restarted under it")
     if words := _used_by_others(need, rooms):
         return Why(Kind.OTHER_PROGRAMS, words)
+    if words := _held_by_waiting_runs(need, rooms):
+        return Why(Kind.WAITING_RUNS, words)
     suitable = [room.gpus_for(need) for room in rooms if room.takes_work and room.speaks(need)]
     if not need.constraints.vram_mb and all(gpus == [] for gpus in suitable):
         words = "waits for a GPU that nothing else uses: it names no vram_mb, so it gets a whole one"
@@ -141,3 +145,15 @@ def _used_by_others(need: Need, rooms: list[Room]) -> str | None:
                     f"waits for GPU {gpu.id} of worker {room.worker_id}: other programs use {gpu.foreign_mb} MB of it"
                 )
     return None
+
+
+def _held_by_waiting_runs(need: Need, rooms: list[Room]) -> str | None:
+    """How many hold what it needs, where they are the fewest."""
+    found = [
+        sum(bool(each.ram_mb) or each.gpu_id is not None for each in room.waiting)
+        for room in rooms
+        if room.waiting and room.without_waiting().has_room(need)
+    ]
+    if not found:
+        return None
+    return f"waits for memory held by {min(found)} waiting run{'' if min(found) == 1 else 's'}"
