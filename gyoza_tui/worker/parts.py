@@ -79,6 +79,7 @@ from gyoza_tui.worker.state_dir.state_dir import StateDir
 from gyoza_tui.worker.view.asked_ending import AskedEnding
 from gyoza_tui.worker.view.commands import Commands
 from gyoza_tui.worker.view.early_intents import EarlyIntents
+from gyoza_tui.worker.view.freezes import Freezes
 from gyoza_tui.worker.view.history import RunHistory
 from gyoza_tui.worker.view.live_settings import LiveSettings
 from gyoza_tui.worker.view.local_control import LocalControl
@@ -226,12 +227,13 @@ class Parts:
         )
         ended = RunHistory(state_dir.journal, clock, identity.worker_id, views)
         inquiry = RunInquiry(client, link, pool, journal, views, ended)
+        freezes = Freezes(client, link, journal, pool, wishes, identity)
         logs = RunLogs(LogLocations(state_dir, inquiry).of)
         self.ending = AskedEnding(mode, settings.on_sigterm)
         guard, ending = self.guard, self.ending
         live = LiveSettings(settings, read_settings, client, context, admission, guard, retention, ending, gate)
         commands = Commands(journal, link, mode, wanted, wakes, intents, self.ending, live)
-        self.control = LocalControl(commands, builder, ended, inquiry, logs, self.slots, notices)
+        self.control = LocalControl(commands, builder, ended, inquiry, freezes, logs, self.slots, notices)
 
         hello = Hello(SCHEMA, __version__, *identity, os.getpid(), client.base_url)
         self.control_socket = ControlSocket(self.control, state_dir.root, hello, clock)

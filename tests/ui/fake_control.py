@@ -192,6 +192,12 @@ class FakeControl:
     def retry(self, run_id: str) -> None:
         self._blocking("retry", run_id)
 
+    def freeze(self, key: int) -> None:
+        self._blocking("freeze", key)
+
+    def thaw(self, key: int) -> None:
+        self._blocking("thaw", key)
+
     def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
         self._blocking()
         now = self.now

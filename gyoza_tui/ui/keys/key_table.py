@@ -124,6 +124,15 @@ ACTIONS: Final[tuple[Action, ...]] = (
         confirms=True,
     ),
     Action(
+        "freeze",
+        "",
+        "freeze",
+        "Freeze this run: asks first. It keeps slot and memory, and does nothing until it is thawed.",
+        Scope.RUN,
+        confirms=True,
+    ),
+    Action("thaw", "", "thaw", "Let this frozen run go on: asks first.", Scope.RUN, confirms=True),
+    Action(
         "cancel_all",
         "",
         "cancel all",

@@ -60,6 +60,28 @@ def release(run: RunView, snapshot: Snapshot) -> Question[bool]:
     )
 
 
+def freeze(run: RunView, snapshot: Snapshot) -> Question[bool]:
+    return yes_or_no(
+        Content("Freeze this run?"),
+        (
+            _going(run, snapshot),
+            Content(""),
+            Content("All its processes are paused, and its time limit stands still. It keeps slot and memory."),
+        ),
+        no="Keep it running",
+        yes="Freeze the run",
+    )
+
+
+def thaw(run: RunView, snapshot: Snapshot) -> Question[bool]:
+    return yes_or_no(
+        Content("Thaw this run?"),
+        (_going(run, snapshot), Content(""), Content("Its processes go on where they were paused.")),
+        no="Leave it frozen",
+        yes="Thaw the run",
+    )
+
+
 def retry(run: RunView, snapshot: Snapshot) -> Question[bool]:
     return yes_or_no(
         Content("Retry this run?"),

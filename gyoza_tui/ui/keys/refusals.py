@@ -8,7 +8,7 @@ from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.format import duration
 from gyoza_tui.ui.outside_text import plain_line
 from gyoza_tui.worker.view.control import Contact
-from gyoza_tui.worker.view.snapshot import Intent, Outcome, RunView, Snapshot
+from gyoza_tui.worker.view.snapshot import Intent, Outcome, Phase, RunView, Snapshot
 
 SILENT_S: Final = 3.0
 """A worker that is well says something twice a second."""
@@ -52,6 +52,19 @@ def family(run: RunView, where: str) -> str:
     if run.parent_id is not None:
         return f"{plain_line(run.parent_id)}, the parent of {run.run_id}, is not {where}"
     return f"no child of {run.run_id} is {where}"
+
+
+def freeze(run: RunView) -> str | None:
+    if run.phase is Phase.FROZEN:
+        return f"{run.run_id} is frozen already"
+    if run.phase not in (Phase.RUNNING, Phase.WAITING, Phase.RETURNING):
+        return f"{run.run_id} is {run.phase}: only a run at work can be frozen"
+    return None
+
+
+def thaw(run: RunView) -> str | None:
+    frozen = run.phase is Phase.FROZEN or (run.freeze_by and run.outcome is None)
+    return None if frozen else f"{run.run_id} is {run.phase}: only a frozen run can be thawed"
 
 
 def shell(run: RunView) -> str | None:

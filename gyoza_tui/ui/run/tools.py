@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -81,6 +82,14 @@ async def retry(node: Widget, control: WorkerControl, run_id: str) -> None:
         say(node, _words(error), "error")
     else:
         say(node, f"{run_id} is queued again")
+
+
+async def freeze(node: Widget, run: RunView, call: Callable[[int], None]) -> None:
+    """Or thaw; what comes of it shows in the run's phase."""
+    try:
+        await aside(partial(call, run.key))
+    except (ControlError, KeyError) as error:
+        say(node, _words(error), "error")
 
 
 async def save_log(node: Widget, control: WorkerControl, run: RunView) -> None:

@@ -98,6 +98,16 @@ class AboutRun(TightScreen[None], inherit_bindings=False):
             question = questions.release(run, self._control.snapshot())
             self.app.push_screen(Confirm(question), partial(self._stop, run, self._control.release))
 
+    def action_freeze(self) -> None:
+        if run := self._meant(refusals.freeze):
+            question = questions.freeze(run, self._control.snapshot())
+            self.app.push_screen(Confirm(question), partial(self._freeze, run, self._control.freeze))
+
+    def action_thaw(self) -> None:
+        if run := self._meant(refusals.thaw):
+            question = questions.thaw(run, self._control.snapshot())
+            self.app.push_screen(Confirm(question), partial(self._freeze, run, self._control.thaw))
+
     def action_retry(self) -> None:
         if run := self._meant(self._retry_refusal):
             question = questions.retry(run, self._control.snapshot())
@@ -154,6 +164,10 @@ class AboutRun(TightScreen[None], inherit_bindings=False):
         if yes:
             await command(self, self._control, still_here)
         self.show_snapshot(self._control.snapshot())
+
+    def _freeze(self, run: RunView, call: Callable[[int], None], yes: bool | None) -> None:
+        if yes:
+            in_background(self.app, partial(run_tools.freeze, self, run, call))
 
     def _retry(self, run_id: str, yes: bool | None) -> None:
         if yes:

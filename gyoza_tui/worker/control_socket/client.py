@@ -144,6 +144,12 @@ class RemoteControl:
     def retry(self, run_id: str) -> None:
         self._ask("retry", run_id)
 
+    def freeze(self, key: int) -> None:
+        self._ask("freeze", key)
+
+    def thaw(self, key: int) -> None:
+        self._ask("thaw", key)
+
     def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
         found: HistoryPage = self._ask("history", wanted, limit)
         return found

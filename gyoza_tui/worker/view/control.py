@@ -194,6 +194,12 @@ class WorkerControl(Protocol):
     def retry(self, run_id: str) -> None:
         """Ask the server to queue an ended run again. Blocks."""
 
+    def freeze(self, key: int) -> None:
+        """Have the server want it frozen; while that is away, freeze it here. Blocks."""
+
+    def thaw(self, key: int) -> None:
+        """The same for letting it go on. Blocks."""
+
     def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
         """The closed attempts that match, at most `limit`. Blocks."""
 

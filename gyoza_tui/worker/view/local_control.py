@@ -23,6 +23,7 @@ from gyoza_tui.worker.view.control import (
     Reloaded,
     RunDetails,
 )
+from gyoza_tui.worker.view.freezes import Freezes
 from gyoza_tui.worker.view.history import RunHistory
 from gyoza_tui.worker.view.run_inquiry import RunInquiry
 from gyoza_tui.worker.view.run_logs import RunLogs
@@ -39,6 +40,7 @@ class LocalControl:
         builder: SnapshotBuilder,
         history: RunHistory,
         inquiry: RunInquiry,
+        freezes: Freezes,
         logs: RunLogs,
         slots: Slots,
         notices: Notices,
@@ -47,6 +49,7 @@ class LocalControl:
         self._builder = builder
         self._history = history
         self._inquiry = inquiry
+        self._freezes = freezes
         self._logs = logs
         self._slots = slots
         self._notices = notices
@@ -80,6 +83,12 @@ class LocalControl:
 
     def retry(self, run_id: str) -> None:
         self._inquiry.retry(run_id)
+
+    def freeze(self, key: int) -> None:
+        self._freezes.freeze(key)
+
+    def thaw(self, key: int) -> None:
+        self._freezes.thaw(key)
 
     def history(self, wanted: RunFilter, limit: int) -> HistoryPage:
         return self._history.page(wanted, limit)

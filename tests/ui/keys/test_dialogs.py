@@ -124,6 +124,62 @@ def test_release_is_in_the_palette_only_and_asks() -> None:
 
 
 @pytest.mark.parametrize(
+    ("action", "changes", "words"),
+    [
+        ("freeze", {}, "keeps slot and memory"),
+        ("thaw", {"frozen_since": NOW - 9, "freeze_by": "anna"}, "go on where they were paused"),
+        ("thaw", {"frozen_since": NOW - 9}, "go on where they were paused"),
+        ("thaw", {"freeze_by": "anna"}, "go on where they were paused"),
+    ],
+)
+def test_freeze_and_thaw_ask(action: str, changes: dict[str, Any], words: str) -> None:
+    async def press() -> None:
+        async with on_a_run(RUNS[0]._replace(**changes)) as here:
+            for key in "ny":
+                await here.app.run_action(f"screen.{action}")
+                await until(lambda: isinstance(here.app.screen, Dialog), "the dialog")
+                assert "a1b2c3d4" in dialog_text(here.app)
+                assert words in " ".join(dialog_text(here.app).split())
+                assert commands(here) == []
+                await here.press(key)
+            await until(lambda: commands(here) == [(action, RUNS[0].key)], "what it is asked")
+
+    run(press())
+
+
+@pytest.mark.parametrize(
+    ("action", "view", "why"),
+    [
+        ("freeze", RUNS[0]._replace(frozen_since=NOW - 9), "a1b2c3d4 is frozen already"),
+        ("freeze", FAILED, "93bb10f2 is FAILED: only a run at work can be frozen"),
+        ("thaw", RUNS[0], "a1b2c3d4 is RUNNING: only a frozen run can be thawed"),
+        ("thaw", FAILED._replace(freeze_by="anna"), "93bb10f2 is FAILED: only a frozen run can be thawed"),
+    ],
+)
+def test_what_can_be_neither_frozen_nor_thawed_says_why(action: str, view: RunView, why: str) -> None:
+    async def press() -> None:
+        async with on_a_run(view) as here:
+            await here.app.run_action(f"screen.{action}")
+            await until(lambda: toasts(here.app), "why")
+            assert toasts(here.app) == [why]
+            assert commands(here) == []
+
+    run(press())
+
+
+def test_a_freeze_that_fails_says_why() -> None:
+    async def press() -> None:
+        async with on_a_run(RUNS[0]) as here:
+            here.fake.trouble = "no backend for [/foo]"
+            await here.app.run_action("screen.freeze")
+            await here.press("y")
+            await until(lambda: toasts(here.app), "what came of it")
+            assert toasts(here.app) == ["no backend for [/foo]"]
+
+    run(press())
+
+
+@pytest.mark.parametrize(
     ("view", "key", "why"),
     [
         (FAILED, "x", "93bb10f2 has ended already: FAILED"),

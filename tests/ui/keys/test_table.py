@@ -32,7 +32,7 @@ def test_no_id_and_no_key_in_overlapping_scopes_stands_twice() -> None:
 
 def test_what_loses_something_confirms() -> None:
     assert {action.id for action in ACTIONS if action.confirms} == {
-        "cancel", "cancel_all", "release", "retry", "drain", "copy_or_quit", "suspend", "quit",
+        "cancel", "cancel_all", "release", "retry", "drain", "copy_or_quit", "suspend", "quit", "freeze", "thaw",
     }  # fmt: skip
 
 

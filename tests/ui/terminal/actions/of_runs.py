@@ -71,6 +71,34 @@ def release(seat: Seat, act: Act) -> None:
     seat.until_worker_is(WorkerState.CLAIMING)
 
 
+@proves("freeze")
+def freeze(seat: Seat, act: Act) -> None:
+    run = seat.run()
+    seat.point_at(run)
+    act()
+    asked(seat, "Freeze this run?", run)
+    seat.type("y")
+    until(lambda: seat.client.get_run(run.id).frozen, "the server knows that it is frozen")
+    until(lambda: "FROZEN" in seat.cursor, "its phase on the screen")
+    seat.client.update_run(run.id, state=RunState.CANCELLED)
+    no_container(seat, run)
+
+
+@proves("thaw")
+def thaw(seat: Seat, act: Act) -> None:
+    run = seat.run()
+    seat.client.update_run(run.id, frozen=True)
+    seat.point_at(run)
+    until(lambda: "FROZEN" in seat.cursor, "its phase on the screen")
+    act()
+    asked(seat, "Thaw this run?", run)
+    seat.type("y")
+    until(lambda: seat.client.get_run(run.id).frozen is None, "the server knows that it goes on")
+    until(lambda: "RUNNING" in seat.cursor, "its phase on the screen")
+    seat.client.update_run(run.id, state=RunState.CANCELLED)
+    no_container(seat, run)
+
+
 @proves("retry")
 def retry(seat: Seat, act: Act) -> None:
     run = seat.failed()
