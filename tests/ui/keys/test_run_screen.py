@@ -15,6 +15,7 @@ from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.ui.children_question import ASK_S
 from gyoza_tui.ui.run.text import json_lines, run_text
 from gyoza_tui.ui.screens.run import RunScreen
+from gyoza_tui.ui.widgets.key_bar import KeyBar
 from gyoza_tui.ui.widgets.log_view import LogView
 from gyoza_tui.ui.widgets.rule import Rule
 from gyoza_tui.worker.view.control import Child, Children, LogLine, RunDetails, Stream
@@ -237,7 +238,7 @@ def test_it_is_said_where_no_key_leads() -> None:
 
 def _shown_run(here: Opened) -> str:
     screen = here.app.screen
-    return screen.shown_run.run_id if isinstance(screen, RunScreen) else ""
+    return screen.shown_run.run_id if isinstance(screen, RunScreen) and screen.query(KeyBar) else ""
 
 
 def test_escape_and_q_lead_back() -> None:
