@@ -186,6 +186,9 @@ SENTENCES = {
     "events": ["events"],
     "freeze": ["freeze"],
     "thaw": ["thaw", "state:done"],
+    "hold": ["hold"],
+    "unhold": ["unhold", "a1", "op:x"],
+    "release": ["release", "state:done"],
 }
 
 

@@ -46,7 +46,7 @@ class GrowingTable:
 
 def _row(run: OpRun, short: str, times: Times) -> Row:
     return [
-        (run.state.value, run_words.STYLES[run.state]),
+        (run.state_word, run_words.STYLES[run.state]),
         (short, ""),
         (str(run.current_attempt), "dim"),
         (run.op_name, ""),

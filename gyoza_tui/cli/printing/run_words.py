@@ -95,7 +95,14 @@ def note(run: OpRun) -> str:
         case RunState.PENDING:
             return run.placement or ""
         case _:
-            return ""
+            return waits_for(run)
+
+
+def waits_for(run: OpRun) -> str:
+    """What keeps a run at work from going on; empty where nothing does."""
+    if run.waiting is None:
+        return ""
+    return f"waits for {run.waiting.left:,} of {run.waiting.of:,} children"
 
 
 def _why(fault: Failure, events: list[Event]) -> str:

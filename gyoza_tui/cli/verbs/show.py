@@ -13,6 +13,8 @@ from gyoza_tui.models.text import visible
 
 if TYPE_CHECKING:
     from gyoza_tui.cli.terminal import Times
+    from gyoza_tui.client import GyozaClient
+    from gyoza_tui.client.children import Children
     from gyoza_tui.models.runs import Event, OpAttempt, OpRun
     from gyoza_tui.settings import Settings
     from gyoza_tui.worker.journal.look import StepTime
@@ -23,6 +25,7 @@ EXAMPLES: Final = examples(
     "gyoza-tui show a1b2 --json | jq .outputs",
 )
 _VALUE_SHOWN: Final = 2000
+_CHILDREN_SHOWN: Final = 20
 _TAIL_SHOWN: Final = 20
 """Lines of a failed op's output."""
 
@@ -36,19 +39,41 @@ def show(
 ) -> None:
     """Tell all about a run.
 
-    What it asked for, its attempts, steps, events and outputs, why it waits or failed. Steps are those of this
-    machine's workers; --json prints the run as the server tells it.
+    What it asked for, its attempts, steps, events and outputs, its children, why it waits or failed. Steps are those of
+    this machine's workers; --json prints the run as the server tells it.
     """
     from gyoza_tui.cli import connection, terminal
     from gyoza_tui.cli.printing import run_words
 
     with connection.connected(flags) as at:
         found = connection.find_run(at.client, run)
+        children = None if as_json else _children(at.client, found)
     if as_json:
         terminal.out_json(run_words.as_json(found))
         return
-    for line in described(found, terminal.Times(utc), _steps(at.settings, found)):
+    times = terminal.Times(utc)
+    for line in (*described(found, times, _steps(at.settings, found)), *_child_lines(found, children, times)):
         terminal.out(line)
+
+
+def _children(client: GyozaClient, run: OpRun) -> Children | None:
+    """Of a run that may have some."""
+    from gyoza_tui.client.children import children_of
+    from gyoza_tui.models.nested import MaySubmit
+
+    return None if run.may_submit is MaySubmit.NO else children_of(client, run.id)
+
+
+def _child_lines(run: OpRun, children: Children | None, times: Times) -> Iterator[str]:
+    """What is at work or failed first."""
+    from gyoza_tui.cli.printing import run_table
+
+    if children is None or not children.runs:
+        return
+    yield "children"
+    yield from run_table.run_lines(children.runs[:_CHILDREN_SHOWN], times, known=children.runs)
+    if children.more or len(children.runs) > _CHILDREN_SHOWN:
+        yield f"there are more: gyoza-tui runs --parent {visible(run.id)}"
 
 
 def _steps(settings: Settings, run: OpRun) -> dict[int, list[StepTime]]:
@@ -82,7 +107,7 @@ def _facts(run: OpRun, times: Times) -> dict[str, str | None]:
 
     return {
         "run": run.id,
-        "state": f"{run.state.value} ({run.progress:.0f}%)",
+        "state": f"{run.state_word} ({run.progress:.0f}%)",
         "op": run.op_name,
         "image": run.image if run.op_definition else None,
         **run_words.asked_for(run),
@@ -90,8 +115,18 @@ def _facts(run: OpRun, times: Times) -> dict[str, str | None]:
         "worker": run.worker_id,
         "created": times.ago(run.created_at),
         "time": run_words.run_time(run),
-        "waits": run.placement if not run.state.terminal else None,
+        "parent": run.parent_id,
+        "waits": _waits(run, times),
+        "frozen": f"since {times.told(run.frozen)}" if run.frozen is not None else None,
     }
+
+
+def _waits(run: OpRun, times: Times) -> str | None:
+    from gyoza_tui.cli.printing import run_words
+
+    if run.waiting is not None:
+        return f"{run_words.waits_for(run).removeprefix('waits ')}, since {times.told(run.waiting.since)}"
+    return run.placement if not run.state.terminal else None
 
 
 def _values(title: str, values: dict[str, object]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import httpx
 from gyoza_tui.backends.base import AttemptPhase, Backend, BackendError, Handle
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.answers import Meaning, error_code, meaning, words
+from gyoza_tui.client.children import children_of
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
@@ -17,8 +18,7 @@ from gyoza_tui.worker.backend_pool import BackendPool
 from gyoza_tui.worker.journal.journal import REPLACED, Journal
 from gyoza_tui.worker.journal.row import RunRow
 from gyoza_tui.worker.server_link import ServerLink
-from gyoza_tui.worker.view.children import children_of
-from gyoza_tui.worker.view.control import Children, ControlError, RunDetails
+from gyoza_tui.worker.view.control import Child, Children, ControlError, RunDetails
 from gyoza_tui.worker.view.history import RunHistory
 from gyoza_tui.worker.view.run_views import RunViews
 from gyoza_tui.worker.view.snapshot import RunView
@@ -73,9 +73,10 @@ class RunInquiry:
         if self._link.state.holds(view.server_id):
             raise ControlError("another server answers now; this run is of a former one")
         try:
-            return children_of(self._client, view.run_id)
+            found = children_of(self._client, view.run_id)
         except httpx.HTTPError as error:
             raise ControlError(f"its children are not known: {self._trouble(error)}") from None
+        return Children(tuple(map(_child, found.runs)), found.more)
 
     def why_queued(self) -> str:
         """Of the run that waits and was created last. Raises ControlError when the server does not answer."""
@@ -129,3 +130,15 @@ class RunInquiry:
         if meaning(error) is Meaning.SERVER_FAULT:
             return f"the server {self._client.base_url} does not answer: {words(error)}"
         return f"the server says: {words(error)}"
+
+
+def _child(run: OpRun) -> Child:
+    return Child(
+        run_id=run.id,
+        op_name=run.op_name,
+        state=run.state_word,
+        attempt=run.current_attempt,
+        progress=run.progress,
+        worker_id=run.worker_id,
+        note=run.execution_summary.error_message or run.placement or "",
+    )

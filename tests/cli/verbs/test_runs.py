@@ -104,7 +104,7 @@ def test_another_server_that_knows_no_filter_is_filtered_here_page_by_page(
     [
         (["state:faild"], "did you mean failed?"),
         (["--state", "done"], "no state"),
-        (["state:pulling"], "a word of a worker's screen; a server's runs are pending, queued,"),
+        (["state:pulling"], "a word of a worker's screen; a server's runs are held, pending, queued,"),
         (["wroker:x"], "did you mean worker?"),
         (["--since", "yesterday"], "is no time"),
         (["x" * 3000], "at most 2000"),

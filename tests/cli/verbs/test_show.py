@@ -112,3 +112,28 @@ def test_the_step_that_was_not_done(verb: Verb, served: ServerThread, journal: J
     Actor(served.client, "desk").complete("gone")
     shown = verb("show", "gone").out
     assert re.search(r"^  steps: image \S+s \(not done: released\), cleanup goes on$", shown, re.MULTILINE)
+
+
+def test_a_parent_its_children_and_what_it_waits_for(verb: Verb, served: ServerThread) -> None:
+    actor = Actor(served.client, features=["waiting"])
+    run = actor.start("dad", may_submit="any")
+    parent = {"run": "dad", "attempt": 1, "lease": run.lease}
+    for number in range(22):
+        actor.client.create_run("busybox", id=f"kid-{number:02}", parent=parent)
+    actor.say(actor.claim("kid-00"), "STARTED")
+    since = "2026-03-14T02:00:00Z"
+    listed = {"id": "dad", "attempt": 1, "lease": run.lease, "waiting": {"left": 3, "of": 22, "since": since}}
+    actor.client.heartbeat(worker_id=actor.name, features=["waiting"], running_ops=[listed], beat=1)
+    out = verb("show", "dad", "--utc").out
+    assert "state    WAITING (0%)\n" in out
+    assert f"waits    for 3 of 22 children, since {since}\n" in out
+    children = out.splitlines()[out.splitlines().index("children") + 1 :]
+    assert children[1].split()[:2] == ["RUNNING", "kid-00"], "what is at work first"
+    assert children[2].split()[:2] == ["PENDING", "kid-21"]
+    assert children[-1] == "there are more: gyoza-tui runs --parent dad"
+    assert "parent   dad\n" in verb("show", "kid-00").out
+    rows = {line.split()[1]: line for line in verb("runs", "state:waiting,running").out.splitlines()}
+    assert rows["dad"].startswith("WAITING")
+    assert "waits for 3 of 22 children" in rows["dad"]
+    assert verb("runs", "state:waiting").out.count("dad") == 1
+    assert "kid" not in verb("runs", "state:waiting").out
