@@ -42,9 +42,11 @@ class Key(StrEnum):
     """A part of the worker's name."""
     TOPIC = "topic"
     """A part of the topic's name."""
+    PARENT = "parent"
+    """The beginning of the id of the run that created it."""
 
 
-NAMED: Final = (Key.OP, Key.WORKER, Key.TOPIC)
+NAMED: Final = (Key.OP, Key.WORKER, Key.TOPIC, Key.PARENT)
 """Behind whose colon a `=` says that the name is whole."""
 _EXAMPLES: Final = {
     Key.STATE: ", ".join(STATES),
@@ -53,6 +55,7 @@ _EXAMPLES: Final = {
     Key.SINCE: f"since:{moments.EXAMPLES}",
     Key.WORKER: "worker:gpu-01",
     Key.TOPIC: "topic:nightly",
+    Key.PARENT: "parent:a1b2",
 }
 
 
@@ -72,6 +75,7 @@ class RunFacts(NamedTuple):
     note: str = ""
     worker: str = ""
     topic: str = ""
+    parent: str = ""
     ended_at: float | None = None
     """UTC seconds; None while it goes on."""
 
@@ -110,6 +114,7 @@ def server_facts(
     version: str | None,
     worker: str | None,
     topic: str | None,
+    parent: str | None,
     error: str | None,
     updated_at: float | None,
 ) -> RunFacts:
@@ -122,6 +127,7 @@ def server_facts(
         note=error or "",
         worker=worker or "",
         topic=topic or "",
+        parent=parent or "",
         ended_at=updated_at if state.state.terminal else None,
     )
 
@@ -163,6 +169,10 @@ class Term(NamedTuple):
                 return self._names(facts.worker)
             case Key.TOPIC:
                 return self._names(facts.topic)
+            case Key.PARENT if self.whole:
+                return facts.parent in self.values
+            case Key.PARENT:
+                return facts.parent.casefold().startswith(self.values)
 
     def _names(self, *names: str) -> bool:
         return any(name in self.values for name in names) if self.whole else self._in(*names)

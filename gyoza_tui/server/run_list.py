@@ -35,6 +35,7 @@ class Wanted:
     topic: str | None = None
     worker_id: str | None = None
     definition: str | None = None
+    parent_id: str | None = None
     since: Micros | None = None
     terms: RunFilter = field(default_factory=RunFilter)
 
@@ -128,6 +129,8 @@ def _with_equal_terms(wanted: Wanted) -> Wanted:
             found["worker_id"] = term.values[0]
         elif term.key is Key.TOPIC and term.whole and wanted.topic is None:
             found["topic"] = term.values[0]
+        elif term.key is Key.PARENT and term.whole and wanted.parent_id is None:
+            found["parent_id"] = term.values[0]
     return replace(wanted, **found)
 
 
@@ -137,6 +140,7 @@ def _source(wanted: Wanted) -> tuple[_Source, list[ColumnElement[bool]]]:
     equal = [
         column == value
         for column, value in (
+            (runs.c.parent_id, wanted.parent_id),
             (runs.c.topic, wanted.topic),
             (runs.c.op_definition, wanted.definition),
             (runs.c.state, wanted.state),
@@ -156,7 +160,7 @@ def _facts(
     connection: Connection, source: _Source, others: list[ColumnElement[bool]], terms: RunFilter, before: int | None
 ) -> Iterator[tuple[int, RunFacts]]:
     """What the terms look at, of each run that may match."""
-    own = (runs.c.seq, runs.c.id, runs.c.state, runs.c.op_definition, runs.c.op_version, runs.c.topic)
+    own = (runs.c.seq, runs.c.id, runs.c.state, runs.c.op_definition, runs.c.op_version, runs.c.topic, runs.c.parent_id)
     state = (runs.c.held_by, attempts.c.waiting_since, attempts.c.frozen_since)
     columns = (*own, *state, _IMAGE.label("image"), runs.c.updated_at, attempts.c.worker_id, attempts.c.error_message)
     current = and_(attempts.c.run_id == runs.c.id, attempts.c.attempt == runs.c.current_attempt)
@@ -174,6 +178,7 @@ def _facts(
                 version=row.op_version,
                 worker=row.worker_id,
                 topic=row.topic,
+                parent=row.parent_id,
                 error=row.error_message,
                 updated_at=row.updated_at / 1e6,
             )
@@ -198,11 +203,17 @@ def _narrowing(terms: RunFilter) -> Iterator[ColumnElement[bool]]:
         if term.key is Key.STATE:
             yield runs.c.state.in_([state for state in RunState if set(words_of(state)) & set(term.values)])
         elif term.key is Key.RUN:
-            yield or_(*(func.instr(func.lower(runs.c.id), value) == 1 for value in term.values))
+            yield or_(*(_begins(runs.c.id, value) for value in term.values))
+        elif term.key is Key.PARENT and not term.whole:
+            yield or_(*(_begins(runs.c.parent_id, value) for value in term.values))
         elif term.key is Key.OP:
             yield or_(*(_holds(column, value) for value in folded for column in (_IMAGE, _OP)))
         elif term.key is Key.WORKER:
             yield or_(*(_holds(attempts.c.worker_id, value) for value in folded))
+
+
+def _begins(column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
+    return func.instr(func.lower(column), value) == 1
 
 
 def _holds(column: ColumnElement[Any], value: str) -> ColumnElement[bool]:

@@ -37,6 +37,7 @@ TRAIN: Final = RunFacts(
     note="oom_killed, exit 137: used more than 64 MB",
     worker="lab-gpu-01",
     topic="nightly/train",
+    parent="77FE01aa",
     ended_at=NOW - 1800,
 )
 GOING: Final = TRAIN._replace(id="77fe01aa", states=("TO DELIVER",), ended_at=None)
@@ -68,6 +69,10 @@ GOING: Final = TRAIN._replace(id="77fe01aa", states=("TO DELIVER",), ended_at=No
         "topic:=nightly/train",
         "-worker:=lab-gpu-0",
         "topic:nightly",
+        "parent:77fe",
+        "parent:0,77FE01AA",
+        "parent:=77FE01aa",
+        "-parent:a1b2",
         "since:1h",
         "since:0.6h",
         "since:31m",
@@ -108,6 +113,10 @@ def test_lets_through(text: str) -> None:
         "op:=Trai",
         "op:=2.1.0",
         "topic:=nightly",
+        "parent:fe01",
+        "parent:=77FE",
+        "parent:=77fe01aa",
+        "-parent:77",
         "-worker:=lab-gpu-01",
         "since:10m",
         "since:2026-11-20T11:45",
@@ -167,7 +176,10 @@ def test_resolved_it_means_the_same_moment_in_every_time_zone(
         ("state:faild", 'no state "faild" (did you mean failed?); states are queued'),
         ("state:runn", 'no state "runn" (did you mean running?)'),
         ("state:xyzzy", 'no state "xyzzy"; states are queued'),
-        ("stat:failed", 'no filter key "stat" (did you mean state?); keys are state, op, run, since, worker, topic'),
+        (
+            "stat:failed",
+            'no filter key "stat" (did you mean state?); keys are state, op, run, since, worker, topic',
+        ),
         ("train:1", 'no filter key "train"; keys are state'),
         ("op:", "op: wants a value: op:train"),
         ("op:=", "op: wants a value: op:train"),
@@ -224,7 +236,7 @@ def test_no_filter_is_empty() -> None:
     assert not parse(" - ")
     assert parse("x")
     assert RunFilter().matches(TRAIN, NOW)
-    assert list(Key) == ["state", "op", "run", "since", "worker", "topic"]
+    assert list(Key) == ["state", "op", "run", "since", "worker", "topic", "parent"]
 
 
 def test_a_term_that_is_put_together_means_its_values() -> None:
@@ -252,6 +264,7 @@ def test_a_servers_run_ended_when_it_was_last_changed() -> None:
             version="1.0",
             worker=None,
             topic=None,
+            parent=None,
             error="no disk",
             updated_at=NOW - 60,
         )

@@ -358,6 +358,29 @@ def test_a_filter_finds_what_the_screen_would_find(gyoza: Cluster) -> None:
     assert "no state" in gyoza.get("/runs", 422, filter="state:done")["detail"]
 
 
+def test_children_are_listed_by_their_parent(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    parent, other = (worker.start_parent(id=name) for name in ("Parent", "other"))
+    for name in ("first", "second"):
+        worker.submit(parent, id=name)
+    worker.submit(other, id="third")
+    gyoza.patch("first", state="CANCELLED")
+
+    def found(**query: Any) -> list[str]:
+        return [run["id"] for run in gyoza.get("/runs", **query)]
+
+    assert found(parent="Parent") == found(filter="parent:par") == found(filter="parent:=Parent") == ["second", "first"]
+    assert found(parent="Parent", state="CANCELLED") == found(filter="parent:P state:cancelled") == ["first"]
+    assert found(parent="Parent", filter="state:queued") == found(parent="Parent", filter="run:second") == ["second"]
+    assert found(parent="Par") == found(filter="parent:=Par") == found(filter="parent:arent") == []
+    assert found(parent="Parent", filter="parent:=other") == []
+    assert found(filter="parent:other,parent") == ["third", "second", "first"]
+    assert found(filter="-parent:parent run:first,third") == ["third"]
+    page = gyoza.client.get("/runs", params={"parent": "Parent", "limit": 1})
+    after = page.headers["X-Next-Cursor"]
+    assert found(parent="Parent", limit=1, after=after) == ["first"]
+
+
 def test_a_filtered_list_goes_on_behind_what_was_looked_at(gyoza: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_list, "LOOKED_AT_MAX", 2)
     for n in range(7):

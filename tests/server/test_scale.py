@@ -21,7 +21,7 @@ from tests.server.version_1 import Version1
 PARTIAL = ("attempts_held", "attempts_waiting", "runs_secrets", "runs_pending", "runs_after_children")
 """Indexes that hold the few rows that are at work."""
 LARGE = {"runs", "attempts", "events", "held_by", "head", "attempts_1", "runs_1"}
-EQUALITIES = ({"state": "COMPLETED"}, {"worker_id": "w1"}, {"definition": "op"}, {"topic": "nightly"})
+EQUALITIES = ({"state": "COMPLETED"}, {"worker_id": "w1"}, {"definition": "op"}, {"topic": "nightly"}, {"parent": "a"})
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def test_no_list_sorts_or_scans_for_an_equality(wanted: dict[str, str], tmp_path
             assert gyoza.client.get("/runs", params=wanted).is_success
             for key, value in others.items():
                 assert gyoza.client.get("/runs", params={key: value} | wanted).is_success
-            for terms in ("state:completed", "worker:=w1", "topic:=nightly"):
+            for terms in ("state:completed", "worker:=w1", "topic:=nightly", "parent:=a"):
                 gyoza.get("/runs", filter=terms)
             gyoza.get("/definitions")
             gyoza.get("/definitions/op")

@@ -73,7 +73,7 @@ def _values(ctx: typer.Context, key: str, typed: str) -> list[Offer]:
             return complete_definition(ctx, typed)
         case Key.WORKER:
             return complete_worker(ctx, typed)
-        case Key.RUN:
+        case Key.RUN | Key.PARENT:
             return complete_run(ctx, typed)
         case _:
             return []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gyoza_tui.cli.completion.candidates import complete_definition, complete_state, complete_worker
+from gyoza_tui.cli.completion.candidates import complete_definition, complete_run, complete_state, complete_worker
 from gyoza_tui.cli.completion.compound_words import complete_term
 from gyoza_tui.cli.failures import usage
 from gyoza_tui.models import filters
@@ -50,6 +50,10 @@ Since = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="As since:TIME: 30m, 1h, 2d, 2026-11-20.", show_default=False),
 ]
+Parent = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="As parent:RUN", show_default=False, autocompletion=complete_run),
+]
 Failed = Annotated[bool, typer.Option("--failed", help="As state:failed.")]
 
 
@@ -62,12 +66,14 @@ class Flags:
     worker: str | None = None
     topic: str | None = None
     since: str | None = None
+    parent: str | None = None
 
     def terms(self) -> Iterator[str]:
         for each in fields(self):
             if (value := getattr(self, each.name)) is not None:
                 key = Key(each.name)
-                yield filters.term(key, *value.split(","), whole=key in filters.NAMED)
+                whole = key in filters.NAMED and key is not Key.PARENT
+                yield filters.term(key, *value.split(","), whole=whole)
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,7 @@ def _facts(run: OpRun) -> RunFacts:
         version=run.op_version,
         worker=run.worker_id,
         topic=run.event_delivery.topic,
+        parent=run.parent_id,
         error=run.execution_summary.error_message,
         updated_at=run.updated_at.timestamp() if run.updated_at else None,
     )

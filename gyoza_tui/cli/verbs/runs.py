@@ -17,6 +17,7 @@ EXAMPLES: Final = examples(
     "gyoza-tui runs",
     "gyoza-tui runs state:failed op:train since:1h",
     "gyoza-tui runs --failed --worker gpu-01",
+    "gyoza-tui runs --parent a1b2",
     "gyoza-tui runs 'out of memory' -n 500 --utc",
     "gyoza-tui runs --watch -- -state:completed",
     "gyoza-tui runs --json | jq -r '.[].id'",
@@ -32,6 +33,7 @@ def runs(
     worker: run_filters.Worker = None,
     topic: run_filters.Topic = None,
     since: run_filters.Since = None,
+    parent: run_filters.Parent = None,
     failed: run_filters.Failed = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many, at most.")] = LISTED,
     watch: Annotated[bool, typer.Option("--watch", help="Go on and show what changes, until Ctrl-C.")] = False,
@@ -40,14 +42,14 @@ def runs(
 ) -> None:
     """List runs, newest first.
 
-    A filter is that of the screen: state:failed op:train run:a1b2 worker:gpu-01 topic:nightly since:1h, a comma between
-    values for any of them, a `-` before a term turns it round, and any other word is looked for in the names and in
-    what went wrong. A part of a name will do; worker:=gpu-1 is the whole name, as behind --worker.
+    A filter is that of the screen: state:failed op:train run:a1b2 worker:gpu-01 topic:nightly parent:a1b2 since:1h, a
+    comma between values for any of them, a `-` before a term turns it round, and any other word is looked for in the
+    names and in what went wrong. A part of a name will do; worker:=gpu-1 is the whole name, as behind --worker.
     """
     from gyoza_tui.cli import connection, terminal
     from gyoza_tui.cli.printing import run_table, run_words, watching
 
-    wanted = run_filters.wanted(terms or [], Flags(state, definition, worker, topic, since), failed=failed)
+    wanted = run_filters.wanted(terms or [], Flags(state, definition, worker, topic, since, parent), failed=failed)
     times = terminal.Times(utc)
     with connection.connected(flags) as at:
         if watch:

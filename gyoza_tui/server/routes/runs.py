@@ -44,6 +44,7 @@ async def list_runs(
     topic: str | None = None,
     worker_id: str | None = None,
     definition: str | None = None,
+    parent: Annotated[str | None, Query(description="The run that created them.")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Created at or after.")] = None,
     terms: Annotated[
         str | None, Query(alias="filter", max_length=FILTER_MAX, examples=["state:failed op:train since:1h"])
@@ -55,7 +56,8 @@ async def list_runs(
     `X-Next-Cursor` comes."""
     server_id = shared.database.server_id
     before = None if after is None else cursors.decode("runs", server_id, after)
-    wanted = Wanted(state, topic, worker_id, definition, None if since is None else to_micros(since), _terms(terms))
+    created_since = None if since is None else to_micros(since)
+    wanted = Wanted(state, topic, worker_id, definition, parent, created_since, _terms(terms))
 
     def page(connection: Connection) -> Response:
         found, position = run_list.page(shared, connection, wanted, limit, before)

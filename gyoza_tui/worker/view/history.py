@@ -22,7 +22,7 @@ _NEWEST_FIRST: Final = "ORDER BY outcome_at DESC, key DESC"
 _FACTS: Final = (
     "key, run_id, outcome, outcome_note, last_line, outcome_at, json_extract(run, '$.image'),"
     " json_extract(run, '$.op_definition'), json_extract(run, '$.op_version'),"
-    " json_extract(run, '$.event_delivery.topic')"
+    " json_extract(run, '$.event_delivery.topic'), json_extract(run, '$.parent_id')"
 )
 
 
@@ -63,7 +63,7 @@ class RunHistory:
     def _matching(self, db: sqlite3.Connection, wanted: RunFilter) -> Iterator[int]:
         now = self._clock.utc().timestamp()
         for found in db.execute(f"SELECT {_FACTS} FROM runs WHERE {CLOSED} {_NEWEST_FIRST}"):
-            key, run_id, outcome, note, last_line, ended_at, image, definition, version, topic = found
+            key, run_id, outcome, note, last_line, ended_at, image, definition, version, topic, parent = found
             facts = RunFacts(
                 id=run_id,
                 states=(outcome,),
@@ -72,6 +72,7 @@ class RunHistory:
                 note=f"{note} {last_line}",
                 worker=self._worker_id,
                 topic=topic or "",
+                parent=parent or "",
                 ended_at=ended_at,
             )
             if wanted.matches(facts, now):

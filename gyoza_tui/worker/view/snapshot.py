@@ -165,6 +165,7 @@ class RunView(NamedTuple):
             note=" ".join((self.outcome_note or self.intent_note, self.last_line)),
             worker=worker_id,
             topic=self.topic,
+            parent=self.parent_id or "",
             ended_at=self.outcome_at,
         )
 

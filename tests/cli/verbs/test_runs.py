@@ -22,13 +22,14 @@ from tests.servers import KEY, ServerThread
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerThread]:
-    """`waits` (topic nightly), `failed` and `done` of worker gpu-01, `going` of worker gpu-02; nobody changes them."""
+    """`waits` (topic nightly), a child of `going`; `failed` and `done` of gpu-01, `going` of gpu-02; all stay so."""
     with ServerThread(tmp_path_factory.mktemp("cluster") / "server.db") as server:
         first, second = Actor(server.client, "gpu-01"), Actor(server.client, "gpu-02")
         first.fail("failed", image="registry.local/train:2")
         first.complete("done", {"loss": 0.5})
-        second.start("going", image="registry.local/train:2")
-        server.client.create_run("busybox", id="waits", event_delivery={"topic": "nightly"})
+        going = second.start("going", image="registry.local/train:2", may_submit="any")
+        parent = {"run": "going", "attempt": going.attempt, "lease": going.lease}
+        server.client.create_run("busybox", id="waits", event_delivery={"topic": "nightly"}, parent=parent)
         yield server
 
 
@@ -62,6 +63,12 @@ def ids(text: str) -> list[str]:
         (["--topic", "nightly"], ["waits"]),
         (["--topic", "night"], []),
         (["topic:night"], ["waits"]),
+        (["--parent", "goi"], ["waits"]),
+        (["--parent", "oing"], []),
+        (["--parent", "going,nobody", "--failed"], []),
+        (["parent:=going"], ["waits"]),
+        (["parent:=goin"], []),
+        (["--", "-parent:going", "-state:completed"], ["going", "failed"]),
         (["--since", "1h"], ["waits", "going", "done", "failed"]),
         (["--since", "2099-01-01"], ["waits", "going"]),
         (["run:wa,go"], ["waits", "going"]),

@@ -112,6 +112,8 @@ def test_a_view_of_the_history_is_as_full_as_one_of_a_run_at_work(rig: Rig, cont
         ("run:f1 state:failed op:op", ["f1"]),
         ("since:15s", ["x1", "f2"]),
         ("topic:night", ["f2"]),
+        ("parent:P", ["x1"]),
+        ("parent:=p", []),
         ("worker:w1 outputs", ["c1"]),
         ("worker:w2", []),
     ],
@@ -120,7 +122,7 @@ def test_the_history_is_filtered(rig: Rig, control: LocalControl, text: str, fou
     _close(rig, "c1", op_definition="train", op_version="1.0")
     _close(rig, "f1", EventType.FAILED)
     _close(rig, "f2", EventType.FAILED, op_definition="train", op_version="2", event_delivery={"topic": "nightly"})
-    _close(rig, "x1", EventType.CANCELLED)
+    _close(rig, "x1", EventType.CANCELLED, parent_id="p1")
     page = control.history(parse(text), 2)
     assert (_ids(page.runs), page.total) == (found[:2], len(found))
     now = rig.clock.utc().timestamp()
