@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
+from gyoza_tui.models.clock import SystemClock
+
 _NEVER_S = 30.0
 """Longer than any test waits."""
 _BEGIN = datetime(2026, 3, 2, 20, 0, tzinfo=UTC)
@@ -43,3 +45,19 @@ class StandingClock(FakeClock):
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         assert event.wait(_NEVER_S), "nothing woke it"
         return True
+
+
+class TurnedClock(SystemClock):
+    """The machine's clock, which a test may put forward."""
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+
+    def boot(self) -> float:
+        return super().boot() + self._ahead_s
+
+    def utc(self) -> datetime:
+        return super().utc() + timedelta(seconds=self._ahead_s)
+
+    def turn(self, seconds: float) -> None:
+        self._ahead_s += seconds

@@ -19,6 +19,7 @@ from gyoza_tui.models.states import EventType
 from gyoza_tui.worker.execution_pipeline import ExecutionContext
 from gyoza_tui.worker.journal.row import Intent, Outcome, RunRow
 from gyoza_tui.worker.slots import Slots
+from tests.clock import TurnedClock
 from tests.scripted_server import SERVER_ID, ScriptedServer
 from tests.waiting import until
 from tests.worker.fake_backend import FakeContainer, FakeOp
@@ -574,4 +575,24 @@ def test_a_claimed_run_begins_only_with_a_slot(scripted: ScriptedServer, tmp_pat
     assert (rig.now(second).step, rig.backend.created) == ("", [first.name])
     long.go.set()
     until(lambda: rig.now(second).outcome is Outcome.COMPLETED, "the second one's end")
+    rig.close()
+
+
+def test_a_claimed_run_that_finds_no_slot_for_minutes_goes_back(scripted: ScriptedServer, tmp_path: Path) -> None:
+    """A parent that came back may be at work for days; other workers may have room."""
+    rig = Rig(scripted, tmp_path / "state", {"max_runs": 1}, clock=(clock := TurnedClock()))
+    del rig.worker.slots.start
+    parent = rig.row("parent")
+    rig.parts.gate.enter(parent)
+    rig.journal.update(parent.key, step="run_container")
+    row = rig.row("claimed", started=False)
+    _slots(rig).start(row)
+    until(lambda: row.key in rig.parts.gate._claimed, "it is at the gate")
+    clock.turn(290)
+    rig.parts.gate.wake(row.key)
+    assert rig.now(row).intent is Intent.NONE
+    clock.turn(11)
+    rig.parts.gate.wake(row.key)
+    until(lambda: rig.now(row).outcome is Outcome.RELEASED, "it goes back")
+    assert rig.now(row).outcome_note == "found no slot here for 5 min"
     rig.close()

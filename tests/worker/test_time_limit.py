@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.worker.execution_pipeline.time_limit import TimeLimit
 from gyoza_tui.worker.journal.row import Outcome
+from tests.clock import TurnedClock
 from tests.scripted_server import ScriptedServer
 from tests.waiting import until
 from tests.worker.fake_backend import FakeOp
 from tests.worker.rig import Rig
-
-
-class TurnedClock(SystemClock):
-    """The machine's clock, which a test may put forward."""
-
-    def __init__(self) -> None:
-        self._ahead_s = 0.0
-
-    def boot(self) -> float:
-        return super().boot() + self._ahead_s
-
-    def utc(self) -> datetime:
-        return super().utc() + timedelta(seconds=self._ahead_s)
-
-    def turn(self, seconds: float) -> None:
-        self._ahead_s += seconds
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ from gyoza_tui.worker.journal.row import Intent, RunRow
 _LOOK_S: Final = 5.0
 """How often a run looks by itself whether there is room for it: for what changes without a word, as GPUs and cores."""
 
+PATIENCE_S: Final = 300.0
+"""How long a claimed run stays at the gate: parents that came back may be at work for days, and others have room."""
+
 
 class Gate:
     """Lets in parents that return first, then claimed runs in the order of their claims. Thread-safe.
@@ -44,14 +47,15 @@ class Gate:
         """Whether it is at the gate, to go on after it has waited."""
         return key in self._returning
 
-    def enter(self, row: RunRow) -> None:
+    def enter(self, row: RunRow, give_back: Callable[[], object] = lambda: None) -> None:
         """Return once the run has a slot, or does not begin: it has begun before, or is not wanted any more.
 
-        Raises JournalClosed.
+        `give_back` is called when there was no slot for it for five minutes. Raises JournalClosed.
         """
         if not self._waits(row.key):
             return
         woken = threading.Event()
+        until = self._clock.boot() + PATIENCE_S
         with self._lock:
             self._claimed[row.key] = woken
         try:
@@ -60,6 +64,8 @@ class Gate:
                 self.look()
                 if self._waits(row.key):
                     self._clock.wait(woken, _LOOK_S)
+                if self._clock.boot() >= until and self._waits(row.key):
+                    give_back()
         finally:
             with self._lock:
                 del self._claimed[row.key]

@@ -10,12 +10,13 @@ from gyoza_tui.models.clock import Clock
 from gyoza_tui.worker.admission import Admission
 from gyoza_tui.worker.journal.journal import Journal
 from gyoza_tui.worker.journal.row import Intent, RunRow
-from gyoza_tui.worker.slots.gate import Gate
+from gyoza_tui.worker.slots.gate import PATIENCE_S, Gate
 
 _LOOK_S: Final = 0.05
 """How often it is looked whether another run is cleaned up."""
 _NOT_BEGUN: Final = (None, None, Intent.NONE)
 """Handle, outcome and intent of a row for which nothing was done yet."""
+_NO_SLOT: Final = f"found no slot here for {PATIENCE_S / 60:.0f} min"
 _Intend: TypeAlias = Callable[[RunRow, Intent, str], bool]
 
 
@@ -30,7 +31,7 @@ class Turn:
         """Return when the run has a slot and may begin, or is not to begin at all."""
         self._wait_for_predecessor(row, intend)
         self._wait_for_room(row)
-        self._gate.enter(row)
+        self._gate.enter(row, lambda: intend(row, Intent.RELEASE, _NO_SLOT))
 
     def _wait_for_predecessor(self, row: RunRow, intend: _Intend) -> None:
         """An older attempt of the same run is stopped first: never two containers of one run."""
