@@ -57,6 +57,8 @@ class PrivateEngine:
         self.root = root
         self.host = f"unix://{root}/d.sock"
         self._bridged = bridged
+        self.live_restore = False
+        """Whether containers go on without it; read at its start."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def client(self) -> docker.APIClient:
@@ -70,6 +72,8 @@ class PrivateEngine:
         walls = ["--iptables=false", "--ip-masq=false", f"--config-file={self.root}/none.json"]
         if not self._bridged:
             walls.append("--bridge=none")
+        if self.live_restore:
+            walls.append("--live-restore")
         (self.root / "none.json").write_text("{}")
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
