@@ -14,6 +14,8 @@ import pytest
 
 import gyoza_tui.op
 from gyoza_tui.models.nested import MaySubmit
+from gyoza_tui.worker.op_channel import messages
+from gyoza_tui.worker.op_channel.messages import Wait
 from gyoza_tui.worker.op_channel.op_channel import SOCKET
 from tests.scripted_server import refusal
 from tests.waiting import until
@@ -84,6 +86,33 @@ def test_it_waits_until_the_worker_says_so(author: Author, desk: Desk) -> None:
     desk.tell(first)
     out, err = process.communicate(timeout=30)
     assert out.split() == [second, first], err
+
+
+def test_children_are_named_once(author: Author, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    named: list[object] = []
+
+    def noted(line: bytes) -> object:
+        message = parse(line)
+        if isinstance(message, Wait):
+            named.append(message.children and len(message.children))
+        return message
+
+    parse = messages.parse
+    monkeypatch.setattr(messages, "parse", noted)
+    text = 'print(len(list(as_completed([submit("b@1") for n in range(3)]))))'
+    process = author.begins("-c", HEAD + text)
+
+    def begins() -> int:
+        return len([call for call in desk.waiting.calls if call[0] == "begin"])
+
+    until(lambda: begins() == 1, "it waits")
+    desk.tell(desk.server.created[0]["id"])
+    until(lambda: begins() == 2, "it waits for the rest")
+    for made in desk.server.created[1:]:
+        desk.tell(made["id"])
+    assert process.communicate(timeout=30)[0] == "3\n"
+    assert named[0] == 3
+    assert set(named[1:]) == {None}
 
 
 def test_equal_calls_are_different_children_and_a_key_names_one(author: Author, desk: Desk) -> None:

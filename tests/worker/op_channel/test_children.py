@@ -56,6 +56,18 @@ def test_a_wait_goes_on_over_what_is_left_without_naming_it(desk: Desk) -> None:
     assert [call for call in desk.waiting.calls if call[0] == "begin"] == [("begin", n, 3) for n in (3, 2, 1)]
 
 
+def test_a_run_that_has_waited_stays_in_what_is_asked_for(desk: Desk) -> None:
+    """It may wait again at any moment, and the request that is open then must be about it."""
+    with desk.op() as op:
+        made = children(op, 2)
+        op.send("wait", children=made[:1])
+        until(lambda: desk.waiting.calls, "it waits")
+        desk.tell(made[0])
+        op.answer()
+        op.ask("hello")
+        assert desk.channel.waited_for(SERVER_ID) == {"parent": 0}
+
+
 def test_there_must_be_a_wait_that_can_go_on(desk: Desk) -> None:
     with desk.op() as op:
         assert "name the children" in op.ask("wait")["words"]
@@ -161,11 +173,9 @@ def test_a_run_that_is_no_child_of_this_one_is_out_of_reach(do: str, desk: Desk)
             assert op.ask(do, child=name, result=True)["words"] == f"{name!r} is not a child of this run"
             assert op.ask("wait", children=[name])["words"] == f"{name!r} is not a child of this run"
             # named in many, it is not looked at: that must not make it known
-            many = [f"c{n}" for n in range(30)]
-            for child in many:
-                desk.server.add(child)
-            op.send("wait", children=[*many, name], timeout_s=0)
-            op.answer()
+            many = [desk.server.add(f"c{n}") for n in range(30)]
+            desk.server.end("c0")
+            assert op.ask("wait", children=[*many, name], until="first_completed")["left"] == 30
             assert op.ask(do, child=name, result=True)["words"] == f"{name!r} is not a child of this run"
     assert desk.server.scripted.of("patch") == []
 

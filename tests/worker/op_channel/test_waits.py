@@ -118,10 +118,13 @@ def test_a_hang_up_of_the_last_wait_takes_the_slot_back_and_is_never_answered() 
     attempt.end("b")
     attempt.waits.drop(waits[1])
     assert attempt.calls[-1] == "hung up"
-    attempt.runs.at_gate[0]()
-    assert attempt.answers == []
     attempt.wait("c")
-    assert attempt.calls[-1] == "begin"
+    calls = list(attempt.calls)
+    assert calls[-1] == "begin"
+    attempt.runs.at_gate[0]()
+    assert (attempt.answers, attempt.calls) == ([], calls), "a return that was called off is none"
+    attempt.end("c")
+    assert (attempt.answers, attempt.calls[-1]) == ([], "come back")
 
 
 def test_time_that_is_over_goes_through_the_gate_too() -> None:
