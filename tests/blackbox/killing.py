@@ -24,6 +24,7 @@ from typing import Any
 from gyoza_tui.backends.registry import BACKENDS
 from gyoza_tui.client import GyozaClient, endpoints
 from gyoza_tui.models.images import ImageRef
+from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EVENT_STATE, EventType, RunState
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.building import backend_options
@@ -36,7 +37,10 @@ from tests.histories import check_history
 from tests.waiting import until
 
 _CALLS = ("create", "put", "start", "stop", "remove")
-_REPORTS = (endpoints.ADD_EVENT, endpoints.UPDATE_RUN)
+_REPORTS = (
+    *(endpoints.ADD_EVENT, endpoints.UPDATE_RUN),
+    *(endpoints.CREATE_RUN, endpoints.CREATE_RUN_FROM_DEFINITION),
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,9 @@ class Scenario:
     first: int = 1
     every: int = 1
     """Only every so many side effects from the first on: others look after the rest."""
+    below: list[int] = field(default_factory=list)
+    """Instead of one run, run `tree@1` of the server, with so many runs below each, generation by generation."""
+    max_runs: int = 2
 
 
 @dataclass
@@ -65,6 +72,8 @@ class Result:
     log: str = ""
     left: list[str] = field(default_factory=list)
     run_id: str = ""
+    family: list[str] = field(default_factory=list)
+    """Of each run below it, how it ended."""
 
 
 class SideEffects:
@@ -98,10 +107,16 @@ class SideEffects:
 
         exchange = GyozaClient._exchange
 
-        def sent(client: GyozaClient, endpoint: Any, *more: Any) -> Any:
-            answer = exchange(client, endpoint, *more)
+        waiting = 0
+
+        def sent(client: GyozaClient, endpoint: Any, body: Any, *more: Any) -> Any:
+            nonlocal waiting
+            answer = exchange(client, endpoint, body, *more)
             claimed = endpoint is endpoints.CLAIM and answer.content.strip() != b"[]"
-            if endpoint in _REPORTS or claimed:
+            before = waiting
+            if endpoint is endpoints.HEARTBEAT:
+                waiting = sum(op.waiting is not None for op in body.running_ops)
+            if endpoint in _REPORTS or claimed or waiting != before:
                 self.happened()
             return answer
 
@@ -142,6 +157,7 @@ def _settings(scenario: Scenario) -> Settings:
         pull_policy="missing",
         min_free_mb=0,
         stop_grace_s=1,
+        max_runs=scenario.max_runs,
     )
 
 
@@ -161,13 +177,18 @@ class Trial:
         self._result = Result(k, killed=False)
 
     def run(self) -> Result:
-        run = self._client.create_run(self._scenario.image, {"k": self._result.k}, command=self._scenario.command)
-        self._result.run_id = run.id
+        self._result.run_id = self._submitted().id
         self._result.killed = self._serve(_worker(self._scenario, self._result.k))
         if self._result.killed and self._serve(_worker(self._scenario, 0)):
             raise AssertionError("the second worker was killed too")
         self._judge()
         return self._result
+
+    def _submitted(self) -> OpRun:
+        scenario = self._scenario
+        if scenario.below:
+            return self._client.create_run_from_definition("tree", {"below": scenario.below}, version="1")
+        return self._client.create_run(scenario.image, {"k": self._result.k}, command=scenario.command)
 
     def _serve(self, pid: int) -> bool:
         """Wait until the worker was killed, or until the run has ended and the worker with it; which of the two."""
@@ -214,6 +235,7 @@ class Trial:
         check_history(run)
         kinds = Counter(event.type for attempt in run.attempts for event in attempt.events)
         moves = [e for a in run.attempts for e in a.events if e.type in EVENT_STATE and e.type is not EventType.STARTED]
+        result.family = [self._one_of_the_family(child) for child in self._below(run)]
         result.state = run.state
         result.started = kinds[EventType.STARTED]
         result.ends = len({event.state for event in moves})
@@ -221,6 +243,16 @@ class Trial:
         result.log = self._log().decode()
         root = self._root()
         result.left = [str(path.relative_to(root)) for path in (root / "runs").iterdir()]
+
+    def _below(self, run: OpRun) -> list[OpRun]:
+        children = [self._client.get_run(child.id) for child in self._client.list_runs(parent=run.id, limit=1000).items]
+        return children + [below for child in children for below in self._below(child)]
+
+    @staticmethod
+    def _one_of_the_family(run: OpRun) -> str:
+        check_history(run)
+        kinds = Counter(event.type for attempt in run.attempts for event in attempt.events)
+        return f"{run.state} in attempt {run.current_attempt}, started {kinds[EventType.STARTED]} times"
 
 
 def main() -> None:
