@@ -220,7 +220,8 @@ class AttemptChannel:
         if wait.is_ready:
             self._waits.open(wait)
             return
-        unknown = [child for child in wait.pending if child not in self._known]
+        named = asked.children or ()
+        unknown = [child for child in named if child not in self._known and child in wait.pending]
         ask = partial(asks.look, run_id=self.row.run_id, cursor=self.cursor, unknown=unknown)
         self._ask(connection, ENDED, ask, partial(self._looked, connection, wait))
 

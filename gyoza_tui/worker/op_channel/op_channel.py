@@ -65,15 +65,15 @@ class OpChannel:
         right = right_of(row.run, backend, self._allowed)
         if right.may is MaySubmit.NO:
             return {NO_SOCKET: right.why_not} if right.why_not else {}
+        channel = AttemptChannel(row, right.may, self._around)
         try:
             self._requests.begin()
             listener = address.listen(run_dir, self._state_dir.socket_of(row.name))
+            self._loop.call(partial(self._serve, channel, lambda: channel.serve(listener)))
         except (OSError, RuntimeError) as error:
             words = f"there is no socket for its op: {error}"
             self._notices.say(f"{row.run_id}: {words}", "warning", run=row.run_id)
             return {NO_SOCKET: words}
-        channel = AttemptChannel(row, right.may, self._around)
-        self._loop.call(partial(self._serve, channel, lambda: channel.serve(listener)))
         return {SOCKET: f"{op_dir}/{address.NAME}"}
 
     def close(self, key: int) -> None:
