@@ -58,7 +58,6 @@ def by_hand(run: RunChange, reason: str | None) -> None:
         alone_s=0,
         given_back=0,
         given_back_why=None,
-        after_children=False,
     )
 
 

@@ -108,7 +108,18 @@ def test_a_parent_that_returns_meanwhile_is_left_alone(gyoza: Cluster) -> None:
     gyoza.pass_time(40, worker)
     assert wanted(worker, parent) == "release"
     gyoza.patch("child", state="CANCELLED")
+    gyoza.tick()
     assert worker.return_from_wait(parent)["runs"][parent["id"]]["want"] is None
+
+
+def test_no_more_are_given_back_while_one_is_on_its_way(gyoza: Cluster) -> None:
+    worker = gyoza.worker(features=FEATURES)
+    first, second = (worker.start_parent(constraints={"ram_mb": 4000}) for _ in range(2))
+    for parent in (first, second):
+        worker.submit(parent, constraints={"ram_mb": 4000})
+        worker.wait(parent)
+    gyoza.pass_time(100, worker)
+    assert sorted([str(wanted(worker, first)), str(wanted(worker, second))]) == ["None", "release"]
 
 
 def test_a_lock_over_three_generations_is_broken_one_by_one(gyoza: Cluster) -> None:

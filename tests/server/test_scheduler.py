@@ -197,3 +197,11 @@ def test_a_need_survives_its_text() -> None:
     assert '"local", "train", 1, ' in one.dumps(), "as servers of before wrote it"
     part = Need("local", "train", Constraints(cpu=0.5), frozenset())
     assert Need.loads(part.dumps()).constraints.cpu == 0.5
+
+
+def test_a_run_that_waits_for_its_children_is_no_company() -> None:
+    """A child of its own may have to be alone."""
+    box = room(slots=1)
+    box.take_waiting(Constraints(cpu=8, ram_mb=1000))
+    assert box.fits(need(cpu=8), alone=True)
+    assert not box.fits(need(ram_mb=7001))
