@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple
@@ -42,6 +43,7 @@ class Ends:
 
     def __init__(self) -> None:
         self._waiters: Waiters[Key] = Waiters()
+        self._lock = threading.Lock()
         self._unanswered: set[str] = set()
         """Workers whose runs have begun or ended to wait while none of their requests was open."""
 
@@ -56,10 +58,11 @@ class Ends:
         keys += [Key(_Kind.CHILD, each) for each in request.parents or ()]
         if request.worker_id is not None:
             keys.append(Key(_Kind.WORKER, request.worker_id))
-        news = self._waiters.wait(keys)
-        if request.worker_id in self._unanswered:
-            self._unanswered.discard(request.worker_id)
-            news.set_result(keys[-1])
+        with self._lock:
+            news = self._waiters.wait(keys)
+            if request.worker_id in self._unanswered:
+                self._unanswered.discard(request.worker_id)
+                news.set_result(keys[-1])
         try:
             yield news
         finally:
@@ -76,8 +79,9 @@ class Ends:
 
         A request that was sent before that beat and comes after it is answered in the same way.
         """
-        if not self._waiters.wake(Key(_Kind.WORKER, worker_id)):
-            self._unanswered.add(worker_id)
+        with self._lock:
+            if not self._waiters.wake(Key(_Kind.WORKER, worker_id)):
+                self._unanswered.add(worker_id)
 
     def stop(self) -> None:
         self._waiters.stop()

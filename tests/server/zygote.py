@@ -79,12 +79,11 @@ def _serve(options: str, parent_pipe: int) -> int:
     from gyoza_tui.server.launch import ServerOptions, serve
     from gyoza_tui.server.shared_state import Timings
 
-    known = json.loads(options)
+    known = {"port": 0} | json.loads(options)
     timings = Timings(**known.pop("timings", {}))
     try:
         serve(
             ServerOptions(
-                port=0,
                 parent_pipe=parent_pipe,
                 ready=lambda url: print(url, flush=True),
                 timings=timings,

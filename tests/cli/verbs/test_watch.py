@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,22 +15,27 @@ from gyoza_tui.models.states import RunState
 from tests.cli.conftest import Verb
 from tests.cli.stage import Actor
 from tests.cli.verbs.test_submit import OnTerminal
+from tests.commands import Started
+from tests.server.process import server_process
 from tests.servers import ServerThread
 from tests.waiting import until
 
 
 @pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+def meanwhile(served: ServerThread, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], None]], None]]:
     """Have something happen while the verb waits for ends for the first time."""
-    real, happenings = GyozaClient.ended, list[threading.Thread]()
+    real, happenings, begun = GyozaClient.ended, list[threading.Thread](), list[threading.Thread]()
 
     def ended(client: GyozaClient, request: object) -> Ended:
         if happenings:
-            happenings.pop().start()
+            begun.append(happenings.pop())
+            begun[-1].start()
         return real(client, request)  # type: ignore[arg-type]
 
     monkeypatch.setattr(GyozaClient, "ended", ended)
-    return lambda happening: happenings.append(threading.Thread(target=happening))
+    yield lambda happening: happenings.append(threading.Thread(target=happening))
+    for thread in begun:
+        thread.join(20)
 
 
 def test_each_run_is_printed_once_when_it_has_ended(
@@ -111,6 +116,27 @@ def test_interrupted_is_130(verb: Verb, served: ServerThread, monkeypatch: pytes
     said = verb("watch", "long")
     assert said.code == 130
     assert "no longer waiting; long goes on" in said.err
+
+
+def test_a_server_that_is_killed_and_started_again_is_waited_for(clean_environment: Path) -> None:
+    database = clean_environment / "server.db"
+    with server_process(database) as first:
+        client = GyozaClient(first.url)
+        for run_id in ("before", "after"):
+            client.create_run("busybox", id=run_id)
+        client.update_run("before", state=RunState.CANCELLED)
+        arguments = ("watch", "before", "after", "--server", first.url)
+        with Started(clean_environment, *arguments, name="watch") as watch:
+            until(lambda: "before CANCELLED" in watch.said, "it waits for the other run")
+            first.kill()
+            until(lambda: "the server does not answer" in watch.said, "it waits for the server")
+            port = first.url.rpartition(":")[2]
+            with server_process(database, f', "port": {port}'):
+                client.update_run("after", state=RunState.CANCELLED)
+                assert watch.process.wait(30) == 1
+        client.close()
+    ends = [line.split()[:2] for line in watch.out.read_text().splitlines()]
+    assert ends == [["before", "CANCELLED"], ["after", "CANCELLED"]]
 
 
 def test_the_bell_of_a_terminal_rings_at_each_end_that_was_waited_for(
