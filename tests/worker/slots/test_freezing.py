@@ -134,6 +134,17 @@ def test_a_server_that_knows_no_freezing_thaws_nothing(rig: Rig, wishes: Wishes)
     assert wishes.told() == []
 
 
+def test_a_server_that_knows_freezing_no_more_thaws_nothing(rig: Rig, wishes: Wishes) -> None:
+    row = running(rig)
+    wishes.want(frozen=True)
+    rig.beat()
+    until(lambda: frozen(rig, row), "it is frozen")
+    wishes.want(frozen=False)
+    wishes.features = []
+    rig.beat()
+    assert rig.now(row).freeze_by == "anna"
+
+
 def test_the_wish_is_in_the_journal_before_the_container_is_touched(rig: Rig) -> None:
     row = running(rig)
     seen: list[RunRow] = []
