@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import gyoza_tui.op
 from gyoza_tui.models.definitions import OpDefinition
 from gyoza_tui.models.filters import RunFilter
-from gyoza_tui.models.runs import OpRun
+from gyoza_tui.models.runs import OpRun, RunPatch
 from gyoza_tui.models.states import RunState
 from gyoza_tui.server.shared_state import Timings
 from gyoza_tui.settings import Settings
@@ -49,6 +52,26 @@ printf 'Traceback (most recent call last):\n  File "train.py", line 12, in <modu
 i=0; while [ $i -lt 100 ]; do i=$((i+10)); printf '\rdownloading %3d%% ########' $i; done; printf '\n'
 head -c 20000 /dev/zero | tr '\000' 'x'; printf '\nlast line without a newline'
 sleep 600"""
+_PIPELINE: Final = r"""
+import sys
+sys.path.insert(0, sys.argv[1])
+from gyoza_op import submit, wait
+print("split cats.parquet into 5 parts", flush=True)
+children = [submit("shard@1.2.0", key="shard"), *(submit("embed@0.3.1", dict(part=n), key=str(n)) for n in range(5))]
+print("waits for", len(children), "children", flush=True)
+wait(children)"""
+_SHARD: Final = r"""
+import sys
+sys.path.insert(0, sys.argv[1])
+from gyoza_op import submit, wait
+wait([submit("embed@0.3.1", dict(part=9))])"""
+_EMBED: Final = r"""
+part=$(tr -dc 0-9 < "$GYOZA_INPUT_JSON")
+[ $part = 0 ] && { echo '{"vectors": 4096}' > "$GYOZA_OUTPUT_JSON"; exit 0; }
+[ $part = 1 ] && { echo "part-1.parquet: checksum mismatch" >&2; exit 3; }
+echo "embedding part $part"
+echo '{"type": "PROGRESS", "msg": '$((part * 21 % 100))'}'
+sleep 600"""
 _COUNT: Final = r"""
 printf 'one\ntwo\n\033[31mthree\033[0m\n' && echo '{"type": "PROGRESS", "msg": 60}'
 [ "$GYOZA_INPUT_JSON" ] && grep -q wait "$GYOZA_INPUT_JSON" && sleep 600
@@ -69,13 +92,14 @@ _IDS: Final = (
 )
 
 
-def _op(name: str, script: str) -> str:
+def _op(name: str, *command: str) -> str:
     """A command of this machine: what a GPU is lent to without NVIDIA's container runtime."""
-    words = script.replace("{", "{{").replace("}", "}}")
-    return f"[ops.{name}]\ncommand = {json.dumps(['/bin/sh', '-c', words], ensure_ascii=False)}\n"
+    words = [word.replace("{", "{{").replace("}", "}}") for word in command]
+    return f"[ops.{name}]\ncommand = {json.dumps(words, ensure_ascii=False)}\n"
 
 
-_OPS: Final = {"train": _TRAIN, "tune": _COLOURS, "count": _COUNT}
+_OPS: Final = {"train": _TRAIN, "tune": _COLOURS, "count": _COUNT, "embed": _EMBED}
+_PARENTS: Final = {"pipeline": _PIPELINE, "shard": _SHARD}
 
 
 @dataclass
@@ -90,7 +114,10 @@ class Scene:
 
     def start(self) -> None:
         ops = self.root / "ops.toml"
-        ops.write_text("".join(_op(name, script) for name, script in _OPS.items()))
+        shutil.copy(gyoza_tui.op.__file__, self.root / "gyoza_op.py")
+        shells = [_op(name, "/bin/sh", "-c", script) for name, script in _OPS.items()]
+        parents = [_op(name, "python3", "-c", script, str(self.root)) for name, script in _PARENTS.items()]
+        ops.write_text("".join([*shells, *parents]))
         made: dict[str, Any] = {
             "server_url": self.url,
             "api_key": self.key,
@@ -176,6 +203,7 @@ class Scene:
             told=control.notices(),
             checklist=control.checks(),
             details={key: control.details(key) for key in keys},
+            children={view.key: control.children(view.key) for view in (*taken.runs, *past) if view.may_submit},
             descriptions=descriptions,
             logs={key: tuple(map(RecordedLine.of, lines)) for key, lines in logs.items()},
         )
@@ -205,20 +233,25 @@ class Orders:
         **wants: int,
     ) -> OpRun:
         """`op` is `name@version`."""
-        name, _, version = op.partition("@")
         inputs = inputs or {}
+        self.define(op, image, inputs, script=script, constraints=wants)
+        name, _, version = op.partition("@")
+        return self.server.client.create_run_from_definition(
+            name, inputs, version=version, id=next(iter(self.ids), None)
+        )
+
+    def define(
+        self, op: str, image: str, inputs: Iterable[str] = (), *, script: str | None = None, **more: Any
+    ) -> None:
+        name, _, version = op.partition("@")
         definition: dict[str, Any] = {
             "id": name,
             "version": version,
             "image": image,
             "command": ["sh", "-c", script] if script else None,
-            "constraints": wants,
             "input_specs": {key: {} for key in inputs},
         }
-        self.server.client.upsert_definition(OpDefinition.model_validate(definition))
-        return self.server.client.create_run_from_definition(
-            name, inputs, version=version, id=next(iter(self.ids), None)
-        )
+        self.server.client.upsert_definition(OpDefinition.model_validate(definition | more))
 
 
 def busy(scene: Scene, server: ServerThread) -> None:
@@ -248,6 +281,30 @@ def busy(scene: Scene, server: ServerThread) -> None:
     scene.until(lambda: scene.percent(train) >= 42, "42 percent")
     server.client.update_run(stubborn.id, state=RunState.CANCELLED)
     scene.until(lambda: (view := scene.view(stubborn)) is not None and view.intent == "cancel", "the cancel")
+
+
+def family(scene: Scene, server: ServerThread) -> None:
+    """A parent that waits for children in every state, one of them a parent too; a run that is frozen."""
+    client, orders = server.client, Orders(server)
+    frozen = orders.run("train@2.1.0", "local://train", vram_mb=24000)
+    scene.until(lambda: scene.percent(frozen) >= 6, "6 percent")
+    client.patch_run(frozen.id, RunPatch(frozen=True, by="anna"))
+    scene.until(lambda: scene.phase(frozen) is Phase.FROZEN, "the freeze")
+    orders.define("embed@0.3.1", "local://embed", ["part"])
+    orders.define("shard@1.2.0", "local://shard", may_submit="definitions")
+    orders.define("pipeline@3.0.0", "local://pipeline", may_submit="definitions")
+    parent = client.create_run_from_definition("pipeline", {}, version="3.0.0", id=next(iter(orders.ids)))
+
+    def children() -> list[OpRun]:
+        return [run for run in client.list_runs().items if run.parent_id == parent.id]
+
+    wanted = {"WAITING": 1, "RUNNING": 2, "PENDING": 1, "COMPLETED": 1, "FAILED": 1}
+    scene.until(lambda: Counter(run.state_word for run in children()) == wanted, "the children")
+    last = next(run for run in children() if run.state is RunState.PENDING)
+    client.patch_run(last.id, RunPatch(held=True, by="anna"))
+    views = scene.control.snapshot
+    scene.until(lambda: [view.waits.left for view in views().runs if view.waits] == [4, 1], "what is waited for")
+    scene.until(lambda: all(view.server_state == RunState.RUNNING for view in views().runs), "that the server says so")
 
 
 def idle(scene: Scene, server: ServerThread) -> None:
@@ -377,6 +434,7 @@ _HASTY: Final = Timings(lease_s=3, grace_s=1, heartbeat_s=1, failover_s=1)
 SCENES: Final[dict[str, Setting]] = {
     "busy": Setting(busy, gpus=2),
     "idle": Setting(),
+    "family": Setting(family, gpus=2),
     "queued": Setting(queued, gpus=2),
     "gpus8": Setting(some, gpus=8, settings={"max_runs": 8}),
     "shared": Setting(shared, gpus=3),
