@@ -204,9 +204,9 @@ class RunScreen(AboutRun):
     async def _go_to_family(self) -> None:
         """To the screen of its parent or of a child, in the place of this one."""
         here = self._view
-        wanted = term(Key.RUN, here.parent_id or here.run_id)
+        key, id_ = (Key.PARENT, here.run_id) if here.parent_id is None else (Key.RUN, here.parent_id)
         try:
-            page = await aside(partial(self._control.history, parse(wanted), _ATTEMPTS_MAX))
+            page = await aside(partial(self._control.history, parse(term(key, id_)), _ATTEMPTS_MAX))
         except ControlError as error:
             say(self, str(error), "error")
             return

@@ -217,7 +217,8 @@ def test_a_key_leads_to_the_screen_of_the_parent_and_back() -> None:
     ended = PARENT._replace(outcome=Outcome.COMPLETED, acked=True, cleaned=True)
 
     async def look() -> None:
-        for runs, past in (((PARENT, child), ()), ((child,), (ended,))):
+        over = child._replace(outcome=Outcome.COMPLETED, acked=True, cleaned=True)
+        for runs, past in (((PARENT, child), ()), ((child,), (ended,)), ((PARENT,), (over,)), ((), (ended, over))):
             async with opened(snapshot(runs=runs), past=past) as here:
                 await here.app.push_screen(RunScreen(here.fake, here.app.options, child))
                 for there in ("parent77", "child888"):
