@@ -16,7 +16,7 @@ from gyoza_tui.server.rows import DAMAGED
 from gyoza_tui.server.run_change import RunChange
 from gyoza_tui.server.shared_state import SharedState
 
-STEP: Final = 200
+STEP: Final = 100
 """Runs that one transaction looks at: beats and claims wait for no more."""
 _LOG = logging.getLogger(__name__)
 

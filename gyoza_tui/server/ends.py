@@ -90,7 +90,7 @@ class Ends:
 # built once: to build a statement takes longer than to execute it
 _ENDED: Final = runs.c.state.in_(sorted(TERMINAL))
 _SHOWN: Final = (runs.c.id, runs.c.state, runs.c.parent_id, runs.c.ended_seq)
-_LAST: Final = select(func.coalesce(func.max(runs.c.ended_seq), 0))
+_LAST: Final = select(func.coalesce(func.max(runs.c.ended_seq), 0)).where(runs.c.ended_seq.is_not(None))
 _BY_ID: Final = select(*_SHOWN).where(runs.c.id.in_(bindparam("ids", expanding=True)), _ENDED)
 _ASKED: Final = func.json_each(bindparam("parents")).table_valued("key", "value")
 _OF_ASKED: Final = exists().where(runs.c.parent_id == _ASKED.c.key, runs.c.ended_seq > _ASKED.c.value, _ENDED)

@@ -23,7 +23,7 @@ from gyoza_tui.server.shared_state import SharedState
 TICK_S = 1.0
 LATE_S = 5.0
 HUNG_S = 120.0
-STEPS = 4
+STEPS = 8
 """Per tick, each a transaction of its own, of what is passed on to the children of runs."""
 _LOG = logging.getLogger(__name__)
 
