@@ -135,8 +135,8 @@ class House:
         self.ops_file.write_text("")
         self._ops: dict[str, list[str]] = {}
         keys = {"api_key": KEY, "work_key": WORK_KEY, "submit_key": SUBMIT_KEY}
-        options = {**keys, "timings": {"heartbeat_s": heartbeat_s, **timings}}
-        self.server = ServerProcess(root / "server.db", ", " + json.dumps(options)[1:-1])
+        self._server_options: dict[str, Any] = {**keys, "timings": {"heartbeat_s": heartbeat_s, **timings}}
+        self.server = self._started_server()
         self.url = self.server.url
         self.client = GyozaClient(self.url, KEY)
         self.workers: list[WorkerProcess] = []
@@ -158,6 +158,19 @@ class House:
             self._sweep()
             self.client.close()
             self.server.close()
+
+    def kill_server(self) -> None:
+        """As `kill -9` does it."""
+        self.server.kill()
+        self.server.close()
+
+    def start_server(self) -> None:
+        """Again, on the same database and port."""
+        self._server_options["port"] = httpx.URL(self.server.url).port
+        self.server = self._started_server()
+
+    def _started_server(self) -> ServerProcess:
+        return ServerProcess(self.root / "server.db", ", " + json.dumps(self._server_options)[1:-1])
 
     def op(self, name: str, *command: str) -> str:
         """Let workers made from here on run this command as a local op; its image."""
