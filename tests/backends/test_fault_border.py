@@ -100,7 +100,7 @@ class TornBackend:
         def call(*_arguments: object) -> Any:
             raise self._error
 
-        if method == "capabilities":
+        if method in ("capabilities", "shares_op_dir"):
             raise self._error
         return call
 
@@ -115,6 +115,8 @@ CALLS: dict[str, Callable[[Backend], object]] = {
     "refuses": lambda backend: backend.refuses("op", {}),
     "ops": lambda backend: backend.ops(),
     "op_dir": lambda backend: backend.op_dir(Path("/runs/r1")),
+    "shares_op_dir": lambda backend: backend.shares_op_dir,
+    "may_submit": lambda backend: backend.may_submit("op"),
     "image_id": lambda backend: backend.image_id("op"),
     "pull": lambda backend: backend.pull("op", lambda _progress: None, threading.Event()),
     "create": lambda backend: backend.create(Spec("gyoza-r1-1-l1", "op", Path("/runs/r1"))),
@@ -141,8 +143,8 @@ CALLS: dict[str, Callable[[Backend], object]] = {
     "prune": lambda backend: backend.prune({}),
 }
 WITHOUT_ATTEMPT = {
-    "capabilities", "check", "gpu_trouble", "disks", "refuses", "ops", "op_dir", "image_id", "pull", "frozen", "find",
-    "prune", "owner",
+    "capabilities", "check", "gpu_trouble", "disks", "refuses", "ops", "op_dir", "shares_op_dir", "may_submit",
+    "image_id", "pull", "frozen", "find", "prune", "owner",
 }  # fmt: skip
 
 
