@@ -115,6 +115,20 @@ def test_the_same_again_repaints_nothing() -> None:
     asyncio.run(look())
 
 
+def test_a_finished_run_is_joined_to_its_parent_as_soon_as_that_is_above_it() -> None:
+    child = ended(2, "child222", Outcome.COMPLETED, "outputs: 1", parent="parent11")
+    parent = ended(1, "parent11", Outcome.COMPLETED, "outputs: 1")
+
+    async def look() -> None:
+        async with bench() as here:
+            await here.show(child)
+            assert "└" not in here.text(0)
+            await here.show(child, parent)
+            assert "└ train" in here.text(1)
+
+    asyncio.run(look())
+
+
 def test_a_second_later_only_what_goes_on_is_repainted() -> None:
     async def look() -> None:
         async with bench() as here:
