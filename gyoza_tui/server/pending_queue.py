@@ -20,7 +20,7 @@ _PAGE: Final = 64
 
 # built once: to build a statement takes longer than to execute it
 _RUNS: Final = schema.runs.c
-_HELD: Final = select(schema.attempts.c.run_id).where(schema.attempts.c.run_id == _RUNS.id, schema.attempts.c.held)
+_HELD: Final = select(schema.attempts.c.run_id).where(schema.attempts.c.run_id == _RUNS.id, schema.HELD_OF_RUN)
 DUE: Final = and_(
     schema.PLACEABLE,
     ~_RUNS.after_children,

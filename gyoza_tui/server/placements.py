@@ -19,9 +19,7 @@ _PARENT_MAY_WAIT_S: Final = 30.0
 """A run that waits for its children soon does so."""
 
 # built once: to build a statement takes longer than to execute it
-_HOLDER = select(schema.attempts.c.worker_id).where(
-    schema.attempts.c.run_id == bindparam("run_id"), schema.attempts.c.held
-)
+_HOLDER = select(schema.attempts.c.worker_id).where(schema.attempts.c.run_id == bindparam("run_id"), schema.HELD_OF_RUN)
 _NEVER_BY = select(schema.pauses.c.worker_id).where(
     schema.pauses.c.run_id == bindparam("run_id"), schema.pauses.c.final
 )

@@ -201,6 +201,10 @@ the attempt waits for its children and no slot and no cpu is counted for it. `wa
 are over. `waits`: how often it has begun to wait; `return_event`: its last return, in the timeline."""
 
 
+HELD_OF_RUN: Final = attempts.c.held.is_not(False)
+"""For the attempts of one run. `held = 1` would make SQLite use `attempts_held`, and read all held attempts for it."""
+
+
 def backend_of(need: ColumnElement[str]) -> ColumnElement[str]:
     """The backend that a run needs, from the column `need`."""
     return readable_json(need, "$[0]")
