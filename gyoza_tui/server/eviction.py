@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from typing import Any
+
+from sqlalchemy import Row, select
 
 from gyoza_tui.models.failures import Failure, FailureReason
 from gyoza_tui.models.states import Cause, EventType, RunState
@@ -45,10 +47,22 @@ def complete_late(run: RunChange, number: int, entry: Entry) -> None:
     run_ends.completed(run, number, entry)
 
 
-def resume_late(run: RunChange, number: int) -> None:
-    """The worker of an attempt that was taken back still runs it, and the successor is not assigned."""
+def resume_late(run: RunChange, row: Row[Any]) -> None:
+    """The worker of an attempt that was taken back still runs it, and the successor is not assigned.
+
+    Whether it waited or was frozen meanwhile is not known: the time is not counted as time at work.
+    """
+    number, silent = row.attempt, run.shared.server_time.due() - row.finished_at
     _withdraw(run, f"attempt {number} is running after all")
-    run.set_attempt(number, state=RunState.RUNNING, held=True, taken_back=False, finished_at=None, error_message=None)
+    run.set_attempt(
+        number,
+        state=RunState.RUNNING,
+        held=True,
+        taken_back=False,
+        finished_at=None,
+        error_message=None,
+        frozen_us=row.frozen_us + silent,
+    )
     run.move(RunState.RUNNING, Cause.LATE, current_attempt=number, not_before=None, avoid_worker=None)
     run.record(number, Entry(EventType.INFO, "its worker is heard of again and goes on"))
 

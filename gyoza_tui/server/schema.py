@@ -198,7 +198,8 @@ lease may still bring the result while the successor has not started. `alone_s`:
 `restarted_at`: when it ended because its engine
 was restarted. `run_seq`: the run's age, by which the runs of a worker are listed. `waiting`: a `Waiting` as JSON, while
 the attempt waits for its children and no slot and no cpu is counted for it. `waited_us`, `frozen_us`: microseconds that
-are over. `waits`: how often it has begun to wait; `return_event`: its last return, in the timeline."""
+are over; the latter with those for which it was taken back. `waits`: how often it has begun to wait; `return_event`:
+its last return, in the timeline."""
 
 
 HELD_OF_RUN: Final = attempts.c.held.is_not(False)

@@ -61,7 +61,7 @@ def _resumed(shared: SharedState, run: RunChange, known: Known, row: Row[Any], o
     room = rooms.room_of(shared.roster, run.tx.connection, shared.server_time, known)
     if not _still_fits(room, row, waits=op.waiting is not None):
         return Verdict.LOST
-    eviction.resume_late(run, row.attempt)
+    eviction.resume_late(run, row)
     waiting_and_frozen.take(run, op, since=row.finished_at)
     key = (run.run.id, row.attempt, row.lease)
     known.heard[key] = shared.server_time.boot()

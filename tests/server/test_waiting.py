@@ -198,6 +198,22 @@ def test_a_waiting_attempt_that_comes_back_late_needs_no_cpu(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("field", ["waiting", "frozen"])
+def test_no_attempt_is_overdue_for_the_time_for_which_it_was_taken_back(field: str, tmp_path: Path) -> None:
+    """Also where it has returned, or was thawed, before its worker is heard of again."""
+    with cluster(tmp_path / "db", timings=Timings(lease_s=10, grace_s=10, failover_s=0)) as gyoza:
+        worker = gyoza.worker()
+        run = worker.start_parent(timeout_s=100)
+        worker.say(run, **{field: waiting() if field == "waiting" else SINCE})
+        gyoza.pass_time(600)
+        assert gyoza.state(run) == "PENDING"
+        worker.say(run, **{field: None})
+        gyoza.pass_time(90, worker)
+        assert gyoza.state(run) == "RUNNING"
+        gyoza.pass_time(40, worker)
+        assert gyoza.state(run) == "FAILED"
+
+
+@pytest.mark.parametrize("field", ["waiting", "frozen"])
 def test_the_server_stops_no_overdue_run_for_the_time_that_it_waited_or_was_frozen(field: str, tmp_path: Path) -> None:
     with cluster(tmp_path / "db", timings=Timings(lease_s=10, grace_s=10, failover_s=0)) as gyoza:
         worker = gyoza.worker()
