@@ -32,10 +32,17 @@ class Key(NamedTuple):
     kind: _Kind
     id: str
 
+
+class News(NamedTuple):
+    """What a request waits for. Apart, because a run that fails and is tried again wakes it too, and ends no wait."""
+
+    of_runs: asyncio.Future[Key | None]
+    of_worker: asyncio.Future[Key | None]
+    """The request is answered whatever has ended."""
+
     @property
     def ends_the_wait(self) -> bool:
-        """Whether the request is answered whatever has ended."""
-        return self.kind is _Kind.WORKER
+        return self.of_worker.done() or (self.of_runs.done() and self.of_runs.result() is None)
 
 
 class Ends:
@@ -52,21 +59,21 @@ class Ends:
         return self._waiters.stopping
 
     @contextlib.contextmanager
-    def open(self, request: EndedRequest) -> Iterator[asyncio.Future[Key | None]]:
+    def open(self, request: EndedRequest) -> Iterator[News]:
         """What is woken by the next end of a run that the request is about. Open it, then look for ends."""
-        keys = [Key(_Kind.RUN, each) for each in request.ids or ()]
-        keys += [Key(_Kind.CHILD, each) for each in request.parents or ()]
-        if request.worker_id is not None:
-            keys.append(Key(_Kind.WORKER, request.worker_id))
+        runs = [Key(_Kind.RUN, each) for each in request.ids or ()]
+        runs += [Key(_Kind.CHILD, each) for each in request.parents or ()]
+        worker = [] if request.worker_id is None else [Key(_Kind.WORKER, request.worker_id)]
         with self._lock:
-            news = self._waiters.wait(keys)
+            news = News(self._waiters.wait(runs), self._waiters.wait(worker))
             if request.worker_id in self._unanswered:
                 self._unanswered.discard(request.worker_id)
-                news.set_result(keys[-1])
+                news.of_worker.set_result(worker[0])
         try:
             yield news
         finally:
-            self._waiters.forget(keys, news)
+            self._waiters.forget(runs, news.of_runs)
+            self._waiters.forget(worker, news.of_worker)
 
     def wake(self, run_id: str, parent_id: str | None) -> None:
         """The run has ended."""

@@ -196,6 +196,20 @@ class TestEarlyAnswers:
         assert mine.result(DEADLINE_S) == {"runs": [], "parents": {"one": 0}}
         assert not other.done()
 
+    def test_also_where_a_child_fails_and_is_tried_again_in_the_same_moment(self, gyoza: Cluster) -> None:
+        worker = gyoza.worker()
+        run = at_work(gyoza, worker, retry_policy={"max_attempts": 2})
+        adopt(gyoza, "one", run["id"])
+        mine = waiting(gyoza, parents={"one": 0}, worker_id="w1")
+
+        def wake() -> None:
+            gyoza.shared.ends.wake(run["id"], "one")
+            gyoza.shared.ends.answer_worker("w1")
+
+        assert gyoza.client.portal is not None
+        gyoza.client.portal.call(wake)
+        assert mine.result(DEADLINE_S)["runs"] == []
+
     def test_once_where_the_request_comes_after_the_beat(self, gyoza: Cluster) -> None:
         gyoza.shared.ends.answer_worker("w1")
         late = gyoza.threads.submit(ended, gyoza, parents={"one": 0}, worker_id="w1", wait_s=20)

@@ -40,7 +40,7 @@ async def _first_ends(shared: SharedState, request: EndedRequest, gone: asyncio.
             found = await shared.read(partial(ends.found, request=request))
             if found.runs or time() >= deadline or shared.ends.stopping or gone.done():
                 return found
-            waiting: set[asyncio.Future[Any]] = {news, gone}
+            waiting: set[asyncio.Future[Any]] = {*news, gone}
             await asyncio.wait(waiting, timeout=deadline - time(), return_when=asyncio.FIRST_COMPLETED)
-            if news.done() and ((key := news.result()) is None or key.ends_the_wait):
+            if news.ends_the_wait:
                 return found
