@@ -82,6 +82,10 @@ class WaitingRuns:
         """The last wait of the op is over without an answer: the run is awake, whether there is room or not."""
         self._do(partial(self._hung_up, key))
 
+    def is_frozen(self, key: int) -> bool:
+        row = self._journal.get(key)
+        return row is not None and row.frozen
+
     # Its thread
 
     def start(self) -> None:
@@ -152,13 +156,16 @@ class WaitingRuns:
         if not row.waits:
             self._answer(row, go_on)
             return
-        self._go_on.setdefault(key, []).append(go_on)
-        self._gate.come_back(key, lambda: self._do(partial(self._let_in, key)))
+        returning = self._go_on.setdefault(key, [])
+        returning.append(go_on)
+        self._gate.come_back(key, lambda: self._do(partial(self._let_in, key, returning)))
 
-    def _let_in(self, key: int) -> None:
+    def _let_in(self, key: int, returning: list[Callable[[], None]]) -> None:
+        if self._go_on.get(key) is not returning:
+            return  # its op has hung up since, and may wait again
         self._awake(key)
         row = self._at_work(key)
-        for go_on in self._go_on.pop(key, []):
+        for go_on in self._go_on.pop(key):
             if row is not None:
                 self._answer(row, go_on)
 

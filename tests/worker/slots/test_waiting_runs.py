@@ -389,3 +389,24 @@ def test_an_answer_that_fails_hurts_no_other(family: Family) -> None:
     family.waiting.turn()
     assert answered == ["yes"]
     assert "parent: its op is not answered: ValueError: the channel is broken" in family.said()
+
+
+def test_a_place_at_the_gate_that_was_hung_up_on_does_not_end_the_next_wait(family: Family) -> None:
+    parent = family.parent()
+    answers: list[str] = []
+    family.waiting.come_back(parent.key, lambda: answers.append("first"))
+    family.waiting.hung_up(parent.key)
+    family.waiting.begin(parent.key, 1, 1)
+    family.waiting.turn()
+    assert family.now(parent).waits
+    family.at_work("child")
+    family.waiting.come_back(parent.key, lambda: answers.append("second"))
+    family.waiting.turn()
+    assert (family.now(parent).waits, answers) == (True, []), "the child has the slot"
+
+
+def test_a_frozen_run_is_known_as_one(family: Family) -> None:
+    parent = family.parent()
+    assert not family.waiting.is_frozen(parent.key)
+    family.journal.update(parent.key, freeze_by="ann")
+    assert family.waiting.is_frozen(parent.key)
