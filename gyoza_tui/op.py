@@ -30,7 +30,6 @@ import json
 import os
 import pickle
 import sys
-import threading
 import time
 import traceback
 import typing
@@ -529,7 +528,7 @@ class _Line:
 _MESSAGE_MAX = 1_310_720
 """Bytes that the worker takes at once."""
 _lines: list[_Line] = []
-_lines_lock = threading.Lock()
+"""Those that no thread uses now. Without a lock: a fork would inherit one that another thread holds."""
 _PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _AWAY = (ConnectionError, FileNotFoundError, BlockingIOError, _Busy)
 """The worker is being started again, or has no time: it is asked until it answers."""
@@ -541,21 +540,20 @@ def _asked(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask_once(message: dict[str, Any]) -> dict[str, Any]:
-    with _lines_lock:
-        line = _lines.pop() if _lines else None
+    line = None
+    with contextlib.suppress(IndexError):
+        line = _lines.pop()
     if line is None or not line.is_ours:
         line = _Line()
     try:
         answer = line.ask(message)
     except SubmitRefused:
-        with _lines_lock:
-            _lines.append(line)
+        _lines.append(line)
         raise
     except BaseException:
         line.close()
         raise
-    with _lines_lock:
-        _lines.append(line)
+    _lines.append(line)
     return answer
 
 

@@ -275,3 +275,32 @@ def test_a_run_that_may_create_runs_of_definitions_only(author: Author, desk: De
     assert SOCKET in author.variables
     said = author.shell("gyoza_op.py", "submit", "busybox")
     assert (said.returncode, "may submit definitions only" in said.stderr) == (2, True)
+
+
+def test_a_fork_asks_while_another_thread_puts_its_connection_back(author: Author) -> None:
+    done = author.runs(
+        """
+import os, signal, threading, gyoza_op
+child = submit("embed@1")
+ours, putting, go = os.getpid(), threading.Event(), threading.Event()
+class Slow(list):
+    def append(self, line):
+        if os.getpid() == ours:
+            putting.set()
+            go.wait()
+        super().append(line)
+gyoza_op._lines = Slow()
+thread = threading.Thread(target=child.state)
+thread.start()
+putting.wait()
+pid = os.fork()
+if pid == 0:
+    signal.alarm(10)
+    child.state()
+    os._exit(0)
+print(os.waitpid(pid, 0)[1])
+go.set()
+thread.join()
+"""
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
