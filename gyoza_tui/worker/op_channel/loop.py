@@ -21,6 +21,7 @@ from gyoza_tui.worker.notices.notices import Notices
 
 READ: Final = selectors.EVENT_READ
 WRITE: Final = selectors.EVENT_WRITE
+_TIMERS_MIN: Final = 64
 _LOOK_S: Final = 0.5
 """How often the clock is looked at while a time is set, for it may not be the kernel's."""
 
@@ -45,6 +46,8 @@ class Loop:
         self._lock = threading.Lock()
         self._calls: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
+        self._timers_max = _TIMERS_MIN
+        """How many there may be before those that were cancelled are removed."""
         self._numbers = itertools.count()
         self._stopped = False
         self._selector: selectors.BaseSelector | None = None
@@ -83,6 +86,10 @@ class Loop:
     def at(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Have it called once that many seconds from now."""
         timer = Timer(call)
+        if len(self._timers) >= self._timers_max:
+            self._timers = [each for each in self._timers if each[2].call is not None]
+            heapq.heapify(self._timers)
+            self._timers_max = max(_TIMERS_MIN, 2 * len(self._timers))
         heapq.heappush(self._timers, (self._clock.boot() + seconds, next(self._numbers), timer))
         return timer
 

@@ -209,3 +209,14 @@ def test_a_descriptor_that_an_op_sends_is_not_kept(desk: Desk) -> None:
     with desk.op() as op, socket.socketpair()[0] as near:
         socket.send_fds(op.socket, [b'{"do": "hello"}\n'], [near.fileno()])
         assert op.answer()["ok"]
+
+
+def test_times_that_were_not_needed_are_forgotten(desk: Desk) -> None:
+    child, other = desk.server.add("c1"), desk.server.add("c2")
+    with desk.op() as op, desk.op_again() as patient:
+        patient.send("wait", children=[other], timeout_s=1000)
+        until(lambda: desk.waiting.calls, "it waits")
+        desk.tell(child)
+        for _ in range(500):
+            assert op.ask("wait", children=[child], timeout_s=1_000_000)["ended"]
+    assert len(desk.channel._loop._timers) <= 130
