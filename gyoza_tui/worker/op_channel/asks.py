@@ -18,6 +18,7 @@ from gyoza_tui.models.nested import MaySubmit, Parent
 from gyoza_tui.models.runs import EndedRequest, EndedRun, OpRun
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.worker.op_channel.messages import Refusal, State, Submit
+from gyoza_tui.worker.op_channel.rights import Right
 
 _CHECKED_MAX: Final = 16
 """Children that one wait is checked for. An op that names another's run waits for ever: it is told of no end of it."""
@@ -40,11 +41,13 @@ def named_definition(what: str) -> tuple[str, str | None] | None:
     return (name, version or None) if at and ":" not in version else None
 
 
-def check_right(submit: Submit, may: MaySubmit) -> None:
+def check_right(submit: Submit, right: Right) -> None:
     """Raises Refusal in words."""
+    if right.may is MaySubmit.NO:
+        raise Refusal(f"this run may create no more runs: {right.why_not}")
     definition = named_definition(submit.what)
     if definition is None:
-        if may is not MaySubmit.ANY:
+        if right.may is not MaySubmit.ANY:
             raise Refusal(f"{submit.what[:80]!a} is an image: this run may submit definitions only, as NAME@VERSION")
         return
     name, version = definition

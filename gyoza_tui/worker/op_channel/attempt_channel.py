@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from gyoza_tui.client import GyozaClient
 from gyoza_tui.client.endpoints import CREATE_RUN, CREATE_RUN_FROM_DEFINITION, ENDED, GET_RUN, UPDATE_RUN, Endpoint
 from gyoza_tui.models.clock import Clock
-from gyoza_tui.models.nested import MaySubmit, Parent
+from gyoza_tui.models.nested import Parent
 from gyoza_tui.models.runs import EndedRun, OpRun
 from gyoza_tui.models.states import RunState
 from gyoza_tui.worker.journal.row import RunRow
@@ -21,6 +21,7 @@ from gyoza_tui.worker.op_channel.child_ids import child_id
 from gyoza_tui.worker.op_channel.connection import Connection
 from gyoza_tui.worker.op_channel.loop import READ, Loop, Timer
 from gyoza_tui.worker.op_channel.messages import Cancel, Error, Hello, Refusal, State, Submit, Wait
+from gyoza_tui.worker.op_channel.rights import Right
 from gyoza_tui.worker.op_channel.server_requests import ServerRequests
 from gyoza_tui.worker.op_channel.waits import WAITS_MAX, OpenWait, WaitingRuns, Waits
 
@@ -54,9 +55,9 @@ class _Wait(NamedTuple):
 class AttemptChannel:
     """In the loop's thread alone, but for what says otherwise."""
 
-    def __init__(self, row: RunRow, may: MaySubmit, around: Surroundings) -> None:
+    def __init__(self, row: RunRow, right: Right, around: Surroundings) -> None:
         self.row = row
-        self._may = may
+        self._right = right
         self._around = around
         self._loop = around.loop
         self._budget = Budget(around.clock)
@@ -81,7 +82,7 @@ class AttemptChannel:
         self._listener = listener
         self._loop.watch(listener, READ, self._accept)
         if self.row.waiting_since is not None:
-            self._loop.at(BACK_S, self._waits.give_up)
+            self._loop.at(BACK_S, self._look_for_op)
 
     def close(self) -> None:
         if self._listener is None:
@@ -109,6 +110,13 @@ class AttemptChannel:
             self._ended[run.id] = run.state
             self._waits.note(run.id, run.state)
         self._waits.settle()
+
+    def _look_for_op(self) -> None:
+        """A wait that the server is still asked about is none yet, and a frozen op cannot connect."""
+        if self._wait_of or self._around.waiting_runs.is_frozen(self.row.key):
+            self._loop.at(BACK_S, self._look_for_op)
+        else:
+            self._waits.give_up()
 
     # Connections
 
@@ -165,11 +173,11 @@ class AttemptChannel:
     def _greet(self, connection: Connection) -> None:
         row = self.row
         connection.answer(
-            messages.answer(version=messages.VERSION, run=row.run_id, attempt=row.attempt, may_submit=self._may)
+            messages.answer(version=messages.VERSION, run=row.run_id, attempt=row.attempt, may_submit=self._right.may)
         )
 
     def _submit(self, connection: Connection, submit: Submit) -> None:
-        asks.check_right(submit, self._may)
+        asks.check_right(submit, self._right)
         child = child_id(self.row.run_id, submit)
         endpoint: Endpoint[OpRun] = CREATE_RUN_FROM_DEFINITION if asks.named_definition(submit.what) else CREATE_RUN
         ask = partial(asks.create, submit=submit, child=child, parent=self._parent)
@@ -245,9 +253,8 @@ class AttemptChannel:
         self._waits.open(wait)
 
     def _answer_wait(self, connection: Connection, wait: OpenWait) -> None:
-        ended, wait.ended = wait.ended, {}
         _end(self._wait_of[connection])
-        connection.answer(messages.answer(ended=ended, left=len(wait.pending)))
+        connection.answer(messages.answer(ended=wait.take_ended(), left=len(wait.pending)))
 
     # The server
 

@@ -56,16 +56,26 @@ class OpChannel:
         )
         self._channels: dict[int, AttemptChannel] = {}
         """In the loop's thread alone."""
+        self._open: set[int] = set()
+        """Attempts that have one, for the threads of their runs."""
         self._cursors: dict[str, dict[str, int]] = {}
         self._said_of: set[str] = set()
         """Servers of which it was said that they do not report ends."""
 
     def open(self, row: RunRow, run_dir: Path, op_dir: str, backend: Backend) -> Mapping[str, str]:
-        """Listen for the op of the attempt; the variables that it finds. Once more after a restart of the worker."""
+        """Listen for the op of the attempt; the variables that it finds.
+
+        Once more after a restart of the worker: an op that runs may wait, whatever it may create by now. Not when the
+        pipeline alone is run once more, which would hang up on it.
+        """
         right = right_of(row.run, backend, self._allowed)
-        if right.may is MaySubmit.NO:
+        may_wait = row.start_asked and row.run.may_submit is not MaySubmit.NO
+        if right.may is MaySubmit.NO and not may_wait:
             return {NO_SOCKET: right.why_not} if right.why_not else {}
-        channel = AttemptChannel(row, right.may, self._around)
+        found = {SOCKET: f"{op_dir}/{address.NAME}"}
+        if row.create_asked and row.key in self._open:
+            return found
+        channel = AttemptChannel(row, right, self._around)
         try:
             self._requests.begin()
             listener = address.listen(run_dir, self._state_dir.socket_of(row.name))
@@ -74,10 +84,12 @@ class OpChannel:
             words = f"there is no socket for its op: {error}"
             self._notices.say(f"{row.run_id}: {words}", "warning", run=row.run_id)
             return {NO_SOCKET: words}
-        return {SOCKET: f"{op_dir}/{address.NAME}"}
+        self._open.add(row.key)
+        return found
 
     def close(self, key: int) -> None:
         """The attempt has ended."""
+        self._open.discard(key)
         self._loop.call(partial(self._close, key))
 
     def stop(self) -> None:

@@ -13,6 +13,8 @@ from gyoza_tui.models.states import RunState
 from gyoza_tui.worker.op_channel.messages import Until
 
 WAITS_MAX: Final = 64
+_COUNTED_MAX: Final = 10_000
+"""Names that are compared to count the children of several waits, each time that one ends."""
 
 
 class WaitingRuns(Protocol):
@@ -27,6 +29,9 @@ class WaitingRuns(Protocol):
     def come_back(self, key: int, go_on: Callable[[], None]) -> None:
         """A wait of it is to be answered: `go_on` is called, by any thread, once it has a slot again."""
 
+    def is_frozen(self, key: int) -> bool:
+        """Whether its op does nothing now."""
+
     def hung_up(self, key: int) -> None:
         """It has no open wait any more and was not answered: it has a slot again, whatever waits for one."""
 
@@ -40,6 +45,7 @@ class OpenWait:
         self.until = Until.ALL_COMPLETED
         self.ended: dict[str, RunState] = {}
         """Children that have ended and were not named in an answer."""
+        self._has_exception = False
         self.answer: Callable[[], None] = lambda: None
         self.timed_out = False
 
@@ -49,7 +55,13 @@ class OpenWait:
             return False
         self.pending.discard(child)
         self.ended[child] = state
+        self._has_exception |= state is not RunState.COMPLETED
         return True
+
+    def take_ended(self) -> dict[str, RunState]:
+        """For an answer that names them."""
+        ended, self.ended, self._has_exception = self.ended, {}, False
+        return ended
 
     @property
     def is_ready(self) -> bool:
@@ -60,7 +72,7 @@ class OpenWait:
             case Until.FIRST_COMPLETED:
                 return bool(self.ended)
             case Until.FIRST_EXCEPTION:
-                return any(state is not RunState.COMPLETED for state in self.ended.values())
+                return self._has_exception
             case Until.ALL_COMPLETED:
                 return False
 
@@ -173,7 +185,9 @@ class Waits:
 
     @property
     def _left(self) -> int:
-        return len(self._open[0].pending) if len(self._open) == 1 else len(self.pending())
+        """Where several waits name very many, those of the longest."""
+        numbers = [len(wait.pending) for wait in self._open]
+        return max(numbers) if len(numbers) == 1 or sum(numbers) > _COUNTED_MAX else len(self.pending())
 
     @property
     def _of(self) -> int:

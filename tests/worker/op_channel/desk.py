@@ -46,6 +46,10 @@ class FakeWaitingRuns:
         self.calls: list[tuple[Any, ...]] = []
         self.at_gate: list[Callable[[], None]] = []
         self.gate_is_open = True
+        self.frozen = False
+
+    def is_frozen(self, key: int) -> bool:
+        return self.frozen
 
     def begin(self, key: int, left: int, of: int) -> None:
         self.calls.append(("begin", left, of))

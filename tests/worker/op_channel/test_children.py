@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gyoza_tui.models.nested import MaySubmit
+from gyoza_tui.worker.op_channel.op_channel import SOCKET
 from tests.scripted_server import SERVER_ID, Reply, refusal
 from tests.waiting import until
 from tests.worker.op_channel.desk import Desk, Op
@@ -239,3 +242,55 @@ def test_many_children_are_waited_for_one_by_one_in_little(desk: Desk) -> None:
             sent += 50
     assert received < 100 * len(names)
     assert len(desk.server.asked("/ended")) < 10
+
+
+def test_after_a_restart_an_op_waits_while_the_server_is_still_asked(desk: Desk) -> None:
+    row = desk.row(waiting_since=1.0, waits_left=1, waits_of=1)
+    child = desk.server.add("c1")
+    desk.clock.turned += 100  # the lease is over
+    with desk.op(row) as op:
+        op.send("wait", children=[child])
+        channel = until(lambda: desk.channel._channels.get(row.key), "it is served")
+        until(lambda: channel._wait_of, "its wait is here")
+        channel._look_for_op()
+        assert desk.waiting.calls == []
+    until(lambda: not channel._wait_of, "it has hung up")
+    channel._look_for_op()
+    assert desk.waiting.calls == [("hung up",)]
+
+
+def test_after_a_restart_a_frozen_op_is_not_waited_for(desk: Desk) -> None:
+    row = desk.row(waiting_since=1.0, waits_left=1, waits_of=1)
+    desk.waiting.frozen = True
+    with desk.op(row):
+        channel = until(lambda: desk.channel._channels.get(row.key), "it is served")
+        channel._look_for_op()
+        assert desk.waiting.calls == []
+        desk.waiting.frozen = False
+        channel._look_for_op()
+        assert desk.waiting.calls == [("hung up",)]
+
+
+def test_no_wait_is_hung_up_on_when_the_pipeline_is_run_once_more(desk: Desk) -> None:
+    with desk.op() as op:
+        child = children(op, 1)[0]
+        op.send("wait", children=[child])
+        until(lambda: desk.waiting.calls, "it waits")
+        variables = desk.variables(desk.row(create_asked=True, start_asked=True, waiting_since=1.0))
+        assert SOCKET in variables
+        desk.tell(child)
+        assert op.answer()["ended"] == {child: "COMPLETED"}
+
+
+def test_after_a_restart_an_op_may_still_wait_that_may_create_no_more(tmp_path: Path) -> None:
+    with Desk(tmp_path, allowed=MaySubmit.NO) as desk:
+        child = desk.server.add("c1")
+        desk.server.end(child)
+        row = desk.row(create_asked=True, start_asked=True, waiting_since=1.0, waits_left=1, waits_of=1)
+        with desk.op(row) as op:
+            assert op.ask("wait", children=[child])["ended"] == {child: "COMPLETED"}
+            refused = op.ask("submit", what="embed@1")
+        assert refused["words"] == (
+            "this run may create no more runs: "
+            "the owner of this worker lets no run create runs: GYOZA_ALLOW_SUBMIT is no"
+        )

@@ -167,3 +167,16 @@ def test_an_attempt_that_has_ended_calls_for_nothing() -> None:
     attempt.waits.drop(wait)
     attempt.end("a")
     assert (attempt.calls, attempt.answers) == (["begin"], [])
+
+
+def test_what_very_many_waits_name_is_not_compared_at_each_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempt = Attempt()
+    names = [f"c{number}" for number in range(6000)]
+    attempt.wait(names)
+    attempt.wait(names[:2000])
+    attempt.end("c0")
+    assert attempt.runs.calls[-1] == ("count", 5999)
+    attempt.wait(names[1:])
+    monkeypatch.setattr(attempt.waits, "pending", lambda: pytest.fail("all names are compared"))
+    attempt.end("c1")
+    assert attempt.runs.calls[-1] == ("count", 5998)
