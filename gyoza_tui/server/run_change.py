@@ -65,11 +65,12 @@ _LAST_ERROR = (
 )
 
 
-def _wishes_over(target: RunState) -> dict[str, None]:
+def _wishes_over(target: RunState) -> dict[str, Any]:
     """What is no longer wanted of a run that moves there. What is wanted of one that was taken back stays: its worker
     may be heard of again."""
     held = {"held_by": None} if target is not RunState.PENDING else {}
-    return held | {"want": None, "want_by": None} if target.terminal or target is RunState.ASSIGNED else held
+    over = target.terminal or target is RunState.ASSIGNED
+    return held | {"want": None, "want_by": None, "after_children": False} if over else held
 
 
 @dataclass(frozen=True, slots=True)

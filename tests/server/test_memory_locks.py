@@ -202,6 +202,20 @@ def test_a_released_parent_that_ends_all_the_same_is_over(gyoza: Cluster) -> Non
     assert [run["id"] for run in worker.take()] == [parent["id"]]
 
 
+def test_a_released_parent_that_ended_waits_for_no_child_when_it_is_retried(gyoza: Cluster) -> None:
+    worker, parent = locked(gyoza)
+    worker.submit(parent, id="detached", detach=True, tags=["elsewhere"])
+    gyoza.pass_time(34, worker)
+    assert wanted(worker, parent) == "release"
+    worker.report(parent, "FAILED", payload={"reason": "op_error"})
+    worker.forget(parent)
+    gyoza.tick()
+    gyoza.patch(parent["id"], state="PENDING")
+    gyoza.tick()
+    assert gyoza.state({"id": "detached"}) == "PENDING"
+    assert [run["id"] for run in worker.take()] == [parent["id"]]
+
+
 def test_its_own_unfinished_children_keep_it_back_through_a_restart(tmp_path: Path) -> None:
     with cluster(tmp_path / "db", timings=Timings(failover_s=0)) as gyoza:
         worker, parent = locked(gyoza)
