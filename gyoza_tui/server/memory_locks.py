@@ -6,6 +6,7 @@ children need, and nothing moves any more. Where that is so for some time, the y
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, exists, func, select
@@ -57,6 +58,22 @@ _AT_WORK: Final = exists().where(_child.c.parent_id == _RUNS.id, _child.c.state.
 _GIVEN_BACK: Final = select(_RUNS.id, _RUNS.state, _AT_WORK.label("children_at_work")).where(_RUNS.after_children)
 
 
+class _Workers:
+    """The room of each, read when first asked for."""
+
+    def __init__(self, shared: SharedState, connection: Connection) -> None:
+        self._shared = shared
+        self._connection = connection
+
+    @cached_property
+    def without_runs(self) -> list[Room]:
+        return rooms.rooms_without_runs(self._shared.roster, self._shared.server_time)
+
+    @cached_property
+    def now(self) -> dict[str, Room]:
+        return rooms.all_rooms(self._shared.roster, self._connection, self._shared.server_time)
+
+
 class MemoryLocks:
     """Kept in memory: after a start of the server the time begins again. Touched by the writer thread only."""
 
@@ -76,16 +93,16 @@ class MemoryLocks:
             self._look_at(tx, holders, [row.id for row in given_back], before)
 
     def _look_at(self, tx: Transaction, holders: list[Holder], given_back: list[str], before: dict[str, float]) -> None:
-        now, everyone = self._shared.server_time.boot(), list[Room]()
+        now, workers = self._shared.server_time.boot(), _Workers(self._shared, tx.connection)
         for text, need in readable(tx.connection.execute(_NEEDS).scalars().all()).items():
             parents = [each.run_id for each in holders] + given_back
             if (child := self._child(tx.connection, text, parents)) is None:
                 continue
-            everyone = everyone or rooms.rooms_without_runs(self._shared.roster, self._shared.server_time)
-            if found := self._in_its_way(tx.connection, child, need, everyone, holders):
+            if found := self._in_its_way(tx.connection, child, need, workers, holders):
                 self._since[text] = before.get(text, now)
                 if now - self._since[text] >= LOCKED_S:
                     self._give_back(tx, found, child.id)
+                    del self._since[text]
                     holders = [holder for holder in holders if holder not in found]
 
     def _child(self, connection: Connection, text: str, parents: list[str]) -> Row[Any] | None:
@@ -95,12 +112,22 @@ class MemoryLocks:
         return rows[0] if rows else None
 
     def _in_its_way(
-        self, connection: Connection, child: Row[Any], need: Need, everyone: list[Room], holders: list[Holder]
+        self, connection: Connection, child: Row[Any], need: Need, workers: _Workers, holders: list[Holder]
     ) -> list[Holder]:
         asked = {"run": child.id, "due": self._shared.server_time.due()}
         paused = set(connection.execute(_PAUSED, asked).scalars())
         own = WaitingAncestors(connection).workers(child.parent_id)
-        return in_its_way(need, own, [room for room in everyone if room.worker_id not in paused], holders)
+        able = [
+            room
+            for room in workers.without_runs
+            if room.worker_id not in paused and not self._passes(workers.now[room.worker_id], need, own)
+        ]
+        return in_its_way(need, own, able, holders)
+
+    def _passes(self, room: Room, need: Need, own: frozenset[str]) -> bool:
+        """Whether the worker has room for the child and takes it not, as one that claims some runs only."""
+        kept = room.worker_id in self._shared.reservations.by_worker
+        return not kept and room.fits(need, child=room.worker_id in own)
 
     def _holders(self, connection: Connection) -> list[Holder]:
         """All that wait, but those that are to be given back already."""

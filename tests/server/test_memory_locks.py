@@ -9,6 +9,8 @@ import pytest
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.server.memory_holders import Holder, in_its_way
+from gyoza_tui.server.reservations import Reservation
+from gyoza_tui.server.scheduler import PendingRun
 from gyoza_tui.server.shared_state import Timings
 from tests.server.cluster import SINCE, Cluster, Worker, cluster
 from tests.server.test_scheduler import need, room
@@ -143,6 +145,32 @@ def test_a_lock_over_three_generations_is_broken_one_by_one(gyoza: Cluster) -> N
         worker.start(run)
         worker.report(run, "COMPLETED")
         worker.forget(run)
+
+
+def test_a_worker_that_has_room_and_takes_nothing_hides_no_lock(gyoza: Cluster) -> None:
+    """As one that claims only the run that it was started for, or whose disk is full."""
+    worker, parent = locked(gyoza)
+    idle = gyoza.worker("idle")
+    gyoza.pass_time(40, worker, idle)
+    assert wanted(worker, parent) == "release"
+
+
+def test_a_worker_that_has_room_and_is_kept_for_a_run_may_take_the_child_after_it(gyoza: Cluster) -> None:
+    worker, parent = locked(gyoza)
+    kept = gyoza.worker("kept")
+    kept_for = Reservation(PendingRun("large", (0, 0, 0)), need(), 0.0)
+    gyoza.shared.reservations.by_worker = {"kept": kept_for}
+    gyoza.pass_time(40, worker, kept)
+    assert wanted(worker, parent) is None
+
+
+def test_a_worker_that_is_busy_may_have_room_when_its_runs_have_ended(gyoza: Cluster) -> None:
+    worker, parent = locked(gyoza)
+    busy = gyoza.worker("busy")
+    gyoza.submit(priority=9, constraints={"ram_mb": 6000})
+    assert len(busy.take()) == 1
+    gyoza.pass_time(40, worker, busy)
+    assert wanted(worker, parent) is None
 
 
 def test_a_child_of_one_that_was_given_back_is_looked_after_too(gyoza: Cluster) -> None:
