@@ -1,5 +1,4 @@
-"""How a parent ends at a real worker: failed and tried again, out of time, after a wait that was long enough, cancelled
-with as many children as there may be."""
+"""What ends a parent, its wait or its children at a real worker, and what becomes of the rest of the family."""
 
 from __future__ import annotations
 
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from gyoza_tui.models.definitions import InputSpec, OpDefinition, ValueType
@@ -43,7 +43,11 @@ Submit = Callable[..., OpRun]
 
 @pytest.fixture
 def submit(house: House) -> Submit:
-    """Submits a parent with this text; its children are `child@1` with a name: `quick`, `weak`, `gated`."""
+    return parents_of(house)
+
+
+def parents_of(house: House) -> Submit:
+    """Submits a parent with this text; its children are `child@1` with a name: `weak` and `gated` do as that says."""
     copy_gyoza_op(house.root)
     child = _script(house, "child", CHILD.replace("ROOM", repr(str(house.root))))
     specs = {"name": InputSpec(type=ValueType.STRING)}
@@ -152,6 +156,51 @@ def test_a_wait_whose_time_is_over_goes_on_beside_its_child(house: House, submit
     done = house.ended(run, 60)
     assert (done.state, done.outputs) == (RunState.COMPLETED, {"counts": [0, 1], "name": "gated"})
     assert (done.current_attempt, _children(house, run)["gated"].current_attempt) == (1, 1)
+    house.until_free(worker)
+
+
+def test_a_parent_is_told_how_its_children_ended(house: House, submit: Submit) -> None:
+    run = submit("""
+        def end_of(name):
+            try:
+                submit("child@1", {"name": name}).result()
+            except RunFailed as ended:
+                return [type(ended).__name__, ended.state]
+        outputs(ends=[end_of("weak"), end_of("gated")])
+    """)
+    worker = house.worker(1)
+    gated = until(lambda: _children(house, run).get("gated"), "the second child", 60)
+    house.until_state(gated, RunState.RUNNING)
+    house.client.update_run(gated.id, state=RunState.CANCELLED)
+    done = house.ended(run, 60)
+    assert (done.state, done.current_attempt) == (RunState.COMPLETED, 1)
+    assert done.outputs == {"ends": [["RunFailed", "FAILED"], ["RunCancelled", "CANCELLED"]]}
+    house.until_free(worker)
+
+
+@pytest.mark.long
+def test_a_parent_that_locks_its_child_out_of_memory_is_given_back(house: House, submit: Submit) -> None:
+    memory, most = 1000, {"ram_mb": 700}
+    run = submit(
+        f"""
+        quick = submit("child@1", {{"name": "quick"}}).result()["name"]
+        heavy = submit("child@1", {{"name": "heavy"}}, constraints={most}).result()["name"]
+        outputs(names=[quick, heavy])
+        """,
+        constraints=most,
+    )
+    reserved = psutil.virtual_memory().total // 2**20 - memory
+    worker = house.worker(2, GYOZA_RESERVE_RAM_MB=str(reserved))
+    heavy = until(lambda: _children(house, run).get("heavy"), "the child that finds no memory", 60)
+    house.until_state(heavy, RunState.RUNNING, RunState.COMPLETED, within_s=60)
+    done = house.ended(run, 30)
+    assert (done.state, done.current_attempt, done.outputs) == (
+        RunState.COMPLETED,
+        2,
+        {"names": ["quick", "heavy"]},
+    )
+    assert [child.current_attempt for child in _children(house, run).values()] == [1, 1]
+    assert (house.root / "quick.starts").read_text() == "start\n"
     house.until_free(worker)
 
 

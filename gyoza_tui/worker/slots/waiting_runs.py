@@ -13,7 +13,7 @@ from typing import Any, Final
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.worker.journal.file import JournalClosed
 from gyoza_tui.worker.journal.journal import Journal
-from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.journal.row import Intent, RunRow
 from gyoza_tui.worker.notices.notices import Notices
 from gyoza_tui.worker.slots.gate import Gate
 from gyoza_tui.worker.wakes import Wakes
@@ -79,7 +79,10 @@ class WaitingRuns:
         self._do(partial(self._come_back, key, go_on))
 
     def hung_up(self, key: int) -> None:
-        """The last wait of the op is over without an answer: the run is awake, whether there is room or not."""
+        """The last wait of the op is over without an answer: the run is awake, whether there is room or not.
+
+        Not one that is being stopped: it waits to its end.
+        """
         self._do(partial(self._hung_up, key))
 
     def is_frozen(self, key: int) -> bool:
@@ -170,6 +173,10 @@ class WaitingRuns:
                 self._answer(row, go_on)
 
     def _hung_up(self, key: int) -> None:
+        row = self._at_work(key)
+        if row is not None and row.intent is not Intent.NONE:
+            # the op hangs up since it is stopped: a beat that called it awake would take back why it is given back
+            return
         self._gate.come_in(key)
         self._awake(key)
         self._go_on.pop(key, None)

@@ -208,6 +208,18 @@ def test_a_run_that_hung_up_is_awake_and_its_answer_is_forgotten(family: Family)
     assert answered == ["another wait"]
 
 
+@pytest.mark.parametrize("intent", [Intent.CANCEL, Intent.RELEASE])
+def test_a_run_that_hangs_up_since_it_is_stopped_waits_to_its_end(family: Family, intent: Intent) -> None:
+    """A beat that said that it returns would have the server forget that it makes room for its children."""
+    parent = family.parent()
+    family.worker.slots.intend(parent, intent, "by hand")
+    family.waiting.hung_up(parent.key)
+    family.waiting.turn()
+    assert family.now(parent).waits
+    assert family.beat_says(parent) is not None
+    assert family.parts.gate.taken == 0
+
+
 def test_a_return_that_is_let_in_while_it_hangs_up_takes_one_slot(family: Family) -> None:
     parent = family.parent()
     family.waiting.come_back(parent.key, lambda: None)
