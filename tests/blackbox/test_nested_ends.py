@@ -19,6 +19,7 @@ from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
 from tests.blackbox.families import copy_gyoza_op
 from tests.blackbox.house import HeartbeatWatch, House, events_of, failure
+from tests.commands import installed
 from tests.waiting import until
 
 HEAD = """
@@ -176,6 +177,36 @@ def test_a_parent_is_told_how_its_children_ended(house: House, submit: Submit) -
     assert (done.state, done.current_attempt) == (RunState.COMPLETED, 1)
     assert done.outputs == {"ends": [["RunFailed", "FAILED"], ["RunCancelled", "CANCELLED"]]}
     house.until_free(worker)
+
+
+def test_a_parent_waits_on_when_the_worker_of_its_child_is_lost(tmp_path: Path) -> None:
+    """The lost one comes back when all is over, with the end of an attempt that nobody waits for."""
+    with House(tmp_path, lease_s=4, grace_s=1, failover_s=1) as house:
+        go = house.root / "go"
+        run = parents_of(house)(f"""
+            while not os.path.exists({str(go)!r}):
+                time.sleep(0.05)
+            outputs(name=submit("child@1", {{"name": "gated"}}).result()["name"])
+        """)
+        worker = house.worker(1)
+        house.until_state(run, RunState.RUNNING)
+        assert installed(house.root, "pause", worker.id).returncode == 0, "it takes no child"
+        lost = house.worker(1)
+        go.touch()
+        _until_waiting(house, run)
+        house.until_state(_children(house, run)["gated"], RunState.RUNNING)
+        lost.kill()
+        house.until_state(_children(house, run)["gated"], RunState.PENDING, within_s=60)
+        assert installed(house.root, "resume", worker.id).returncode == 0
+        house.until_state(_children(house, run)["gated"], RunState.RUNNING, within_s=60)
+        _open(house)
+        done = house.ended(run, 60)
+        assert (done.state, done.current_attempt, done.outputs) == (RunState.COMPLETED, 1, {"name": "gated"})
+        lost.start()
+        house.until_ready(lost)
+        house.until_free(worker, lost)
+        child = _children(house, run)["gated"]
+        assert (child.state, child.current_attempt) == (RunState.COMPLETED, 2)
 
 
 @pytest.mark.long
