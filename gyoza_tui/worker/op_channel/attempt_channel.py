@@ -28,6 +28,8 @@ from gyoza_tui.worker.op_channel.waits import WAITS_MAX, OpenWait, WaitingRuns, 
 CONNECTIONS_MAX: Final = WAITS_MAX
 ACCEPT_AGAIN_S: Final = 1.0
 """Before connections are taken again where none can be, as without a free descriptor."""
+LOOK_S: Final = 1.0
+"""How long a wait without any time is asked about at the server: it is answered with what has ended by then."""
 BACK_S: Final = 30.0
 """How long an op that waited when the worker ended may take to connect to the next start of it."""
 
@@ -222,7 +224,7 @@ class AttemptChannel:
         wait.answer = partial(self._answer_wait, connection, wait)
         timer = None
         if asked.timeout_s is not None:
-            timer = self._loop.at(asked.timeout_s, partial(self._waits.time_is_over, wait))
+            timer = self._loop.at(asked.timeout_s or LOOK_S, partial(self._waits.time_is_over, wait))
         self._wait_of[connection] = _Wait(wait, timer)
         self._note_known(wait)
         if wait.is_ready:
@@ -231,7 +233,7 @@ class AttemptChannel:
         named = asked.children or ()
         unknown = [child for child in named if child not in self._known and child in wait.pending]
         ask = partial(asks.look, run_id=self.row.run_id, cursor=self.cursor, unknown=unknown)
-        self._ask(connection, ENDED, ask, partial(self._looked, connection, wait))
+        self._ask(connection, ENDED, ask, partial(self._looked, connection, wait, asked.timeout_s == 0))
 
     def _of_before(self, connection: Connection) -> OpenWait:
         if (before := self._wait_of.get(connection)) is None:
@@ -243,13 +245,14 @@ class AttemptChannel:
         for child in [each for each in wait.pending if each in self._ended]:
             wait.note(child, self._ended[child])
 
-    def _looked(self, connection: Connection, wait: OpenWait, look: Look) -> None:
+    def _looked(self, connection: Connection, wait: OpenWait, once: bool, look: Look) -> None:
         self._waits.keeps_slot = not look.reports_ends
         if not look.reports_ends:
             self._around.keeps_slot(self.row)
         self._known.update(look.checked)
         self.take_ends(look.runs, look.cursor)
         self._note_known(wait)
+        wait.timed_out = once
         self._waits.open(wait)
 
     def _answer_wait(self, connection: Connection, wait: OpenWait) -> None:

@@ -294,3 +294,15 @@ def test_after_a_restart_an_op_may_still_wait_that_may_create_no_more(tmp_path: 
             "this run may create no more runs: "
             "the owner of this worker lets no run create runs: GYOZA_ALLOW_SUBMIT is no"
         )
+
+
+def test_a_wait_without_any_time_is_answered_with_what_has_ended(desk: Desk) -> None:
+    with desk.op() as op:
+        ended, left = children(op, 2)
+        desk.server.end(ended)
+        answer = op.ask("wait", children=[ended, left], timeout_s=0)
+        assert (answer["ended"], answer["left"]) == ({ended: "COMPLETED"}, 1)
+        assert desk.waiting.calls == []
+        desk.clock.turned += 100  # the lease is over: the server is not asked
+        op.send("wait", children=[left], timeout_s=0)
+        assert op.answer()["ended"] == {}
