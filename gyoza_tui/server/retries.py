@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, func, select
 from gyoza_tui.models.definitions import RetryPolicy
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.states import Cause, EventType, RunState
-from gyoza_tui.server import schema, secret_env
+from gyoza_tui.server import children, schema, secret_env
+from gyoza_tui.server.children import Matter
 from gyoza_tui.server.database import Transaction
 from gyoza_tui.server.errors import Refused
 from gyoza_tui.server.received import ObjectText
@@ -47,6 +48,9 @@ def by_hand(run: RunChange, reason: str | None) -> None:
     if names := secret_env.erased_names(run.run):
         why = f"the values of its secret_env were erased: submit it again, with {', '.join(names)}"
         raise Refused(409, ErrorCode.SECRETS, f"run {run.run.id} cannot be retried: {why}")
+    if run.run.children:
+        # those that go on may have got one of their own meanwhile
+        children.pass_on(run.tx.connection, run.run.id, Matter.PRIORITY)
     next_attempt(
         run,
         Cause.RETRY,

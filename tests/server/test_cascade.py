@@ -321,3 +321,14 @@ def test_a_child_has_no_priority_of_its_own_while_its_parent_is_at_work(gyoza: C
     )
     worker.report(parent, "COMPLETED")
     assert gyoza.patch(child["id"], priority=9)["priority"] == 9
+
+
+def test_a_parent_that_is_retried_gives_its_children_its_priority_again(gyoza: Cluster) -> None:
+    worker = gyoza.worker()
+    parent = started(worker)
+    child = worker.submit(parent, detach=True, tags=["elsewhere"])
+    gyoza.patch(parent["id"], state="CANCELLED")
+    gyoza.patch(child["id"], priority=9)
+    gyoza.patch(parent["id"], state="PENDING")
+    gyoza.tick()
+    assert gyoza.run(child["id"])["priority"] == gyoza.run(parent["id"])["priority"] == 5
