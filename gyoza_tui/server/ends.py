@@ -16,6 +16,7 @@ from gyoza_tui.models.runs import Ended, EndedRequest, EndedRun
 from gyoza_tui.models.states import TERMINAL, RunState
 from gyoza_tui.server.rows import dumps
 from gyoza_tui.server.schema import runs
+from gyoza_tui.server.server_time import Micros
 from gyoza_tui.server.waiters import Waiters
 
 
@@ -110,10 +111,11 @@ _CHILDREN: Final = (
 )
 
 
-def next_seq(connection: Connection) -> int:
-    """The number of the next end. A run that runs again keeps its number until it ends again: none comes twice."""
+def next_seq(connection: Connection, now: Micros) -> int:
+    """The number of the next end: the time, or one more than the last. A run that runs again keeps its number until it
+    ends again: none comes twice, not even after a copy of the database was restored."""
     last: int = connection.execute(_LAST).scalar_one()
-    return last + 1
+    return max(last + 1, now)
 
 
 def found(connection: Connection, request: EndedRequest) -> Ended:

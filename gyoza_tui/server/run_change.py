@@ -172,7 +172,7 @@ class RunChange:
         secrets = secret_env.after_move(self.run, target, until)
         self.shared.erased = self.shared.erased or "secret_env" in secrets
         if target.terminal:
-            values["ended_seq"] = ends.next_seq(self.tx.connection)
+            values["ended_seq"] = ends.next_seq(self.tx.connection, self.shared.server_time.shown())
         if self.run.children:
             children.after_move(self.tx.connection, self._id, target)
         self.set_run(**_wishes_over(target), state=target, **secrets, **values)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from sqlalchemy import update
 
 from gyoza_tui.models.limits import ENDED_REPLY_MAX
 from gyoza_tui.server import schema
-from tests.server.cluster import DEADLINE_S, Cluster, Worker, cluster, until
+from tests.server.cluster import DEADLINE_S, Cluster, FakeClock, Worker, cluster, until
 from tests.server.test_scale import slow_steps, statements
 
 
@@ -172,9 +174,25 @@ class TestChildren:
         gyoza.submit(id="a")
         adopt(gyoza, "one", "a")
         gyoza.patch("a", state="CANCELLED")
-        answer = ended(gyoza, parents={"one": 500})
+        answer = ended(gyoza, parents={"one": 2**52})
         assert states(answer) == {"a": "CANCELLED"}
-        assert answer["parents"]["one"] < 500
+        assert answer["parents"]["one"] < 2**52
+
+    def test_ends_after_an_older_copy_was_restored_are_behind_every_cursor_given_before(self, tmp_path: Path) -> None:
+        clock = FakeClock()
+        with cluster(tmp_path / "db", clock) as gyoza:
+            for name in "abcd":
+                gyoza.submit(id=name)
+            adopt(gyoza, "one", *"abcd")
+            with closing(sqlite3.connect(tmp_path / "db")) as now, closing(sqlite3.connect(tmp_path / "copy")) as copy:
+                now.backup(copy)
+            for name in "ab":
+                gyoza.patch(name, state="CANCELLED")
+            cursors = ended(gyoza, parents={"one": 0})["parents"]
+        with cluster(tmp_path / "copy", clock) as gyoza:
+            for name in "cd":
+                gyoza.patch(name, state="CANCELLED")
+            assert states(ended(gyoza, parents=cursors)) == {"c": "CANCELLED", "d": "CANCELLED"}
 
     def test_numbers_go_on_after_a_restart(self, tmp_path: Path) -> None:
         with cluster(tmp_path / "db") as gyoza:
