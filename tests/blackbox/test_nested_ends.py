@@ -235,6 +235,7 @@ def test_a_parent_that_locks_its_child_out_of_memory_is_given_back(house: House,
     house.until_free(worker)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_parent_of_as_many_children_as_there_may_be(house: House, submit: Submit) -> None:
     """It is refused one more, and is cancelled with all of them while beats go on."""
