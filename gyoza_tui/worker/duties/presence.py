@@ -89,6 +89,7 @@ def _report(row: RunRow, *, with_inputs: bool) -> RunningOpReport:
 
 
 def _waiting(row: RunRow) -> Waiting | None:
-    if row.waiting_since is None or not row.waits:
+    """Also of one that has ended while it waited: it did not go on."""
+    if row.waiting_since is None:
         return None
     return Waiting(left=row.waits_left, of=row.waits_of, since=datetime.fromtimestamp(row.waiting_since, UTC))

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gyoza_tui.backends.base import Exit
 from gyoza_tui.models.clock import SystemClock
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.limits import RUNS_LISTED_MAX, RUNS_PER_CLAIM_MAX
@@ -119,6 +120,17 @@ def test_held_closes_what_has_not_started_and_leaves_the_rest(rig: Rig) -> None:
     rig.registered()
     assert rig.now(fresh).intent is Intent.LOST
     assert rig.now(started).intent is Intent.NONE
+
+
+def test_what_ends_while_it_waits_is_told_as_waiting_to_its_end(rig: Rig, scripted: ScriptedServer) -> None:
+    row = rig.row("r1")
+    rig.journal.update(row.key, waiting_since=1.0, waits_left=2, waits_of=3)
+    rig.journal.update(row.key, exit=Exit(code=137))
+    rig.beat()
+    rig.end(row)
+    rig.beat()
+    told = [beat.body["running_ops"][0]["waiting"] for beat in scripted.of("beat")]
+    assert [waiting and waiting["left"] for waiting in told] == [2, 2]
 
 
 @pytest.mark.parametrize("verdict", ["lost", "unknown", "cancel"])
