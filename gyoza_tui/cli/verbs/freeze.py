@@ -74,7 +74,7 @@ def _to(*, frozen: bool) -> RunAction:
         verb=verb,
         refusal=_not_at_work,
         fields={"frozen": frozen, "by": asker.user()},
-        done=lambda run: f"worker {run.worker_id} is to {verb} it",
+        done=lambda run: "is frozen already" if frozen and run.frozen else f"worker {run.worker_id} is to {verb} it",
         next="show {}",
     )
 

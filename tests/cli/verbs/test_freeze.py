@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -36,6 +37,14 @@ def test_one_that_is_named_is_frozen_and_thawed_at_once(verb: Verb, actor: Actor
     assert verb("thaw", "a").out == "a1 worker actor is to thaw it\n"
     said = wanted(actor, run)
     assert (said.want, said.want_by) == (None, None)
+
+
+def test_one_that_is_frozen_is_frozen_already(verb: Verb, actor: Actor) -> None:
+    run = actor.start("a1")
+    listed = [{"id": run.id, "attempt": run.attempt, "lease": run.lease, "frozen": datetime.now(UTC).isoformat()}]
+    actor.client.heartbeat(worker_id=actor.name, features=["freeze"], running_ops=listed)
+    assert verb("freeze", "a").out == "a1 is frozen already\n"
+    assert verb("thaw", "a").out == "a1 worker actor is to thaw it\n"
 
 
 def test_a_filter_freezes_what_is_at_work_alone(verb: Verb, actor: Actor) -> None:
