@@ -85,7 +85,7 @@ def event(entry: Event) -> str:
 
 
 def note(run: OpRun) -> str:
-    """What a person wants to know next: why it failed, why it waits, or its outputs."""
+    """What a person wants to know next: why it failed or was cancelled, why it waits, or its outputs."""
     match run.state:
         case RunState.FAILED:
             fault = failure(run.events)
@@ -94,6 +94,8 @@ def note(run: OpRun) -> str:
             return _listed(f"{name}={_rough(value)}" for name, value in run.outputs.items())
         case RunState.PENDING:
             return run.placement or ""
+        case RunState.CANCELLED:
+            return run.execution_summary.error_message or ""
         case _:
             return waits_for(run)
 
