@@ -30,6 +30,8 @@ ACCEPT_AGAIN_S: Final = 1.0
 """Before connections are taken again where none can be, as without a free descriptor."""
 LOOK_S: Final = 1.0
 """How long a wait without any time is asked about at the server: it is answered with what has ended by then."""
+UNANSWERED_S: Final = 2.0
+"""After which a wait gives up the slot although the server, which may be away, was not asked yet what has ended."""
 BACK_S: Final = 30.0
 """How long an op that waited when the worker ended may take to connect to the next start of it."""
 
@@ -51,7 +53,7 @@ class _Wait(NamedTuple):
     """The wait of one connection."""
 
     open: OpenWait
-    timer: Timer | None
+    timers: tuple[Timer, ...]
 
 
 class AttemptChannel:
@@ -222,10 +224,10 @@ class AttemptChannel:
         wait = self._of_before(connection) if asked.children is None else OpenWait(asked.children)
         wait.until, wait.timed_out = asked.until, False
         wait.answer = partial(self._answer_wait, connection, wait)
-        timer = None
+        timers = [self._loop.at(UNANSWERED_S, partial(self._waits.open, wait))]
         if asked.timeout_s is not None:
-            timer = self._loop.at(asked.timeout_s or LOOK_S, partial(self._waits.time_is_over, wait))
-        self._wait_of[connection] = _Wait(wait, timer)
+            timers.append(self._loop.at(asked.timeout_s or LOOK_S, partial(self._waits.time_is_over, wait)))
+        self._wait_of[connection] = _Wait(wait, tuple(timers))
         self._note_known(wait)
         if wait.is_ready:
             self._waits.open(wait)
@@ -283,14 +285,15 @@ class AttemptChannel:
         if isinstance(found, Refusal):
             if wait := self._wait_of.pop(connection, None):
                 _end(wait)
+                self._waits.drop(wait.open)
             connection.answer(messages.refused(str(found)))
         else:
             done(found)
 
 
 def _end(wait: _Wait) -> None:
-    if wait.timer is not None:
-        wait.timer.cancel()
+    for timer in wait.timers:
+        timer.cancel()
 
 
 def _turn_away(sock: socket.socket) -> None:

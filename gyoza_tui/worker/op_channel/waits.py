@@ -114,8 +114,9 @@ class Waits:
         return set().union(*(wait.pending for wait in self._open))
 
     def open(self, wait: OpenWait) -> None:
-        """It has been looked which of its children have ended, so that the rest is worth a slot."""
-        self._open.append(wait)
+        """It has been looked which of its children have ended, or that takes too long: the rest is worth a slot."""
+        if wait not in self._open:
+            self._open.append(wait)
         self.settle()
 
     def note(self, child: str, state: RunState) -> None:
@@ -126,9 +127,7 @@ class Waits:
     def time_is_over(self, wait: OpenWait) -> None:
         """Whether it was open by now or not."""
         wait.timed_out = True
-        if wait not in self._open:
-            self._open.append(wait)
-        self.settle()
+        self.open(wait)
 
     def drop(self, wait: OpenWait) -> None:
         """Its connection is closed."""

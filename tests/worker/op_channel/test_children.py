@@ -100,7 +100,7 @@ def test_time_is_over_while_the_server_is_away_too(desk: Desk) -> None:
         until(lambda: desk.server.asked("/ended"), "it is looked")
         desk.clock.turned += 101
         assert op.answer() == {"ok": True, "ended": {}, "left": 1}
-        assert desk.waiting.calls == [], "the slot was never given up"
+        assert desk.waiting.calls == [("begin", 1, 1), ("come back",)]
         assert op.ask("hello")["ok"], "what was asked for the wait answers nothing else"
 
 
@@ -257,6 +257,30 @@ def test_after_a_restart_an_op_waits_while_the_server_is_still_asked(desk: Desk)
     until(lambda: not channel._wait_of, "it has hung up")
     channel._look_for_op()
     assert desk.waiting.calls == [("hung up",)]
+
+
+def test_a_wait_gives_up_the_slot_while_the_server_is_away(desk: Desk) -> None:
+    with desk.op() as op:
+        child = children(op, 1)[0]
+        desk.clock.turned += 100  # the lease is over
+        op.send("wait", children=[child])
+        until(lambda: desk.waiting.calls == [("begin", 1, 1)], "it waits")
+        desk.beat()
+        until(lambda: desk.server.asked("/ended"), "the server is asked")
+        desk.tell(child)
+        assert op.answer()["ended"] == {child: "COMPLETED"}
+    assert desk.waiting.calls[-1] == ("come back",)
+
+
+def test_a_wait_that_is_refused_late_takes_the_slot_back(desk: Desk) -> None:
+    with desk.op() as op:
+        stranger = desk.server.add("stranger", parent="another")
+        desk.clock.turned += 100
+        op.send("wait", children=[stranger])
+        until(lambda: desk.waiting.calls == [("begin", 1, 1)], "it waits")
+        desk.beat()
+        assert "not a child" in str(op.answer())
+        assert desk.waiting.calls[1:] == [("hung up",)]
 
 
 def test_after_a_restart_a_frozen_op_is_not_waited_for(desk: Desk) -> None:
