@@ -123,7 +123,7 @@ def test_a_volume_in_the_place_of_the_directory_has_no_socket(docker_house: Hous
     """)
     outputs = ended(docker_house, run).outputs
     assert outputs == {
-        "why": "this worker's containers cannot reach its socket: it needs docker_io=bind",
+        "why": "this run may create no runs: this worker's containers cannot reach its socket: it needs docker_io=bind",
         "socket": None,
     }
     docker_house.until_free(worker)
@@ -133,8 +133,12 @@ def test_a_volume_in_the_place_of_the_directory_has_no_socket(docker_house: Hous
     ("may_submit", "allowed", "words"),
     [
         ("no", "any", "this run may not create runs: set may_submit in its definition"),
-        ("any", "no", "the owner of this worker lets no run create runs"),
-        ("any", "definitions", "'twice' is an image: this run may submit definitions only"),
+        ("any", "no", "this run may create no runs: GYOZA_ALLOW_SUBMIT of this worker is no"),
+        (
+            "any",
+            "definitions",
+            "'twice' is an image: this run may submit definitions only",
+        ),
     ],
 )
 def test_without_the_right_an_op_is_told_why(may_submit: str, allowed: str, words: str, house: House) -> None:

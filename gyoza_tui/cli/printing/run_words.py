@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gyoza_tui.cli.terminal import brief, duration
 from gyoza_tui.models.failures import Failure
+from gyoza_tui.models.nested import MaySubmit
 from gyoza_tui.models.states import OP_EVENTS, EventType, RunState
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def asked_for(spec: OpSpec) -> dict[str, str | None]:
         "timeout": duration(spec.timeout_s) if spec.timeout_s else None,
         "retries": f"up to {attempts} attempts" if attempts > 1 else None,
         "topic": spec.event_delivery.topic or None,
+        "rights": None if spec.may_submit is MaySubmit.NO else f"may_submit: {spec.may_submit}",
     }
 
 

@@ -44,11 +44,12 @@ def named_definition(what: str) -> tuple[str, str | None] | None:
 def check_right(submit: Submit, right: Right) -> None:
     """Raises Refusal in words."""
     if right.may is MaySubmit.NO:
-        raise Refusal(f"this run may create no more runs: {right.why_not}")
+        raise Refusal(f"this run may create no more runs: {right.cap}")
     definition = named_definition(submit.what)
     if definition is None:
         if right.may is not MaySubmit.ANY:
-            raise Refusal(f"{submit.what[:80]!a} is an image: this run may submit definitions only, as NAME@VERSION")
+            words = "this run may submit definitions only, as NAME@VERSION"
+            raise Refusal(f"{submit.what[:80]!a} is an image: {words}; {right.cap}")
         return
     name, version = definition
     try:

@@ -71,7 +71,7 @@ class OpChannel:
         right = right_of(row.run, backend, self._allowed)
         may_wait = row.start_asked and row.run.may_submit is not MaySubmit.NO
         if right.may is MaySubmit.NO and not may_wait:
-            return {NO_SOCKET: right.why_not} if right.why_not else {}
+            return {NO_SOCKET: f"this run may create no runs: {right.cap}"} if right.cap else {}
         found = {SOCKET: f"{op_dir}/{address.NAME}"}
         if row.create_asked and row.key in self._open:
             return found

@@ -126,12 +126,14 @@ def test_a_parent_its_children_and_what_it_waits_for(verb: Verb, served: ServerT
     actor.client.heartbeat(worker_id=actor.name, features=["waiting"], running_ops=[listed], beat=1)
     out = verb("show", "dad", "--utc").out
     assert "state    WAITING (0%)\n" in out
+    assert "rights   may_submit: any\n" in out
     assert f"waits    for 3 of 22 children, since {since}\n" in out
     children = out.splitlines()[out.splitlines().index("children") + 1 :]
     assert children[1].split()[:2] == ["RUNNING", "kid-00"], "what is at work first"
     assert children[2].split()[:2] == ["PENDING", "kid-21"]
     assert children[-1] == "there are more: gyoza-tui runs --parent dad"
-    assert "parent   dad\n" in verb("show", "kid-00").out
+    kid = verb("show", "kid-00").out
+    assert ("parent   dad\n" in kid, "may_submit" in kid) == (True, False)
     rows = {line.split()[1]: line for line in verb("runs", "state:waiting,running").out.splitlines()}
     assert rows["dad"].startswith("WAITING")
     assert "waits for 3 of 22 children" in rows["dad"]

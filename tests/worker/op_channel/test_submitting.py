@@ -81,7 +81,10 @@ def test_no_answer_holds_the_lease_or_a_key(desk: Desk) -> None:
 def test_images_are_for_those_who_may_create_any_run(desk: Desk) -> None:
     with desk.op(desk.row(MaySubmit.DEFINITIONS)) as op:
         refused = op.ask("submit", what="busybox")
-        assert refused["words"].startswith("'busybox' is an image: this run may submit definitions only")
+        assert refused["words"] == (
+            "'busybox' is an image: this run may submit definitions only, as NAME@VERSION; "
+            "may_submit of this run is definitions"
+        )
         assert op.ask("submit", what="a/b:1@sha256:" + "0" * 64)["ok"] is False
         assert op.ask("submit", what="embed@")["ok"] is True
     with desk.op(desk.row(MaySubmit.ANY, key=2)) as op:
@@ -184,7 +187,10 @@ def test_the_least_right_counts(run: MaySubmit, allowed: MaySubmit, of_op: MaySu
     backend.lets_submit = of_op
     right = right_of(OpRun(id="r", image="op", may_submit=run), backend, allowed)
     assert right.may == min(run, allowed, of_op, key=list(MaySubmit).index)
-    assert bool(right.why_not) == (right.may is MaySubmit.NO is not run)
+    caps = {"of this run": run, "of op in this worker's list of ops": of_op, "GYOZA_ALLOW_SUBMIT": allowed}
+    limits = {name for name, cap in caps.items() if cap is right.may}
+    told = right.may is not MaySubmit.ANY and run is not MaySubmit.NO
+    assert {name for name in caps if name in right.cap} == (limits if told else set())
 
 
 def test_a_run_without_the_right_has_no_socket(desk: Desk) -> None:
@@ -195,14 +201,13 @@ def test_a_run_without_the_right_has_no_socket(desk: Desk) -> None:
 
 def test_a_container_that_cannot_reach_it_is_told_why_there_is_none(desk: Desk) -> None:
     desk.backend.shares_op_dir = False
-    assert desk.variables(desk.row()) == {
-        NO_SOCKET: "this worker's containers cannot reach its socket: it needs docker_io=bind"
-    }
+    words = "this worker's containers cannot reach its socket: it needs docker_io=bind"
+    assert desk.variables(desk.row()) == {NO_SOCKET: f"this run may create no runs: {words}"}
 
 
 def test_the_owner_may_forbid_it(tmp_path: Path) -> None:
     with Desk(tmp_path, allowed=MaySubmit.NO) as desk:
-        assert "GYOZA_ALLOW_SUBMIT is no" in desk.variables(desk.row())[NO_SOCKET]
+        assert "GYOZA_ALLOW_SUBMIT of this worker is no" in desk.variables(desk.row())[NO_SOCKET]
 
 
 def test_an_op_whose_directory_is_a_link_runs_without_it(desk: Desk, tmp_path: Path) -> None:
