@@ -66,7 +66,7 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
         self._tentative = True
         """Whether the cursor was put where it is for want of a run that goes on."""
         self._touched = False
-        """Whether a person has ever moved the cursor: until then the top stays in sight."""
+        """Whether a person has ever moved the cursor: until then it leaves what is over rather than the top."""
         self._branches: Mapping[int, str] = {}
         self._lines: dict[int, tuple[RunView, str, Content]] = {}
         """Of finished runs, by key: they stay as they are."""
@@ -100,8 +100,8 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
             self.virtual_size = Size(self.size.width, len(views))
         self._keep_cursor(before)
         after = self._index()
-        if self._touched and at_cursor and after is not None and after != before:
-            self._scroll_into_sight(after)
+        if at_cursor and after is not None and after != before:
+            self._keep_in_sight(after)
         self._repaint()
 
     def move_to(self, key: int) -> None:
@@ -146,7 +146,7 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self, event: events.Resize) -> None:
         self._lay_out()
         if (index := self._index()) is not None:
-            self._scroll_into_sight(index)
+            self._keep_in_sight(index)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -239,6 +239,14 @@ class RunList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _in_sight(self, index: int) -> bool:
         return self.scroll_offset.y <= index < self.scroll_offset.y + self.size.height
+
+    def _keep_in_sight(self, index: int) -> None:
+        """The cursor, which is there: in a view that goes with it, or on the first run."""
+        if self._touched or self._views[index].phase not in FINISHED:
+            self._scroll_into_sight(index)
+        elif not self._in_sight(index):
+            self._put(0, by_hand=False)
+            self._scroll_into_sight(0)
 
     def _scroll_into_sight(self, index: int) -> None:
         top, height = self.scroll_offset.y, self.size.height

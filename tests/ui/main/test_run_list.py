@@ -291,7 +291,34 @@ def test_what_goes_on_stays_in_sight_as_long_as_nobody_moved_the_cursor() -> Non
             assert here.cursor == 5000
             done = ended(5000, "first", Outcome.COMPLETED, "outputs: 1")
             await here.show(*(going_on(6000 + n, f"r{n}") for n in range(30)), done, *THOUSAND)
+            assert here.cursor == 6000
+            assert here.cursor_line == 0
+
+    asyncio.run(look())
+
+
+def test_a_cursor_on_what_goes_on_stays_in_sight_though_nobody_moved_it() -> None:
+    async def look() -> None:
+        async with bench() as here:
+            first = going_on(5000, "first")
+            await here.show(first, *THOUSAND)
+            await here.show(*(going_on(6000 + n, f"r{n}") for n in range(30)), first, *THOUSAND)
             assert here.cursor == 5000
-            assert here.list.scroll_offset.y == 0
+            assert here.cursor_line == 19
+
+    asyncio.run(look())
+
+
+def test_a_list_that_gets_shorter_keeps_its_top_as_long_as_nobody_moved_the_cursor() -> None:
+    async def look() -> None:
+        async with bench() as here:
+            first = going_on(5000, "first")
+            done = ended(5000, "first", Outcome.COMPLETED, "outputs: 1")
+            await here.show(first, *THOUSAND)
+            await here.show(*(going_on(6000 + n, f"r{n}") for n in range(15)), done, *THOUSAND)
+            await here.pilot.resize_terminal(100, 10)
+            await here.pilot.pause()
+            assert here.cursor == 6000
+            assert here.cursor_line == 0
 
     asyncio.run(look())
