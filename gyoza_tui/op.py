@@ -393,9 +393,11 @@ def submit(
 ) -> Child:
     """Create a run: of a definition, NAME@VERSION or NAME@ for its latest; or of an image, where that is allowed.
 
-    Returns when the server has it. `retry`: try it again so often. `detach`: it goes on when this run is cancelled or
-    fails. Another attempt of this run that submits the same gets the same child, ended or not: by its `key`, or by all
-    that is said here, the n-th equal call being the n-th such child.
+    Returns when the server has it. `constraints` stand in place of those of the definition that they name, as
+    `{"ram_mb": 4096}`; `timeout_s`: stop it after so many seconds; `retry`: try it again so often. Both stand in place
+    of what the definition says. `detach`: it goes on when this run is cancelled or fails. Another attempt of this run
+    that submits the same gets the same child, ended or not: by its `key`, or by all that is said here, the n-th equal
+    call being the n-th such child.
     """
     said: dict[str, Any] = {"do": "submit", "what": what, "inputs": json.loads(_as_json(inputs or {}, "input"))}
     given = {"constraints": constraints, "timeout_s": timeout_s, "detach": detach or None}

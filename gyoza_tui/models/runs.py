@@ -170,9 +170,11 @@ class DefinitionRunRequest(Wire):
     priority: Priority = DEFAULT_PRIORITY
     version: Id | None = None
     constraints: Constraints | None = None
-    """In place of the definition's, as the two below."""
+    """Those of its fields that are given stand in place of the definition's, which keeps the others."""
     timeout_s: Timeout | None = None
+    """In place of the definition's."""
     retry_policy: RetryPolicy | None = None
+    """As a whole in place of the definition's."""
     parent: Parent | None = None
     detach: bool = False
     """With a parent: it goes on when that is cancelled or fails."""

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import InputValidationError, OpDefinition, OpSpec, fit_inputs
 from gyoza_tui.models.errors import ErrorCode
 from gyoza_tui.models.nested import Parent
@@ -22,9 +23,6 @@ from gyoza_tui.server.shared_state import SharedState
 
 _STORED = set(OpSpec.model_fields) - {"secret_env"}
 """What of an op is kept in the column `spec`."""
-_OVERRIDES = ("constraints", "timeout_s", "retry_policy")
-"""What a request may say in place of a definition."""
-
 # built once: to build a statement takes longer than to execute it
 _NEW_RUN = schema.runs.insert()
 
@@ -62,9 +60,18 @@ def create_from_definition(shared: SharedState, tx: Transaction, name: str, requ
         inputs = fit_inputs(definition, request.inputs)
     except InputValidationError as fault:
         raise Refused(400, ErrorCode.INPUTS, "; ".join(fault.errors)) from None
-    overrides = {name: value for name in _OVERRIDES if (value := getattr(request, name)) is not None}
-    spec = definition.model_copy(update=overrides)
-    return _store(shared, tx, _New(request, creator, spec, inputs, definition))
+    return _store(shared, tx, _New(request, creator, _overridden(definition, request), inputs, definition))
+
+
+def _overridden(definition: OpDefinition, request: DefinitionRunRequest) -> OpDefinition:
+    own = (request.constraints or Constraints()).model_dump(exclude_none=True)
+    return definition.model_copy(
+        update={
+            "constraints": definition.constraints.model_copy(update=own),
+            "timeout_s": request.timeout_s or definition.timeout_s,
+            "retry_policy": request.retry_policy or definition.retry_policy,
+        }
+    )
 
 
 def _creator(shared: SharedState, tx: Transaction, parent: Parent | None) -> Creator | None:

@@ -150,11 +150,12 @@ def test_a_family_is_no_deeper_than_it_may_be(gyoza: Cluster) -> None:
 
 
 def test_a_request_overrides_what_its_definition_says(gyoza: Cluster) -> None:
-    definition = {"id": "op", "version": "1", "image": "busybox", "timeout_s": 9, "constraints": {"cpu": 1}}
-    gyoza.post("/definitions", definition)
+    definition = {"id": "op", "version": "1", "image": "busybox", "timeout_s": 9}
+    gyoza.post("/definitions", definition | {"constraints": {"cpu": 1, "vram_mb": 5}})
     own = {"constraints": {"cpu": 2, "ram_mb": 10}, "timeout_s": 60, "retry_policy": {"max_attempts": 4}}
     run = gyoza.post("/definitions/op/runs", own, 201)
-    assert run["attempts"][0]["constraints"]["cpu"] == run["constraints"]["cpu"] == 2
+    expected = {"cpu": 2, "ram_mb": 10, "vram_mb": 5, "gpu_id": None}
+    assert run["attempts"][0]["constraints"] == run["constraints"] == expected
     assert (run["timeout_s"], run["retry_policy"]["max_attempts"]) == (60, 4)
     plain = gyoza.post("/definitions/op/runs", {}, 201)
     assert (plain["constraints"]["cpu"], plain["timeout_s"]) == (1, 9)

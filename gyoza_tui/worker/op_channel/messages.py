@@ -6,11 +6,12 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gyoza_tui.models.constraints import Constraints
 from gyoza_tui.models.definitions import Inputs, RetryPolicy, Timeout
 from gyoza_tui.models.limits import CHILDREN_MAX, KIB, MIB, OUTPUTS_MAX, TIMEOUT_S_MAX
+from gyoza_tui.models.nearest import did_you_mean, nearest
 
 VERSION: Final = 1
 LINE_MAX: Final = MIB + 256 * KIB
@@ -36,6 +37,15 @@ class _Message(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
+def _known(given: Any) -> Any:
+    known = Constraints.model_fields
+    for name in given if isinstance(given, dict) else ():
+        if name not in known:
+            near = did_you_mean(nearest(name[:80], known))
+            raise ValueError(f"{name[:80]!a} is none of {', '.join(known)}{near}")
+    return given
+
+
 _ChildId = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -52,7 +62,8 @@ class Submit(_Message):
     key: str | None = Field(default=None, min_length=1, max_length=256)
     nth: int = Field(default=0, ge=0, le=CHILDREN_MAX)
     """How many equal calls without a key this attempt has made before."""
-    constraints: Constraints | None = None
+    constraints: Annotated[Constraints, BeforeValidator(_known)] | None = None
+    """A name that is none is refused: its author would take it for one that counts."""
     timeout_s: Timeout | None = None
     retry_policy: RetryPolicy | None = None
     detach: bool = False

@@ -78,6 +78,15 @@ def test_no_answer_holds_the_lease_or_a_key(desk: Desk) -> None:
     assert "secret" not in str(desk.variables(desk.row(key=2)))
 
 
+def test_constraints_that_are_none_are_refused(desk: Desk) -> None:
+    with desk.op() as op:
+        refused = op.ask("submit", what="embed@1", constraints={"cpu": 1, "ram": 99})
+    assert refused["words"].startswith(
+        "constraints: 'ram' is none of cpu, ram_mb, vram_mb, gpu_id (did you mean ram_mb?)"
+    )
+    assert desk.server.created == []
+
+
 def test_images_are_for_those_who_may_create_any_run(desk: Desk) -> None:
     with desk.op(desk.row(MaySubmit.DEFINITIONS)) as op:
         refused = op.ask("submit", what="busybox")
