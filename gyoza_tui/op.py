@@ -349,7 +349,11 @@ class Child:
         return self._end is not None
 
     def result(self, timeout: float | None = None) -> dict[str, Any]:
-        """Its outputs, once it has ended. Raises RunFailed, RunCancelled, TimeoutError."""
+        """Its outputs, once it has ended. Raises RunFailed, RunCancelled, TimeoutError.
+
+        When the time is over this run goes on as soon as a slot is free. A child that has ended by then has not timed
+        out.
+        """
         end = self._ended(timeout)
         if end["state"] != _COMPLETED:
             raise _failure(self.id, end)
@@ -374,11 +378,12 @@ class Child:
         """What is told of it once it has ended; one that is tried again has not."""
         deadline = _deadline(timeout)
         while True:
-            if self._end is None and not wait([self], _left(deadline)).done:
-                raise TimeoutError(f"the run {self.id} has not ended within {timeout:g} s")
+            is_over = self._end is None and not wait([self], _left(deadline)).done
             told = self._told(result=True)
             if told["ended"]:
                 return told
+            if is_over:
+                raise TimeoutError(f"the run {self.id} has not ended within {timeout:g} s")
 
 
 def submit(
@@ -411,7 +416,7 @@ def submit(
 
 def wait(children: Iterable[Child], timeout: float | None = None, return_when: str = ALL_COMPLETED) -> DoneAndNotDone:
     """Wait until they have ended, the first has (FIRST_COMPLETED), one has not completed (FIRST_EXCEPTION), or the
-    time is over. Meanwhile this run has no slot."""
+    time is over. Meanwhile this run has no slot; when the time is over it goes on as soon as a slot is free."""
     wanted = set(children)
     ended = {child for child in wanted if child._end is not None}
     enough = {

@@ -175,6 +175,16 @@ for call in (lambda: child.result(0.05), lambda: list(as_completed([child], 0.05
     assert "1 of 1 children have not ended in time" in said.stdout
 
 
+def test_a_child_that_ends_before_a_slot_is_free_has_not_timed_out(author: Author, desk: Desk) -> None:
+    desk.waiting.gate_is_open = False
+    process = author.begins("-c", HEAD + 'print(submit("a@1").result(0.05))')
+    until(lambda: desk.waiting.at_gate, "its time is over")
+    desk.server.end(desk.server.created[0]["id"], outputs={"n": 1})
+    desk.waiting.at_gate[0]()
+    out, err = process.communicate(timeout=30)
+    assert out == "{'n': 1}\n", err
+
+
 def test_how_many_ends_a_wait_takes(author: Author, desk: Desk) -> None:
     desk.server.on_create = lambda request: (
         desk.server.end(request["id"], request["inputs"]["state"]) if request["inputs"] else None
