@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from gyoza_tui.models.runs import OpRun, RunPatch
 from gyoza_tui.models.states import RunState
 from gyoza_tui.settings import Settings
 from gyoza_tui.worker.journal.row import RunRow
+from gyoza_tui.worker.op_channel import address
 from gyoza_tui.worker.runner import Worker
 from gyoza_tui.worker.view.control import Ending
 from tests.histories import check_histories
@@ -172,6 +175,41 @@ def test_a_restart_adopts_a_parent_that_waits(nest: Nest, when: str) -> None:
     nest.goes_on()
     nest.all_completed_at_once()
     assert sorted(nest.backend.started) == sorted(set(nest.backend.started)), "each container started once"
+
+
+def test_an_adopted_parent_gets_its_socket_once_there_is_room_for_one(
+    nest: Nest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nest.worker.begin()
+    nest.begins_to_wait()
+    nest.worker.close()
+    listen, room = address.listen, threading.Event()
+
+    def full_at_first(run_dir: Path, made: Path) -> socket.socket:
+        if not room.is_set():
+            raise OSError(errno.ENOSPC, "no room")
+        return listen(run_dir, made)
+
+    monkeypatch.setattr(address, "listen", full_at_first)
+    worker = nest.make()
+
+    def said() -> list[str]:
+        return [notice.text for notice in worker.parts.notices.recent() if "no socket" in notice.text]
+
+    worker.begin()
+    place = worker.parts.state_dir.run_dir(nest.row.name) / address.NAME
+    place.unlink()
+    until(said, "it is said")
+    room.set()
+
+    def listens() -> bool:
+        worker.parts.slots.wake(nest.row.key)
+        return place.exists()
+
+    until(listens, "the op has a socket again")
+    assert len(said()) == 1
+    nest.goes_on()
+    nest.all_completed_at_once()
 
 
 def test_a_cancelled_parent_ends_while_it_waits_and_frees_what_it_held(nest: Nest) -> None:

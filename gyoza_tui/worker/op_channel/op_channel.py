@@ -58,6 +58,8 @@ class OpChannel:
         """In the loop's thread alone."""
         self._open: set[int] = set()
         """Attempts that have one, for the threads of their runs."""
+        self._deaf: set[int] = set()
+        """Attempts for which no socket could be had."""
         self._cursors: dict[str, dict[str, int]] = {}
         self._said_of: set[str] = set()
         """Servers of which it was said that they do not report ends."""
@@ -82,14 +84,18 @@ class OpChannel:
             self._loop.call(partial(self._serve, channel, lambda: channel.serve(listener)))
         except (OSError, RuntimeError) as error:
             words = f"there is no socket for its op: {error}"
-            self._notices.say(f"{row.run_id}: {words}", "warning", run=row.run_id)
+            if row.key not in self._deaf:
+                self._notices.say(f"{row.run_id}: {words}", "warning", run=row.run_id)
+            self._deaf.add(row.key)
             return {NO_SOCKET: words}
         self._open.add(row.key)
+        self._deaf.discard(row.key)
         return found
 
     def close(self, key: int) -> None:
         """The attempt has ended."""
         self._open.discard(key)
+        self._deaf.discard(key)
         self._loop.call(partial(self._close, key))
 
     def stop(self) -> None:

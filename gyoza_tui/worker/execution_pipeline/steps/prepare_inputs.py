@@ -27,6 +27,7 @@ class PrepareInputs:
         op_dir = services.backend.op_dir(directory)
         ctx.env_vars |= path_variables(op_dir)
         ctx.env_vars |= {"GYOZA_RUN_ID": row.run_id, "GYOZA_ATTEMPT": str(row.attempt)}
-        if services.channel is not None:
-            ctx.env_vars |= services.channel.open(row, directory, op_dir, services.backend)
+        if (channel := services.channel) is not None:
+            services.listen = lambda: channel.open(services.record.row, directory, op_dir, services.backend)
+            ctx.env_vars |= services.listen()
         return ctx

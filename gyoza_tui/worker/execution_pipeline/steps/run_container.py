@@ -162,6 +162,7 @@ def _waited(services: Services, pump: LogPump, freezing: Freezing) -> Exit:
             services.record.update(timed_out=True)
             services.stop_attempt()
         again_s = freezing.act()
+        services.listen()  # which may have failed, as on a full disk, while the op waits
         services.clock.wait(services.wake, min(_WAIT_SLICE_S, limit.left_s, again_s))
         services.wake.clear()
     if pump.error is not None:
