@@ -130,13 +130,19 @@ def result(run: OpRun) -> Mapping[str, Any]:
     """What an op reads of a child that has ended."""
     if run.state is RunState.COMPLETED:
         return {"outputs": run.outputs}
-    for event in reversed(run.events):
-        if event.type is EventType.FAILED:
-            try:
-                return {"failure": Failure.model_validate(event.payload).words}
-            except ValidationError:
-                break
-    return {"failure": run.execution_summary.error_message or ""}
+    return {"failure": _failure(run)}
+
+
+def _failure(run: OpRun) -> str:
+    """With what the op said of it itself."""
+    latest = {event.type: event for event in run.events}
+    failed, error = latest.get(EventType.FAILED), latest.get(EventType.ERROR)
+    try:
+        failure = Failure.model_validate(failed and failed.payload)
+    except ValidationError:
+        return run.execution_summary.error_message or ""
+    cause = failure.cause(error and error.msg)
+    return f"{failure.words}: {cause}" if cause else failure.words
 
 
 def _not_a_child(child: str) -> Refusal:

@@ -157,6 +157,18 @@ def test_state_result_and_failure(desk: Desk) -> None:
         assert op.ask("state", child=failed) == {"ok": True, "id": failed, "state": "FAILED", "ended": True}
 
 
+def test_a_failure_has_the_words_of_the_op_itself(desk: Desk) -> None:
+    payload = {"reason": "op_error", "message": "the op ended with exit code 1", "exit_code": 1, "log_tail": "bye\n"}
+    failed = {"id": 2, "type": "FAILED", "t": "2026-03-02T20:00:00Z", "payload": payload}
+    told = [{"id": n, "type": "ERROR", "t": "2026-03-02T20:00:00Z", "msg": f"ValueError: {n}"} for n in range(2)]
+    with desk.op() as op:
+        told_why, silent = children(op, 2)
+        desk.server.end(told_why, "FAILED", events=[*told, failed])
+        desk.server.end(silent, "FAILED", events=[failed])
+        assert op.ask("state", child=told_why, result=True)["failure"] == "op_error, exit 1: ValueError: 1"
+        assert op.ask("state", child=silent, result=True)["failure"] == "op_error, exit 1: bye"
+
+
 def test_cancel(desk: Desk) -> None:
     with desk.op() as op:
         going, done = children(op, 2)
