@@ -21,6 +21,7 @@ class Cause(StrEnum):
     AWAY = "leaving"
     DRAINING = "draining"
     PAUSED = "paused"
+    UNPLACED = "child not placed"
     DISK_FULL = "disk full"
     ENGINE_DOWN = "engine down"
     GPU_OUT = "GPU out"
@@ -43,11 +44,17 @@ class Reason(NamedTuple):
         return self.cause in _WRONG
 
 
-_WRONG = {Cause.NAME_HELD, Cause.KEY_REFUSED, Cause.UNREACHABLE, Cause.DISK_FULL, Cause.ENGINE_DOWN, Cause.GPU_OUT}
+_MACHINE = {Cause.DISK_FULL, Cause.ENGINE_DOWN, Cause.GPU_OUT}
+_WRONG = _MACHINE | {Cause.NAME_HELD, Cause.KEY_REFUSED, Cause.UNREACHABLE, Cause.UNPLACED}
 
 
 def something_runs(snapshot: Snapshot) -> bool:
     return any(view.outcome is None for view in snapshot.runs)
+
+
+def some_wait(snapshot: Snapshot) -> bool:
+    """Whether runs here wait for their children, which a drain goes on claiming."""
+    return any(view.waits is not None for view in snapshot.runs)
 
 
 def why_nothing_runs(
@@ -80,7 +87,13 @@ def _some_could_run(snapshot: Snapshot, in_the_way: tuple[Reason, ...]) -> bool:
 
 
 def _in_the_way(snapshot: Snapshot, zone: tzinfo | None) -> tuple[Reason, ...]:
-    found = (server_trouble(snapshot, zone), _wish(snapshot, zone), *_machine(snapshot), _slots(snapshot))
+    found = (
+        server_trouble(snapshot, zone),
+        _wish(snapshot, zone),
+        _unplaced(snapshot),
+        *_machine(snapshot),
+        _slots(snapshot),
+    )
     return tuple(reason for reason in found if reason)
 
 
@@ -110,14 +123,16 @@ def _next_try(snapshot: Snapshot) -> str:
 
 def _wish(snapshot: Snapshot, zone: tzinfo | None) -> Reason | None:
     by = wanted_by(snapshot, zone)
-    nothing = f"{by}; nothing is claimed" if by else "nothing is claimed"
+    drains = snapshot.state is WorkerState.DRAINING
+    claimed = "only what runs here wait for is claimed" if drains and some_wait(snapshot) else "nothing is claimed"
+    words = f"{by}; {claimed}" if by else claimed
     match snapshot.state:
         case WorkerState.PAUSED:
-            return Reason(Cause.PAUSED, nothing, "resumes", "pause")
+            return Reason(Cause.PAUSED, words, "resumes", "pause")
         case WorkerState.DRAINING:
             return Reason(
                 Cause.DRAINING,
-                f"{nothing}; {_left(snapshot)}then this worker exits",
+                f"{words}; {_left(snapshot)}then this worker exits",
                 "undoes it",
                 "drain",
             )
@@ -125,6 +140,14 @@ def _wish(snapshot: Snapshot, zone: tzinfo | None) -> Reason | None:
             return Reason(Cause.AWAY, "this worker exits")
         case _:
             return None
+
+
+def _unplaced(snapshot: Snapshot) -> Reason | None:
+    if not snapshot.unplaced:
+        return None
+    (child, why), *more = snapshot.unplaced.items()
+    others = f" (and {len(more)} more)" if more else ""
+    return Reason(Cause.UNPLACED, f"{plain_line(child)}: {plain_line(why)}{others}")
 
 
 def _left(snapshot: Snapshot) -> str:

@@ -177,9 +177,9 @@ class Parts:
         self.claim_requests = ClaimRequests(client, link, journal, capacity, session, identity)
         self.intake = Intake(journal, admission, link, self.slots, notices, wakes, identity.worker_id)
         empty = EmptyCheck(client, link, session, self.deliver, admission, context, notices)
-        unplaced = UnplacedChildren(client, link, channel, notices)
+        self.unplaced = UnplacedChildren(client, link, channel, notices)
         requests, intake = self.claim_requests, self.intake
-        self.claim = Claim(clock, notices, wakes, link, pool, session, requests, intake, empty, unplaced)
+        self.claim = Claim(clock, notices, wakes, link, pool, session, requests, intake, empty, self.unplaced)
 
         orphaned = OrphanedContainers(clock, notices, journal, self.slots, identity, stop_grace_s)
         retention = Retention(journal, state_dir, clock, settings)
@@ -222,6 +222,7 @@ class Parts:
             pool=pool,
             history=history,
             foreign=foreign,
+            unplaced=self.unplaced,
             duties=self.duties,
             views=views,
         )

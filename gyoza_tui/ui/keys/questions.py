@@ -18,6 +18,7 @@ from gyoza_tui.ui.keys.refusals import stoppable
 from gyoza_tui.ui.outside_text import one_line
 from gyoza_tui.ui.standstill import what_it_waits_for
 from gyoza_tui.ui.wanted import wanted_by
+from gyoza_tui.ui.why_nothing_runs import some_wait
 from gyoza_tui.worker.view.snapshot import RunView, Snapshot
 
 _LISTED: Final = 8
@@ -109,7 +110,7 @@ def cancel_all(runs: tuple[RunView, ...], snapshot: Snapshot, *, exits: bool) ->
 def drain(snapshot: Snapshot, keymap: Mapping[str, str]) -> Question[bool]:
     runs = snapshot.runs
     if runs:
-        lines = (Content(f"Nothing new is claimed. Then {_count(runs)} will finish:"), *_list(runs, snapshot))
+        lines = (Content(f"{_claimed(snapshot)}. Then {_count(runs)} will finish:"), *_list(runs, snapshot))
     else:
         lines = (Content("Nothing new is claimed, and no run is here that would have to finish."),)
     return yes_or_no(
@@ -156,6 +157,7 @@ def suspend(snapshot: Snapshot) -> Question[bool]:
 def leave(snapshot: Snapshot, keymap: Mapping[str, str], *, attached: bool = False) -> Question[Way]:
     """`attached`: the worker is another process, which this screen's end leaves as it is."""
     runs = snapshot.runs
+    new = "only their children" if some_wait(snapshot) else "nothing new"
     drains = f"finishes {_count(runs)}" if runs else "has no run to finish"
     on = f"and {_count(runs)} here {'goes' if len(runs) == 1 else 'go'} on" if runs else "no run is here"
     goes_on = Choice(Way.BACKGROUND, "Leave the screen, the worker goes on", f"It {_goes_on(snapshot)}, {on}.")
@@ -168,7 +170,7 @@ def leave(snapshot: Snapshot, keymap: Mapping[str, str], *, attached: bool = Fal
             Choice(
                 Way.DRAIN,
                 "Drain, then exit",
-                f"Claims nothing new, {drains}, delivers, exits. {key_of('drain', keymap)} undoes it.",
+                f"Claims {new}, {drains}, delivers, exits. {key_of('drain', keymap)} undoes it.",
             ),
             Choice(Way.DETACH, "Detach", _detach(runs)),
             Choice(Way.CANCEL_ALL, "Cancel all and exit", _cancel_all(stoppable(snapshot))),
@@ -198,12 +200,17 @@ def _children(run: RunView, snapshot: Snapshot) -> tuple[Content, ...]:
         return ()
     waits = [] if run.waits is None else [f"It waits {what_it_waits_for(run)}."]
     below = descendants(run, [view for view in snapshot.runs if view.outcome is None])
-    here = ["At this worker:"] if below else []
+    are = "is" if len(below) == 1 else "are"
+    here = [f"{_count(below)} below it {are} at this worker:"] if below else []
     return (
-        Content("Its children that have not ended are cancelled too, unless they were detached."),
+        Content("Its children that have not ended are cancelled too, wherever they are, unless they were detached."),
         *([Content(" ".join(waits + here))] if waits or here else []),
         *_list(below, snapshot),
     )
+
+
+def _claimed(snapshot: Snapshot) -> str:
+    return "Only what runs here wait for is claimed" if some_wait(snapshot) else "Nothing new is claimed"
 
 
 def _going(run: RunView, snapshot: Snapshot) -> Content:

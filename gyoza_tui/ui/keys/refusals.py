@@ -81,7 +81,7 @@ def pause(snapshot: Snapshot) -> str | None:
     """Why claiming can be neither paused nor resumed."""
     match snapshot.state:
         case WorkerState.DRAINING:
-            return "draining: nothing is claimed; undo the drain first"
+            return "draining: undo the drain first"
         case WorkerState.AWAY:
             return "the worker is leaving"
         case _:

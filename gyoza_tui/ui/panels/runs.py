@@ -21,7 +21,7 @@ from gyoza_tui.ui.panels.run_list import RunList
 from gyoza_tui.ui.queue_question import QueueQuestion
 from gyoza_tui.ui.run import tools as run_tools
 from gyoza_tui.ui.run.phases import FINISHED
-from gyoza_tui.ui.why_nothing_runs import Reason, something_runs, why_nothing_runs
+from gyoza_tui.ui.why_nothing_runs import Cause, Reason, something_runs, why_nothing_runs
 from gyoza_tui.ui.widgets.lines import Lines
 from gyoza_tui.ui.widgets.prompt import Prompt
 from gyoza_tui.ui.widgets.rule import Rule
@@ -253,11 +253,11 @@ class RunsPane(Vertical):
                 return ()
             nothing = Content.assemble("  nothing matches ", one_line(self._filter_text, 40).stylize("bold"))
             return (Content.assemble(nothing, ("  esc shows all", "$text-muted")),)
-        if something_runs(snapshot):
-            return ()
         reasons = why_nothing_runs(
             snapshot, self._options.clock.zone, why_queued=self._queue.answer, to_submit=self._options.to_submit
         )
+        if something_runs(snapshot):
+            reasons = tuple(reason for reason in reasons if reason.cause is Cause.UNPLACED)
         return tuple(line for reason in reasons for line in self._reason_lines(reason))
 
     def _reason_lines(self, reason: Reason) -> list[Content]:

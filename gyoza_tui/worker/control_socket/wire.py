@@ -27,7 +27,7 @@ from pydantic_core import PydanticSerializationError, from_json
 from gyoza_tui.models.limits import MIB
 from gyoza_tui.worker.view.control import WorkerControl
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 """Of the calls and what they carry: grows when either changes, which a test notices."""
 FRAME_MAX: Final = 32 * MIB
 ASK_MAX: Final = MIB

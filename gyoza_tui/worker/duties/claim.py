@@ -73,6 +73,8 @@ class Claim(Duty):
         self._say_limit(limited=request.children is Children.ANY)
         answer = self._requests.send(request)
         news = self._intake.take(answer, request.children)
+        if answer.runs or request.children is not Children.MINE:
+            self._unplaced.forget()
         if quiet and not answer.runs:
             return self._empty_check.nothing_came(request.max)
         self._empty_check.something_came()

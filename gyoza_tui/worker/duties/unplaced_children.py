@@ -24,21 +24,25 @@ class UnplacedChildren:
         self._link = link
         self._channel = channel
         self._notices = notices
-        self._said: dict[str, str] = {}
-        """The placement that was said last, of each child."""
+        self.now: dict[str, str] = {}
+        """By child: why it is given to no worker. Replaced as a whole, never changed."""
+
+    def forget(self) -> None:
+        """Some were placed, or any run is claimed."""
+        self.now = {}
 
     def look(self) -> None:
         """Say of a child that waits why, each time that it is another reason. Raises httpx.HTTPError."""
-        said = self._said
-        self._said = {}
+        said, found = self.now, dict[str, str]()
         for parent, child in islice(self._waited_for(), _ASKED_MAX):
             run = self._client.get_run(child, events=False)
             if run.state is not RunState.PENDING or not run.placement:
                 continue
-            self._said[child] = run.placement
+            found[child] = run.placement
             if said.get(child) != run.placement:
                 words = f"{child}, which {parent} waits for, is not placed: {run.placement}"
                 self._notices.say(words, "warning", run=parent)
+        self.now = found
 
     def _waited_for(self) -> Iterator[tuple[str, str]]:
         server_id = self._link.state.answering

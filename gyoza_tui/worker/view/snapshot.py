@@ -222,6 +222,8 @@ class Snapshot(NamedTuple):
     """By index: the GPUs with which nothing can be started, and why."""
     foreign: dict[int, Foreign] = {}  # noqa: RUF012 -- never changed
     """By index: what other programs use of each GPU."""
+    unplaced: dict[str, str] = {}  # noqa: RUF012 -- never changed
+    """By child that a run here waits for: why no worker is given it, while this one claims nothing else."""
     disk: str | None = None
     """Why the disk lets no run be taken, in words; None when it does."""
     disk_free_mb: int | None = None

@@ -13,6 +13,7 @@ from gyoza_tui.worker.capacity import Capacity
 from gyoza_tui.worker.claiming_mode import ClaimingMode
 from gyoza_tui.worker.duties.duty import Duty
 from gyoza_tui.worker.duties.duty_status import DutyStatus
+from gyoza_tui.worker.duties.unplaced_children import UnplacedChildren
 from gyoza_tui.worker.foreign_memory import ForeignMemory
 from gyoza_tui.worker.hardware.sampler import History
 from gyoza_tui.worker.journal.journal import Journal
@@ -40,6 +41,7 @@ class SnapshotBuilder:
         pool: BackendPool,
         history: History,
         foreign: ForeignMemory,
+        unplaced: UnplacedChildren,
         duties: Sequence[Duty],
         views: RunViews,
     ) -> None:
@@ -53,6 +55,7 @@ class SnapshotBuilder:
         self._pool = pool
         self._history = history
         self._foreign = foreign
+        self._unplaced = unplaced
         self._duties = duties
         self._views = views
         self._versions = itertools.count(1)
@@ -76,6 +79,7 @@ class SnapshotBuilder:
             backends=self._pool.trouble,
             gpu_trouble=self._pool.gpu_trouble,
             foreign=self._foreign.now,
+            unplaced=self._unplaced.now,
             to_deliver=self._journal.waiting,
             runs=runs,
             duties=self.duties(),

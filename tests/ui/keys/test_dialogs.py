@@ -71,8 +71,8 @@ def test_cancel_of_a_parent_says_what_else_is_cancelled() -> None:
             await here.app.push_screen(RunScreen(here.fake, here.app.options, family[0]))
             await here.press("x")
             words = " ".join(dialog_text(here.app).split())
-            assert "Its children that have not ended are cancelled too" in words
-            assert "It waits for 3 of 8. At this worker: child666" in words
+            assert "Its children that have not ended are cancelled too, wherever they are" in words
+            assert "It waits for 3 of 8. 2 runs below it are at this worker: child666" in words
             assert "below777" in words
             assert not {"ended888", "other999"} & set(words.split())
             await here.press("n")
@@ -238,6 +238,17 @@ def test_drain_names_what_will_finish_and_is_undone_by_the_same_key() -> None:
             assert here.fake.asked == [("end", Ending.DRAIN)]
             await here.press("D")
             assert here.fake.asked == [("end", Ending.DRAIN), ("undo_drain",)]
+
+    run(press())
+
+
+def test_a_drain_says_that_it_claims_what_runs_wait_for() -> None:
+    async def press() -> None:
+        parent = running(5, "parent11", waiting_since=NOW - 9, waits_left=3, waits_of=8)
+        for runs, words in (((parent,), "Only what runs here wait for is claimed"), (RUNS, "Nothing new is claimed")):
+            async with opened(snapshot(runs=runs)) as here:
+                await here.press("D")
+                assert words in dialog_text(here.app)
 
     run(press())
 

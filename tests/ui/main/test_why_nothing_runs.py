@@ -11,9 +11,9 @@ from gyoza_tui.models.workers import WorkerState
 from gyoza_tui.ui.options import UiOptions
 from gyoza_tui.ui.why_nothing_runs import Cause, none_is_for_this_worker, why_nothing_runs
 from gyoza_tui.worker.link_state import LinkState
-from gyoza_tui.worker.view.snapshot import UNCHECKED, Outcome, Snapshot
-from tests.ui.fake_control import BOOT, FakeControl, snapshot, wanted
-from tests.ui.main.scene import PAST, busy_control, ended
+from gyoza_tui.worker.view.snapshot import UNCHECKED, Outcome, Snapshot, Waits
+from tests.ui.fake_control import BOOT, NOW, FakeControl, snapshot, wanted
+from tests.ui.main.scene import PAST, busy_control, ended, going_on
 from tests.ui.main.stage import stage
 from tests.ui.still_clock import StillClock
 
@@ -42,6 +42,10 @@ STATES: dict[Cause, tuple[Snapshot, str]] = {
     Cause.GPU_OUT: (
         WELL._replace(gpu_trouble={1: "no driver [/x]"}),
         "GPU 1 is not offered: no driver [/x]",
+    ),
+    Cause.UNPLACED: (
+        WELL._replace(unplaced={"ch[i]ld": "needs tag moon", "other": "needs tag sun"}),
+        "ch[i]ld: needs tag moon (and 1 more)",
     ),
     Cause.DISK_FULL: (WELL._replace(disk="under 2 GB free on /data"), "under 2 GB free on /data"),
 }
@@ -104,6 +108,25 @@ def test_while_something_runs_no_reason_is_given() -> None:
             assert "nothing is claimed" not in shown.text()
 
     asyncio.run(look())
+
+
+def test_a_child_that_no_worker_takes_is_named_while_its_parent_waits() -> None:
+    parent = going_on(1, "parent11")._replace(waits=Waits(1, 1, NOW - 9))
+    drains = WELL._replace(state=WorkerState.DRAINING, runs=(parent,), unplaced={"child222": "needs tag moon"})
+
+    async def look() -> None:
+        async with stage(FakeControl(now=drains), (120, 30)) as shown:
+            assert " child not placed  child222: needs tag moon" in shown.text()
+            assert "is claimed" not in shown.text()
+
+    asyncio.run(look())
+
+
+def test_a_drain_claims_what_runs_here_wait_for() -> None:
+    parent = going_on(1, "parent11")._replace(waits=Waits(1, 1, NOW - 9))
+    drains = WELL._replace(state=WorkerState.DRAINING, runs=(parent,))
+    [reason] = why_nothing_runs(drains, StillClock().zone)
+    assert reason.text == "only what runs here wait for is claimed; then this worker exits"
 
 
 def test_a_run_that_is_over_but_for_its_report_does_not_hide_the_reason() -> None:

@@ -437,3 +437,7 @@ def test_a_drain_says_which_child_no_worker_can_take(
     why["big"] = "no worker is known"
     rig.claim.step()
     assert "big, which parent waits for, is not placed: no worker is known" in rig.said()
+    assert rig.worker.control.snapshot().unplaced == {"big": "no worker is known"}
+    rig.parts.mode.drain(False)
+    rig.claim.step()
+    assert rig.worker.control.snapshot().unplaced == {}
