@@ -601,15 +601,18 @@ def _connected(path: str) -> socket.socket:
 def _socket_path() -> str:
     """Raises NotUnderGyoza."""
     path = os.environ.get("GYOZA_SOCKET")
-    if path:
-        return path
-    why = os.environ.get("GYOZA_NO_SOCKET")
-    if not why and os.environ.get("GYOZA_RUN_ID"):
-        why = (
-            "this run may not create runs: set may_submit in its definition, or submit it with --may-submit; under "
-            "`gyoza-tui run` there is no server for them"
-        )
-    raise NotUnderGyoza(why or "there is no server: only a run of a gyoza worker can create runs")
+    if not path:
+        raise NotUnderGyoza(why_no_socket())
+    return path
+
+
+def why_no_socket() -> str:
+    """In words."""
+    if os.environ.get("GYOZA_NO_SOCKET"):
+        return os.environ["GYOZA_NO_SOCKET"]
+    if os.environ.get("GYOZA_RUN_ID"):
+        return "this run may not create runs: set may_submit in its definition, or submit it with --may-submit"
+    return "there is no server: only a run of a gyoza worker can create runs"
 
 
 def _nth(said: dict[str, Any]) -> int:

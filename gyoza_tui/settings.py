@@ -40,6 +40,7 @@ OP_VARIABLES = frozenset(
         "GYOZA_ATTEMPT",
         "GYOZA_SOCKET",
         "GYOZA_NO_SOCKET",
+        "GYOZA_MARK",
     }
 )
 """What an op finds in its environment; an op may well start a client of ours."""

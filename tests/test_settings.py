@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gyoza_tui.backends.local.shim import MARK
 from gyoza_tui.key_files import read_key_file
 from gyoza_tui.settings import (
     Settings,
@@ -91,6 +92,7 @@ def test_all_faults_are_told_at_once(home: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_variable_is_only_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GYOZA_MAXRUNS", "3")
     monkeypatch.setenv("GYOZA_RUN_ID", "an op's")
+    monkeypatch.setenv(MARK, "a local op's")
     monkeypatch.setenv("GYOZA_SERVER_LOG_LEVEL", "INFO")
     assert load().warnings == ["GYOZA_MAXRUNS in the environment is not a setting (did you mean GYOZA_MAX_RUNS?)"]
 

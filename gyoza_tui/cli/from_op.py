@@ -20,9 +20,14 @@ def has_socket(flags: Connection) -> bool:
     return bool(os.environ.get("GYOZA_SOCKET")) and flags.server is None
 
 
-def keeps_slot() -> bool:
-    """Whether this is an op that has no socket: its run keeps its slot, whatever it waits for."""
-    return bool(os.environ.get("GYOZA_RUN_ID")) and not os.environ.get("GYOZA_SOCKET")
+def without_socket(*, wait: bool) -> str | None:
+    """What an op without a socket is told; None for one that has a socket, and outside of ops."""
+    if os.environ.get("GYOZA_SOCKET") or not os.environ.get("GYOZA_RUN_ID"):
+        return None
+    from gyoza_tui import op
+
+    words = f"{op.why_no_socket()}; what it submits is no child of its run"
+    return f"{words}, which keeps its slot while it waits" if wait else words
 
 
 def submit(target: str, inputs: dict[str, Any], flags: AdHoc, *, count: int, wait: bool, as_json: bool) -> None:

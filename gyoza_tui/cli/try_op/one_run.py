@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from gyoza_tui.cli.failures import CliError, ExitCode, usage
 from gyoza_tui.cli.terminal import say
 from gyoza_tui.cli.try_op.attempt import WatchedAttempt
+from gyoza_tui.cli.try_op.no_channel import NoChannel
 
 if TYPE_CHECKING:
     from gyoza_tui.models.hardware import GpuInfo
@@ -93,6 +94,7 @@ def _services(run: OpRun, settings: Settings) -> Services:
     services.pulls = image_pulls(settings, services.clock, retry_s=())  # who waits here can ask again
     services.warn = say
     services.keep_logs = False
+    services.channel = NoChannel()
     services.gpu = _gpu(run)
     return services
 

@@ -111,8 +111,8 @@ def submit(
         _refuse_in_op(manner, priority)
         from_op.submit(target, typed.untyped(), told, count=count, wait=wait, as_json=as_json)
         return
-    if manner.wait and from_op.keeps_slot():
-        terminal.say("this op's run keeps its slot while it waits: it has no socket of its own")
+    if words := from_op.without_socket(wait=manner.wait):
+        terminal.say(words)
     with connection.connected(flags) as at:
         runs = _submitted(at, order_of(at.client, target, typed, priority, told), manner)
         if manner.wait:

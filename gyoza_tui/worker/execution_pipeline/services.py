@@ -98,9 +98,9 @@ class Services:
     stop_grace_s: float
     gpu: GpuInfo | None = None
     channel: Channel | None = None
+    """None where no server is asked, as in a script."""
     listen: Callable[[], Mapping[str, str]] = dict
     """Opens the channel for the op, unless it is open; what `Channel.open` gives."""
-    """None where no server is asked, as in a script."""
     keep_logs: bool = True
     """Whether `ctx.logs` is filled; the worker's own pipeline has no step that reads it."""
     interrupt: threading.Event = field(default_factory=threading.Event)

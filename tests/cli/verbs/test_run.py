@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import docker
 import psutil
 import pytest
 
+import gyoza_tui.op
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import RunState
 from tests.backends.local_ops import alive
@@ -107,6 +109,12 @@ def test_a_failure_is_exit_1_and_begins_on_a_line_of_its_own(verb: Verb, tmp_pat
     run = OpRun.model_validate_json(told.out)
     assert (told.code, run.state) == (1, RunState.FAILED)
     assert run.execution_summary.error_message == "op_error: the op ended with exit code 3"
+
+
+def test_an_op_that_submits_is_told_that_there_is_no_server(verb: Verb, tmp_path: Path) -> None:
+    home = an_op(tmp_path / "op", "from gyoza_op import submit\nsubmit('a@1')\n", DEFINITION + "may_submit: any\n")
+    shutil.copy(gyoza_tui.op.__file__, home / "gyoza_op.py")
+    assert "NotUnderGyoza: `gyoza-tui run` has no server" in verb("run", str(home)).out
 
 
 def test_a_secret_is_not_in_the_log(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,10 +85,13 @@ def test_an_op_without_a_socket_is_told_that_it_keeps_its_slot(
 ) -> None:
     monkeypatch.setenv("GYOZA_RUN_ID", "parent")
     said = verb("submit", "busybox")
+    assert "this run may not create runs: set may_submit in its definition" in said.err
     assert "keeps its slot" not in said.err
+    monkeypatch.setenv("GYOZA_NO_SOCKET", "it needs docker_io=bind")
     monkeypatch.setattr("gyoza_tui.cli.verbs.submit._waited", lambda _at, runs, _manner: runs)
     monkeypatch.setattr("gyoza_tui.cli.verbs.submit._tell_ends", lambda _runs, _json: None)
-    assert "this op's run keeps its slot while it waits" in verb("submit", "busybox", "--wait").err
+    told = "it needs docker_io=bind; what it submits is no child of its run, which keeps its slot while it waits"
+    assert told in verb("submit", "busybox", "--wait").err
 
 
 def test_the_right_to_create_runs(verb: Verb, served: ServerThread) -> None:
