@@ -125,7 +125,8 @@ def test_a_child_that_no_worker_takes_is_named_while_its_parent_waits() -> None:
 def test_a_drain_claims_what_runs_here_wait_for() -> None:
     parent = going_on(1, "parent11")._replace(waits=Waits(1, 1, NOW - 9))
     drains = WELL._replace(state=WorkerState.DRAINING, runs=(parent,))
-    [reason] = why_nothing_runs(drains, StillClock().zone)
+    reason, stuck = why_nothing_runs(drains._replace(unplaced={"child222": "needs tag moon"}), StillClock().zone)
+    assert (stuck.cause, stuck.wrong) == (Cause.UNPLACED, True)
     assert reason.text == "only what runs here wait for is claimed; then this worker exits"
 
 
