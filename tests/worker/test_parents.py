@@ -208,6 +208,7 @@ def test_an_adopted_parent_gets_its_socket_once_there_is_room_for_one(
 
     until(listens, "the op has a socket again")
     assert len(said()) == 1
+    worker.parts.waiting_runs.begin(nest.row.key, 1, 1)
     nest.goes_on()
     nest.all_completed_at_once()
 
