@@ -102,12 +102,12 @@ def words(error: httpx.HTTPError) -> str:
 def _said(error: httpx.HTTPError) -> str:
     match error:
         case httpx.HTTPStatusError() if _is_of_role(error):
-            return _detail(error) or "the key's role does not allow it"
+            return detail(error) or "the key's role does not allow it"
         case httpx.HTTPStatusError():
             status = error.response.status_code
             if status in (401, 403):
                 return f"key refused ({status}): {_key_words(error)}"
-            return f"{status} {_detail(error) or error.response.reason_phrase}".strip()
+            return f"{status} {detail(error) or error.response.reason_phrase}".strip()
         case httpx.ConnectTimeout():
             return "no answer in time" + _proxy_words(error)
         case httpx.ReadTimeout() | httpx.WriteTimeout() | httpx.PoolTimeout():
@@ -122,7 +122,7 @@ def _said(error: httpx.HTTPError) -> str:
 
 def _key_words(error: httpx.HTTPStatusError) -> str:
     """What to do, with the file of the right key if the server names it."""
-    _, _, file = (_detail(error) or "").partition("; ")
+    _, _, file = (detail(error) or "").partition("; ")
     advice = "set GYOZA_API_KEY or GYOZA_API_KEY_FILE"
     return f"{file}; {advice}" if file else advice
 
@@ -148,7 +148,8 @@ def trouble(error: httpx.HTTPError) -> Trouble:
             return Trouble.OTHER
 
 
-def _detail(error: httpx.HTTPStatusError) -> str | None:
+def detail(error: httpx.HTTPStatusError) -> str | None:
+    """What a gyoza server says of a refusal; None when the answer is not of one."""
     try:
         return ErrorBody.model_validate_json(error.response.content).detail
     except (ValidationError, httpx.ResponseNotRead, json.JSONDecodeError):

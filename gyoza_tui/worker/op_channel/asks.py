@@ -71,6 +71,11 @@ def create(client: GyozaClient, submit: Submit, child: str, parent: Parent | Non
         return client.create_run_from_definition(name, submit.inputs, version=version, **more)
     except ValidationError as error:
         raise Refusal("; ".join(each["msg"] for each in error.errors())) from None
+    except httpx.HTTPStatusError as error:
+        if submit.key is None or error_code(error) != ErrorCode.CONFLICT:
+            raise
+        words = "is that of a child which asked for something else: give this one another key"
+        raise Refusal(f"the key {submit.key!a} {words}") from None
 
 
 def look(client: GyozaClient, run_id: str, cursor: int, unknown: Collection[str]) -> Look:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 
 from gyoza_tui.client import GyozaClient
-from gyoza_tui.client.answers import CODES, Meaning, error_code, meaning, retry_after_s, words
+from gyoza_tui.client.answers import CODES, Meaning, detail, error_code, meaning, retry_after_s, words
 from gyoza_tui.client.endpoints import Endpoint
 from gyoza_tui.models.clock import Clock
 from gyoza_tui.models.errors import ErrorCode
@@ -156,4 +156,4 @@ def _refusal(error: httpx.HTTPError) -> Refusal | None:
     ours = meaning(error) is Meaning.REFUSED or (code in CODES and code not in _OF_OUR_KEY)
     if not ours or status in _LATER or status >= 500:
         return None
-    return Refusal(words(error))
+    return Refusal(detail(error) or words(error))

@@ -147,8 +147,17 @@ def test_what_the_server_refuses_is_refused(reply: Reply, desk: Desk) -> None:
     desk.server.scripted.script("other", reply)
     with desk.op() as op:
         refused = op.ask("submit", what="embed@1")
-    assert (refused["error"], "n is required (int)" in refused["words"]) == ("refused", True)
+    assert (refused["error"], refused["words"]) == ("refused", "n is required (int)")
     assert desk.link.state.trouble is None
+
+
+def test_a_key_of_another_child_is_named(desk: Desk) -> None:
+    desk.server.scripted.script("other", refusal(409, "conflict"), refusal(409, "conflict", "there is a run"))
+    with desk.op() as op:
+        assert op.ask("submit", what="embed@1", key="first")["words"] == (
+            "the key 'first' is that of a child which asked for something else: give this one another key"
+        )
+        assert op.ask("submit", what="embed@1")["words"] == "there is a run"
 
 
 @pytest.mark.parametrize(
