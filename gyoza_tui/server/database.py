@@ -22,7 +22,7 @@ from sqlalchemy.pool import QueuePool
 
 from gyoza_tui import private_files
 from gyoza_tui.models.errors import ErrorCode
-from gyoza_tui.server import schema
+from gyoza_tui.server import schema, upgrades
 from gyoza_tui.server.errors import Refused, ServerError
 
 _LOG = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ class Database:
                     f"the database {_shown(self.path)} is damaged ({str(damage)[:200]}): restore a copy of it, or let "
                     f"`sqlite3 FILE .recover` write what can be read to a new one"
                 )
-            version = self._stored("schema_version", schema.stored_version, connection)
+            version = self._stored("schema_version", upgrades.stored_version, connection)
             if version > schema.SCHEMA_VERSION:
                 raise ServerError(
                     f"the database {_shown(self.path)} was written by a newer gyoza-tui (schema {version}, this one "
@@ -188,8 +188,8 @@ class Database:
         if version in _KEPT_DELETED:
             self._rewrite()  # first: after a kill in the middle of it the version still says that it is to be done
         with self._writing.begin() as connection:
-            schema.bring_up_to_date(connection, version, str(uuid.uuid4()))
-            return self._stored("server_id", schema.stored_server_id, connection)
+            upgrades.bring_up_to_date(connection, version, str(uuid.uuid4()))
+            return self._stored("server_id", upgrades.stored_server_id, connection)
 
     def _stored(self, row: str, read: Callable[[Connection], _T], connection: Connection) -> _T:
         try:
