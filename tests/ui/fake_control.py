@@ -74,7 +74,7 @@ def snapshot(**more: Any) -> Snapshot:
         runs=(),
         duties=tuple(
             DutyStatus(name, last_ok=BOOT - 1, next_try=BOOT + 4)
-            for name in ("heartbeat", "verdicts", "claim", "deliver", "reconcile", "guard", "sample")
+            for name in ("heartbeat", "verdicts", "claim", "deliver", "children", "reconcile", "guard", "sample")
         ),
         hardware=HardwareSample(
             BOOT, cpu_percent=43.0, cpu_cores=32, load_1m=14.0, ram_total_mb=65536, ram_used_mb=31744

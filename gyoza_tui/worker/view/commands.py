@@ -68,7 +68,13 @@ class Commands:
 
     def try_now(self) -> None:
         self._link.try_now()
-        for wake in (self._wakes.beat, self._wakes.claim, self._wakes.deliver, self._wakes.reconcile):
+        for wake in (
+            self._wakes.beat,
+            self._wakes.claim,
+            self._wakes.deliver,
+            self._wakes.children,
+            self._wakes.reconcile,
+        ):
             wake.set()
 
     def settings(self) -> dict[str, Any]:

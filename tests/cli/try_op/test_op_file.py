@@ -28,6 +28,7 @@ event_delivery: {topic: nightly, attributes: {team: vision}}
 env: {MODE: "fast", PORT: "8080"}
 volumes: {/data: /data}
 timeout_s: 3600
+may_submit: definitions
 tags: [a100]
 """
 START = 'id: a\nversion: "1"\nimage: busybox\n'

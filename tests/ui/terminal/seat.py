@@ -156,9 +156,9 @@ class Seat:
 
     # runs
 
-    def run(self, script: str = _WAIT, *, until_running: bool = True) -> OpRun:
+    def run(self, script: str = _WAIT, *, until_running: bool = True, **more: Any) -> OpRun:
         """A container's; its id is short enough to be shown wholly."""
-        run = self.desk.house.script(script, id=f"n{next(self._numbers):03d}{uuid.uuid4().hex[:4]}")
+        run = self.desk.house.script(script, id=f"n{next(self._numbers):03d}{uuid.uuid4().hex[:4]}", **more)
         if until_running:
             self.desk.house.until_state(run, RunState.RUNNING)
             until(lambda: self.containers(run), "its container")

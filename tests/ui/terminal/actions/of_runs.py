@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import partial
 
+from gyoza_tui.backends.base import Label
+from gyoza_tui.models.nested import MaySubmit, Parent
 from gyoza_tui.models.runs import OpRun
 from gyoza_tui.models.states import EventType, RunState
 from gyoza_tui.models.workers import WorkerState
@@ -69,6 +71,22 @@ def release(seat: Seat, act: Act) -> None:
     seat.client.update_run(run.id, state=RunState.CANCELLED)
     seat.press("p")
     seat.until_worker_is(WorkerState.CLAIMING)
+
+
+@proves("family")
+def family(seat: Seat, act: Act) -> None:
+    parent = seat.run(may_submit=MaySubmit.ANY)
+    (container,) = seat.containers(parent)
+    proof = Parent(run=parent.id, attempt=1, lease=container["Labels"][Label.LEASE])
+    child = seat.run(parent=proof)
+    seat.point_at(parent)
+    for other in (child, parent):
+        act()
+        until(lambda other=other: other.id in seat.cursor, f"the cursor on {other.id}")  # type: ignore[misc]
+    seat.client.update_run(parent.id, state=RunState.CANCELLED)
+    for run in (child, parent):
+        seat.desk.house.until_state(run, RunState.CANCELLED)
+        no_container(seat, run)
 
 
 @proves("freeze")
