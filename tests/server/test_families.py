@@ -160,3 +160,15 @@ def test_a_request_overrides_what_its_definition_says(gyoza: Cluster) -> None:
     plain = gyoza.post("/definitions/op/runs", {}, 201)
     assert (plain["constraints"]["cpu"], plain["timeout_s"]) == (1, 9)
     assert gyoza.get("/definitions/op")["timeout_s"] == 9
+
+
+@pytest.mark.parametrize("need", [{}, {"constraints": {"cpu": 1}}], ids=["of one need", "of two needs"])
+def test_children_go_before_older_runs_of_their_priority(gyoza: Cluster, need: dict[str, Any]) -> None:
+    worker = gyoza.worker()
+    parent = worker.start_parent()
+    gyoza.submit(id="older", **need)
+    gyoza.submit(id="urgent", priority=9, **need)
+    worker.submit(parent, id="child")
+    worker.wait(parent)
+    given = [run["id"] for run in worker.claim(3)]
+    assert given == ["urgent", "child", "older"]
